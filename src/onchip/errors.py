@@ -1,0 +1,48 @@
+"""Errors that say what was got, what was expected and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DivergedError",
+    "OnchipError",
+    "RequestError",
+    "UnsupportedError",
+    "unknown_name",
+]
+
+
+class OnchipError(Exception):
+    """Base of every error that `onchip` raises on purpose."""
+
+
+class RequestError(OnchipError, ValueError):
+    """The request itself is wrong: an unknown name, or a value out of range."""
+
+
+class UnsupportedError(OnchipError, TypeError):
+    """A rule, layer or neuron was asked for something that it cannot do."""
+
+
+class DataError(OnchipError):
+    """A data file is missing, damaged or not what it claims to be."""
+
+
+class DivergedError(OnchipError):
+    """A run left the finite numbers: NaN or infinity in a loss or a weight."""
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> RequestError:
+    """Error for a name that does not exist; lists the names there are, nearest first.
+
+    Example:
+        >>> str(unknown_name("rule", "fpb", ["bp", "fbp"]))
+        "unknown rule 'fpb'; did you mean 'fbp'? There are: fbp, bp"
+    """
+    names = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, got.lower(), name).ratio())
+    near = bool(names) and difflib.SequenceMatcher(None, got.lower(), names[0]).ratio() >= 0.5
+    hint = f"did you mean {names[0]!r}? " if near else ""
+    return RequestError(f"unknown {kind} {got!r}; {hint}There are: {', '.join(names)}")
