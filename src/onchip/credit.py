@@ -1,0 +1,125 @@
+"""The three questions that a learning rule answers: which error, how much of the past, carried by what.
+
+A rule is composed of one part for each question, never subclassed. Observers look on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from onchip.neurons.base import Neuron, Tape
+from onchip.plan import Stage
+
+__all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal"]
+
+Product = Literal["forward", "pull", "project", "update"]
+"""Kinds of synaptic product: through W forward; an error down through a layer's feedback weights; an error
+straight from the output to a layer; the update of W."""
+
+
+class Observer(ABC):
+    """Looks on while a rule works and touches nothing. The engine reports what it really did."""
+
+    @abstractmethod
+    def product(self, stage: str, kind: Product, count: int) -> None:
+        """`count` scalar multiplications were made for the stage's synapses."""
+
+    @abstractmethod
+    def transport(self, stage: str, scalars: int, *, initial: bool) -> None:
+        """`scalars` forward weights were copied into feedback; `initial` before any training."""
+
+    @abstractmethod
+    def stepped(self) -> None:
+        """One training step, weight update included, is over."""
+
+
+class Feedback(nn.Module, ABC):
+    """Spatial credit: which error arrives at a synapse's input? Its buffers are what a checkpoint keeps."""
+
+    observers: tuple[Observer, ...] = ()
+    """Who is told of weight transport; set by the rule."""
+
+    direct: ClassVar[bool]
+    """Whether errors come straight from the output, so that none passes from layer to layer."""
+
+    @abstractmethod
+    def attach(self, stages: Sequence[Stage]) -> None:
+        """Makes the feedback weights for a network, once, when the rule is made."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Called after the optimizer has changed the weights."""
+
+    @abstractmethod
+    def tell_initial(self, observer: Observer) -> None:
+        """Reports the weights copied when the feedback was made, to an observer that came later."""
+
+    def tell_transport(self, stage: Stage, scalars: int) -> None:
+        """Reports a copy of forward weights into feedback."""
+        for observer in self.observers:
+            observer.transport(stage.name, scalars, initial=False)
+
+
+class Layered(Feedback):
+    """Feedback that comes down layer by layer through some weights of W's shape."""
+
+    direct = False
+
+    @abstractmethod
+    def weight(self, index: int) -> Tensor:
+        """B of the stage with this index, of W's shape: what its `pull` uses. Never asked of stage 0."""
+
+
+class Direct(Feedback):
+    """Feedback that comes to every hidden layer straight from the output, with no spatial backward pass."""
+
+    direct = True
+
+    @abstractmethod
+    def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+        """Error at the activity that stage `index` receives.
+
+        Args:
+            error: e, the loss's derivative at the output, (T, B, classes) or (B, classes).
+            index: of the stage, from 1; what stage 0 receives is the input, which learns nothing.
+            activity: what stage `index` receives, (T, B, features...) or (B, features...).
+
+        Returns:
+            An error of the activity's shape.
+        """
+
+    def tell_projection(self, stage: Stage, count: int) -> None:
+        """Reports the scalar multiplications of a projection."""
+        for observer in self.observers:
+            observer.product(stage.name, "project", count)
+
+
+class Temporal(ABC):
+    """Temporal credit: what of the past counts in an update?"""
+
+    streams: ClassVar[bool]
+    """Whether a step's credit is known at that step, so that a rule can learn while the input comes."""
+
+    @abstractmethod
+    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
+        """Presynaptic factor (K, B, features...) of the update; `before` is its value one step earlier."""
+
+    @abstractmethod
+    def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
+        """Presynaptic factor at each step of a signal that is constantly 1."""
+
+    @abstractmethod
+    def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
+        """Error at the neurons' drive, (K, B, features...), from the error at their activity."""
+
+
+class Code(ABC):
+    """What carries the errors: real values, or spikes."""
+
+    @abstractmethod
+    def carry(self, delta: Tensor) -> Tensor:
+        """The error at a drive as it is sent on, to the update and to the layer below."""

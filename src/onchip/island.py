@@ -1,0 +1,158 @@
+"""One stage of a network as autograd sees it: the only place in which a rule acts.
+
+Forward it is synapse, neurons and pool in one. Backward it fills the gradients from the rule's own factors,
+and sends down what the rule's feedback sends, which need not be a derivative of anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onchip.credit import Code, Feedback, Layered, Observer, Product, Temporal
+from onchip.kernels.lif import weighted_sum
+from onchip.neurons.base import Tape
+from onchip.plan import Stage
+from onchip.signals import Signal, Static
+
+__all__ = ["Carry", "Island"]
+
+
+@dataclass
+class Carry:
+    """What a stage keeps from one chunk of a stream to the next; empty at the start.
+
+    Args:
+        membrane: the neurons' state, (B, features...).
+        trace: the presynaptic factor at the last step, (B, features...), for a signal over time.
+        static_trace: the same for a static signal, as a factor of the image.
+    """
+
+    membrane: Tensor | None = None
+    trace: Tensor | None = None
+    static_trace: float = 0.0
+
+
+class Island:
+    """One call of one stage under one rule."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        index: int,
+        feedback: Feedback,
+        temporal: Temporal,
+        code: Code,
+        observers: tuple[Observer, ...],
+        carry: Carry | None,
+    ) -> None:
+        self._stage = stage
+        self._index = index
+        self._feedback = feedback
+        self._temporal = temporal
+        self._code = code
+        self._observers = observers
+        self._carry = carry
+        self._pre: Tensor = torch.empty(0)
+        self._factors: list[float] | None = None
+        self._tape = Tape()
+
+    def __call__(self, signal: Signal) -> Tensor:
+        """The stage's activity for what arrives at its synapses, with the rule on autograd's tape."""
+        neuron, layer = self._stage.neuron, self._stage
+        decay = None if neuron.decay_parameter is None else torch.sigmoid(neuron.decay_parameter)
+        steps = signal.steps if isinstance(signal, Static) else None
+        tensor = signal.image if isinstance(signal, Static) else signal
+        activity: Tensor = _Stage.apply(tensor, layer.weight, layer.bias, decay, self, steps)
+        if self._stage.pool is not None and self._tape.pool is None:
+            pooled = F.avg_pool2d(activity.flatten(0, 1), self._stage.pool)
+            return pooled.unflatten(0, activity.shape[:2])
+        return activity
+
+    def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
+        stage, neuron = self._stage, self._stage.neuron
+        planes = neuron.planes(signal)
+        static = isinstance(planes, Static)
+        folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K·B, ...)
+        stage.synapse.check(stage.name, folded.shape)
+        drive = stage.synapse.apply(folded, weight, bias)
+        self._tell("forward", drive.shape)
+        pool = stage.pool
+        if pool is not None and (drive.shape[-1] % pool or drive.shape[-2] % pool):
+            pool = None  # a ragged border is left to torch's own pool
+        carry = self._carry or Carry()
+        if isinstance(planes, Static):
+            self._pre = planes.image
+            self._factors = self._temporal.static_factors(planes.steps, neuron, carry.static_trace)
+            held: Tensor | Static = Static(drive, planes.steps)
+        else:
+            self._pre = self._temporal.presynaptic(planes, neuron, carry.trace)
+            held = drive.unflatten(0, planes.shape[:2])
+        activity, self._tape, membrane = neuron.fire(held, carry.membrane, pool)
+        if self._carry is not None:
+            carry.membrane = membrane
+            if static:
+                assert self._factors is not None
+                carry.static_trace = self._factors[-1]
+            else:
+                carry.trace = self._pre[-1]
+        return activity
+
+    def backward(
+        self, error: Tensor, needs: tuple[bool, ...]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+        """Gradients for the signal, the weight, the bias and the neurons' decay."""
+        synapse, neuron = self._stage.synapse, self._stage.neuron
+        delta = self._code.carry(self._temporal.error(neuron, error, self._tape))  # (K, B, ...)
+        for_signal = for_weight = for_bias = None
+        if needs[0]:
+            for_signal = self._sent_down(delta)
+        if self._factors is None:
+            pre, credit = self._pre.flatten(0, 1), delta.flatten(0, 1)
+        else:
+            pre, credit = self._pre, weighted_sum(delta, self._factors)
+        if needs[1]:
+            for_weight = synapse.outer(pre, credit)
+            self._tell("update", credit.shape)
+        if needs[2]:
+            for_bias = synapse.bias_update(delta.flatten(0, 1))
+        return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)
+
+    def _sent_down(self, delta: Tensor) -> Tensor:
+        assert isinstance(self._feedback, Layered), "direct feedback cuts the path on which this is asked"
+        sent = self._stage.neuron.sent(delta)
+        weight = self._feedback.weight(self._index)
+        shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
+        pulled = self._stage.synapse.pull(sent.flatten(0, 1), weight, shape)
+        self._tell("pull", torch.Size((shape[0], *delta.shape[2:])))
+        return self._stage.neuron.arrive(pulled.unflatten(0, sent.shape[:2]), self._pre)
+
+    def _tell(self, kind: Product, postsynaptic: torch.Size) -> None:
+        for observer in self._observers:
+            observer.product(self._stage.name, kind, self._stage.synapse.products(postsynaptic))
+
+
+class _Stage(torch.autograd.Function):
+    """Hands autograd's calls on to the island."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        signal: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        decay: Tensor | None,
+        island: Island,
+        steps: int | None,
+    ) -> Tensor:
+        ctx.island = island
+        return island.forward(signal if steps is None else Static(signal, steps), weight, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        return (*ctx.island.backward(error, ctx.needs_input_grad), None, None)

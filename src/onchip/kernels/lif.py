@@ -1,0 +1,165 @@
+"""Scans of leaky integrate-and-fire neurons over time: the portable reference, in place, in plain torch.
+
+    u[t] = λ v[t-1] + I[t]        membrane potential
+    s[t] = 1 if u[t] >= θ else 0  spike
+    v[t] = u[t] - θ s[t] (soft reset)  or  u[t] (1 - s[t]) (hard reset)
+
+On a CPU the time of a scan is memory traffic and page faults, not arithmetic. So the potential overwrites
+the drive, the error overwrites the potential, and an average pool is taken one step at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from onchip.surrogate import Surrogate
+
+__all__ = ["Membrane", "adjoint", "fire", "local", "unpool", "weighted_sum"]
+
+
+@dataclass(frozen=True)
+class Membrane:
+    """Constants of one layer of neurons.
+
+    Args:
+        decay: λ, the factor that the membrane keeps from one step to the next, in [0, 1].
+        threshold: θ, in units of the drive.
+        hard: reset to zero instead of subtracting the threshold.
+        detach_reset: leave the reset out of the derivative through time.
+    """
+
+    decay: float
+    threshold: float
+    hard: bool
+    detach_reset: bool
+
+    def reset(self, potential: Tensor, spikes: Tensor, out: Tensor | None = None) -> Tensor:
+        """v from u and s: what the membrane keeps after the spike."""
+        if self.hard:
+            return torch.addcmul(potential, potential, spikes, value=-1, out=out)
+        return torch.sub(potential, spikes, alpha=self.threshold, out=out)
+
+
+def fire(
+    drive: Tensor, steps: int | None, membrane: Membrane, rest: Tensor | None, pool: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs neurons over time.
+
+    Args:
+        drive: I, (T, B, features...), dense; overwritten by the potential. Or (B, features...) when
+            the same drive is held for `steps` steps.
+        steps: T where one drive is held, else None.
+        membrane: the neurons' constants.
+        rest: v before the first step, (B, features...), or None for zero; left untouched.
+        pool: side of a square average pool taken of the spikes, or None.
+
+    Returns:
+        Spikes (or their pooled average) (T, B, ...), potentials u (T, B, features...), and the
+        membrane v after the last step (B, features...).
+    """
+    if steps is None:
+        potentials = inputs = drive
+    else:
+        potentials = torch.empty_strided(
+            (steps, *drive.shape), (drive.numel(), *drive.stride()), dtype=drive.dtype, device=drive.device
+        )
+        inputs = drive.expand(potentials.shape)
+    kept = torch.zeros_like(potentials[0]) if rest is None else rest.clone()
+    spikes = torch.empty_like(potentials) if pool is None else torch.empty_like(potentials[0])
+    output = spikes if pool is None else _pooled_like(potentials, pool)
+    for t, potential in enumerate(potentials):
+        torch.add(inputs[t], kept, alpha=membrane.decay, out=potential)
+        spike = spikes[t] if pool is None else spikes
+        torch.ge(potential, membrane.threshold, out=spike)
+        membrane.reset(potential, spike, out=kept)
+        if pool is not None:
+            # The out= form saves an allocation a step; it has no public name.
+            torch.ops.aten.avg_pool2d.out(spike, [pool, pool], out=output[t])
+    return output, potentials, kept
+
+
+def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
+    """Error through time, dL/dI (T, B, features...), written over the potentials.
+
+        δ[t] = ψ(u[t] - θ) (g[t] - r[t] δ[t+1]) + λ k[t] δ[t+1]
+
+    with r = λθ, k = 1 for the soft reset and r = λ u[t], k = 1 - s[t] for the hard one; r = 0 where the
+    reset is detached.
+
+    Args:
+        potentials: u (T, B, features...), from `fire`.
+        error: g, dL/ds (T, B, ...), on the pooled grid if `pool` is given.
+        membrane: the neurons' constants.
+        surrogate: ψ.
+        pool: side of the average pool that `fire` took, or None.
+    """
+    later: Tensor | None = None
+    buffer = torch.empty_like(potentials[0])
+    for t in range(len(potentials) - 1, -1, -1):
+        potential = potentials[t]
+        gated = unpool(error[t], pool, buffer)
+        if later is None:
+            surrogate.gate_(potential.sub_(membrane.threshold), gated)
+        else:
+            kept = later
+            if membrane.hard:
+                kept = later.masked_fill(potential >= membrane.threshold, 0.0)
+            if not membrane.detach_reset:
+                if membrane.hard:
+                    gated = torch.addcmul(gated, potential, later, value=-membrane.decay, out=buffer)
+                else:
+                    through_reset = membrane.decay * membrane.threshold
+                    gated = torch.sub(gated, later, alpha=through_reset, out=buffer)
+            surrogate.gate_(potential.sub_(membrane.threshold), gated)
+            potential.add_(kept, alpha=membrane.decay)
+        later = potential
+    return potentials
+
+
+def local(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
+    """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
+    buffer = torch.empty_like(potentials[0])
+    for potential, arriving in zip(potentials, error, strict=True):
+        surrogate.gate_(potential.sub_(membrane.threshold), unpool(arriving, pool, buffer))
+    return potentials
+
+
+def unpool(error: Tensor, pool: int | None, buffer: Tensor) -> Tensor:
+    """The error (B, C, h, w) of an average pool, spread over its (B, C, h·pool, w·pool) inputs.
+
+    Args:
+        error: dL/d(pooled).
+        pool: side of the pool; None leaves the error as it is.
+        buffer: (B, C, h·pool, w·pool), dense in channels_last order; overwritten and returned.
+    """
+    if pool is None:
+        return error
+    batch, channels, height, width = error.shape
+    wide = buffer.permute(0, 2, 3, 1).unflatten(1, (height, pool)).unflatten(3, (width, pool))
+    cells = error.permute(0, 2, 3, 1)[:, :, None, :, None]  # (B, h, 1, w, 1, C)
+    spread = cells.expand(batch, height, pool, width, pool, channels)
+    torch.mul(spread, 1.0 / (pool * pool), out=wide)
+    return buffer
+
+
+def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
+    """sum_t weights[t] series[t] for series (T, B, features...): (B, features...), a new tensor."""
+    total = series[0] * weights[0]
+    for t, weight in enumerate(weights[1:], start=1):
+        total.add_(series[t], alpha=weight)
+    return total
+
+
+def _pooled_like(potentials: Tensor, pool: int) -> Tensor:
+    steps, batch, channels, height, width = potentials.shape
+    folded = torch.empty(
+        (steps * batch, channels, height // pool, width // pool),
+        dtype=potentials.dtype,
+        device=potentials.device,
+        memory_format=torch.channels_last,
+    )
+    return folded.unflatten(0, (steps, batch))

@@ -1,0 +1,38 @@
+"""Presynaptic traces: what of the past a synapse remembers of its own input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["static_trace", "trace"]
+
+
+def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
+    """Eligibility trace a[t] = λ a[t-1] + x[t] of a signal.
+
+    Args:
+        signal: x, (T, B, features...); left untouched.
+        decay: λ of the postsynaptic neuron.
+        before: a before the first step, (B, features...), or None for zero.
+
+    Returns:
+        a, (T, B, features...), a new tensor.
+    """
+    traced = torch.empty_like(signal)
+    for t, now in enumerate(signal):
+        last = traced[t - 1] if t else before
+        if last is None:
+            traced[t].copy_(now)
+        else:
+            torch.add(now, last, alpha=decay, out=traced[t])
+    return traced
+
+
+def static_trace(steps: int, decay: float, before: float = 0.0) -> list[float]:
+    """Trace of a signal that is constantly 1: c[t] = λ c[t-1] + 1, in closed form (1 - λ^t) / (1 - λ)."""
+    factors = []
+    for _ in range(steps):
+        before = decay * before + 1.0
+        factors.append(before)
+    return factors

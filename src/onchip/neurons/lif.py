@@ -1,0 +1,184 @@
+"""Leaky integrate-and-fire neurons, and the ones that do not leak."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from onchip.kernels import lif as kernel
+from onchip.neurons.base import Drive, SteppedNeuron, Tape, require
+from onchip.signals import Static
+from onchip.surrogate import Sigmoid, Surrogate
+
+__all__ = ["IF", "LIF"]
+
+
+class LIF(SteppedNeuron):
+    """Leaky integrate-and-fire neurons in discrete time.
+
+        u[t] = λ v[t-1] + I[t],   s[t] = 1 if u[t] >= θ else 0,   v[t] = u[t] - θ s[t]
+
+    The hard reset has v[t] = u[t] (1 - s[t]) instead.
+
+    Args:
+        decay: λ, the share of the membrane kept from one step to the next, in [0, 1].
+        threshold: θ > 0, in units of the drive.
+        reset: `soft` subtracts the threshold, `hard` empties the membrane.
+        surrogate: ψ, the derivative used for the spike.
+        learn_decay: make λ one learnable number for the layer, kept in (0, 1) by a logistic function.
+        detach_reset: leave the reset out of the derivative through time.
+
+    Raises:
+        RequestError: a value out of range.
+
+    Example:
+        >>> spikes = LIF()(torch.full((6, 1, 3), 0.6))  # constant drive, (T, B, features)
+        >>> spikes[:, 0, 0].tolist()
+        [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+
+    Reference: Xiao et al. 2022 (OTTT, NeurIPS), equations 2 and 3.
+    """
+
+    fuses_pool = True
+
+    def __init__(
+        self,
+        *,
+        decay: float = 0.5,
+        threshold: float = 1.0,
+        reset: Literal["soft", "hard"] = "soft",
+        surrogate: Surrogate | None = None,
+        learn_decay: bool = False,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__()
+        require(0.0 <= decay <= 1.0, self, "decay", decay, "a number in [0, 1]")
+        require(threshold > 0 and math.isfinite(threshold), self, "threshold", threshold, "a positive number")
+        require(reset in ("soft", "hard"), self, "reset", repr(reset), "'soft' or 'hard'")
+        if learn_decay:
+            require(0.0 < decay < 1.0, self, "decay", decay, "a number inside (0, 1) for it to be learnable")
+            self.decay_parameter = torch.nn.Parameter(torch.logit(torch.tensor(float(decay))))
+        self.surrogate = Sigmoid() if surrogate is None else surrogate
+        self._constants = kernel.Membrane(float(decay), float(threshold), reset == "hard", detach_reset)
+
+    def decay(self) -> float:
+        if self.decay_parameter is None:
+            return self._constants.decay
+        return torch.sigmoid(self.decay_parameter).item()
+
+    def membrane(self) -> kernel.Membrane:
+        """The neurons' constants as they are now."""
+        now = self._constants
+        return kernel.Membrane(self.decay(), now.threshold, now.hard, now.detach_reset)
+
+    def forward(self, drive: Drive) -> Tensor:
+        """Spikes (T, B, features...) from a drive (T, B, features...) or Static, from rest."""
+        current = drive.image if isinstance(drive, Static) else drive
+        steps = drive.steps if isinstance(drive, Static) else None
+        decay = None if self.decay_parameter is None else torch.sigmoid(self.decay_parameter)
+        spikes: Tensor = _Spikes.apply(current, decay, self, steps)
+        return spikes
+
+    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+        steps = drive.steps if isinstance(drive, Static) else None
+        current = _dense(drive.image if isinstance(drive, Static) else drive, batch_axis=steps is None)
+        spikes, potentials, kept = kernel.fire(current, steps, self.membrane(), rest, pool)
+        tape = Tape({"potentials": potentials}, pool)
+        if rest is not None:
+            tape.values["rest"] = rest
+        return spikes, tape, kept
+
+    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+        past = self._past(tape) if self.decay_parameter is not None else None
+        delta = kernel.adjoint(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)
+        if past is not None:
+            tape.values["decay_error"] = (delta * past).sum()
+        return delta
+
+    def local(self, error: Tensor, tape: Tape) -> Tensor:
+        past = self._past(tape) if self.decay_parameter is not None else None
+        delta = kernel.local(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)
+        if past is not None:
+            # dv[t-1]/dλ with the reset detached is itself a trace, ε[t] = λ ε[t-1] + v[t-1].
+            decay, eligible = self.decay(), torch.zeros_like(past[0])
+            total = delta.new_zeros(())
+            for now, kept in zip(delta, past, strict=True):
+                eligible = eligible.mul_(decay).add_(kept)
+                total += (now * eligible).sum()
+            tape.values["decay_error"] = total
+        return delta
+
+    def _past(self, tape: Tape) -> Tensor:
+        """v[t-1] at every step t: (T, B, features...)."""
+        potentials, membrane = tape.values["potentials"], self.membrane()
+        past = torch.empty_like(potentials)
+        rest = tape.values.get("rest")
+        if rest is None:
+            past[0].zero_()
+        else:
+            past[0].copy_(rest)
+        spikes = (potentials[:-1] >= membrane.threshold).to(potentials.dtype)
+        membrane.reset(potentials[:-1], spikes, out=past[1:])
+        return past
+
+    def extra_repr(self) -> str:
+        now = self._constants
+        learnt = ", learn_decay=True" if self.decay_parameter is not None else ""
+        reset = "hard" if now.hard else "soft"
+        return f"decay={self.decay():g}, threshold={now.threshold:g}, reset={reset!r}{learnt}"
+
+
+class IF(LIF):
+    """Integrate-and-fire neurons: `LIF` that does not leak, λ = 1.
+
+    Args:
+        threshold: θ > 0, in units of the drive.
+        reset: `soft` subtracts the threshold, `hard` empties the membrane.
+        surrogate: ψ, the derivative used for the spike.
+        detach_reset: leave the reset out of the derivative through time.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 1.0,
+        reset: Literal["soft", "hard"] = "soft",
+        surrogate: Surrogate | None = None,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__(decay=1.0, threshold=threshold, reset=reset, surrogate=surrogate, detach_reset=detach_reset)
+
+
+class _Spikes(torch.autograd.Function):
+    """A layer of LIF neurons as plain autograd sees it: surrogate gradients through time."""
+
+    @staticmethod
+    def forward(ctx: Any, drive: Tensor, decay: Tensor | None, neuron: LIF, steps: int | None) -> Tensor:
+        ctx.neuron, ctx.steps = neuron, steps
+        # `fire` overwrites its drive, which here belongs to the caller.
+        held: Drive = drive.clone() if steps is None else Static(drive, steps)
+        spikes, ctx.tape, _ = neuron.fire(held, None, None)
+        return spikes
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        delta = ctx.neuron.adjoint(error, ctx.tape)
+        decay_error = ctx.tape.values.pop("decay_error", None)
+        return (delta if ctx.steps is None else delta.sum(0)), decay_error, None, None
+
+
+def _dense(drive: Tensor, *, batch_axis: bool) -> Tensor:
+    """The drive with its elements in one gapless order, as in-place scans need it."""
+    folded = drive.flatten(0, 1) if batch_axis else drive
+    if folded.is_contiguous():
+        return drive
+    if folded.dim() == 4 and folded.is_contiguous(memory_format=torch.channels_last):
+        return drive
+    return drive.contiguous()

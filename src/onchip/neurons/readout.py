@@ -1,0 +1,32 @@
+"""The read-out of spike trains: what the last synapses deliver, as it is."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from onchip.neurons.base import Drive, SteppedNeuron, Tape
+from onchip.signals import Static
+
+__all__ = ["Readout"]
+
+
+class Readout(SteppedNeuron):
+    """Linear units without memory or threshold: o[t] = I[t].
+
+    A network's last Linear or Conv2d gets one where no neurons follow it.
+
+    Reference: Xiao et al. 2022 (OTTT, NeurIPS), whose classifier is such a layer.
+    """
+
+    def forward(self, drive: Drive) -> Tensor:
+        """The drive (T, B, features...), written out over time where it is Static."""
+        return drive.expand() if isinstance(drive, Static) else drive
+
+    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+        return self.forward(drive), Tape(), None
+
+    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+        return error
+
+    def local(self, error: Tensor, tape: Tape) -> Tensor:
+        return error

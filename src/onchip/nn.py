@@ -1,0 +1,82 @@
+"""Modules that spiking networks are built of. Layers with weights are torch's own, untouched."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d
+
+from onchip.errors import OnchipError
+from onchip.neurons import IF, LIF, TTFS
+from onchip.neurons.base import Neuron
+from onchip.neurons.readout import Readout
+from onchip.neurons.ttfs import TTFSReadout
+from onchip.plan import Stage, plan_of, validated
+from onchip.pooling import EarliestPool2d
+from onchip.signals import Signal, Static
+
+__all__ = [
+    "IF",
+    "LIF",
+    "TTFS",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "Conv2d",
+    "Dropout",
+    "EarliestPool2d",
+    "Flatten",
+    "Identity",
+    "Linear",
+    "MaxPool2d",
+    "Neuron",
+    "Readout",
+    "Sequential",
+    "TTFSReadout",
+]
+
+
+class Sequential(torch.nn.Sequential):
+    """A chain of layers over whole sequences.
+
+    `model(signal)` is plain inference, and differentiable by plain autograd: through time with surrogate
+    gradients, or through the spike times. A learning rule from `onchip.rules` trains the same modules by
+    other means.
+
+    Args:
+        modules: layers in order, as in `torch.nn.Sequential`; neurons directly follow their synapses.
+
+    Example:
+        >>> model = Sequential(Linear(4, 8), LIF(), Linear(8, 3))
+        >>> model(Static(torch.rand(2, 4), steps=5)).shape  # (T, B, classes)
+        torch.Size([5, 2, 3])
+    """
+
+    def forward(self, signal: Signal) -> Tensor:
+        """Output (T, B, classes) for a signal over time, or (B, classes) for spike times.
+
+        Raises:
+            RequestError: a signal that these neurons cannot take.
+            UnsupportedError: a module that has no place in a spiking network.
+        """
+        plan = plan_of(self)
+        signal = validated(signal, plan.kind)
+        for part in plan.parts:
+            signal = _inferred(part, signal) if isinstance(part, Stage) else part(signal, plan.kind)
+        if isinstance(signal, Static):
+            raise OnchipError("a network ends in a stage, whose output is never Static")
+        return signal
+
+
+def _inferred(stage: Stage, signal: Signal) -> Signal:
+    planes = stage.neuron.planes(signal)
+    if isinstance(planes, Static):
+        stage.synapse.check(stage.name, planes.image.shape)
+        activity = stage.neuron(Static(stage.layer(planes.image), planes.steps))
+    else:
+        folded = planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
+        stage.synapse.check(stage.name, folded.shape)
+        activity = stage.neuron(stage.layer(folded).unflatten(0, planes.shape[:2]))
+    if stage.pool is None:
+        return activity
+    pooled = torch.nn.functional.avg_pool2d(activity.flatten(0, 1), stage.pool)
+    return pooled.unflatten(0, activity.shape[:2])

@@ -1,0 +1,275 @@
+"""A learning rule at work on one network: it fills `.grad`, and any optimizer applies it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from itertools import chain
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from onchip import neurons
+from onchip.credit import Code, Direct, Feedback, Observer, Temporal
+from onchip.errors import OnchipError, RequestError, UnsupportedError
+from onchip.island import Carry, Island
+from onchip.parts import Real
+from onchip.plan import Stage, plan_of, validated
+from onchip.signals import Kind, Signal, Static
+
+__all__ = ["Rule"]
+
+# Who trains what. Weak on both sides: it keeps nothing alive, and a copied or pickled network is free.
+_trainers: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Rule]] = weakref.WeakKeyDictionary()
+
+
+class Rule:
+    """A gradient estimator composed of feedback, temporal credit and a code.
+
+    Args:
+        name: what the rule is called in messages and records.
+        model: a `nn.Sequential` of `onchip.nn`.
+        feedback: which error arrives at a synapse's input.
+        temporal: what of the past counts.
+        code: what carries errors.
+        trains: kinds of signal whose neurons the rule can train.
+
+    Raises:
+        UnsupportedError: neurons or layers that the rule cannot train, by name.
+        RequestError: a network that another rule still trains.
+
+    Example:
+        >>> from onchip import nn, rules
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.LIF(), nn.Linear(8, 3))
+        >>> rule = rules.bp(model)
+        >>> out = rule.forward(Static(torch.rand(2, 4), steps=5))  # (T, B, classes)
+        >>> rule.backward(out.square().mean())
+        >>> model[0].weight.grad.shape
+        torch.Size([8, 4])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        *,
+        feedback: Feedback,
+        temporal: Temporal,
+        code: Code | None = None,
+        trains: tuple[Kind, ...] = get_args(Kind),
+    ) -> None:
+        self.name = name
+        self._plan = plan_of(model)
+        self._refuse_untrainable(trains)
+        self._refuse_second_rule(model)
+        self._model: nn.Module | None = model
+        self._feedback = feedback
+        self._temporal = temporal
+        self._code = Real() if code is None else code
+        self._observers: tuple[Observer, ...] = ()
+        self._pending: tuple[Tensor, Tensor, list[Tensor]] | None = None
+        self._in_backward = False
+        with torch.no_grad():
+            feedback.attach(self._plan.stages)
+        for module in model.modules():
+            _trainers[module] = weakref.ref(self)
+
+    def forward(self, signal: Signal) -> Tensor:
+        """Output of the network, with the rule listening.
+
+        Args:
+            signal: (T, B, features...) or `Static`, or spike times (B, features...).
+
+        Returns:
+            (T, B, classes), or (B, classes) for spike times. Make a loss of it and hand that to `backward`.
+
+        Raises:
+            RequestError: a signal that the network cannot take, or a detached rule.
+        """
+        return self._expose(*self._run(signal, None))
+
+    __call__ = forward
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the rule's estimate of the gradient to each parameter's `.grad`.
+
+        Args:
+            loss: a scalar made of what the last `forward` returned.
+
+        Raises:
+            RequestError: no forward pass waits for its backward, or the loss does not depend on it.
+        """
+        if self._pending is None:
+            raise RequestError(f"{self.name}: backward without a forward pass; call rule.forward first")
+        exposed, output, taps = self._pending
+        self._pending = None
+        if not loss.requires_grad:
+            raise RequestError(
+                f"{self.name}: the loss does not depend on the network's output; make it of what "
+                "rule.forward returned, without detach() or torch.no_grad()"
+            )
+        self._in_backward = True
+        try:
+            loss.backward()
+        finally:
+            self._in_backward = False
+        error = exposed.grad
+        if error is None:
+            raise RequestError(
+                f"{self.name}: the loss does not depend on what the last rule.forward returned; "
+                "call backward once after each forward"
+            )
+        with torch.no_grad():
+            errors = [self._project(error, index, tap) for index, tap in enumerate(taps, start=1)]
+        roots = [(output, error), *zip(taps, errors, strict=True)]
+        roots = [(root, arriving) for root, arriving in roots if root.requires_grad]
+        torch.autograd.backward([root for root, _ in roots], [arriving for _, arriving in roots])
+
+    def step(self) -> None:
+        """Call after the optimizer's step: refreshes feedback and tells the observers."""
+        with torch.no_grad():
+            self._feedback.step()
+        for observer in self._observers:
+            observer.stepped()
+
+    def stream(self, signal: Signal) -> Iterator[Tensor]:
+        """Runs a sequence one time step at a time, in memory that does not grow with T.
+
+        Call `backward` on a loss of each output before asking for the next; gradients add up to those of
+        the whole sequence, while weights and feedback stay as they are. Stepping the optimizer in between
+        makes the rule learn online.
+
+        Args:
+            signal: (T, B, features...) or `Static`.
+
+        Yields:
+            The output at each step, (1, B, classes).
+
+        Raises:
+            UnsupportedError: a rule that needs the whole sequence, or neurons with spike times.
+        """
+        if self._plan.kind == "times" or not self._temporal.streams:
+            raise UnsupportedError(
+                f"{self.name} cannot stream: it needs the whole sequence before it can assign credit. "
+                "Use rule.forward, or an online rule such as ottt"
+            )
+        signal = validated(signal, self._plan.kind)
+        carries = [Carry() for _ in self._plan.stages]
+        if isinstance(signal, Static):
+            chunks: Iterator[Signal] = (Static(signal.image, 1) for _ in range(signal.steps))
+        else:
+            chunks = (frame.unsqueeze(0) for frame in signal)
+        for chunk in chunks:
+            yield self._expose(*self._run(chunk, carries))
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What an optimizer should train: the network's parameters, then any that the feedback learns."""
+        return chain(self._attached().parameters(), self._feedback.parameters())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the rule must keep across a checkpoint: its feedback. The network's weights are not in it."""
+        return self._feedback.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restores what `state_dict` returned.
+
+        Raises:
+            RequestError: a state that belongs to another rule or network.
+        """
+        try:
+            self._feedback.load_state_dict(state)
+        except RuntimeError as error:
+            raise RequestError(f"{self.name}: this state is another rule's or network's: {error}") from error
+
+    def to(self, device: torch.device | str) -> Rule:
+        """Moves the network and its feedback to a device, and returns the rule."""
+        self._attached().to(device)
+        self._feedback.to(device)
+        return self
+
+    def observe(self, observer: Observer) -> None:
+        """Reports every product, transport and step from now on, and any initial copy of weights."""
+        self._observers = (*self._observers, observer)
+        self._feedback.observers = self._observers
+        self._feedback.tell_initial(observer)
+
+    def nonfinite(self) -> str | None:
+        """Name of the first parameter that holds NaN or infinity, or None."""
+        for name, parameter in self._attached().named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                return name
+        return None
+
+    def detach(self) -> nn.Module:
+        """Lets go of the network and returns it: a plain torch module that another rule may train."""
+        model = self._attached()
+        for module in model.modules():
+            _trainers.pop(module, None)
+        self._model = self._pending = None
+        return model
+
+    def _attached(self) -> nn.Module:
+        if self._model is None:
+            raise RequestError(f"{self.name}: this rule is detached from its network; make a new one")
+        return self._model
+
+    def _run(self, signal: Signal, carries: list[Carry] | None) -> tuple[Tensor, list[Tensor]]:
+        """The network's output and, for direct feedback, what each stage but the first received."""
+        self._attached()
+        signal = validated(signal, self._plan.kind)
+        taps: list[Tensor] = []
+        index = 0
+        for part in self._plan.parts:
+            if not isinstance(part, Stage):
+                signal = part(signal, self._plan.kind)
+                continue
+            if isinstance(signal, Tensor) and (index == 0 or self._feedback.direct):
+                if index:
+                    taps.append(signal)
+                signal = signal.detach()
+            carry = None if carries is None else carries[index]
+            signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
+            index += 1
+        assert isinstance(signal, Tensor), "a stage's activity is never Static"
+        return signal, taps
+
+    def _expose(self, output: Tensor, taps: list[Tensor]) -> Tensor:
+        """Cuts the output off, so that a loss's own backward() reaches no weight behind the rule's back."""
+        if not output.requires_grad:
+            return output
+        exposed = output.detach().requires_grad_()
+        exposed.register_hook(self._refuse_plain_backward)
+        self._pending = (exposed, output, taps)
+        return exposed
+
+    def _refuse_plain_backward(self, error: Tensor) -> None:
+        if not self._in_backward:
+            raise OnchipError(
+                f"loss.backward() was called on the output of rule {self.name!r}, which would train nothing; "
+                "call rule.backward(loss)"
+            )
+
+    def _project(self, error: Tensor, index: int, tap: Tensor) -> Tensor:
+        assert isinstance(self._feedback, Direct), "only direct feedback taps the layers"
+        return self._feedback.project(error, index, tap)
+
+    def _refuse_untrainable(self, trains: tuple[Kind, ...]) -> None:
+        if self._plan.kind in trains:
+            return
+        stage = self._plan.stages[0]
+        known = [name for name in neurons.__all__ if getattr(neurons, name).signal in trains]
+        raise UnsupportedError(
+            f"{self.name} cannot train {type(stage.neuron).__name__} neurons (after layer {stage.name!r}); "
+            f"it trains {', '.join(known)}"
+        )
+
+    def _refuse_second_rule(self, model: nn.Module) -> None:
+        for name, module in model.named_modules():
+            holder = _trainers.get(module)
+            rule = holder() if holder is not None else None
+            if rule is not None:
+                raise RequestError(
+                    f"{self.name}: {type(module).__name__} {name!r} is already trained by rule {rule.name!r}; "
+                    "call detach() on that rule first"
+                )

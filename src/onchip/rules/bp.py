@@ -1,0 +1,27 @@
+"""Backpropagation: the reference that every other rule is measured against."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from onchip.parts import ThroughTime, Transposed
+from onchip.rule import Rule
+
+__all__ = ["bp"]
+
+
+def bp(model: nn.Module) -> Rule:
+    """Backpropagation, through time where neurons have a state, with surrogate gradients.
+
+    Errors come down through the forward weights and back through all time steps.
+
+    Limit: equal to plain autograd on the same network.
+    Cost: every weight but the first layer's is transported after each update; activity of all T steps is
+        stored; forward and backward phases alternate.
+
+    Args:
+        model: a network of `onchip.nn`.
+
+    Reference: Neftci et al. 2019 (surrogate gradients); Goupy et al. 2025 for spike times.
+    """
+    return Rule("bp", model, feedback=Transposed(), temporal=ThroughTime())

@@ -1,0 +1,31 @@
+"""Online training through time."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from onchip.parts import Online, Transposed
+from onchip.rule import Rule
+
+__all__ = ["ottt"]
+
+
+def ottt(model: nn.Module) -> Rule:
+    """Online training through time: traces of the input instead of a backward pass through time.
+
+        ΔW = sum_t (ψ(u[t]) g[t]) ⊗ a[t],   a[t] = λ a[t-1] + x[t]
+
+    Errors come down through the forward weights at the same time step.
+
+    Limit: equal to `bp` in the last hidden layer, if the neurons detach their reset.
+    Cost: weights transported as by `bp`; stored activity does not grow with T (`rule.stream`).
+
+    Args:
+        model: a network of `onchip.nn` whose neurons have a state over time.
+
+    Raises:
+        UnsupportedError: neurons with spike times, which have no steps to be online in.
+
+    Reference: Xiao et al. 2022 (OTTT, NeurIPS), equations 5 to 7.
+    """
+    return Rule("ottt", model, feedback=Transposed(), temporal=Online(), trains=("steps",))

@@ -1,0 +1,178 @@
+"""The plastic synapse: a bilinear map, and the only three products that a learning rule may take of it.
+
+    apply(x, W)         forward: the drive that presynaptic activity causes
+    pull(δ, B, shape)   the error sent down, through *any* weights of W's shape
+    outer(pre, δ)       the update, from *any* presynaptic factor
+
+All signals here have one leading batch axis N, into which time is already folded.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn import grad as conv_grad
+
+from onchip.errors import RequestError, UnsupportedError
+
+__all__ = ["Convolution", "Dense", "Synapse", "is_synapse", "synapse_of"]
+
+
+class Synapse(ABC):
+    """The bilinear map of one layer, free of weights: every product is told which weights to use."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Drive (N, out...) caused by presynaptic activity x (N, in...)."""
+
+    @abstractmethod
+    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        """Error (N, in...) of the given shape that delta (N, out...) sends down through `weight`."""
+
+    @abstractmethod
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        """Update of W's shape: delta (N, out...) correlated with pre (N, in...), summed over N."""
+
+    @abstractmethod
+    def check(self, name: str, shape: torch.Size) -> None:
+        """Raises RequestError unless activity of this shape (N, in...) fits the layer called `name`."""
+
+    @abstractmethod
+    def products(self, delta: torch.Size) -> int:
+        """Scalar multiplications of one dense product whose postsynaptic side has this shape (N, out...)."""
+
+    @abstractmethod
+    def bias_update(self, delta: Tensor) -> Tensor:
+        """Update of the bias (out,): delta (N, out...) summed over all but the output channels."""
+
+
+@dataclass(frozen=True)
+class Dense(Synapse):
+    """All-to-all connection, y = W x + b, with W (out, in): the map of `torch.nn.Linear`."""
+
+    inputs: int
+    outputs: int
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        return delta @ weight
+
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        return delta.t() @ pre
+
+    def check(self, name: str, shape: torch.Size) -> None:
+        if len(shape) != 2 or shape[1] != self.inputs:
+            raise RequestError(
+                f"Linear {name!r} got features of shape {tuple(shape[1:])}; expected ({self.inputs},). "
+                "Put nn.Flatten() before it, or change its in_features"
+            )
+
+    def products(self, delta: torch.Size) -> int:
+        return delta[0] * self.inputs * self.outputs
+
+    def bias_update(self, delta: Tensor) -> Tensor:
+        return delta.sum(0)
+
+
+@dataclass(frozen=True)
+class Convolution(Synapse):
+    """Two-dimensional convolution with W (out, in / groups, kh, kw): the map of `torch.nn.Conv2d`.
+
+    Products run in channels_last: the postsynaptic scan then finds its data dense and in one order.
+    """
+
+    shape: tuple[int, int, int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        drive = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return drive.contiguous(memory_format=torch.channels_last)
+
+    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        return conv_grad.conv2d_input(shape, weight, delta, self.stride, self.padding, self.dilation, self.groups)
+
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        return conv_grad.conv2d_weight(pre, self.shape, delta, self.stride, self.padding, self.dilation, self.groups)
+
+    def check(self, name: str, shape: torch.Size) -> None:
+        channels = self.shape[1] * self.groups
+        if len(shape) != 4 or shape[1] != channels:
+            raise RequestError(
+                f"Conv2d {name!r} got features of shape {tuple(shape[1:])}; expected ({channels}, height, width)"
+            )
+        for axis, size in enumerate(shape[2:]):
+            reach = self.dilation[axis] * (self.shape[2 + axis] - 1) + 1
+            if size + 2 * self.padding[axis] < reach:
+                raise RequestError(
+                    f"Conv2d {name!r} got an image of {shape[2]}x{shape[3]}, smaller than its kernel's "
+                    f"reach of {reach}; use larger images or less pooling before it"
+                )
+
+    def products(self, delta: torch.Size) -> int:
+        return delta[0] * math.prod(delta[2:]) * math.prod(self.shape)
+
+    def bias_update(self, delta: Tensor) -> Tensor:
+        return delta.sum((0, 2, 3))
+
+
+def is_synapse(module: nn.Module) -> bool:
+    """Whether the module is a layer of plastic synapses that rules can train."""
+    return type(module) in (nn.Linear, nn.Conv2d)
+
+
+def synapse_of(name: str, module: nn.Module) -> Synapse:
+    """The bilinear map of a torch layer.
+
+    Raises:
+        UnsupportedError: the layer is not a Linear or Conv2d, or pads otherwise than with zeros.
+    """
+    if type(module) is nn.Linear:
+        return Dense(module.in_features, module.out_features)
+    if type(module) is nn.Conv2d:
+        if module.padding_mode != "zeros":
+            raise UnsupportedError(
+                f"Conv2d {name!r} pads with {module.padding_mode!r}; expected zeros. Use padding_mode='zeros'"
+            )
+        return Convolution(
+            shape=_four(module.weight.shape),
+            stride=_two(module.stride),
+            padding=_padding(name, module),
+            dilation=_two(module.dilation),
+            groups=module.groups,
+        )
+    raise UnsupportedError(f"{type(module).__name__} {name!r} is no synapse; expected Linear or Conv2d")
+
+
+def _padding(name: str, module: nn.Conv2d) -> tuple[int, int]:
+    if module.padding == "valid":
+        return (0, 0)
+    if module.padding == "same":
+        total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+        if any(n % 2 for n in total):
+            raise UnsupportedError(
+                f"Conv2d {name!r} has padding='same' with an even kernel {module.kernel_size}, which pads "
+                "unevenly; use an odd kernel or a number"
+            )
+        return (total[0] // 2, total[1] // 2)
+    assert not isinstance(module.padding, str)
+    return _two(module.padding)
+
+
+def _two(pair: tuple[int, ...]) -> tuple[int, int]:
+    return (pair[0], pair[1])
+
+
+def _four(shape: torch.Size) -> tuple[int, int, int, int]:
+    return (shape[0], shape[1], shape[2], shape[3])
