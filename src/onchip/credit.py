@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from onchip.neurons.base import Neuron, Tape
 from onchip.plan import Stage
+from onchip.transport import Transported
 
 __all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal"]
 
@@ -29,8 +30,8 @@ class Observer(ABC):
         """`count` scalar multiplications were made for the stage's synapses."""
 
     @abstractmethod
-    def transport(self, stage: str, scalars: int, *, initial: bool) -> None:
-        """`scalars` forward weights were copied into feedback; `initial` before any training."""
+    def transport(self, stage: str, moved: Transported, *, initial: bool) -> None:
+        """Forward weights of a stage were copied into feedback; `initial` before any training."""
 
     @abstractmethod
     def stepped(self) -> None:
@@ -58,10 +59,10 @@ class Feedback(nn.Module, ABC):
     def tell_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""
 
-    def tell_transport(self, stage: Stage, scalars: int) -> None:
+    def tell_transport(self, stage: Stage, moved: Transported) -> None:
         """Reports a copy of forward weights into feedback."""
         for observer in self.observers:
-            observer.transport(stage.name, scalars, initial=False)
+            observer.transport(stage.name, moved, initial=False)
 
 
 class Layered(Feedback):

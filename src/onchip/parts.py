@@ -10,6 +10,7 @@ from onchip.credit import Code, Layered, Observer, Temporal
 from onchip.kernels.trace import static_trace, trace
 from onchip.neurons.base import Neuron, Tape
 from onchip.plan import Stage
+from onchip.transport import Transported
 
 __all__ = ["Online", "Real", "ThroughTime", "Transposed"]
 
@@ -35,7 +36,7 @@ class Transposed(Layered):
         stage = self._stages[index]
         if index not in self._current:
             self._current.add(index)
-            self.tell_transport(stage, stage.weight.numel())
+            self.tell_transport(stage, Transported.whole(stage.weight))
         return stage.weight
 
     def step(self) -> None:

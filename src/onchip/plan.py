@@ -149,7 +149,7 @@ def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module]], kind:
         if neuron is None:
             remedy = "nn.TTFS()" if rest else "nn.TTFSReadout()"
             raise RequestError(f"no neurons follow layer {name!r} in a network of spike times; add {remedy}")
-        if layer.bias is not None:
+        if isinstance(layer.bias, Tensor):
             raise UnsupportedError(
                 f"layer {name!r} has a bias, which neurons with spike times do not take; build it with bias=False"
             )

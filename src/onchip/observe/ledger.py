@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from onchip.credit import Observer, Product
 from onchip.errors import RequestError
+from onchip.transport import Transported
 
 __all__ = ["Ledger"]
-
-_KINDS: tuple[Product, ...] = ("forward", "pull", "project", "update")
 
 
 class Ledger(Observer):
@@ -29,15 +29,16 @@ class Ledger(Observer):
 
     def __init__(self) -> None:
         self.steps = 0
-        self.products: Counter[tuple[str, Product]] = Counter()
-        self.transported: Counter[str] = Counter()
-        self.transported_initial: Counter[str] = Counter()
+        self.products: Counter[tuple[str, str]] = Counter()
+        self.transported: Counter[tuple[str, str]] = Counter()
 
     def product(self, stage: str, kind: Product, count: int) -> None:
         self.products[stage, kind] += count
 
-    def transport(self, stage: str, scalars: int, *, initial: bool) -> None:
-        (self.transported_initial if initial else self.transported)[stage] += scalars
+    def transport(self, stage: str, moved: Transported, *, initial: bool) -> None:
+        prefix = "initial_" if initial else ""
+        for field in fields(moved):
+            self.transported[stage, prefix + field.name] += getattr(moved, field.name)
 
     def stepped(self) -> None:
         self.steps += 1
@@ -46,29 +47,31 @@ class Ledger(Observer):
         """Totals over all stages and steps.
 
         `products_error` counts both ways in which errors travel: `products_pull` down through a layer's
-        feedback weights and `products_project` straight from the output.
+        feedback weights and `products_project` straight from the output. `transport_*` counts bits and
+        compares of the weights transported during training, without the initial copy.
         """
-        of: Counter[Product] = Counter()
-        for (_, kind), count in self.products.items():
-            of[kind] += count
+        products = _totals(self.products)
+        moved = _totals(self.transported)
         return {
             "steps": self.steps,
-            "weights_transported": self.transported.total(),
-            "weights_transported_initial": self.transported_initial.total(),
-            "products_forward": of["forward"],
-            "products_error": of["pull"] + of["project"],
-            "products_pull": of["pull"],
-            "products_project": of["project"],
-            "products_update": of["update"],
+            "weights_transported": moved["scalars"],
+            "weights_transported_initial": moved["initial_scalars"],
+            "transport_value_bits": moved["value_bits"],
+            "transport_index_bits": moved["index_bits"],
+            "transport_compares": moved["compares"],
+            "products_forward": products["forward"],
+            "products_error": products["pull"] + products["project"],
+            "products_pull": products["pull"],
+            "products_project": products["project"],
+            "products_update": products["update"],
         }
 
     def state_dict(self) -> dict[str, Tensor]:
         """Every count as an integer tensor, for a checkpoint."""
-        state = {"steps": self.steps}
-        state |= {f"products/{kind}/{stage}": n for (stage, kind), n in self.products.items()}
-        state |= {f"transported/{stage}": n for stage, n in self.transported.items()}
-        state |= {f"initial/{stage}": n for stage, n in self.transported_initial.items()}
-        return {key: torch.tensor(count, dtype=torch.int64) for key, count in state.items()}
+        counts = {"steps": self.steps}
+        counts |= {f"products/{what}/{stage}": n for (stage, what), n in self.products.items()}
+        counts |= {f"transported/{what}/{stage}": n for (stage, what), n in self.transported.items()}
+        return {key: torch.tensor(count, dtype=torch.int64) for key, count in counts.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restores what `state_dict` returned, in place of every count so far.
@@ -76,19 +79,23 @@ class Ledger(Observer):
         Raises:
             RequestError: a key that no ledger writes.
         """
-        self.__init__()  # type: ignore[misc]
-        for key, tensor in state.items():
-            what, _, rest = key.partition("/")
-            count = int(tensor)
-            kind, _, stage = rest.partition("/")
-            known = next((known for known in _KINDS if known == kind), None)
+        counters = {"products": self.products, "transported": self.transported}
+        for counter in counters.values():
+            counter.clear()
+        for key, count in state.items():
+            which, _, rest = key.partition("/")
+            what, _, stage = rest.partition("/")
             if key == "steps":
-                self.steps = count
-            elif what == "products" and known is not None:
-                self.products[stage, known] = count
-            elif what == "transported":
-                self.transported[rest] = count
-            elif what == "initial":
-                self.transported_initial[rest] = count
+                self.steps = int(count)
+            elif which in counters and what:
+                counters[which][stage, what] = int(count)
             else:
                 raise RequestError(f"a ledger's state holds no {key!r}; expected what Ledger.state_dict() returned")
+
+
+def _totals(counts: Counter[tuple[str, str]]) -> Counter[str]:
+    """Counts by what was counted, over all stages."""
+    totals: Counter[str] = Counter()
+    for (_, what), count in counts.items():
+        totals[what] += count
+    return totals

@@ -12,7 +12,7 @@ from onchip.errors import RequestError
 from onchip.parts import ThroughTime
 from onchip.plan import Stage
 from onchip.rule import Rule
-from onchip.transport import Full, Transport
+from onchip.transport import Full, Transport, Transported
 
 __all__ = ["fbp"]
 
@@ -65,7 +65,7 @@ class Frozen(Layered):
 
     def tell_initial(self, observer: Observer) -> None:
         for stage in self._stages[1:]:
-            observer.transport(stage.name, stage.weight.numel(), initial=True)
+            observer.transport(stage.name, Transported.whole(stage.weight), initial=True)
 
     def weight(self, index: int) -> Tensor:
         return self.get_buffer(f"feedback_{index}")
