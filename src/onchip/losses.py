@@ -1,0 +1,60 @@
+"""From a network's output to a loss, and to a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from onchip.errors import RequestError
+
+__all__ = ["StepLoss", "predict"]
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """The loss of Xiao et al., at every time step; plain softmax cross-entropy when there are none.
+
+    L = (1/T) sum_t [(1 - μ) CE(o[t], y) + μ MSE(o[t], onehot(y))], for an output (T, B, classes).
+    An output (B, classes), such as the read-out of a time-to-first-spike network, gets CE(o, y).
+
+    Args:
+        mix: μ, the share of the squared error, in [0, 1].
+
+    Raises:
+        RequestError: `mix` is out of range, or the output is of neither shape.
+
+    Example:
+        >>> import torch
+        >>> round(StepLoss()(torch.zeros(4, 2, 10), torch.tensor([3, 7])).item(), 4)
+        2.1925
+
+    Reference: Xiao, Meng, Zhang, He, Lin, "Online training through time for spiking neural
+    networks", NeurIPS 2022, section 5 (μ = 0.05).
+    """
+
+    mix: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mix <= 1.0:
+            raise RequestError(f"StepLoss got mix={self.mix}; expected a share between 0 and 1")
+
+    def __call__(self, out: Tensor, labels: Tensor) -> Tensor:
+        """The loss, a scalar, of outputs (T, B, classes) or (B, classes) under labels (B,)."""
+        if out.dim() == 2:
+            return F.cross_entropy(out, labels)
+        if out.dim() != 3:
+            raise RequestError(
+                f"StepLoss got an output of shape {tuple(out.shape)}; expected (T, B, classes) or (B, classes)"
+            )
+        steps = out.shape[0]
+        folded = out.flatten(0, 1)  # (T*B, classes)
+        cross_entropy = F.cross_entropy(folded, labels.repeat(steps))
+        onehot = F.one_hot(labels, out.shape[2]).to(out.dtype)  # (B, classes)
+        return (1.0 - self.mix) * cross_entropy + self.mix * (out - onehot).square().mean()
+
+
+def predict(out: Tensor) -> Tensor:
+    """The class (B,) with the largest output, summed over time when the output is (T, B, classes)."""
+    return (out.sum(0) if out.dim() == 3 else out).argmax(-1)
