@@ -1,0 +1,239 @@
+"""How parts and their options are written as text, and read back into typed values.
+
+The grammar, as used by `--rules`, `--neuron` and `--encoder`:
+
+    calls  = call {"," call}                   bp,fa,fbp:period=100
+    call   = name [":" option {";" option}]    fbp:period=100;transport=top:0.1
+    option = key "=" value
+    value  = number | true | false | none | word | part
+    part   = name {":" argument}               top:0.1 or top:fraction=0.1
+
+A value therefore holds no comma and no semicolon. What a key means, and of which type its value is,
+comes from the annotated parameters of the function or class that is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+from onchip.errors import RequestError, unknown_name
+
+__all__ = ["Call", "Scalar", "bind", "command_name", "convert", "describe", "make_part", "parse", "split"]
+
+Scalar = str | int | float | bool | None
+"""What an option's value looks like in a record."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A name with its options, still as text."""
+
+    name: str
+    options: Mapping[str, str]
+
+    def __str__(self) -> str:
+        options = ";".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{self.name}:{options}" if options else self.name
+
+
+def command_name(name: str) -> str:
+    """The name of a Python object as the command line writes it: lower case, hyphens.
+
+    Example:
+        >>> command_name("conv_small")
+        'conv-small'
+    """
+    return name.strip().lower().replace("_", "-")
+
+
+def split(text: str) -> list[str]:
+    """The calls in a text, commas between them.
+
+    Raises:
+        RequestError: one of them is empty, or an option stands where a name should.
+    """
+    calls = [call.strip() for call in text.split(",")]
+    for call in calls:
+        if not call:
+            raise RequestError(f"{text!r} has an empty name between its commas; expected name,name,...")
+        if "=" in call.partition(":")[0]:
+            raise RequestError(
+                f"{call!r} in {text!r} is no name; options of one rule are separated by ';', "
+                "as in fbp:period=100;transport=top:0.1"
+            )
+    return calls
+
+
+def parse(text: str) -> Call:
+    """A name and its options from `name:key=value;key=value`.
+
+    Raises:
+        RequestError: the text does not follow the grammar.
+
+    Example:
+        >>> parse("fbp:period=100;transport=top:0.1").options
+        {'period': '100', 'transport': 'top:0.1'}
+    """
+    name, colon, rest = text.partition(":")
+    if not name.strip() or (colon and not rest.strip()):
+        raise RequestError(f"got {text!r}; expected name or name:key=value;key=value")
+    options: dict[str, str] = {}
+    for option in rest.split(";") if colon else ():
+        key, equals, value = (piece.strip() for piece in option.partition("="))
+        if not (key and equals and value):
+            raise RequestError(f"got the option {option!r} in {text!r}; expected key=value")
+        key = key.replace("-", "_")
+        if key in options:
+            raise RequestError(f"{text!r} sets {key!r} twice")
+        options[key] = value
+    return Call(command_name(name), options)
+
+
+def bind(
+    what: str, called: Callable[..., Any], options: Mapping[str, str], *, settled: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Every option that a function or class takes, typed: those given as text, the rest by default.
+
+    Args:
+        what: what is called, for messages: "rule 'fbp'".
+        called: the function or class; its annotations give the types.
+        options: option names to text.
+        settled: parameters that are not options, because the caller supplies them.
+
+    Returns:
+        Option names to values.
+
+    Raises:
+        RequestError: an option is unknown, missing, or its value is not of its type.
+    """
+    signature = inspect.signature(called, eval_str=True)
+    parameters = [p for p in signature.parameters.values() if p.name not in settled]
+    known = [parameter.name for parameter in parameters]
+    for key in options:
+        if key not in known:
+            raise _unknown_option(what, key, known)
+    values = {}
+    for parameter in parameters:
+        if parameter.name in options:
+            where = f"{what}, {parameter.name}"
+            values[parameter.name] = convert(options[parameter.name], parameter.annotation, where)
+        elif parameter.default is not inspect.Parameter.empty:
+            values[parameter.name] = parameter.default
+        else:
+            raise RequestError(f"{what} needs the option {parameter.name}; write {parameter.name}=...")
+    return values
+
+
+def convert(text: str, annotation: Any, where: str) -> Any:
+    """One value from its text.
+
+    Args:
+        text: what was written.
+        annotation: the type that is wanted: a number, bool, str, a `Literal`, a union of such, or
+            the class of a part: it and its subclasses can be named, where their modules export them.
+        where: which option this is, for messages.
+
+    Raises:
+        RequestError: the text is no such value; or from the part's own checks.
+    """
+    if get_origin(annotation) is Literal:
+        choices = [str(choice) for choice in get_args(annotation)]
+        if text not in choices:
+            raise unknown_name(f"value for {where}", text, choices)
+        return get_args(annotation)[choices.index(text)]
+    members = _members(annotation)
+    if type(None) in members and text.lower() == "none":
+        return None
+    for kind in (bool, int, float, str):
+        if kind in members:
+            value = _plain(text, kind)
+            if value is not None:
+                return value
+    literals = [member for member in members if get_origin(member) is Literal]
+    if literals:
+        return convert(text, literals[0], where)
+    parts = _parts(members)
+    if parts:
+        return make_part(text, parts, where)
+    expected = " or ".join(getattr(m, "__name__", str(m)) for m in members if m is not type(None))
+    raise RequestError(f"{where} got {text!r}; expected {expected}")
+
+
+def make_part(text: str, parts: Mapping[str, Callable[..., Any]], where: str) -> Any:
+    """The part that a text such as `top:0.1` asks for.
+
+    Args:
+        text: its name, then its arguments in order, or by name.
+        parts: the classes there are, by the names that they have on the command line.
+        where: which option this is, for messages.
+
+    Raises:
+        RequestError: there is no such part, or its arguments do not fit.
+    """
+    name, *arguments = (piece.strip() for piece in text.split(":"))
+    if command_name(name) not in parts:
+        raise unknown_name(f"value for {where}:", name, parts)
+    part = parts[command_name(name)]
+    what = f"{where}={command_name(name)}"
+    known = [parameter.name for parameter in inspect.signature(part).parameters.values()]
+    if len(arguments) > len(known):
+        takes = f"takes only {', '.join(known)}" if known else "takes no argument"
+        raise RequestError(f"{what} {takes}; got {text!r}")
+    options: dict[str, str] = {}
+    for position, argument in enumerate(arguments):
+        key, equals, value = argument.partition("=")
+        options[key.strip() if equals else known[position]] = value.strip() if equals else argument
+    return part(**bind(what, part, options))
+
+
+def describe(value: object) -> Scalar:
+    """A value as a record shows it: a scalar as it is, a part in the grammar of this module."""
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    name = command_name(getattr(value, "__name__", type(value).__name__))
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return name
+    fields = (describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init)
+    return ":".join([name, *map(str, fields)])
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union; a type that is none is its own only alternative."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(member for choice in get_args(annotation) for member in _members(choice))
+    return (annotation,)
+
+
+def _plain(text: str, kind: type) -> Scalar:
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower())
+    try:
+        value: Scalar = kind(text)
+    except ValueError:
+        return None
+    return value
+
+
+def _parts(members: Iterable[Any]) -> dict[str, type]:
+    """The parts that may stand for these types: themselves and subclasses, if concrete and exported."""
+    parts = {part for member in members if isinstance(member, type) for part in _with_subclasses(member)}
+    exported = (part for part in parts if part.__name__ in getattr(sys.modules[part.__module__], "__all__", ()))
+    return {command_name(part.__name__): part for part in exported if not inspect.isabstract(part)}
+
+
+def _with_subclasses(kind: type) -> Iterator[type]:
+    yield kind
+    subclasses: list[type] = type.__subclasses__(kind)
+    for subclass in subclasses:
+        yield from _with_subclasses(subclass)
+
+
+def _unknown_option(what: str, got: str, known: list[str]) -> RequestError:
+    if not known:
+        return RequestError(f"{what} got the option {got!r}; it takes none")
+    return unknown_name(f"option of {what}:", got, known)
