@@ -1,0 +1,181 @@
+"""What is asked for: the settings of one run, and of a comparison. All defaults stand here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from onchip.errors import RequestError, unknown_name
+
+__all__ = ["SEEDS", "Request", "RunSpec", "from_mapping"]
+
+SEEDS = 3
+"""Seeds of a comparison that asks for none: 0, 1, 2."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """The settings of one training run: with the data's files, all that its result depends on.
+
+    Names are those of the command line; `rule`, `neuron` and `encoder` may carry options in the
+    grammar of `onchip.options`.
+
+    Args:
+        rule: the learning rule, such as `fbp:period=100`.
+        seed: fixes the first weights, the order of the samples and every random draw.
+        data: the data set.
+        train_size: training samples to use, drawn class by class; None uses all there are.
+        validation: share of the training samples that is held out, in [0, 1).
+        net: the network, a function of `onchip.models`.
+        neuron: the neuron, a class of `onchip.neurons`.
+        encoder: how an image becomes a signal; None takes `constant` for neurons that work in time
+            steps and `latency` for those that work in spike times.
+        steps: time steps T that an encoder shows an image for.
+        epochs: passes over the training samples.
+        batch_size: samples a training step.
+        lr: learning rate at the start.
+        optimizer: `adam`, `adamw` (decoupled weight decay) or `sgd`.
+        momentum: of `sgd`, in [0, 1).
+        weight_decay: at least 0.
+        schedule: `constant`, or `cosine` from `lr` to 0 over all training steps.
+        augment: random changes to training images, such as `crop:4,flip`; None for none.
+        select: weights that meet the test set: those after the `last` epoch, or after the one
+            with the `best` validation accuracy.
+        device: where to compute, as torch names it: `cpu`, `cuda`, `cuda:1`.
+
+    Raises:
+        RequestError: a number is out of range, or a choice does not exist.
+    """
+
+    rule: str = "bp"
+    seed: int = 0
+    data: str = "digits"
+    train_size: int | None = None
+    validation: float = 0.1
+    net: str = "conv-small"
+    neuron: str = "lif"
+    encoder: str | None = None
+    steps: int = 6
+    epochs: int = 10
+    batch_size: int = 32
+    lr: float = 1e-3
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    augment: str | None = None
+    select: Literal["last", "best"] = "last"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        _check(self.seed, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2^32 - 1")
+        _check(
+            self.train_size,
+            "train-size",
+            self.train_size is None or self.train_size >= 1,
+            "at least 1 sample",
+        )
+        _check(self.validation, "validation", 0.0 <= self.validation < 1.0, "a share of at least 0 and below 1")
+        _check(self.steps, "steps", self.steps >= 1, "at least 1 time step")
+        _check(self.epochs, "epochs", self.epochs >= 1, "at least 1 epoch")
+        _check(self.batch_size, "batch-size", self.batch_size >= 1, "at least 1 sample a batch")
+        _check(self.lr, "lr", math.isfinite(self.lr) and self.lr > 0, "a finite learning rate above 0")
+        _check(self.momentum, "momentum", 0.0 <= self.momentum < 1.0, "at least 0 and below 1")
+        _check(
+            self.weight_decay,
+            "weight-decay",
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "a finite number of at least 0",
+        )
+        for field, hint in get_type_hints(RunSpec).items():
+            if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
+                raise unknown_name(field, str(getattr(self, field)), get_args(hint))
+        if self.select == "best" and self.validation == 0.0:
+            raise RequestError("select 'best' needs validation samples; got validation=0, expected above 0")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison: every rule under every seed, all else equal.
+
+    Args:
+        base: the settings that the runs share; its rule and seed are not used.
+        rules: the rules, each with its options.
+        seeds: the seeds.
+
+    Raises:
+        RequestError: no rule, no seed, or one of them twice.
+    """
+
+    base: RunSpec
+    rules: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for what, values in (("rules", self.rules), ("seeds", self.seeds)):
+            if not values:
+                raise RequestError(f"a comparison got no {what}; expected at least one")
+            twice = [value for value in values if list(values).count(value) > 1]
+            if twice:
+                raise RequestError(f"{what} names {twice[0]!r} twice; name it once")
+
+    def runs(self) -> list[RunSpec]:
+        """Settings of every run, seed by seed, so that a comparison cut short has met each rule."""
+        return [dataclasses.replace(self.base, rule=rule, seed=seed) for seed in self.seeds for rule in self.rules]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The request as plain values, as `run.json` keeps it."""
+        shared = dataclasses.asdict(self.base)
+        del shared["rule"], shared["seed"]
+        return {"rules": list(self.rules), "seeds": list(self.seeds), **shared}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Request:
+        """The request that `to_dict` wrote.
+
+        Raises:
+            RequestError: a setting is unknown, missing or of the wrong type.
+        """
+        rest = dict(values)
+        rules, seeds = rest.pop("rules", None), rest.pop("seeds", None)
+        if not isinstance(rules, list) or not isinstance(seeds, list):
+            raise RequestError(f"a request got rules={rules!r}, seeds={seeds!r}; expected a list of each")
+        return cls(from_mapping(rest), tuple(map(str, rules)), tuple(map(int, seeds)))
+
+
+def from_mapping(values: Mapping[str, Any]) -> RunSpec:
+    """Settings from names and values, each value checked against its setting's type.
+
+    Raises:
+        RequestError: a name is no setting, or a value is of another type or out of range.
+    """
+    hints = get_type_hints(RunSpec)
+    for name, value in values.items():
+        if name not in hints:
+            raise unknown_name("setting", name, hints)
+        if not _fits(value, hints[name]):
+            expected = str(getattr(hints[name], "__name__", hints[name])).replace("typing.", "")
+            raise RequestError(f"{name} got {value!r}; expected {expected}")
+    floats = {name: float(value) for name, value in values.items() if hints[name] is float}
+    return RunSpec(**{**values, **floats})
+
+
+def _check(value: object, name: str, good: bool, expected: str) -> None:
+    if not good:
+        raise RequestError(f"{name} got {value}; expected {expected}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if get_origin(hint) is Literal:
+        return isinstance(value, str)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
