@@ -1,0 +1,220 @@
+"""One training run: settings and data in, record out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from onchip import checkpoint, nn, registry
+from onchip.data import Dataset, Split, batches
+from onchip.errors import DataError, DivergedError
+from onchip.losses import StepLoss, predict
+from onchip.records import Epoch, Record
+from onchip.run import Run, build, describe, encoder, evaluation_encoder, own_randomness
+from onchip.settings import RunSpec
+from onchip.signals import Signal
+
+__all__ = ["Watcher", "accuracy", "train"]
+
+
+class Watcher(Protocol):
+    """Told how a run gets on; it looks and never touches."""
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """A run with these settings is about to train."""
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Epoch number `epoch`, from 1, is about to take that many training steps."""
+
+    def stepped(self) -> None:
+        """One training step is done."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """An epoch and its validation are done, and its checkpoint is written."""
+
+
+class Unwatched:
+    """The watcher of a run that nobody watches."""
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """Nothing."""
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Nothing."""
+
+    def stepped(self) -> None:
+        """Nothing."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Nothing."""
+
+
+def train(
+    spec: RunSpec,
+    data: Dataset,
+    *,
+    save_to: Path | None = None,
+    resume: bool = False,
+    weights: Path | None = None,
+    watch: Watcher | None = None,
+) -> Record:
+    """Train one network by one rule, and measure it once on the test set.
+
+    One seed gives the same first weights and the same order of samples under every rule. On a CPU, with
+    one number of threads, it gives the same result bit for bit, interrupted and resumed or not.
+
+    Args:
+        spec: the settings.
+        data: the data set that they name, in its splits; see `onchip.run.load_data`.
+        save_to: checkpoint file, written after each epoch; None writes none.
+        resume: go on from `save_to`, if it exists.
+        weights: safetensors file for the final weights; None writes none.
+        watch: told of the progress.
+
+    Returns:
+        The record, its status `ok`.
+
+    Raises:
+        RequestError: the settings do not fit each other or the data.
+        UnsupportedError: the rule cannot train this network.
+        DivergedError: the loss or a weight is no longer finite.
+        DataError: the checkpoint is damaged or of another run.
+
+    Example:
+        >>> from onchip.run import load_data
+        >>> spec = RunSpec(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
+        >>> record = train(spec, load_data(spec))
+        >>> record.ledger["weights_transported"]
+        0
+    """
+    begin = time.perf_counter()
+    watch = watch or Unwatched()
+    record = describe(spec, data)
+    with own_randomness(spec):
+        run = build(spec, data)
+        if resume and save_to is not None and save_to.exists():
+            _restore(run, spec, save_to)
+        before = run.seconds
+        data = data.to(spec.device)
+        watch.run_begins(spec)
+        for epoch in range(len(run.history) + 1, spec.epochs + 1):
+            _train_epoch(run, spec, data, epoch, watch)
+            run.seconds = before + time.perf_counter() - begin
+            if save_to is not None:
+                checkpoint.save(save_to, {"spec": dataclasses.asdict(spec), **run.state()})
+            watch.epoch_ended(run.history[-1])
+        if run.best is not None:
+            run.model.load_state_dict(run.best)
+        test_accuracy = accuracy(run.model, data.test, evaluation_encoder(spec), spec.batch_size)
+        run.rule.detach()
+        if weights is not None:
+            checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
+    return dataclasses.replace(
+        record,
+        status="ok",
+        test_accuracy=test_accuracy,
+        validation_accuracy=run.history[run.selected_epoch - 1].validation_accuracy,
+        selected_epoch=run.selected_epoch,
+        history=tuple(run.history),
+        ledger=dict(run.ledger.summary()),
+        seconds=before + time.perf_counter() - begin,
+        train_seconds=run.train_seconds,
+        samples_per_second=len(data.train) * spec.epochs / run.train_seconds,
+    )
+
+
+def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
+    """Share of a split, in [0, 1], that the bare model classifies rightly.
+
+    Args:
+        model: the network; it is left in training mode.
+        split: images and labels, on the model's device; at least one.
+        encode: images -> signal.
+        batch_size: samples at a time.
+    """
+    model.eval()
+    right = torch.zeros((), dtype=torch.int64, device=split.device)
+    with torch.no_grad():
+        for images, labels in batches(split, batch_size, shuffle=False):
+            right += (predict(model(encode(images))) == labels).sum()
+    model.train()
+    return int(right) / len(split)
+
+
+def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watcher) -> None:
+    """Train one epoch and add it to the history."""
+    steps = math.ceil(len(data.train) / spec.batch_size)
+    encode, augment = encoder(spec, run.encoding), registry.augmentation(spec.augment)
+    loss_of, total_loss = StepLoss(), 0.0
+    watch.epoch_begins(epoch, steps)
+    begin = time.perf_counter()
+    drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
+    for step, (images, labels) in enumerate(drawn):
+        for group in run.optimizer.param_groups:
+            group["lr"] = _rate(spec, (epoch - 1) * steps + step, steps * spec.epochs)
+        loss = loss_of(run.rule.forward(encode(images)), labels)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise _diverged(run, spec, epoch, step + 1, f"the loss is {value}")
+        run.rule.backward(loss)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.rule.step()
+        total_loss += value * len(labels)
+        watch.stepped()
+    if run.rule.nonfinite() is not None:  # after the last step no loss would tell
+        raise _diverged(run, spec, epoch, steps, "the update was not finite")
+    seconds = time.perf_counter() - begin
+    run.train_seconds += seconds
+    held_out = None
+    if len(data.validation):
+        held_out = accuracy(run.model, data.validation, evaluation_encoder(spec), spec.batch_size)
+    _select(run, spec, epoch, held_out)
+    run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
+
+
+def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None:
+    """Keep the weights of this epoch if they are the ones that would meet the test set."""
+    if spec.select == "last":
+        run.selected_epoch = epoch
+        return
+    assert held_out is not None, "RunSpec refuses 'best' without validation samples"
+    if held_out > max((earlier.validation_accuracy or 0.0 for earlier in run.history), default=-1.0):
+        run.selected_epoch = epoch
+        run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def _rate(spec: RunSpec, step: int, steps: int) -> float:
+    """Learning rate of training step `step`, from 0, of `steps`: a pure function, so nothing to save."""
+    if spec.schedule == "constant":
+        return spec.lr
+    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> DivergedError:
+    layer = run.rule.nonfinite()
+    where = f"{layer!r} is not finite" if layer else "all weights are finite, so its output overflowed"
+    return DivergedError(
+        f"{spec.rule} with seed {spec.seed} diverged in epoch {epoch}, step {step}: {what}; {where}. "
+        f"Try a learning rate below {spec.lr:g}"
+    )
+
+
+def _restore(run: Run, spec: RunSpec, path: Path) -> None:
+    state = checkpoint.load(path)
+    asked, kept = dataclasses.asdict(spec), state["spec"]
+    different = [name for name in asked if kept.get(name) != asked[name]]
+    if different:
+        name = different[0]
+        raise DataError(
+            f"checkpoint {path.name} is of another run: its {name} is {kept.get(name)!r}, "
+            f"asked for is {asked[name]!r}; delete it to begin again"
+        )
+    run.restore(state)
