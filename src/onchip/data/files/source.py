@@ -1,0 +1,100 @@
+"""What a data set is before it is loaded: its facts, its files, and how to read them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from onchip.data.base.split import Split
+from onchip.errors import DataError
+
+__all__ = ["Info", "Parts", "Source"]
+
+
+@dataclass(frozen=True)
+class Info:
+    """Facts about a data set, known without its files.
+
+    Args:
+        name: as the command line and `load` take it.
+        title: as people write it.
+        shape: one image's (C, H, W).
+        classes: number of classes.
+        train: number of training images (validation is drawn from them).
+        test: number of test images.
+        reference: who made it, and where it is described.
+        embedded: True when it comes with a dependency and needs no files.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+    reference: str
+    embedded: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What reading the files gives, before validation is drawn from train."""
+
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    validation: Split | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one data set comes from.
+
+    Args:
+        name: as it was asked for.
+        info: the published facts; None for a user's own folder.
+        files: needed files, relative to the data root.
+        read: data root -> `Parts`; raises DataError on a damaged file.
+        download: data root -> files in place; None where there is nothing to download.
+    """
+
+    name: str
+    info: Info | None
+    files: tuple[str, ...]
+    read: Callable[[Path], Parts]
+    download: Callable[[Path], None] | None = None
+
+    def missing(self, root: Path) -> tuple[Path, ...]:
+        """The needed files that are not under `root`."""
+        return tuple(root / file for file in self.files if not (root / file).is_file())
+
+    def require(self, root: Path) -> None:
+        """Raise DataError unless every file is there, naming the first that is not."""
+        if missing := self.missing(root):
+            raise DataError(
+                f"{self.name}: no file {missing[0]} ({len(missing)} of {len(self.files)} files are missing). "
+                f"Run `onchip data fetch {self.name}`, pass --download (download=True), or point --data-root "
+                f"(ONCHIP_DATA) at the folder that holds {Path(self.files[0]).parts[0]}"
+            )
+
+    def fetch(self, root: Path) -> None:
+        """Download what is missing under `root`; does nothing when nothing is.
+
+        Raises:
+            DataError: the download failed, or did not bring every file.
+        """
+        if self.missing(root) and self.download is not None:
+            try:
+                root.mkdir(parents=True, exist_ok=True)
+                with contextlib.redirect_stdout(sys.stderr):  # older torchvision prints what it unpacks
+                    self.download(root)
+            except Exception as error:  # the network, the disk and the archive fail with types of their own
+                said = " ".join(str(error).split())  # torchvision's is several lines
+                raise DataError(
+                    f"{self.name} could not be downloaded to {root}: {said}. Check the network and the disk "
+                    f"and try again, or put {', '.join(self.files)} there by hand"
+                ) from error
+        self.require(root)
