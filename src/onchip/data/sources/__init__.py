@@ -1,0 +1,39 @@
+"""The data sets, one function each.
+
+`__all__` is the registry: the command line and `onchip.data.load` take these names, with hyphens. To add a
+data set, write a function that returns its `Source` and export it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onchip.data.files.source import Source
+from onchip.data.sources.cifar import cifar10, cifar100
+from onchip.data.sources.digits import digits
+from onchip.data.sources.folder import folder
+from onchip.data.sources.mnist import emnist, fashion_mnist, kmnist, mnist
+from onchip.errors import unknown_name
+
+__all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist"]
+
+PREFIX = "folder:"  # a user's own pictures have a path for a name, so they are in no list
+
+
+def registry() -> dict[str, Callable[[], Source]]:
+    """The exported functions, by the names that users type."""
+    return {name.replace("_", "-"): globals()[name] for name in __all__}
+
+
+def find(name: str) -> Source:
+    """The data set of that name, or the folder in `folder:PATH`.
+
+    Raises:
+        RequestError: there is no data set of that name.
+    """
+    if name.startswith(PREFIX):
+        return folder(name.removeprefix(PREFIX))
+    known = registry()
+    if name not in known:
+        raise unknown_name("data set", name, [*known, f"{PREFIX}PATH"])
+    return known[name]()
