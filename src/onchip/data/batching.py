@@ -1,0 +1,75 @@
+"""A split as a stream of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from onchip.data.base.split import Split
+from onchip.errors import RequestError
+
+__all__ = ["batches"]
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    generator: torch.Generator | None = None,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    shuffle: bool = True,
+    device: torch.device | str | None = None,
+    drop_last: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One pass over a split: images as floats, with their labels.
+
+    Bytes are cut into batches where the split lies, moved to `device`, and only there divided by 255. For the
+    fastest pass move the whole split first, `split.to(device)`. An equal generator gives equal batches.
+
+    Args:
+        split: (N, C, H, W) images and their labels.
+        batch_size: images a batch, B; the last batch holds what is left.
+        generator: of the order and of `augment`; on any device, advanced by each pass. Needed for either.
+        augment: (images, generator) -> images of the same shape, e.g. `Compose(Crop(4), Flip())`.
+        shuffle: draw a new order, instead of the split's own.
+        device: where the batches go; None for where the split is.
+        drop_last: leave out a last batch of fewer than B.
+
+    Yields:
+        Images (B, C, H, W) float32 in [0, 1], labels (B,) int64.
+
+    Raises:
+        RequestError: batch_size below 1, or no generator where one is needed; before the first batch.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise RequestError(f"batch_size={batch_size!r}; expected a whole number of images, at least 1")
+    if generator is None and (shuffle or augment is not None):
+        raise RequestError(
+            "batches got no generator; expected one to shuffle or augment with. Pass "
+            "generator=torch.Generator().manual_seed(seed), or shuffle=False and no augment"
+        )
+    return _stream(split, batch_size, generator, augment, shuffle, device, drop_last)
+
+
+def _stream(
+    split: Split,
+    batch_size: int,
+    generator: torch.Generator | None,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None,
+    shuffle: bool,
+    device: torch.device | str | None,
+    drop_last: bool,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    n, order = len(split), None
+    if shuffle and generator is not None:
+        order = torch.randperm(n, generator=generator, device=generator.device).to(split.device)
+    for start in range(0, n - n % batch_size if drop_last else n, batch_size):
+        chosen = slice(start, start + batch_size)
+        index = chosen if order is None else order[chosen]
+        images = split.images[index].to(device or split.device, non_blocking=True).float().div_(255)
+        labels = split.labels[index].to(device or split.device, non_blocking=True)
+        if augment is not None and generator is not None:
+            images = augment(images, generator)
+        yield images, labels

@@ -1,0 +1,77 @@
+"""From a name to a data set in three splits."""
+
+from __future__ import annotations
+
+import os
+
+from onchip.data.base.root import data_root
+from onchip.data.base.split import Dataset, Split
+from onchip.data.base.stratify import stratified_order
+from onchip.data.sources import find
+from onchip.errors import RequestError
+
+__all__ = ["load"]
+
+
+def load(
+    name: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    train_size: int | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    download: bool = False,
+) -> Dataset:
+    """Load a data set into memory, as bytes.
+
+    Validation is drawn from train alone, stratified, by `seed`; test is the published one and never changes.
+    With one seed, the images of a smaller `train_size` are among those of a larger one.
+
+    Args:
+        name: one of `describe()`'s names, or `folder:PATH` for your own pictures.
+        root: folder of the data; see `data_root`.
+        train_size: use only so many training images, stratified; None for all that validation leaves.
+        validation: share of train to set aside, in [0, 1), rounded, at least one image unless 0. Not used
+            where a folder has a validation split of its own.
+        seed: of the draws, 0 or more.
+        download: fetch files that are missing.
+
+    Raises:
+        RequestError: an unknown name, or a value out of range.
+        DataError: a file is missing or damaged.
+
+    Example:
+        >>> data = load("digits", train_size=1000)
+        >>> len(data.train), len(data.validation), len(data.test), data.shape
+        (1000, 144, 359, (1, 8, 8))
+    """
+    if not 0 <= validation < 1:
+        raise RequestError(f"validation={validation!r}; expected a share of the training images in [0, 1), e.g. 0.1")
+    if train_size is not None and (not isinstance(train_size, int) or train_size < 1):
+        raise RequestError(f"train_size={train_size!r}; expected a whole number of images, at least 1, or None for all")
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise RequestError(f"seed={seed!r}; expected a whole number of 0 or more, less than 2**63")
+    place, source = data_root(root), find(name)
+    if download:
+        source.fetch(place)
+    source.require(place)
+    parts = source.read(place)
+    if parts.validation is not None:
+        train, _ = _draw(name, parts.train, 0, train_size, seed)
+        return Dataset(name, parts.classes, train, parts.validation, parts.test)
+    held = max(1, round(validation * len(parts.train))) if validation else 0
+    train, held_out = _draw(name, parts.train, held, train_size, seed)
+    return Dataset(name, parts.classes, train, held_out, parts.test)
+
+
+def _draw(name: str, whole: Split, held: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
+    """`train_size` images to train on, and `held` others, each in the order of the files."""
+    left = len(whole) - held
+    if left < 1 or (train_size or 1) > left:
+        raise RequestError(
+            f"{name}: train_size={train_size}; expected at most {left}: of {len(whole)} training images, "
+            f"{held} are set aside for validation. Ask for fewer, or lower validation"
+        )
+    order = stratified_order(whole.labels, seed)
+    stop = len(order) if train_size is None else held + train_size
+    return whole.take(order[held:stop].sort().values), whole.take(order[:held].sort().values)

@@ -1,0 +1,86 @@
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from onchip.data import Flip, Split, batches
+from onchip.errors import RequestError
+
+
+def make(n: int) -> Split:
+    """Image i is of brightness i, and so is its label."""
+    brightness = torch.arange(n, dtype=torch.uint8)
+    return Split(brightness[:, None, None, None].expand(n, 1, 2, 2).contiguous(), brightness.long())
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@given(st.integers(0, 40), st.integers(1, 50), st.booleans(), st.booleans())
+def test_a_pass_gives_every_image_once_with_its_label(n: int, batch_size: int, shuffle: bool, drop_last: bool) -> None:
+    seen: list[int] = []
+    for images, labels in batches(make(n), batch_size, generator=seeded(), shuffle=shuffle, drop_last=drop_last):
+        assert images.dtype == torch.float32
+        assert torch.equal((images * 255).round().long()[:, 0, 0, 0], labels)
+        assert len(labels) == batch_size or (not drop_last and len(labels) == n % batch_size)
+        seen += labels.tolist()
+    assert len(seen) == (n // batch_size * batch_size if drop_last else n)
+    assert len(set(seen)) == len(seen)
+    assert shuffle or seen == list(range(len(seen)))
+
+
+def test_bytes_become_floats_from_0_to_1() -> None:
+    split = Split(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1), torch.zeros(3).long())
+    ((images, _),) = batches(split, 3, shuffle=False)
+    assert torch.equal(images.flatten(), torch.tensor([0.0, 0.2, 1.0]))
+    assert split.images.flatten().tolist() == [0, 51, 255]
+
+
+def test_an_equal_generator_gives_equal_batches_and_the_next_pass_others() -> None:
+    def one_pass(generator: torch.Generator) -> list[int]:
+        return [int(i) for _, labels in batches(make(20), 6, generator=generator) for i in labels]
+
+    generator = seeded(3)
+    first, second = one_pass(generator), one_pass(generator)
+    assert first == one_pass(seeded(3))
+    assert first != second
+
+
+def test_augment_changes_images_and_no_label() -> None:
+    def darken(images: Tensor, _: torch.Generator) -> Tensor:
+        return images * 0
+
+    ((images, labels),) = batches(make(5), 5, generator=seeded(), augment=darken, shuffle=False)
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+    assert images.max() == 0
+
+
+def test_batches_go_to_the_device_asked_for() -> None:
+    for images, labels in batches(make(5), 2, shuffle=False, device="meta"):
+        assert images.device.type == labels.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "options", "said"),
+    [
+        (0, {"shuffle": False}, "batch_size=0; expected"),
+        (2.5, {"shuffle": False}, "batch_size=2.5; expected"),
+        (2, {}, "no generator"),
+        (2, {"shuffle": False, "augment": Flip()}, "no generator"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_the_first_batch(batch_size: int, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        batches(make(4), batch_size, **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_pass_is_the_same_wherever_the_split_is() -> None:
+    here = list(batches(make(20), 6, generator=seeded(), augment=Flip(), device="cuda"))
+    there = list(batches(make(20).to("cuda"), 6, generator=seeded(), augment=Flip()))
+    assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(here, there, strict=True))
