@@ -47,8 +47,13 @@ class Neuron(torch.nn.Module, ABC):
     """Kind of signal that these neurons exchange."""
     fuses_pool: ClassVar[bool] = False
     """Whether `fire` can average-pool its own spikes in the same pass."""
-    decay_parameter: torch.nn.Parameter | None = None
+    decay_parameter: torch.nn.Parameter | None
     """Raw learnable decay, where the neuron has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A class attribute of this name would keep torch from registering the parameter.
+        self.register_parameter("decay_parameter", None)
 
     @abstractmethod
     def planes(self, signal: Signal) -> Drive:

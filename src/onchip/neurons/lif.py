@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import lif as kernel
+from onchip.kernels.trace import trace
 from onchip.neurons.base import Drive, SteppedNeuron, Tape, require
 from onchip.signals import Static
 from onchip.surrogate import Sigmoid, Surrogate
@@ -85,10 +86,15 @@ class LIF(SteppedNeuron):
     def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         steps = drive.steps if isinstance(drive, Static) else None
         current = _dense(drive.image if isinstance(drive, Static) else drive, batch_axis=steps is None)
-        spikes, potentials, kept = kernel.fire(current, steps, self.membrane(), rest, pool)
+        learns = self.decay_parameter is not None
+        before = rest[0] if learns and rest is not None else rest
+        spikes, potentials, kept = kernel.fire(current, steps, self.membrane(), before, pool)
         tape = Tape({"potentials": potentials}, pool)
         if rest is not None:
             tape.values["rest"] = rest
+        if learns:
+            # A learnable decay has an eligibility of its own, which a stream must carry on: (2, B, features...)
+            kept = torch.stack([kept, self._eligibility(tape)[-1]])
         return spikes, tape, kept
 
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
@@ -99,17 +105,16 @@ class LIF(SteppedNeuron):
         return delta
 
     def local(self, error: Tensor, tape: Tape) -> Tensor:
-        past = self._past(tape) if self.decay_parameter is not None else None
+        eligible = self._eligibility(tape) if self.decay_parameter is not None else None
         delta = kernel.local(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)
-        if past is not None:
-            # dv[t-1]/dλ with the reset detached is itself a trace, ε[t] = λ ε[t-1] + v[t-1].
-            decay, eligible = self.decay(), torch.zeros_like(past[0])
-            total = delta.new_zeros(())
-            for now, kept in zip(delta, past, strict=True):
-                eligible = eligible.mul_(decay).add_(kept)
-                total += (now * eligible).sum()
-            tape.values["decay_error"] = total
+        if eligible is not None:
+            tape.values["decay_error"] = (delta * eligible).sum()
         return delta
+
+    def _eligibility(self, tape: Tape) -> Tensor:
+        """du[t]/dλ with the reset detached, itself a trace: ε[t] = λ ε[t-1] + v[t-1], (T, B, features...)."""
+        rest = tape.values.get("rest")
+        return trace(self._past(tape), self.decay(), None if rest is None else rest[1])
 
     def _past(self, tape: Tape) -> Tensor:
         """v[t-1] at every step t: (T, B, features...)."""
@@ -119,7 +124,7 @@ class LIF(SteppedNeuron):
         if rest is None:
             past[0].zero_()
         else:
-            past[0].copy_(rest)
+            past[0].copy_(rest[0])
         spikes = (potentials[:-1] >= membrane.threshold).to(potentials.dtype)
         membrane.reset(potentials[:-1], spikes, out=past[1:])
         return past
