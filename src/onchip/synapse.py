@@ -95,15 +95,16 @@ class Convolution(Synapse):
     groups: int
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        drive = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        return drive.contiguous(memory_format=torch.channels_last)
+        x, weight = _channels_last(x), _channels_last(weight)
+        return _channels_last(F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups))
 
     def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        return conv_grad.conv2d_input(shape, weight, delta, self.stride, self.padding, self.dilation, self.groups)
+        return conv_grad.conv2d_input(
+            shape, _channels_last(weight), delta, self.stride, self.padding, self.dilation, self.groups
+        )
 
     def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        pre = _channels_last(pre)
         return conv_grad.conv2d_weight(pre, self.shape, delta, self.stride, self.padding, self.dilation, self.groups)
 
     def check(self, name: str, shape: torch.Size) -> None:
@@ -176,3 +177,13 @@ def _two(pair: tuple[int, ...]) -> tuple[int, int]:
 
 def _four(shape: torch.Size) -> tuple[int, int, int, int]:
     return (shape[0], shape[1], shape[2], shape[3])
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same values in channels_last order, copied only if they are in another."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    if x.shape[1] == 1 and x.is_contiguous():
+        # One channel lies alike in both orders, and torch then takes the slow one: say which is meant.
+        _, _, height, width = x.shape
+        return x.as_strided(x.shape, (height * width, 1, width, 1))
+    return x
