@@ -76,7 +76,4 @@ def _inferred(stage: Stage, signal: Signal) -> Signal:
         folded = planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
         stage.synapse.check(stage.name, folded.shape)
         activity = stage.neuron(stage.layer(folded).unflatten(0, planes.shape[:2]))
-    if stage.pool is None:
-        return activity
-    pooled = torch.nn.functional.avg_pool2d(activity.flatten(0, 1), stage.pool)
-    return pooled.unflatten(0, activity.shape[:2])
+    return stage.pooled(activity)

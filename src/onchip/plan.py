@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onchip.errors import RequestError, UnsupportedError
 from onchip.neurons.base import Neuron
 from onchip.neurons.readout import Readout
-from onchip.neurons.ttfs import TTFS
+from onchip.neurons.ttfs import TTFS, TTFSReadout
 from onchip.pooling import EarliestPool2d
 from onchip.signals import Kind, Signal, Static
 from onchip.synapse import Synapse, is_synapse, synapse_of
@@ -56,6 +57,18 @@ class Stage:
         assert bias is None or isinstance(bias, Tensor)
         return bias
 
+    def pooled(self, activity: Tensor) -> Tensor:
+        """The stage's activity (T, B, C, H, W), average-pooled where the neurons have not done so."""
+        if self.pool is None:
+            return activity
+        if min(activity.shape[-2:]) < self.pool:
+            height, width = activity.shape[-2:]
+            raise RequestError(
+                f"AvgPool2d({self.pool}) after layer {self.name!r} got an image of {height}x{width}; "
+                "use larger images or less pooling before it"
+            )
+        return F.avg_pool2d(activity.flatten(0, 1), self.pool).unflatten(0, activity.shape[:2])
+
 
 @dataclass(frozen=True)
 class Between:
@@ -67,12 +80,25 @@ class Between:
     def __call__(self, signal: Signal, kind: Kind) -> Signal:
         """Applies the layer to each time step, or to the spike times, or once to a Static image."""
         if isinstance(signal, Static):
-            return Static(self.module(signal.image), signal.steps)
+            return Static(self._apply(signal.image), signal.steps)
         if kind == "times":
-            times: Tensor = self.module(signal)
-            return times
-        folded: Tensor = self.module(signal.flatten(0, 1))
-        return folded.unflatten(0, signal.shape[:2])
+            return self._apply(signal)
+        return self._apply(signal.flatten(0, 1)).unflatten(0, signal.shape[:2])
+
+    def _apply(self, signal: Tensor) -> Tensor:
+        try:
+            applied: Tensor = self.module(signal)
+        except (RuntimeError, IndexError) as error:
+            raise RequestError(
+                f"{type(self.module).__name__} {self.name!r} cannot take features of shape "
+                f"{tuple(signal.shape[1:])}: {error}"
+            ) from error
+        if applied.shape[:1] != signal.shape[:1]:
+            raise RequestError(
+                f"{type(self.module).__name__} {self.name!r} mixes the samples of a batch; "
+                "expected a layer that treats each on its own, such as nn.Flatten()"
+            )
+        return applied
 
 
 @dataclass(frozen=True)
@@ -124,9 +150,26 @@ def plan_of(model: nn.Module) -> Plan:
                 f"cannot treat {type(module).__name__} {name!r} in a network whose neurons exchange {kind}; "
                 f"expected neurons, {known}, or a Sequential of these"
             )
-    if not any(isinstance(part, Stage) for part in parts):
+    plan = Plan(kind, tuple(parts))
+    if not plan.stages:
         raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")
-    return Plan(kind, tuple(parts))
+    if kind == "times":
+        _check_readout(plan.stages)
+    return plan
+
+
+def _check_readout(stages: tuple[Stage, ...]) -> None:
+    """Raises RequestError unless a network of spike times has its read-out at the end, and only there."""
+    for stage in stages[:-1]:
+        if isinstance(stage.neuron, TTFSReadout):
+            raise RequestError(
+                f"TTFSReadout after layer {stage.name!r} is not at the end of the network; what it hands on "
+                "are no spike times. Use nn.TTFS() there"
+            )
+    if isinstance(stages[-1].neuron, TTFS):
+        raise RequestError(
+            f"the last layer {stages[-1].name!r} drives TTFS neurons; end with nn.TTFSReadout() instead"
+        )
 
 
 def _leaves(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -153,10 +196,8 @@ def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module]], kind:
             raise UnsupportedError(
                 f"layer {name!r} has a bias, which neurons with spike times do not take; build it with bias=False"
             )
-        if not rest and isinstance(neuron, TTFS):
-            raise RequestError(f"the last layer {name!r} drives TTFS neurons; end with nn.TTFSReadout() instead")
     neuron = neuron or Readout()
-    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool else None
+    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and type(layer) is nn.Conv2d else None
     if pool is not None:
         rest.pop(0)
     return Stage(name, layer, synapse_of(name, layer), neuron, pool)
@@ -183,22 +224,28 @@ def validated(signal: Signal, kind: Kind) -> Signal:
     Raises:
         RequestError: the wrong kind or type of signal, no samples, or spike times out of range.
     """
-    if isinstance(signal, Static):
-        if kind == "times":
-            raise RequestError("got a Static image; expected spike times (B, features...). Use encode.Latency()")
-        return signal
-    if not isinstance(signal, Tensor):
+    if isinstance(signal, Static) and kind == "times":
+        raise RequestError("got a Static image; expected spike times (B, features...). Use encode.Latency()")
+    if not isinstance(signal, Tensor | Static):
         raise RequestError(f"got {type(signal).__name__} as signal; expected a Tensor or onchip.Static")
-    if not signal.is_floating_point():
-        raise RequestError(f"got a signal of {signal.dtype}; expected floating point. Use signal.float()")
-    least = 3 if kind == "steps" else 2
-    if signal.dim() < least or 0 in signal.shape:
-        expected = "(T, B, features...)" if kind == "steps" else "(B, features...)"
-        remedy = ", or onchip.Static(image, steps=T)" if kind == "steps" else ""
+    tensor = signal.image if isinstance(signal, Static) else signal
+    if not tensor.is_floating_point():
+        raise RequestError(f"got a signal of {tensor.dtype}; expected floating point. Use .float()")
+    over_time = isinstance(signal, Tensor) and kind == "steps"
+    if tensor.dim() < (3 if over_time else 2) or 0 in tensor.shape:
+        expected = "(T, B, features...)" if over_time else "(B, features...)"
+        remedy = ", or onchip.Static(image, steps=T)" if over_time else ""
         raise RequestError(
-            f"got a signal of shape {tuple(signal.shape)}; expected {expected}, none of them zero{remedy}"
+            f"got a signal of shape {tuple(tensor.shape)}; expected {expected}, none of them zero{remedy}"
         )
-    if kind == "times" and not bool((signal >= 0).all()):
-        worst = "NaN" if bool(torch.isnan(signal).any()) else f"{signal.min().item():g}"
-        raise RequestError(f"got a spike time of {worst}; expected times in [0, 1], or inf for silent")
+    if kind == "times":
+        _check_times(tensor)
     return signal
+
+
+def _check_times(times: Tensor) -> None:
+    wrong = ~((times >= 0) & (times <= 1) | torch.isposinf(times))
+    if bool(wrong.any()):
+        raise RequestError(
+            f"got a spike time of {times[wrong][0].item():g}; expected times in [0, 1], or inf for silent"
+        )

@@ -31,8 +31,8 @@ class Static:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise RequestError(f"Static got steps={self.steps}; expected at least 1 time step")
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise RequestError(f"Static got steps={self.steps}; expected a whole number of time steps, at least 1")
 
     def expand(self) -> Tensor:
         """The same signal written out: (T, B, features...), without a copy."""

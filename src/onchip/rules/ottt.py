@@ -17,7 +17,7 @@ def ottt(model: nn.Module) -> Rule:
 
     Errors come down through the forward weights at the same time step.
 
-    Limit: equal to `bp` in the last hidden layer, if the neurons detach their reset.
+    Limit: equal to `bp` in the last hidden layer, if the neurons reset softly and detach their reset.
     Cost: weights transported as by `bp`; stored activity does not grow with T (`rule.stream`).
 
     Args:
