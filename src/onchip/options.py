@@ -221,7 +221,8 @@ def _plain(text: str, kind: type) -> Scalar:
 
 def _parts(members: Iterable[Any]) -> dict[str, type]:
     """The parts that may stand for these types: themselves and subclasses, if concrete and exported."""
-    parts = {part for member in members if isinstance(member, type) for part in _with_subclasses(member)}
+    classes = (member for member in members if isinstance(member, type) and member.__module__ != "builtins")
+    parts = {part for member in classes for part in _with_subclasses(member)}
     exported = (part for part in parts if part.__name__ in getattr(sys.modules[part.__module__], "__all__", ()))
     return {command_name(part.__name__): part for part in exported if not inspect.isabstract(part)}
 
