@@ -1,0 +1,46 @@
+"""The command line. Importing this imports no torch: `onchip --help` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from onchip.cli.lists import data, rules
+from onchip.cli.runs import compare, train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="onchip",
+    help="Train spiking neural networks with the learning rules that silicon can run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(compare)
+app.command()(train)
+app.command()(rules)
+app.add_typer(data, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from onchip import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line: the `onchip` command."""
+    app()

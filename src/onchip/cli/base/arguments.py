@@ -1,0 +1,68 @@
+"""Options that several commands take. None means: not given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onchip.settings import RunSpec
+
+__all__ = [
+    "Augment",
+    "BatchSize",
+    "Config",
+    "Data",
+    "DataRoot",
+    "Device",
+    "Download",
+    "Encoder",
+    "Epochs",
+    "Force",
+    "Json",
+    "LearningRate",
+    "Momentum",
+    "Net",
+    "Neuron",
+    "Optimizer",
+    "Out",
+    "Resume",
+    "Schedule",
+    "Select",
+    "Steps",
+    "TrainSize",
+    "Validation",
+    "WeightDecay",
+]
+
+USUAL = RunSpec()
+
+Data = Annotated[str | None, typer.Option(help=f"Data set; `onchip data list` names them. Usually {USUAL.data}.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets. Usually ONCHIP_DATA, or a cache folder.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the data set's files if they are missing.")]
+TrainSize = Annotated[int | None, typer.Option(help="Training samples to use. Usually all.")]
+Validation = Annotated[
+    float | None, typer.Option(help=f"Share of training samples held out. Usually {USUAL.validation}.")
+]
+Net = Annotated[str | None, typer.Option(help=f"Network. Usually {USUAL.net}.")]
+Neuron = Annotated[str | None, typer.Option(help=f"Neuron, such as lif:decay=0.9. Usually {USUAL.neuron}.")]
+Encoder = Annotated[str | None, typer.Option(help="How images become signals. Usually what suits the neuron.")]
+Steps = Annotated[int | None, typer.Option(help=f"Time steps T of one image. Usually {USUAL.steps}.")]
+Epochs = Annotated[int | None, typer.Option(help=f"Passes over the training samples. Usually {USUAL.epochs}.")]
+BatchSize = Annotated[int | None, typer.Option(help=f"Samples a training step. Usually {USUAL.batch_size}.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", help=f"Learning rate. Usually {USUAL.lr:g}.")]
+Optimizer = Annotated[str | None, typer.Option(help=f"adam, adamw or sgd. Usually {USUAL.optimizer}.")]
+Momentum = Annotated[float | None, typer.Option(help=f"Momentum of sgd. Usually {USUAL.momentum}.")]
+WeightDecay = Annotated[float | None, typer.Option(help=f"Weight decay. Usually {USUAL.weight_decay:g}.")]
+Schedule = Annotated[str | None, typer.Option(help=f"cosine (to 0) or constant. Usually {USUAL.schedule}.")]
+Augment = Annotated[str | None, typer.Option(help="Random changes to training images, such as crop:4,flip.")]
+Select = Annotated[
+    str | None, typer.Option(help=f"Weights to test: the last, or those of the best epoch. Usually {USUAL.select}.")
+]
+Device = Annotated[str | None, typer.Option(help=f"Where to compute: cpu, cuda, cuda:1. Usually {USUAL.device}.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of these options; the command line wins.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the results. Usually a new one under runs.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier run in that folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the records to standard output, and nothing else there.")]

@@ -1,0 +1,43 @@
+"""Options from a TOML file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from onchip.errors import RequestError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["read_config"]
+
+
+def read_config(path: Path | None, known: Iterable[str]) -> dict[str, Any]:
+    """The options in a TOML file, by their names in Python; none without a file.
+
+    Args:
+        path: the file; its keys are the long options of the command line, without the dashes in front.
+        known: the options that there are, with underscores.
+
+    Raises:
+        RequestError: the file cannot be read, is no TOML, or has a key that is no option.
+    """
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"config {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"config {path} is no TOML: {error}") from error
+    options = {key.replace("-", "_"): value for key, value in values.items()}
+    names = list(known)
+    for key in options:
+        if key not in names:
+            raise unknown_name(f"option in {path.name}:", key, (name.replace("_", "-") for name in names))
+    return options

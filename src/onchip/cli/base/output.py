@@ -1,0 +1,46 @@
+"""What a comparison leaves behind: table and figure, in its folder and on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from onchip import report
+from onchip.files import write_whole
+from onchip.records import Record
+
+__all__ = ["show_table", "write_report"]
+
+Kind = Literal["svg", "png"]
+
+
+def write_report(folder: Path, records: Sequence[Record]) -> None:
+    """Write `table.md`, and the figure if a run succeeded."""
+    write_whole(folder / "table.md", report.markdown(records))
+    for kind in get_args(Kind):
+        drawing = report.figure(records, kind)
+        if drawing is not None:
+            write_whole(folder / f"figure.{kind}", drawing)
+
+
+def show_table(records: Sequence[Record], *, to_error: bool) -> None:
+    """Print the table: as Markdown into a pipe or a file, drawn on a terminal."""
+    stream = sys.stderr if to_error else sys.stdout
+    if not stream.isatty():
+        typer.echo(report.markdown(records), err=to_error)
+        return
+    table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
+    for index, name in enumerate(report.HEADER):
+        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    for row in report.rows(records):
+        table.add_row(*row)
+    console = Console(stderr=to_error, highlight=False, markup=False)
+    console.print(table)
+    for line in report.failures(records):
+        console.print(f"failed: {line}")

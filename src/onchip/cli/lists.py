@@ -1,0 +1,102 @@
+"""`onchip rules` and `onchip data`: what there is."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from onchip.cli.base import arguments as args
+from onchip.cli.base.failing import WRONG_REQUEST, failing
+from onchip.errors import DataError, unknown_name
+from onchip.options import command_name, describe
+
+__all__ = ["data", "rules"]
+
+data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
+
+
+def rules(
+    name: Annotated[str | None, typer.Argument(help="A rule, to read all about it.", metavar="[RULE]")] = None,
+) -> None:
+    """List the learning rules, each with its options; or explain one."""
+    with failing():
+        from onchip.registry import known_rules
+
+        known = known_rules()
+        if name is None:
+            width = max(map(len, known))
+            for rule, function in known.items():
+                summary = (inspect.getdoc(function) or "").partition("\n")[0]
+                typer.echo(f"{rule:<{width}}  {summary}")
+                options = _options(function)
+                if options:
+                    typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
+            return
+        if command_name(name) not in known:
+            raise unknown_name("rule", name, known)
+        typer.echo(inspect.getdoc(known[command_name(name)]))
+
+
+def _options(function: object) -> list[str]:
+    """A rule's options as the command line writes them, with their defaults; its first parameter is the model."""
+    assert callable(function)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return [p.name if p.default is inspect.Parameter.empty else f"{p.name}={describe(p.default)}" for p in parameters]
+
+
+@data.command("list")
+def list_(data_root: args.DataRoot = None) -> None:
+    """Name the data sets, and say which are at hand."""
+    with failing():
+        from onchip.data import status
+
+        states = status(data_root)
+        width = max(len(state.info.name) for state in states)
+        for state in states:
+            info = state.info
+            at_hand = "embedded" if info.embedded else "at hand" if state.present else "not fetched"
+            size = f"{info.train:,} + {info.test:,} images of {'x'.join(map(str, info.shape))}, {info.classes} classes"
+            typer.echo(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {size}")
+        typer.echo(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
+
+
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The data set.")],
+    data_root: args.DataRoot = None,
+) -> None:
+    """Download what is missing of a data set."""
+    with failing():
+        from onchip.data import fetch as fetch_files
+
+        state = fetch_files(name, data_root)
+        typer.echo(f"{name}: {'embedded, nothing to fetch' if state.info.embedded else f'complete in {state.root}'}")
+
+
+@data.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all that are at hand if none is named.")] = None,
+    data_root: args.DataRoot = None,
+) -> None:
+    """Read data sets whole, and compare them with what was published."""
+    with failing():
+        from onchip.data import check as check_files
+        from onchip.data import status
+
+        wrong = False
+        for name in names or [state.info.name for state in status(data_root) if state.present]:
+            try:
+                found = check_files(name, data_root)
+            except DataError as error:
+                wrong = True
+                typer.echo(f"error: {error}", err=True)
+            else:
+                shape = "x".join(map(str, found.shape))
+                typer.echo(
+                    f"{name}: sound; {found.train:,} training and {found.test:,} test images of {shape}, "
+                    f"{len(found.classes)} classes"
+                )
+        if wrong:
+            raise typer.Exit(WRONG_REQUEST)

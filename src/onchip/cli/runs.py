@@ -1,0 +1,167 @@
+"""`onchip compare` and `onchip train`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onchip.cli.base import arguments as args
+from onchip.cli.base.config import read_config
+from onchip.cli.base.failing import INTERRUPTED, RUN_FAILED, failing
+from onchip.cli.base.output import show_table, write_report
+from onchip.cli.base.progress import Bars, bars
+from onchip.cli.base.request import wanted
+from onchip.errors import RequestError
+from onchip.records import Record
+from onchip.settings import SEEDS, Request, RunSpec
+
+__all__ = ["compare", "train"]
+
+
+def compare(
+    context: typer.Context,
+    rules: Annotated[
+        str | None, typer.Option(help="Rules, such as bp,fbp:period=100;transport=top:0.1. Usually all that can train.")
+    ] = None,
+    data: args.Data = None,
+    data_root: args.DataRoot = None,
+    download: args.Download = False,
+    train_size: args.TrainSize = None,
+    validation: args.Validation = None,
+    net: args.Net = None,
+    neuron: args.Neuron = None,
+    encoder: args.Encoder = None,
+    steps: args.Steps = None,
+    epochs: args.Epochs = None,
+    batch_size: args.BatchSize = None,
+    lr: args.LearningRate = None,
+    optimizer: args.Optimizer = None,
+    momentum: args.Momentum = None,
+    weight_decay: args.WeightDecay = None,
+    schedule: args.Schedule = None,
+    augment: args.Augment = None,
+    select: args.Select = None,
+    seeds: Annotated[
+        str | None, typer.Option(help=f"How many seeds, or seeds with commas between: 0,7. Usually {SEEDS}.")
+    ] = None,
+    device: args.Device = None,
+    config: args.Config = None,
+    out: args.Out = None,
+    force: args.Force = False,
+    resume: args.Resume = False,
+    as_json: args.Json = False,
+) -> None:
+    """Train one network under several rules, each under several seeds, and compare them.
+
+    Commas separate rules, a colon begins a rule's options, semicolons separate those:
+    bp,fa,fbp:period=100;transport=top:0.1 names three rules. Quote such a text in a shell.
+    """
+    _run(context.params, one=False)
+
+
+def train(
+    context: typer.Context,
+    rule: Annotated[
+        str | None, typer.Option(help=f"Rule, such as fbp:period=100;transport=top:0.1. Usually {RunSpec().rule}.")
+    ] = None,
+    data: args.Data = None,
+    data_root: args.DataRoot = None,
+    download: args.Download = False,
+    train_size: args.TrainSize = None,
+    validation: args.Validation = None,
+    net: args.Net = None,
+    neuron: args.Neuron = None,
+    encoder: args.Encoder = None,
+    steps: args.Steps = None,
+    epochs: args.Epochs = None,
+    batch_size: args.BatchSize = None,
+    lr: args.LearningRate = None,
+    optimizer: args.Optimizer = None,
+    momentum: args.Momentum = None,
+    weight_decay: args.WeightDecay = None,
+    schedule: args.Schedule = None,
+    augment: args.Augment = None,
+    select: args.Select = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed. Usually {RunSpec().seed}.")] = None,
+    device: args.Device = None,
+    config: args.Config = None,
+    out: args.Out = None,
+    force: args.Force = False,
+    resume: args.Resume = False,
+    as_json: args.Json = False,
+) -> None:
+    """Train one network by one rule, and keep its weights beside its record."""
+    _run(context.params, one=True)
+
+
+def _run(options: Mapping[str, Any], *, one: bool) -> None:
+    """What both commands do: gather the request, run it, report, and exit with the right code.
+
+    Args:
+        options: the command's own.
+        one: a single run, whose weights are kept, instead of a comparison.
+    """
+    with failing():
+        from onchip import compare as grid  # torch takes seconds: only when something runs
+        from onchip.registry import rule as rule_named
+        from onchip.run import load_data
+
+        out, resume, force = options["out"], options["resume"], options["force"]
+        if resume and (force or out is None):
+            raise RequestError("--resume needs --out, the folder to go on with, and goes without --force")
+        spec, rules, seeds = wanted(_gathered(options, one, grid.Folder(out).request() if resume else None))
+        if rules is not None:
+            rules = [rule_named(rule).label for rule in rules]
+        data = load_data(spec, root=options["data_root"], download=options["download"])
+        if rules is None:
+            rules, left_out = grid.trainable(spec, data)
+            for reason in left_out:
+                typer.echo(f"left out: {reason}", err=True)
+        request = Request(spec, tuple(rules), seeds)
+        out = out or grid.next_folder(Path("runs"), grid.slug("-".join([data.name, spec.net, *(rules if one else ())])))
+        with bars(len(request.runs())) as watch:
+            coming = grid.compare(request, data, out, resume=resume, force=force, keep_weights=one, watch=watch)
+            records, finished = _followed(coming, watch, as_json=options["as_json"])
+        if records:
+            write_report(out, records)
+            show_table(records, to_error=options["as_json"])
+        typer.echo(f"results in {out}", err=True)
+        if not finished:
+            command = "train" if one else "compare"
+            typer.echo(f"interrupted; go on with: onchip {command} --out {out} --resume", err=True)
+            raise typer.Exit(INTERRUPTED)
+        if any(record.status == "failed" for record in records):
+            raise typer.Exit(RUN_FAILED)
+
+
+def _gathered(options: Mapping[str, Any], one: bool, earlier: Request | None) -> dict[str, Any]:
+    """Settings of the run to resume, then those of the file, then those of the command line."""
+    fields = set(RunSpec.__dataclass_fields__)
+    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds"}
+    given = {name: value for name, value in options.items() if name in known and value is not None}
+    asked = {**read_config(options["config"], sorted(known)), **given}
+    before = earlier.to_dict() if earlier else {}
+    if one:  # a single run is a comparison of one rule under one seed
+        usual = RunSpec()
+        before = {"rules": [usual.rule], "seeds": [usual.seed], **before}
+        for singular, plural in (("rule", "rules"), ("seed", "seeds")):
+            if singular in asked:
+                asked[plural] = [asked.pop(singular)]
+    return {**before, **asked}
+
+
+def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], bool]:
+    """The records of runs as they finish, and whether all did: Ctrl-C ends them early."""
+    records = []
+    try:
+        for record in coming:
+            records.append(record)
+            watch.finished(record)
+            if as_json:
+                typer.echo(record.to_json())
+    except KeyboardInterrupt:
+        return records, False
+    return records, True
