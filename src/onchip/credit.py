@@ -47,9 +47,19 @@ class Feedback(nn.Module, ABC):
     direct: ClassVar[bool]
     """Whether errors come straight from the output, so that none passes from layer to layer."""
 
+    twin: ClassVar[bool] = False
+    """Whether each feedback weight makes the update of the weight it stands for, by products of its own."""
+
+    first_refresh: int = 0
+    """Training steps before feedback weights are refreshed for the first time; 0 if nobody waits for that."""
+
     @abstractmethod
     def attach(self, stages: Sequence[Stage]) -> None:
         """Makes the feedback weights for a network, once, when the rule is made."""
+
+    @abstractmethod
+    def learn(self) -> None:
+        """Called when a backward pass has filled the weights' gradients: trained feedback fills its own."""
 
     @abstractmethod
     def step(self) -> None:
@@ -58,6 +68,11 @@ class Feedback(nn.Module, ABC):
     @abstractmethod
     def tell_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""
+
+    def tell_products(self, stage: Stage, kind: Product, count: int) -> None:
+        """Reports scalar multiplications that the feedback made for a stage."""
+        for observer in self.observers:
+            observer.product(stage.name, kind, count)
 
     def tell_transport(self, stage: Stage, moved: Transported) -> None:
         """Reports a copy of forward weights into feedback."""
@@ -92,11 +107,6 @@ class Direct(Feedback):
         Returns:
             An error of the activity's shape.
         """
-
-    def tell_projection(self, stage: Stage, count: int) -> None:
-        """Reports the scalar multiplications of a projection."""
-        for observer in self.observers:
-            observer.product(stage.name, "project", count)
 
 
 class Temporal(ABC):

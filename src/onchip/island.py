@@ -118,6 +118,8 @@ class Island:
         if needs[1]:
             for_weight = synapse.outer(pre, credit)
             self._tell("update", credit.shape)
+            if self._feedback.twin and self._index:
+                self._tell("update", credit.shape)
         if needs[2]:
             for_bias = synapse.bias_update(delta.flatten(0, 1))
         return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)

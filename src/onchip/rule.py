@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Iterator
 from itertools import chain
@@ -125,6 +126,22 @@ class Rule:
         roots = [(output, error), *zip(taps, errors, strict=True)]
         roots = [(root, arriving) for root, arriving in roots if root.requires_grad]
         torch.autograd.backward([root for root, _ in roots], [arriving for _, arriving in roots])
+        with torch.no_grad():
+            self._feedback.learn()
+
+    def expect(self, steps: int) -> None:
+        """Warns if feedback would never be refreshed in a training run of that many steps.
+
+        Args:
+            steps: training steps of the whole run.
+        """
+        first = self._feedback.first_refresh
+        if first > steps:
+            warnings.warn(
+                f"{self.name} would refresh its feedback for the first time after step {first}, but the run has "
+                f"{steps} steps; this is the rule `never` by another name. Use a shorter period",
+                stacklevel=2,
+            )
 
     def step(self) -> None:
         """Call after the optimizer's step: refreshes feedback and tells the observers."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,10 @@ class Synapse(ABC):
         """Scalar multiplications of one dense product whose postsynaptic side has this shape (N, out...)."""
 
     @abstractmethod
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        """The map of one receptive field with the same weights, and the shape (in...) of what it reads."""
+
+    @abstractmethod
     def bias_update(self, delta: Tensor) -> Tensor:
         """Update of the bias (out,): delta (N, out...) summed over all but the output channels."""
 
@@ -76,6 +80,9 @@ class Dense(Synapse):
 
     def products(self, delta: torch.Size) -> int:
         return delta[0] * self.inputs * self.outputs
+
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        return self, (self.inputs,)
 
     def bias_update(self, delta: Tensor) -> Tensor:
         return delta.sum(0)
@@ -123,6 +130,10 @@ class Convolution(Synapse):
 
     def products(self, delta: torch.Size) -> int:
         return delta[0] * math.prod(delta[2:]) * math.prod(self.shape)
+
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        alone = replace(self, stride=(1, 1), padding=(0, 0), dilation=(1, 1))
+        return alone, (self.shape[1] * self.groups, *self.shape[2:])
 
     def bias_update(self, delta: Tensor) -> Tensor:
         return delta.sum((0, 2, 3))

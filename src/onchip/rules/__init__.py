@@ -1,9 +1,27 @@
 """Learning rules by the names that papers give them; a new one is a file here and its name in this list."""
 
 from onchip.rules.bp import bp
+from onchip.rules.brsf import brsf
 from onchip.rules.dfa import dfa
 from onchip.rules.fa import fa
 from onchip.rules.fbp import fbp
+from onchip.rules.frsf import frsf
+from onchip.rules.kolen_pollack import kolen_pollack
+from onchip.rules.never import never
 from onchip.rules.ottt import ottt
+from onchip.rules.usf import usf
+from onchip.rules.weight_mirror import weight_mirror
 
-__all__ = ["bp", "dfa", "fa", "fbp", "ottt"]
+__all__ = [
+    "bp",
+    "brsf",
+    "dfa",
+    "fa",
+    "fbp",
+    "frsf",
+    "kolen_pollack",
+    "never",
+    "ottt",
+    "usf",
+    "weight_mirror",
+]

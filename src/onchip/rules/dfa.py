@@ -52,7 +52,7 @@ class RandomDirect(Direct):
     def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         weights = self._weights(error, index, activity)
         projected = error @ weights.t()  # (..., classes) -> (..., n)
-        self.tell_projection(self._stages[index], projected.numel() * error.shape[-1])
+        self.tell_products(self._stages[index], "project", projected.numel() * error.shape[-1])
         features = activity.shape[error.dim() - 1 :]
         if len(features) < 3:
             return projected.view(activity.shape)
@@ -60,6 +60,9 @@ class RandomDirect(Direct):
         channels, height, width = features
         maps = projected.unflatten(-1, (height, width, channels))
         return maps.movedim(-1, -3)
+
+    def learn(self) -> None:
+        """No optimizer trains random feedback."""
 
     def step(self) -> None:
         """Random feedback stays as it is."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from onchip.credit import Layered, Observer, Temporal
-from onchip.parts import ThroughTime
-from onchip.plan import Stage
+from onchip.credit import Temporal
+from onchip.parts import Random, ThroughTime
 from onchip.rule import Rule
 
 __all__ = ["fa"]
@@ -32,20 +28,8 @@ def fa(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
     return Rule("fa", model, feedback=RandomFeedback(), temporal=temporal or ThroughTime())
 
 
-class RandomFeedback(Layered):
+class RandomFeedback(Random):
     """Fixed Gaussian feedback weights, with the spread of the forward weights that they stand in for."""
-
-    def attach(self, stages: Sequence[Stage]) -> None:
-        for index, stage in enumerate(stages[1:], start=1):
-            spread = stage.weight.square().mean().sqrt().item()
-            random = torch.randn_like(stage.weight, requires_grad=False) * spread
-            self.register_buffer(f"feedback_{index}", random)
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
-
-    def weight(self, index: int) -> Tensor:
-        return self.get_buffer(f"feedback_{index}")
 
     def step(self) -> None:
         """Random feedback stays as it is."""

@@ -1,0 +1,42 @@
+"""Batchwise random sign-symmetric feedback."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onchip.credit import Temporal
+from onchip.parts import SignSymmetric, ThroughTime
+from onchip.rule import Rule
+
+__all__ = ["brsf"]
+
+
+def brsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+    """Batchwise random sign-concordant feedback: the weights' signs with magnitudes drawn anew each step.
+
+        g = B^T δ,   B = sign(W) |N|,   N ~ N(0, mean W_0²) of W's shape, new after every training step
+
+    Draws come from torch's global generator.
+
+    Limit: equal to `usf` in the mean over draws, up to a factor √(2/π).
+    Cost: one bit a weight transported and one random number a weight drawn at each step; feedback weights
+        take as much memory as the forward ones.
+
+    Args:
+        model: a network of `onchip.nn`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+
+    Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
+    """
+    return Rule("brsf", model, feedback=RedrawnSigns(), temporal=temporal or ThroughTime())
+
+
+class RedrawnSigns(SignSymmetric):
+    """Random magnitudes, drawn anew after every training step."""
+
+    def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
+        return torch.randn_like(weight).abs_().mul_(scale)
+
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+        magnitude.normal_().abs_().mul_(scale)

@@ -1,0 +1,39 @@
+"""Fixed random sign-symmetric feedback."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onchip.credit import Temporal
+from onchip.parts import SignSymmetric, ThroughTime
+from onchip.rule import Rule
+
+__all__ = ["frsf"]
+
+
+def frsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+    """Fixed random sign-concordant feedback: the weights' signs with magnitudes drawn once.
+
+        g = B^T δ,   B = sign(W) |B_0|,   B_0 ~ N(0, mean W_0²) of W's shape, drawn once
+
+    Limit: equal to `fa` with feedback |B_0| while all weights are positive.
+    Cost: one bit a weight transported at each step; feedback weights take as much memory as the forward ones.
+
+    Args:
+        model: a network of `onchip.nn`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+
+    Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
+    """
+    return Rule("frsf", model, feedback=FixedSigns(), temporal=temporal or ThroughTime())
+
+
+class FixedSigns(SignSymmetric):
+    """Random magnitudes, drawn once."""
+
+    def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
+        return torch.randn_like(weight).abs_().mul_(scale)
+
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+        """The magnitudes stay as they are."""

@@ -1,0 +1,39 @@
+"""Feedback through the first weights, which are never transported again."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from onchip.credit import Temporal
+from onchip.parts import Copied, ThroughTime
+from onchip.rule import Rule
+
+__all__ = ["never"]
+
+
+def never(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+    """Errors come down through the weights that the network began with: the baseline of all transport.
+
+        g = B^T δ,   B = W_0 for ever
+
+    A scheme of transport is worth its bits only where it does better than this, which on shallow networks
+    can be as good as `bp`.
+
+    Limit: equal to `bp` at the first step; to `fbp` until its first transport.
+    Cost: one copy of the weights before training, none where both ends draw W_0 from one seed; feedback
+        weights take as much memory as the forward ones.
+
+    Args:
+        model: a network of `onchip.nn`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+
+    Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
+    """
+    return Rule("never", model, feedback=FirstWeights(), temporal=temporal or ThroughTime())
+
+
+class FirstWeights(Copied):
+    """A copy of the first forward weights."""
+
+    def step(self) -> None:
+        """The copy stays as it is."""

@@ -1,0 +1,40 @@
+"""Uniform sign-symmetric feedback."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from onchip.credit import Temporal
+from onchip.parts import SignSymmetric, ThroughTime
+from onchip.rule import Rule
+
+__all__ = ["usf"]
+
+
+def usf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+    """Uniform sign-concordant feedback: errors come down through the signs of the weights.
+
+        g = B^T δ,   B = c sign(W),   c = root mean square of W_0, one constant a layer
+
+    The constant is settled with the first weights, so no scale is ever sent.
+
+    Limit: equal to `bp` while all weights of a layer have one magnitude, as ±c.
+    Cost: one bit a weight transported at each step; feedback memory of one bit a weight.
+
+    Args:
+        model: a network of `onchip.nn`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+
+    Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
+    """
+    return Rule("usf", model, feedback=UniformSigns(), temporal=temporal or ThroughTime())
+
+
+class UniformSigns(SignSymmetric):
+    """One magnitude for all weights of a layer."""
+
+    def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
+        return scale.clone()
+
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+        """The magnitude is a constant."""
