@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from onchip.credit import Code, Feedback, Layered, Observer, Product, Temporal
@@ -68,10 +67,7 @@ class Island:
         steps = signal.steps if isinstance(signal, Static) else None
         tensor = signal.image if isinstance(signal, Static) else signal
         activity: Tensor = _Stage.apply(tensor, layer.weight, layer.bias, decay, self, steps)
-        if self._stage.pool is not None and self._tape.pool is None:
-            pooled = F.avg_pool2d(activity.flatten(0, 1), self._stage.pool)
-            return pooled.unflatten(0, activity.shape[:2])
-        return activity
+        return self._stage.pooled(activity) if self._tape.pool is None else activity
 
     def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
         stage, neuron = self._stage, self._stage.neuron

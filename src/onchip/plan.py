@@ -167,9 +167,7 @@ def _check_readout(stages: tuple[Stage, ...]) -> None:
                 "are no spike times. Use nn.TTFS() there"
             )
     if isinstance(stages[-1].neuron, TTFS):
-        raise RequestError(
-            f"the last layer {stages[-1].name!r} drives TTFS neurons; end with nn.TTFSReadout() instead"
-        )
+        raise RequestError(f"the last layer {stages[-1].name!r} drives TTFS neurons; end with nn.TTFSReadout() instead")
 
 
 def _leaves(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import get_args
 
@@ -70,7 +71,8 @@ class Rule:
         self._code = Real() if code is None else code
         self._observers: tuple[Observer, ...] = ()
         self._pending: tuple[Tensor, Tensor, list[Tensor]] | None = None
-        self._in_backward = False
+        self._passes = 0
+        self._arriving = 0
         with torch.no_grad():
             feedback.attach(self._plan.stages)
         for module in model.modules():
@@ -103,6 +105,10 @@ class Rule:
         """
         if self._pending is None:
             raise RequestError(f"{self.name}: backward without a forward pass; call rule.forward first")
+        if loss.numel() != 1:
+            raise RequestError(
+                f"{self.name}: got a loss of shape {tuple(loss.shape)}; expected one number. Take its mean"
+            )
         exposed, output, taps = self._pending
         self._pending = None
         if not loss.requires_grad:
@@ -110,21 +116,22 @@ class Rule:
                 f"{self.name}: the loss does not depend on the network's output; make it of what "
                 "rule.forward returned, without detach() or torch.no_grad()"
             )
-        self._in_backward = True
+        self._arriving = self._passes
         try:
             loss.backward()
         finally:
-            self._in_backward = False
+            self._arriving = 0
         error = exposed.grad
         if error is None:
             raise RequestError(
                 f"{self.name}: the loss does not depend on what the last rule.forward returned; "
                 "call backward once after each forward"
             )
+        roots = [(output, error)] if output.requires_grad else []
         with torch.no_grad():
-            errors = [self._project(error, index, tap) for index, tap in enumerate(taps, start=1)]
-        roots = [(output, error), *zip(taps, errors, strict=True)]
-        roots = [(root, arriving) for root, arriving in roots if root.requires_grad]
+            for index, tap in enumerate(taps, start=1):
+                if tap.requires_grad:
+                    roots.append((tap, self._project(error, index, tap)))
         torch.autograd.backward([root for root, _ in roots], [arriving for _, arriving in roots])
         with torch.no_grad():
             self._feedback.learn()
@@ -241,30 +248,44 @@ class Rule:
             if not isinstance(part, Stage):
                 signal = part(signal, self._plan.kind)
                 continue
-            if isinstance(signal, Tensor) and (index == 0 or self._feedback.direct):
-                if index:
-                    taps.append(signal)
-                signal = signal.detach()
+            if index and self._feedback.direct:
+                assert isinstance(signal, Tensor), "a stage's activity is never Static"
+                taps.append(signal)
+            if index == 0 or self._feedback.direct:
+                signal = _cut_off(signal)
             carry = None if carries is None else carries[index]
             signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
             index += 1
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
+        dims = 3 if self._plan.kind == "steps" else 2
+        if self._feedback.direct and signal.dim() != dims:
+            raise UnsupportedError(
+                f"{self.name} sends errors straight from the output, which must be one row a sample; got an output "
+                f"of shape {tuple(signal.shape)}. End the network with nn.Flatten() or a Linear"
+            )
         return signal, taps
 
     def _expose(self, output: Tensor, taps: list[Tensor]) -> Tensor:
         """Cuts the output off, so that a loss's own backward() reaches no weight behind the rule's back."""
-        if not output.requires_grad:
+        if not any(tensor.requires_grad for tensor in (output, *taps)):
             return output
+        self._passes += 1
         exposed = output.detach().requires_grad_()
-        exposed.register_hook(self._refuse_plain_backward)
+        exposed.register_hook(partial(self._check_arrival, self._passes))
         self._pending = (exposed, output, taps)
         return exposed
 
-    def _refuse_plain_backward(self, error: Tensor) -> None:
-        if not self._in_backward:
+    def _check_arrival(self, number: int, error: Tensor) -> None:
+        """Refuses an error at the output of pass `number` that `backward` does not expect."""
+        if not self._arriving:
             raise OnchipError(
                 f"loss.backward() was called on the output of rule {self.name!r}, which would train nothing; "
                 "call rule.backward(loss)"
+            )
+        if number != self._arriving:
+            raise RequestError(
+                f"{self.name}: the loss depends on what an earlier rule.forward returned, which no longer waits; "
+                "call backward once after each forward"
             )
 
     def _project(self, error: Tensor, index: int, tap: Tensor) -> Tensor:
@@ -290,3 +311,8 @@ class Rule:
                     f"{self.name}: {type(module).__name__} {name!r} is already trained by rule {rule.name!r}; "
                     "call detach() on that rule first"
                 )
+
+
+def _cut_off(signal: Signal) -> Signal:
+    """The signal without the graph it came from: no error leaves through it."""
+    return Static(signal.image.detach(), signal.steps) if isinstance(signal, Static) else signal.detach()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.credit import Direct, Observer, Temporal
+from onchip.errors import RequestError
 from onchip.parts import Online
 from onchip.plan import Stage
 from onchip.rule import Rule
@@ -70,11 +71,17 @@ class RandomDirect(Direct):
     def _weights(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         """F (n, classes) of one stage; drawn at the first call, which is the first to know n."""
         name = f"direct_{index}"
+        units, classes = math.prod(activity.shape[error.dim() - 1 :]), error.shape[-1]
         if name not in self._buffers:
-            units = math.prod(activity.shape[error.dim() - 1 :])
             bound = 1.0 / math.sqrt(units)
-            self.register_buffer(name, error.new_empty(units, error.shape[-1]).uniform_(-bound, bound))
-        return self.get_buffer(name)
+            self.register_buffer(name, error.new_empty(units, classes).uniform_(-bound, bound))
+        weights = self.get_buffer(name)
+        if weights.shape != (units, classes):
+            raise RequestError(
+                f"dfa has feedback weights {tuple(weights.shape)} for layer {self._stages[index].name!r}, which "
+                f"needs {(units, classes)}; the loaded state or the image size is another network's"
+            )
+        return weights
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # torch's hook for buffers whose shape a fresh module cannot know
