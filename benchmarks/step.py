@@ -4,8 +4,8 @@
 
 The floor is the network with ReLU in place of neurons, trained by plain torch on the same T·B images, in
 torch's default memory layout. Every contender takes one step in each round, in turn, so that a noisy machine
-disturbs all alike; a ratio is taken inside each round. Peak memory is the growth of the resident set over
-a few steps in a process of its own.
+disturbs all alike; a ratio is taken inside each round. Peak memory is the highest rise of resident
+memory over a few steps in a process of its own (Linux only).
 
 Two kinds of input: `static`, one image held for T steps, which the first layer multiplies once; and `frames`,
 the same images written out over time, as event data would come.
@@ -17,7 +17,6 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -101,13 +100,21 @@ def seconds(step: Step) -> float:
 
 
 def peak_growth(net: str, name: str) -> float:
-    """MiB by which the resident set grew over a few steps; call in a fresh process."""
+    """MiB by which resident memory rose at most during a few steps; NaN where the system is not Linux."""
     step = contenders(net)[name]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return float("nan")
+    before = _kib(status, "VmRSS")
+    reset.write_text("5")  # forgets the peak so far, that of importing torch
     for _ in range(MEMORY_STEPS):
         step()
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return grown / (2**20 if sys.platform == "darwin" else 2**10)
+    return (_kib(status, "VmHWM") - before) / 2**10
+
+
+def _kib(status: Path, field: str) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1])
 
 
 def measure(net: str, rounds: int) -> dict[str, dict[str, float]]:
