@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from onchip import registry
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
@@ -194,7 +192,7 @@ def compare(
 
     Returns:
         The record of each run, when it has been stored; first those that the folder held. A run that
-        diverged, or for which memory did not suffice, has a record too, with status `failed`.
+        diverged, or that torch gave up (too little memory), has a record too, with status `failed`.
 
     Raises:
         RequestError: the request is wrong, or the folder holds another run.
@@ -226,9 +224,11 @@ def _run(spec: RunSpec, data: Dataset, folder: Folder, keep_weights: bool, watch
     weights = folder.weights(spec) if keep_weights else None
     try:
         return train(spec, data, save_to=folder.checkpoint(spec), resume=True, weights=weights, watch=watch)
-    except (DivergedError, torch.OutOfMemoryError) as error:
-        seconds = time.perf_counter() - begin
-        return dataclasses.replace(describe(spec, data), error=str(error), seconds=seconds)
+    except DivergedError as error:
+        reason = str(error)
+    except RuntimeError as error:  # torch's own, such as too little memory; the other runs may still do
+        reason = f"{type(error).__name__}: {error}"
+    return dataclasses.replace(describe(spec, data), error=reason, seconds=time.perf_counter() - begin)
 
 
 def _refuse_differences(path: Path, earlier: Request, request: Request) -> None:

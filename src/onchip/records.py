@@ -53,6 +53,7 @@ class Record:
         parameters: trained numbers in it.
         neuron: the neuron, with the options given.
         encoder: the encoder, with the options given.
+        steps: time steps T that the encoder shows an image for; None for spike times, which have none.
         epochs: passes over the training samples that were asked for.
         settings: everything that was asked for; `settings.from_mapping` makes it a run again.
         status: `ok`, or `failed` with the reason in `error`.
@@ -86,6 +87,7 @@ class Record:
     parameters: int
     neuron: str
     encoder: str
+    steps: int | None
     epochs: int
     settings: dict[str, Any]
     versions: dict[str, str]

@@ -173,6 +173,7 @@ def describe(spec: RunSpec, data: Dataset) -> Record:
         parameters=parameters,
         neuron=spec.neuron,
         encoder=registry.encoder(spec.encoder, kind, steps=spec.steps, generator=torch.Generator())[1],
+        steps=spec.steps if kind == "steps" else None,
         epochs=spec.epochs,
         settings=dataclasses.asdict(spec),
         versions={

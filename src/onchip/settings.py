@@ -83,7 +83,7 @@ class RunSpec:
         _check(self.steps, "steps", self.steps >= 1, "at least 1 time step")
         _check(self.epochs, "epochs", self.epochs >= 1, "at least 1 epoch")
         _check(self.batch_size, "batch-size", self.batch_size >= 1, "at least 1 sample a batch")
-        _check(self.lr, "lr", math.isfinite(self.lr) and self.lr > 0, "a finite learning rate above 0")
+        _check(self.lr, "lr", 0.0 < self.lr <= 1e6, "a learning rate above 0, 1e6 at most")
         _check(self.momentum, "momentum", 0.0 <= self.momentum < 1.0, "at least 0 and below 1")
         _check(
             self.weight_decay,

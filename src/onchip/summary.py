@@ -70,9 +70,10 @@ def title(records: Sequence[Record]) -> str:
     """What the runs have in common: data and sizes, network, neuron, encoder, time steps, epochs."""
     first = records[0]
     sizes = f"{first.train_size:,} training, {first.validation_size:,} validation, {first.test_size:,} test samples"
+    steps = "" if first.steps is None else f"T = {first.steps}, "
     return (
         f"{first.data} ({sizes}), {first.network} of {first.neuron} neurons, {first.encoder} input, "
-        f"T = {first.settings['steps']}, {first.epochs} epochs"
+        f"{steps}{first.epochs} {'epoch' if first.epochs == 1 else 'epochs'}"
     )
 
 

@@ -71,7 +71,7 @@ def bars(runs: int) -> Iterator[Bars]:
         yield Bars(None, runs)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
