@@ -203,7 +203,7 @@ class Rule:
         """
         try:
             self._feedback.load_state_dict(state)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             raise RequestError(f"{self.name}: this state is another rule's or network's: {error}") from error
 
     def to(self, device: torch.device | str) -> Rule:
