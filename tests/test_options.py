@@ -99,7 +99,7 @@ def test_describes_plain_values_as_they_are(value: object) -> None:
 
 def test_describes_a_part_as_it_is_written() -> None:
     text = describe(Square(2.0, False))
-    assert text == "square:2.0:False"
+    assert text == "square:side=2.0:filled=false"
     assert convert(str(text), Shape, "shape") == Square(2.0, False)
 
 

@@ -198,8 +198,12 @@ def describe(value: object) -> Scalar:
     name = command_name(getattr(value, "__name__", type(value).__name__))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return name
-    fields = (describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init)
-    return ":".join([name, *map(str, fields)])
+    fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
+    return ":".join([name, *(f"{key}={_written(item)}" for key, item in fields.items())])
+
+
+def _written(value: Scalar) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

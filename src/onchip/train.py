@@ -169,8 +169,8 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
         run.rule.step()
         total_loss += value * len(labels)
         watch.stepped()
-    if run.rule.nonfinite() is not None:  # after the last step no loss would tell
-        raise _diverged(run, spec, epoch, steps, "the update was not finite")
+    if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
+        raise _diverged(run, spec, epoch, steps, "found at the epoch's end")
     seconds = time.perf_counter() - begin
     run.train_seconds += seconds
     held_out = None
@@ -200,7 +200,11 @@ def _rate(spec: RunSpec, step: int, steps: int) -> float:
 
 def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> DivergedError:
     layer = run.rule.nonfinite()
-    where = f"{layer!r} is not finite" if layer else "all weights are finite, so its output overflowed"
+    where = f"{layer!r} is not finite"
+    if layer is None:
+        largest = {name: weight.abs().max().item() for name, weight in run.model.named_parameters()}
+        layer = max(largest, key=largest.__getitem__)
+        where = f"all weights are finite, but those of {layer!r} reach {largest[layer]:.3g}"
     return DivergedError(
         f"{spec.rule} with seed {spec.seed} diverged in epoch {epoch}, step {step}: {what}; {where}. "
         f"Try a learning rate below {spec.lr:g}"
