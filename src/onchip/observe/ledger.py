@@ -47,8 +47,8 @@ class Ledger(Observer):
         """Totals over all stages and steps.
 
         `products_error` counts both ways in which errors travel: `products_pull` down through a layer's
-        feedback weights and `products_project` straight from the output. `transport_*` counts bits and
-        compares of the weights transported during training, without the initial copy.
+        feedback weights and `products_project` straight from the output. `transport_*` counts bits,
+        compares and multiplications of the weights transported during training, without the initial copy.
         """
         products = _totals(self.products)
         moved = _totals(self.transported)
@@ -59,6 +59,7 @@ class Ledger(Observer):
             "transport_value_bits": moved["value_bits"],
             "transport_index_bits": moved["index_bits"],
             "transport_compares": moved["compares"],
+            "transport_products": moved["products"],
             "products_forward": products["forward"],
             "products_error": products["pull"] + products["project"],
             "products_pull": products["pull"],

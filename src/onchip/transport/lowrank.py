@@ -14,7 +14,8 @@ from onchip.transport.base import Transport, Transported, value_bits
 __all__ = ["LowRank"]
 
 ITERATIONS = 3
-"""Power iterations a pair. Measured on 12 and 100 Adam steps of a conv net: see the tests for what they reach."""
+"""Power iterations a pair. On a conv net they catch what an SVD would after 12 Adam steps, and 92% of it or more
+after 100, when the difference has no leading pair (digits, conv_small, TTFS, learning rate 1e-3)."""
 
 
 @dataclass(frozen=True)
