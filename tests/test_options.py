@@ -51,6 +51,7 @@ def method(
     mode: Literal["soft", "hard"] = "soft",
     limit: int | None = None,
     shape: Shape | None = None,
+    size: int | Square = 1,
 ) -> None: ...
 
 
@@ -79,6 +80,7 @@ def test_values_take_the_annotated_types() -> None:
         "mode": "hard",
         "limit": 4,
         "shape": Square(2.0, False),
+        "size": 1,
     }
 
 
@@ -90,6 +92,7 @@ def test_what_is_not_given_keeps_its_default() -> None:
 def test_parts_take_arguments_by_name_too() -> None:
     assert bound(period="1", shape="square:filled=false:side=3")["shape"] == Square(3.0, False)
     assert bound(period="1", shape="circle")["shape"] == Circle()
+    assert bound(period="1", size="square:2")["size"] == Square(2.0)
 
 
 @pytest.mark.parametrize("value", [1, 2.5, True, "x", None])
@@ -130,6 +133,7 @@ def test_refuses_what_is_no_call(text: str) -> None:
         ({}, "needs the option period"),
         ({"perod": "3"}, "did you mean 'period'"),
         ({"period": "x"}, "expected int"),
+        ({"period": "1", "size": "x"}, "expected int or square"),
         ({"period": "1.5"}, "expected int"),
         ({"period": "1", "on": "1"}, "expected bool"),
         ({"period": "1", "mode": "sof"}, "did you mean 'soft'"),

@@ -149,18 +149,18 @@ def convert(text: str, annotation: Any, where: str) -> Any:
     members = _members(annotation)
     if type(None) in members and text.lower() == "none":
         return None
-    for kind in (bool, int, float, str):
-        if kind in members:
-            value = _plain(text, kind)
-            if value is not None:
-                return value
+    plain = [kind for kind in (bool, int, float, str) if kind in members]
+    for kind in plain:
+        value = _plain(text, kind)
+        if value is not None:
+            return value
     literals = [member for member in members if get_origin(member) is Literal]
     if literals:
         return convert(text, literals[0], where)
     parts = _parts(members)
-    if parts:
+    if parts and (not plain or command_name(text.partition(":")[0]) in parts):
         return make_part(text, parts, where)
-    expected = " or ".join(getattr(m, "__name__", str(m)) for m in members if m is not type(None))
+    expected = " or ".join([*(kind.__name__ for kind in plain), *sorted(parts)])
     raise RequestError(f"{where} got {text!r}; expected {expected}")
 
 

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import onchip as package
+from onchip import registry, rules
+
+from .conftest import Onchip
+
+
+def test_lists_every_rule_with_its_options(onchip: Onchip) -> None:
+    result = onchip("rules")
+    assert result.code == 0
+    for name in registry.known_rules():
+        assert any(line.split()[0] == name for line in result.out.splitlines())
+    assert "period=100" in result.out
+
+
+def test_explains_one_rule(onchip: Onchip) -> None:
+    assert onchip("rules", "fbp").out.strip() == inspect.getdoc(rules.fbp)
+
+
+def test_refuses_an_unknown_rule(onchip: Onchip) -> None:
+    result = onchip("rules", "fpb")
+    assert result.code == 2
+    assert "did you mean 'fbp'" in result.err
+
+
+def test_lists_the_data_sets(onchip: Onchip) -> None:
+    lines = onchip("data", "list").out.splitlines()
+    assert any(line.startswith("digits") and "embedded" in line for line in lines)
+    assert any(line.startswith("mnist") and "not fetched" in line for line in lines)
+
+
+def test_checks_a_data_set(onchip: Onchip) -> None:
+    result = onchip("data", "check")
+    assert (result.code, result.out) == (0, "digits: sound; 1,438 training and 359 test images of 1x8x8, 10 classes\n")
+
+
+@pytest.mark.parametrize(("name", "message"), [("mnist", "mnist: no file"), ("minst", "did you mean 'mnist'")])
+def test_a_data_set_that_is_not_sound_is_wrong(name: str, message: str, onchip: Onchip) -> None:
+    result = onchip("data", "check", name)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_fetching_what_is_embedded_does_nothing(onchip: Onchip) -> None:
+    result = onchip("data", "fetch", "digits")
+    assert (result.code, result.out) == (0, "digits: embedded, nothing to fetch\n")
+
+
+def test_prints_the_version(onchip: Onchip) -> None:
+    result = onchip("--version")
+    assert (result.code, result.out.strip()) == (0, package.__version__)
+
+
+def test_help_names_the_commands(onchip: Onchip) -> None:
+    result = onchip("--help")
+    assert result.code == 0
+    for command in ("compare", "train", "rules", "data"):
+        assert command in result.out

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from onchip import compare as module
+from onchip.records import Record
+from onchip.settings import RunSpec
+from onchip.train import train
+
+from .conftest import Onchip
+
+TINY = ("--net", "mlp", "--train-size", "20", "--steps", "1", "--epochs", "1")
+
+
+def records(folder: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(folder, "records.jsonl").read_text().splitlines()]
+
+
+def cells(table: str) -> list[list[str]]:
+    """The table's rows below its head."""
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def short(value: float) -> str:
+    """A count as the table writes it, worked out anew."""
+    power = 0 if value == 0 else min(3, max(0, (len(str(int(float(f"{value:.4g}")))) - 1) // 3))
+    return f"{value / 1000**power:.4g}" + ["", "k", "M", "G"][power]
+
+
+def test_compares_rules_over_seeds(onchip: Onchip) -> None:
+    result = onchip(
+        "compare", "--rules", "bp,fbp:period=1;transport=top:0.1,dfa", "--seeds", "2", "--out", "out", *TINY
+    )
+    assert result.code == 0
+    files = {file.name for file in Path("out").iterdir()}
+    assert files == {"run.json", "records.jsonl", "table.md", "figure.svg", "figure.png"}
+    assert [(r["rule"], r["seed"]) for r in records("out")] == [(r, s) for s in (0, 1) for r in ("bp", "fbp", "dfa")]
+    assert result.out.strip() == Path("out", "table.md").read_text().strip()
+    assert "bp, seed 0: test " in result.err
+    assert "results in out" in result.err
+
+
+def test_every_number_in_the_table_is_in_the_records(onchip: Onchip) -> None:
+    onchip("compare", "--rules", "bp,fbp:period=2,dfa", "--seeds", "3", "--out", "out", *TINY)
+    rows = cells(Path("out", "table.md").read_text())
+    assert [row[0] for row in rows] == ["bp", "fbp:period=2", "dfa"]
+    for row in rows:
+        runs = [record for record in records("out") if record["label"] == row[0]]
+        for cell, key in ((row[1], "test_accuracy"), (row[2], "validation_accuracy")):
+            values = [100 * run[key] for run in runs]
+            assert cell == f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+        assert row[3] == str(len(runs))
+        expected = [statistics.mean(run["ledger"]["weights_transported"] / run["ledger"]["steps"] for run in runs)]
+        for part in ("forward", "error", "update"):
+            samples = runs[0]["epochs"] * runs[0]["train_size"]
+            expected.append(statistics.mean(run["ledger"][f"products_{part}"] / samples for run in runs))
+        expected.append(statistics.mean(run["samples_per_second"] for run in runs))
+        assert row[4:] == [short(value) for value in expected]
+
+
+def test_json_alone_goes_to_standard_output(onchip: Onchip) -> None:
+    result = onchip("compare", "--rules", "bp,fa", "--seeds", "1", "--out", "out", "--json", *TINY)
+    assert [json.loads(line) for line in result.out.splitlines()] == records("out")
+    assert "| bp " in result.err
+
+
+def test_without_a_folder_each_comparison_gets_its_own(onchip: Onchip) -> None:
+    for _ in range(2):
+        assert onchip("compare", "--rules", "dfa", "--seeds", "1", *TINY).code == 0
+    assert sorted(folder.name for folder in Path("runs").iterdir()) == ["digits-mlp-1", "digits-mlp-2"]
+
+
+def test_without_rules_it_takes_those_that_can_train(onchip: Onchip) -> None:
+    result = onchip("compare", "--neuron", "ttfs", "--seeds", "1", "--out", "out", *TINY)
+    assert result.code == 0
+    assert "left out: ottt cannot train TTFS" in result.err
+    assert "ottt" not in {record["rule"] for record in records("out")}
+    assert {"bp", "dfa", "fa", "fbp"} <= {record["rule"] for record in records("out")}
+
+
+def test_a_run_that_diverges_fails_alone(onchip: Onchip) -> None:
+    diverging = ("--optimizer", "sgd", "--lr", "1e6", "--weight-decay", "1e6", "--batch-size", "4")
+    result = onchip("compare", "--rules", "bp,dfa", "--seeds", "1", "--out", "out", *TINY, *diverging)
+    assert result.code == 1
+    assert [record["status"] for record in records("out")] == ["failed", "failed"]
+    assert "epoch 1, step" in records("out")[0]["error"]
+    assert "0 of 1" in Path("out", "table.md").read_text()
+    assert not Path("out", "figure.svg").exists()
+
+
+def test_ctrl_c_keeps_finished_runs_and_resume_goes_on(onchip: Onchip, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(spec: RunSpec, *args: object, **options: object) -> Record:
+        if spec.rule == "fa":
+            raise KeyboardInterrupt
+        return train(spec, *args, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", interrupted)
+        result = onchip("compare", "--rules", "bp,fa,dfa", "--seeds", "1", "--out", "out", *TINY)
+    assert result.code == 130
+    assert [row[0] for row in cells(result.out)] == ["bp"]
+    assert "onchip compare --out out --resume" in result.err
+    (kept,) = records("out")
+    result = onchip("compare", "--out", "out", "--resume", "--epochs", "1")
+    assert result.code == 0
+    assert records("out")[0] == kept
+    assert [row[0] for row in cells(result.out)] == ["bp", "fa", "dfa"]
+
+
+def test_an_interrupt_before_the_first_result_can_be_resumed_too(
+    onchip: Onchip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> Record:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", interrupted)
+        assert onchip("train", "--rule", "dfa", "--seed", "7", "--out", "out", *TINY).code == 130
+    assert onchip("train", "--out", "out", "--resume").code == 0
+    assert [(record["rule"], record["seed"]) for record in records("out")] == [("dfa", 7)]
+
+
+def test_an_earlier_run_is_refused_replaced_or_resumed(onchip: Onchip) -> None:
+    request = ("compare", "--rules", "dfa", "--seeds", "1", "--out", "out", *TINY)
+    assert onchip(*request).code == 0
+    before = records("out")
+    refused = onchip(*request)
+    assert refused.code == 2
+    assert "--force" in refused.err
+    different = onchip(*request, "--resume", "--lr", "0.5")
+    assert different.code == 2
+    assert "lr was 0.001, now 0.5" in different.err
+    assert onchip(*request, "--resume").code == 0
+    assert records("out") == before
+    assert onchip(*request, "--force").code == 0
+    assert records("out") != before
+
+
+def test_train_keeps_the_weights_beside_the_record(onchip: Onchip) -> None:
+    result = onchip("train", "--rule", "fbp:period=2", "--seed", "3", "--out", "out", *TINY)
+    assert result.code == 0
+    (record,) = records("out")
+    assert (record["label"], record["seed"]) == ("fbp:period=2", 3)
+    weights = load_file(next(Path("out", "weights").iterdir()))
+    assert sum(weight.numel() for weight in weights.values()) == record["parameters"]
+
+
+def test_options_may_come_from_a_file_and_the_command_line_wins(onchip: Onchip) -> None:
+    Path("run.toml").write_text('rules = ["dfa", "fbp:period=2"]\nseeds = [4]\nlr = 1\nbatch-size = 5\nnet = "mlp"\n')
+    assert onchip("compare", "--config", "run.toml", "--lr", "0.01", "--out", "out", *TINY).code == 0
+    assert [(r["label"], r["seed"]) for r in records("out")] == [("dfa", 4), ("fbp:period=2", 4)]
+    settings = records("out")[0]["settings"]
+    assert (settings["lr"], settings["batch_size"]) == (0.01, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 1", "did you mean 'epochs'"),
+        ("rule = 'bp'", "did you mean 'rules'"),
+        ("epochs = '1'", "epochs got '1'; expected int"),
+        ("rules = 3", "rules got 3"),
+        ("seeds = 1.5", "seeds got 1.5"),
+        ("seeds = [true, 'x']", "seeds got"),
+        ("epochs = ", "is no TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> None:
+    Path("run.toml").write_text(text)
+    result = onchip("compare", "--config", "run.toml")
+    assert result.code == 2
+    assert message in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--rules bp,fpb", "unknown rule 'fpb'; did you mean 'fbp'"),
+        ("--rules fbp:perod=3", "did you mean 'period'"),
+        ("--rules fbp:period=x", "expected int"),
+        ("--rules fbp:period=0", "period=0"),
+        ("--rules fbp:transport=tpo:0.1", "did you mean 'top'"),
+        ("--rules fbp:transport=top:1.5", "fraction=1.5"),
+        ("--rules fbp:period=3,transport=full", "';'"),
+        ("--rules bp,bp", "'bp' twice"),
+        ("--rules bp,", "empty name"),
+        ("--rules ottt --neuron ttfs", "ottt cannot train TTFS"),
+        ("--net conv-smal", "did you mean 'conv-small'"),
+        ("--neuron lfi", "unknown neuron 'lfi'"),
+        ("--neuron lif:decay=7", "decay"),
+        ("--data digit", "did you mean 'digits'"),
+        ("--data mnist", "mnist: no file"),
+        ("--encoder laten", "did you mean 'latency'"),
+        ("--encoder latency", "'times'"),
+        ("--optimizer adm", "did you mean 'adam'"),
+        ("--schedule cos", "did you mean 'cosine'"),
+        ("--augment corp:4", "did you mean 'crop'"),
+        ("--steps 0", "steps got 0"),
+        ("--epochs -1", "epochs got -1"),
+        ("--batch-size 0", "batch-size got 0"),
+        ("--lr nan", "lr got nan"),
+        ("--lr 0", "lr got 0"),
+        ("--seeds 0", "seeds got 0"),
+        ("--seeds a", "seeds got 'a'"),
+        ("--seeds 1,1", "1 twice"),
+        ("--train-size 0", "train-size got 0"),
+        ("--train-size 99999", "train_size=99999"),
+        ("--validation 1", "validation got 1"),
+        ("--device tpu9", "device got 'tpu9'"),
+        ("--config absent.toml", "absent.toml cannot be read"),
+        ("--resume", "--resume needs --out"),
+        ("--resume --out absent", "no run to resume"),
+        ("--epochs x", ""),  # the option parser's own messages are laid out for the terminal
+        ("--epoch 3", ""),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_trains(arguments: str, message: str, onchip: Onchip) -> None:
+    result = onchip("compare", *arguments.split())
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    assert not Path("runs").exists()
