@@ -14,6 +14,10 @@ from onchip.neurons.base import Neuron
 __all__ = ["conv_small", "conv_wide", "mlp", "mlp_wide"]
 
 
+GAIN = 3.0
+"""Factor on torch's range of initial weights before neurons that integrate over time steps."""
+
+
 def mlp(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
     """256-256-classes, fully connected."""
     return _dense(shape, classes, (256, 256), neuron)
@@ -64,8 +68,9 @@ def _convolutional(
 
 
 def _readout(inputs: int, classes: int, neuron: Callable[[], Neuron]) -> list[torch.nn.Module]:
-    layer = _linear(inputs, classes, neuron)
-    return [layer, nn.TTFSReadout()] if _timed(neuron) else [layer]
+    if _timed(neuron):
+        return [_linear(inputs, classes, neuron), nn.TTFSReadout()]
+    return [nn.Linear(inputs, classes)]
 
 
 def _linear(inputs: int, outputs: int, neuron: Callable[[], Neuron]) -> torch.nn.Module:
@@ -77,8 +82,12 @@ def _timed(neuron: Callable[[], Neuron]) -> bool:
 
 
 def _initialised(layer: nn.Linear | nn.Conv2d, neuron: Callable[[], Neuron]) -> torch.nn.Module:
-    """Weights that keep layers alive: torch's default leaves deep spiking layers silent."""
+    """Weights that keep layers alive from the first step."""
     if _timed(neuron):
         # He's variance, as Goupy et al. 2025 draw them.
         torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    else:
+        # torch's own range leaves the second layer of neurons silent at T = 6: it fires at a rate of 0.000.
+        with torch.no_grad():
+            layer.weight.mul_(GAIN)
     return layer
