@@ -36,8 +36,11 @@ class _Timed(Neuron):
                 f"{type(self).__name__} got a Static signal; expected spike times (B, features...). "
                 "Encode images by encode.Latency()"
             )
-        fired = torch.isfinite(signal)
-        return torch.stack([fired.to(signal.dtype), torch.where(fired, signal, 0.0)])
+        fired = (signal < torch.inf).to(signal.dtype)
+        # An inf must not meet the factor 0. Joined along the batch, a channels_last layout stays as it is.
+        times = signal.clamp(max=torch.finfo(signal.dtype).max) * fired
+        planes: Tensor = torch.cat([fired, times]).unflatten(0, (2, -1))  # (2·B, ...) -> (2, B, ...)
+        return planes
 
     def local(self, error: Tensor, tape: Tape) -> Tensor:
         return self.adjoint(error, tape)
@@ -79,29 +82,32 @@ class TTFS(_Timed):
     def forward(self, drive: Drive) -> Signal:
         """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
         times, tape, _ = self.fire(drive, None, None)
-        by_sum, by_time = tape.values["by_sum"], tape.values["by_time"]
         if not (torch.is_grad_enabled() and isinstance(drive, Tensor) and drive.requires_grad):
             return times
         # The value is the time; the derivative is the recipe's, bounded partials and all.
-        linear = by_sum * drive[0] + by_time * drive[1]
+        linear = (tape.values["partials"] * drive).sum(0)
         return torch.where(torch.isfinite(times), times.detach() + (linear - linear.detach()), times.detach())
 
     def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
         total, delay = drive.detach()
-        start = total - delay - 1.0 >= 0
-        mid = ~start & (2.0 * total - delay > 0)
+        # Gates as numbers: products with 0 and 1 take a fraction of the time of torch.where.
+        start = torch.sub(total, delay).ge_(1.0)
+        fires = torch.add(delay, total, alpha=-2.0).lt_(0.0)
+        mid = (1.0 - start).mul_(fires)
+        partials = torch.empty_like(drive)
+        by_sum, by_time = partials
         # 1 + S > 0 holds wherever mid does; elsewhere 1 keeps the division harmless.
-        rise = torch.where(mid, 1.0 + total, 1.0)
-        crossing = (2.0 + delay) / rise
-        silent = torch.full_like(total, torch.inf)
-        times = torch.where(mid, (crossing - 1.0).clamp(0.0, 1.0), silent).masked_fill_(start, 0.0)
-        by_time = torch.where(mid, 1.0 / rise, 0.0).clamp_(max=self.clip)
-        by_sum = torch.where(mid, -crossing / rise, 0.0).clamp_(min=-self.clip)
-        return times, Tape({"by_sum": by_sum, "by_time": by_time}), None
+        torch.mul(total, mid, out=by_time).add_(1.0).reciprocal_()
+        crossing = (2.0 + delay).mul_(by_time)
+        torch.mul(crossing, by_time, out=by_sum).clamp_(max=self.clip).mul_(mid).neg_()
+        by_time.clamp_(max=self.clip).mul_(mid)
+        times = crossing.sub_(1.0).clamp_(0.0, 1.0).mul_(mid)
+        silent = mid.add_(start).reciprocal_().sub_(1.0)  # 1 / fired - 1: 0 where a neuron fires, else inf
+        return times.add_(silent), Tape({"partials": partials}), None
 
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
-        return torch.stack([error * tape.take("by_sum"), error * tape.take("by_time")])
+        return tape.take("partials").mul_(error)
 
     def extra_repr(self) -> str:
         return "" if self.clip == 1.0 else f"clip={'inf' if math.isinf(self.clip) else format(self.clip, 'g')}"
