@@ -17,7 +17,8 @@ def ottt(model: nn.Module) -> Rule:
 
     Errors come down through the forward weights at the same time step.
 
-    Limit: equal to `bp` in the last hidden layer, if the neurons reset softly and detach their reset.
+    Limit: equal to `bp` for the weights of the last hidden layer, if the neurons reset softly and detach
+        their reset. Biases take no trace, and so get less than from `bp`.
     Cost: weights transported as by `bp`; stored activity does not grow with T (`rule.stream`).
 
     Args:

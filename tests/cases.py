@@ -1,0 +1,88 @@
+"""Small networks of every kind, with inputs that keep them awake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from onchip import nn
+
+__all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times"]
+
+
+def spikes(*shape: int) -> Tensor:
+    """A spike train (T, B, features...) with spikes in half of all steps."""
+    return (torch.rand(*shape) < 0.5).float()
+
+
+def times(*shape: int) -> Tensor:
+    """Spike times (B, features...) of which a quarter never come."""
+    drawn = torch.rand(*shape)
+    return torch.where(torch.rand(*shape) < 0.25, torch.inf, drawn)
+
+
+def scaled(model: nn.Sequential, factor: float) -> nn.Sequential:
+    """The network with larger, more excitatory weights: torch's own leave deep spiking layers silent."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("weight"):
+                parameter.mul_(factor).add_(0.3 * parameter.std())
+    return model
+
+
+def loss_of(output: Tensor) -> Tensor:
+    """A loss whose error differs from one step, sample and class to the next."""
+    slope = torch.linspace(-1.0, 1.0, output.numel(), dtype=output.dtype).view_as(output)
+    return (output * slope).sum() + output.square().mean()
+
+
+def gradients(model: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of every gradient, by parameter name."""
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def agree(got: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float = 1e-10) -> None:
+    """Asserts that gradients are equal but for rounding in double precision."""
+    torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and an input for it; both come from torch's global generator."""
+
+    name: str
+    build: Callable[[], nn.Sequential]
+    signal: Callable[[], Tensor]
+
+
+def _lif_linear() -> nn.Sequential:
+    layers = [nn.Linear(6, 8), nn.LIF(learn_decay=True), nn.Linear(8, 7), nn.IF(), nn.Linear(7, 3)]
+    return scaled(nn.Sequential(*layers), 3.0)
+
+
+def _lif_conv() -> nn.Sequential:
+    first = [nn.Conv2d(2, 4, 3, padding=1), nn.LIF(), nn.AvgPool2d(2)]
+    second = [nn.Conv2d(4, 5, 3), nn.LIF(reset="hard", detach_reset=True, threshold=0.5), nn.MaxPool2d(2)]
+    return scaled(nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(5, 3)), 3.0)
+
+
+def _ttfs_linear() -> nn.Sequential:
+    layers = [nn.Linear(6, 8, bias=False), nn.TTFS(), nn.Linear(8, 7, bias=False), nn.TTFS()]
+    return scaled(nn.Sequential(*layers, nn.Linear(7, 3, bias=False), nn.TTFSReadout()), 2.0)
+
+
+def _ttfs_conv() -> nn.Sequential:
+    first = [nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.TTFS(), nn.EarliestPool2d(2)]
+    second = [nn.Conv2d(6, 5, 3, bias=False), nn.TTFS(), nn.Flatten()]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(20, 3, bias=False), nn.TTFSReadout()), 2.0)
+
+
+CASES = [
+    Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
+    Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
+    Case("ttfs-linear", _ttfs_linear, lambda: times(5, 6)),
+    Case("ttfs-conv", _ttfs_conv, lambda: times(5, 2, 8, 8)),
+]

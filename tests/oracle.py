@@ -1,0 +1,183 @@
+"""Independent formulas of what the engine computes: plain loops over time, torch autograd, nothing of ours.
+
+Modules are read for their constants only. Where a rule's gradient is no derivative, the value of a product
+and the paths of its derivative are taken from different weights or inputs: y.detach() + (z - z.detach()) has
+the value of y and the derivative of z.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onchip.neurons import LIF, TTFS
+from onchip.nn import EarliestPool2d, Readout, TTFSReadout
+from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
+
+__all__ = ["run_steps", "run_times", "slope_of"]
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def slope_of(surrogate: Surrogate, x: Tensor) -> Tensor:
+    """ψ(x), written down once more."""
+    if isinstance(surrogate, Sigmoid):
+        grown = torch.exp(-surrogate.slope * x.abs())
+        return surrogate.slope * grown / (1 + grown) ** 2
+    if isinstance(surrogate, ATan):
+        return surrogate.alpha / (2 * (1 + (math.pi / 2 * surrogate.alpha * x) ** 2))
+    if isinstance(surrogate, FastSigmoid):
+        return (1 + surrogate.slope * x.abs()) ** -2
+    if isinstance(surrogate, Triangle):
+        return F.relu(1 - x.abs() / surrogate.width) / surrogate.width
+    if isinstance(surrogate, Rectangle):
+        return (x.abs() < surrogate.width / 2).to(x.dtype) / surrogate.width
+    raise NotImplementedError(surrogate)
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, distance: Tensor, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(distance)
+        ctx.surrogate = surrogate
+        return (distance >= 0).to(distance.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *errors: Tensor) -> tuple[Tensor, None]:
+        (distance,) = ctx.saved_tensors
+        return errors[0] * slope_of(ctx.surrogate, distance), None
+
+
+class _Cell:
+    """One layer of LIF neurons, a step at a time."""
+
+    def __init__(self, neuron: LIF, online: bool) -> None:
+        self.neuron, self.online = neuron, online
+        self.membrane: Tensor | None = None
+        self.eligibility: Tensor | None = None
+
+    def decay(self) -> Tensor:
+        raw = self.neuron.decay_parameter
+        constant = torch.tensor(self.neuron.membrane().decay, dtype=torch.float64)
+        return constant if raw is None else torch.sigmoid(raw)
+
+    def __call__(self, drive: Tensor) -> Tensor:
+        constants, decay = self.neuron.membrane(), self.decay()
+        before = torch.zeros_like(drive) if self.membrane is None else self.membrane
+        if self.online:
+            before = before.detach()
+            past = torch.zeros_like(drive) if self.eligibility is None else self.eligibility
+            self.eligibility = decay.detach() * past + before
+            learnt = decay * self.eligibility
+            u = decay.detach() * before + drive + (learnt - learnt.detach())
+        else:
+            u = decay * before + drive
+        s: Tensor = _Spike.apply(u - constants.threshold, self.neuron.surrogate)
+        r = s.detach() if constants.detach_reset else s
+        self.membrane = u * (1 - r) if constants.hard else u - constants.threshold * r
+        return s
+
+
+def run_steps(
+    model: nn.Sequential,
+    frames: Tensor,
+    *,
+    feedback: Sequence[Tensor] | None = None,
+    online: bool = False,
+    taps: list[list[Tensor]] | None = None,
+) -> Tensor:
+    """Output (T, B, classes) of a network of LIF neurons for frames (T, B, features...).
+
+    Args:
+        model: modules in order.
+        frames: input at each step.
+        feedback: weights that errors come down through, for each synapse but the first; W if None.
+        online: no derivative through time, and traces at the synapses' inputs.
+        taps: if given, collects at each step what each synapse but the first receives, and cuts it off there.
+    """
+    cells = {module: _Cell(module, online) for module in model if isinstance(module, LIF)}
+    traces: dict[int, Tensor] = {}
+    outputs = []
+    for frame in frames:
+        h, index = frame, 0
+        arrived = []
+        for place, module in enumerate(model):
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                if index and taps is not None:
+                    arrived.append(h)
+                    h = h.detach()
+                trace = None
+                after = model[place + 1] if place + 1 < len(model) else None
+                if online and isinstance(after, LIF):
+                    past = traces.get(index)
+                    trace = h.detach() if past is None else cells[after].decay().detach() * past + h.detach()
+                    traces[index] = trace
+                down = feedback[index - 1] if index and feedback is not None else None
+                h = _drive(module, h, down, trace)
+                index += 1
+            elif isinstance(module, LIF):
+                h = cells[module](h)
+            elif not isinstance(module, Readout):
+                h = module(h)
+        outputs.append(h)
+        if taps is not None:
+            taps.append(arrived)
+    return torch.stack(outputs)
+
+
+def run_times(model: nn.Sequential, times: Tensor, *, feedback: Sequence[Tensor] | None = None) -> Tensor:
+    """Logits (B, classes) of a network of TTFS neurons for spike times (B, features...)."""
+    h, index = times, 0
+    total = delay = torch.empty(0)
+    for module in model:
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            down = feedback[index - 1] if index and feedback is not None else None
+            fired = torch.isfinite(h)
+            total = _drive(module, fired.to(h.dtype), None, None)
+            delay = _drive(module, torch.where(fired, h, 0.0), down, None)
+            index += 1
+        elif isinstance(module, TTFS):
+            h = _first_spike(total, delay, module.clip)
+        elif isinstance(module, TTFSReadout):
+            h = 2 * total - delay
+        elif isinstance(module, EarliestPool2d):
+            side = module.kernel_size
+            h = h.unfold(2, side, side).unfold(3, side, side).amin((-1, -2))
+        else:
+            h = module(h)
+    return h
+
+
+def _first_spike(total: Tensor, delay: Tensor, clip: float) -> Tensor:
+    start = total - delay - 1 >= 0
+    mid = ~start & (2 * total - delay > 0)
+    safe_total = torch.where(mid, total, 0.0)
+    safe_delay = torch.where(mid, delay, 0.0)
+    crossing = (2 + safe_delay) / (1 + safe_total)
+    if math.isfinite(clip):
+        by_total = (-crossing / (1 + safe_total)).detach().clamp(-clip, clip)
+        by_delay = (1 / (1 + safe_total)).detach().clamp(-clip, clip)
+        path = by_total * safe_total + by_delay * safe_delay
+        crossing = crossing.detach() + (path - path.detach())
+    return torch.where(mid, crossing - 1, torch.where(start, 0.0, torch.inf))
+
+
+def _drive(layer: nn.Linear | nn.Conv2d, x: Tensor, down: Tensor | None, trace: Tensor | None) -> Tensor:
+    """W x + b, with the error sent down through `down` and the weights' gradient taken from `trace`."""
+    value = _product(layer, x, layer.weight, layer.bias)
+    if down is None and trace is None:
+        return value
+    path = _product(layer, x, layer.weight.detach() if down is None else down, None)
+    update = _product(layer, x.detach() if trace is None else trace, layer.weight, layer.bias)
+    return value.detach() + (path - path.detach()) + (update - update.detach())
+
+
+def _product(layer: nn.Linear | nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if isinstance(layer, nn.Linear):
+        return F.linear(x, weight, bias)
+    return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)

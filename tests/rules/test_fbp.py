@@ -1,0 +1,140 @@
+"""`fbp`: `bp` bit for bit at period 1, a stale copy otherwise, and the transport that it books."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from onchip import nn, rules
+from onchip.errors import RequestError
+from onchip.observe import Ledger
+from onchip.parts import Online
+from onchip.rule import Rule
+from onchip.transport import Full, Top
+from tests.cases import CASES, Case, agree, gradients, loss_of
+from tests.oracle import run_steps, run_times
+from tests.stacks import ONLINE, TIMED
+
+
+def train(rule: Rule, model: nn.Sequential, case: Case, steps: int) -> list[dict[str, Tensor]]:
+    """Gradients of each step; new data at each, from a seed of its own."""
+    optimizer = torch.optim.Adam(rule.parameters(), lr=0.01)
+    seen = []
+    for step in range(steps):
+        torch.manual_seed(1000 + step)
+        rule.backward(loss_of(rule.forward(case.signal())))
+        seen.append(gradients(model))
+        optimizer.step()
+        optimizer.zero_grad()
+        rule.step()
+    return seen
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_with_period_1_it_is_bp_bit_for_bit(case: Case) -> None:
+    runs = []
+    for make in (rules.bp, lambda model: rules.fbp(model, period=1, transport=Full())):
+        torch.manual_seed(3)
+        model = case.build()
+        seen = train(make(model), model, case, 40)
+        runs.append((seen, {name: p.detach() for name, p in model.named_parameters()}))
+    for ours, theirs in zip(runs[1][0], runs[0][0], strict=True):
+        for name, gradient in theirs.items():
+            assert torch.equal(ours[name], gradient), name
+    for name, weight in runs[0][1].items():
+        assert torch.equal(runs[1][1][name], weight), name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_with_a_longer_period_it_is_not_bp(case: Case) -> None:
+    runs = []
+    for make in (rules.bp, lambda model: rules.fbp(model, period=3)):
+        torch.manual_seed(3)
+        model = case.build()
+        runs.append(train(make(model), model, case, 3))
+    first = next(iter(runs[0][0]))
+    assert torch.equal(runs[0][0][first], runs[1][0][first])
+    assert not torch.equal(runs[0][2][first], runs[1][2][first])
+
+
+@pytest.mark.parametrize("online", [False, True])
+@pytest.mark.parametrize("case", ONLINE, ids=lambda case: case.name)
+def test_errors_come_down_through_the_stale_copy(case: Case, online: bool) -> None:
+    model = case.build()
+    rule = rules.fbp(model, period=3, temporal=Online() if online else None)
+    stale = _later_weights(model)
+    for step in range(1, 6):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        if step == 3:
+            stale = _later_weights(model)
+        rule.step()
+        frames = case.signal()
+        loss_of(run_steps(model, frames, feedback=stale, online=online)).backward()
+        formula = gradients(model)
+        model.zero_grad()
+        rule.backward(loss_of(rule.forward(frames)))
+        agree(gradients(model), formula)
+        model.zero_grad()
+
+
+@pytest.mark.parametrize("case", TIMED, ids=lambda case: case.name)
+def test_spike_times_err_through_the_stale_copy_too(case: Case) -> None:
+    model, signal = case.build(), case.signal()
+    rule = rules.fbp(model, period=2)
+    stale = _later_weights(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    rule.step()
+    loss_of(run_times(model, signal, feedback=stale)).backward()
+    formula = gradients(model)
+    model.zero_grad()
+    rule.backward(loss_of(rule.forward(signal)))
+    agree(gradients(model), formula)
+
+
+def test_the_first_layer_has_no_copy() -> None:
+    rule = rules.fbp(nn.Sequential(nn.Linear(4, 5), nn.LIF(), nn.Linear(5, 6), nn.LIF(), nn.Linear(6, 3)))
+    shapes = {key: tuple(value.shape) for key, value in rule.state_dict().items() if key.startswith("feedback")}
+    assert shapes == {"feedback_1": (6, 5), "feedback_2": (3, 6)}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 7), min_size=2, max_size=5),
+    period=st.integers(1, 6),
+    steps=st.integers(0, 15),
+    fraction=st.sampled_from([0.01, 0.3, 0.5, 1.0]),
+)
+def test_transports_add_up(widths: list[int], period: int, steps: int, fraction: float) -> None:
+    """Every `period` steps each layer but the first sends its share; the first copy is booked apart."""
+    layers = [nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
+    rule, ledger = rules.fbp(nn.Sequential(*layers), period=period, transport=Top(fraction)), Ledger()
+    rule.observe(ledger)
+    for _ in range(steps):
+        rule.step()
+    sizes = [layer.weight.numel() for layer in layers[1:]]
+    shares = [max(1, round(fraction * size)) for size in sizes]
+    bill = ledger.summary()
+    assert bill["steps"] == steps
+    assert bill["weights_transported_initial"] == sum(sizes)
+    assert bill["weights_transported"] == steps // period * sum(shares)
+    assert bill["transport_value_bits"] == 32 * bill["weights_transported"]
+
+
+@pytest.mark.parametrize("period", [0, -1])
+def test_periods_out_of_range_are_refused(period: int) -> None:
+    with pytest.raises(RequestError, match=f"fbp got period={period}; expected at least 1"):
+        rules.fbp(nn.Sequential(nn.Linear(2, 2)), period=period)
+
+
+def _later_weights(model: nn.Sequential) -> list[Tensor]:
+    layers = [module for module in model if isinstance(module, nn.Linear | nn.Conv2d)]
+    return [layer.weight.detach().clone() for layer in layers[1:]]
