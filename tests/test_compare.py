@@ -8,13 +8,12 @@ import pytest
 from safetensors.torch import load_file
 
 from onchip import compare as module
-from onchip import registry
 from onchip.compare import Folder, check, compare, next_folder, slug, trainable
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
 from onchip.records import Record, read
 from onchip.run import load_data
-from onchip.settings import Request, RunSpec
+from onchip.settings import RULES, Request, RunSpec
 from onchip.train import train
 
 SMALL = RunSpec(net="mlp", train_size=20, steps=1, epochs=1)
@@ -137,8 +136,8 @@ def test_finds_the_rules_that_can_train(data: Dataset) -> None:
     fitting, reasons = trainable(dataclasses.replace(SMALL, neuron="ttfs"), data)
     assert "ottt" not in fitting
     assert "bp" in fitting
-    assert len(fitting) + len(reasons) == len(registry.known_rules())
-    assert trainable(SMALL, data) == (list(registry.known_rules()), [])
+    assert len(fitting) + len(reasons) == len(RULES)
+    assert trainable(SMALL, data) == (list(RULES), [])
 
 
 def test_names_for_files() -> None:

@@ -16,7 +16,7 @@ from onchip.errors import DataError, DivergedError, RequestError, UnsupportedErr
 from onchip.files import write_whole
 from onchip.records import Record, append, read
 from onchip.run import build, describe, own_randomness
-from onchip.settings import Request, RunSpec
+from onchip.settings import RULES, Request, RunSpec
 from onchip.train import Watcher, train
 
 __all__ = ["Folder", "check", "compare", "next_folder", "slug", "trainable"]
@@ -134,13 +134,13 @@ def next_folder(parent: Path, name: str) -> Path:
 
 
 def trainable(spec: RunSpec, data: Dataset) -> tuple[list[str], list[str]]:
-    """The rules that can train the network which the settings ask for; and why each of the others cannot.
+    """The usual rules that can train the network which the settings ask for; and why each of the others cannot.
 
     Raises:
         RequestError: the settings are wrong for any rule.
     """
     fitting, reasons = [], []
-    for name in registry.known_rules():
+    for name in RULES:
         try:
             check(Request(spec, (name,), (spec.seed,)), data)
             fitting.append(name)

@@ -11,10 +11,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from onchip.errors import RequestError, unknown_name
 
-__all__ = ["SEEDS", "Request", "RunSpec", "from_mapping"]
+__all__ = ["RULES", "SEEDS", "Request", "RunSpec", "from_mapping"]
 
 SEEDS = 3
 """Seeds of a comparison that asks for none: 0, 1, 2."""
+
+RULES = ("bp", "ottt", "fbp", "fa", "dfa")
+"""Rules of a comparison that asks for none: one of each way to bring an error to a layer."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ class RunSpec:
     neuron: str = "lif"
     encoder: str | None = None
     steps: int = 6
-    epochs: int = 10
+    epochs: int = 20
     batch_size: int = 32
-    lr: float = 1e-3
+    lr: float = 5e-3
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: float = 0.9
     weight_decay: float = 0.0

@@ -16,7 +16,7 @@ from onchip.cli.base.progress import Bars, bars
 from onchip.cli.base.request import wanted
 from onchip.errors import RequestError
 from onchip.records import Record
-from onchip.settings import SEEDS, Request, RunSpec
+from onchip.settings import RULES, SEEDS, Request, RunSpec
 
 __all__ = ["compare", "train"]
 
@@ -24,7 +24,7 @@ __all__ = ["compare", "train"]
 def compare(
     context: typer.Context,
     rules: Annotated[
-        str | None, typer.Option(help="Rules, such as bp,fbp:period=100;transport=top:0.1. Usually all that can train.")
+        str | None, typer.Option(help=f"Rules, such as bp,fbp:period=100;transport=top:0.1. Usually {','.join(RULES)}.")
     ] = None,
     data: args.Data = None,
     data_root: args.DataRoot = None,
