@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from onchip.transport.share import Share
+from onchip.transport.base import Share
 
 __all__ = ["Top"]
 
