@@ -32,8 +32,8 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal |
 
     Args:
         model: a network of `onchip.nn`.
-        decay: d, the share of W and B that is lost at each step, in [0, 1). Too much forgets what was
-            learnt: 1e-3 was too much for 4,000 steps of Fashion-MNIST.
+        decay: d, the share of W and B that is lost at each step, in [0, 1). B takes some 1 / d steps to come
+            to W; a large d forgets what was learnt, as 1e-3 did in 2,000 steps of Fashion-MNIST.
         temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
 
     Raises:
