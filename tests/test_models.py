@@ -1,0 +1,67 @@
+"""Networks by name: shapes, sizes, and no layer that is silent at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from onchip import encode, models, nn
+from onchip.data import load
+from onchip.errors import RequestError
+from onchip.neurons.base import Neuron
+from onchip.observe import activity
+from onchip.signals import Signal, Static
+
+Make = Callable[..., nn.Sequential]
+NETWORKS = [getattr(models, name) for name in models.__all__ if name not in ("vgg7", "vgg11")]
+VGGS = [models.vgg7, models.vgg11]
+
+
+def signal_of(neuron: type[Neuron], images: torch.Tensor) -> Signal:
+    return encode.Latency()(images) if neuron is nn.TTFS else Static(images, steps=6)
+
+
+@pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS])
+@pytest.mark.parametrize("make", NETWORKS + VGGS)
+def test_output_has_a_column_a_class(make: Make, neuron: type[Neuron]) -> None:
+    images = torch.rand(2, 3, 8, 8)
+    out = make((3, 8, 8), 7, neuron=neuron)(signal_of(neuron, images))
+    assert out.shape == ((2, 7) if neuron is nn.TTFS else (6, 2, 7))
+
+
+@pytest.mark.parametrize(
+    ("make", "weights"),
+    [
+        # by hand, for images of 3x32x32 and 10 classes, without biases
+        (models.conv_dense, 27 * 16 + 144 * 32 + 32 * 64 * 128 + 1280),
+        (models.vgg7, 27 * 64 + 576 * 128 + 1152 * 256 + 2304 * 256 + 2304 * 512 + 4608 * 512 + 8192 * 10),
+        (
+            models.vgg11,
+            27 * 128 + 2 * 1152 * 128 + 1152 * 256 + 2 * 2304 * 256 + 2304 * 512 + 3 * 4608 * 512 + 8192 * 10,
+        ),
+    ],
+)
+def test_weights_count_as_in_the_papers(make: Make, weights: int) -> None:
+    assert sum(p.numel() for p in make((3, 32, 32), 10, neuron=nn.TTFS).parameters()) == weights
+    assert sum(p.numel() for p in make((3, 32, 32), 10).parameters() if p.dim() > 1) == weights
+
+
+@pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS])
+@pytest.mark.parametrize("make", NETWORKS + VGGS)
+def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> None:
+    images = load("digits").train.images[:16].float().div_(255)
+    for seed in range(1 if make in VGGS else 3):
+        torch.manual_seed(seed)
+        model = make((1, 8, 8), 10, neuron=neuron)
+        rates = [layer.rate for layer in activity(model, [signal_of(neuron, images)]).values()]
+        # The last layers of a VGG see images of 2x2 here, mostly padding.
+        assert min(rates) > (0.02 if neuron is nn.LIF else 0.2), rates
+        assert max(rates) < 0.7, rates
+
+
+@pytest.mark.parametrize("make", VGGS)
+def test_images_smaller_than_the_pools_are_refused(make: Make) -> None:
+    with pytest.raises(RequestError, match="3 pools by 2 need at least 8x8"):
+        make((3, 7, 9), 10)
