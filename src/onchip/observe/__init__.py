@@ -1,6 +1,7 @@
 """Observers: they look on while a rule works, and touch nothing."""
 
+from onchip.observe.activity import Activity, activity
 from onchip.observe.alignment import Alignment, alignment
 from onchip.observe.ledger import Ledger
 
-__all__ = ["Alignment", "Ledger", "alignment"]
+__all__ = ["Activity", "Alignment", "Ledger", "activity", "alignment"]
