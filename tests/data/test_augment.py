@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import pad
 
-from onchip.data import Compose, Crop, Cutout, Flip, augment
+from onchip.data import AutoAugment, Compose, Crop, Cutout, Flip, augment
+from onchip.data.base.policy import CIFAR10
 from onchip.errors import RequestError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-PARTS: list[Augment] = [Crop(2), Flip(), Cutout(3), Compose(), Compose(Crop(1), Flip(), Cutout(2))]
+PARTS: list[Augment] = [AutoAugment(), Crop(2), Flip(), Cutout(3), Compose(), Compose(Crop(1), Flip(), Cutout(2))]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -43,7 +44,7 @@ def test_every_part_takes_an_empty_batch(part: Augment) -> None:
     assert part(noise(b=0), seeded()).shape == (0, 3, 7, 5)
 
 
-@pytest.mark.parametrize("part", [Crop(2), Flip(), Cutout(3)], ids=repr)
+@pytest.mark.parametrize("part", [AutoAugment(), Crop(2), Flip(), Cutout(3)], ids=repr)
 def test_each_image_has_a_draw_of_its_own(part: Augment) -> None:
     alike = noise(b=1).expand(32, -1, -1, -1)
     assert len(part(alike, seeded()).flatten(1).unique(dim=0)) > 1
@@ -100,3 +101,35 @@ def test_compose_applies_the_parts_in_order() -> None:
 def test_sizes_below_one_pixel_are_refused(part: type[Crop] | type[Cutout], value: int) -> None:
     with pytest.raises(RequestError, match=rf"{part.__name__} got .*{value}; expected .* at least 1"):
         part(value)
+
+
+def test_autoaugment_refuses_other_than_grey_and_colour() -> None:
+    with pytest.raises(RequestError, match="got images of 2 channels; expected 1 or 3"):
+        AutoAugment()(noise(c=2), seeded())
+
+
+def test_autoaugment_takes_grey_images_and_touches_no_other_randomness() -> None:
+    before = torch.get_rng_state()
+    out = AutoAugment()(noise(b=64, c=1), seeded())
+    assert out.shape == (64, 1, 7, 5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_autoaugment_leaves_an_image_alone_as_often_as_the_policy_says() -> None:
+    # Where neither operation of a pair is made; some that are made change nothing either.
+    alone = sum((1 - one.probability) * (1 - two.probability) for one, two in CIFAR10) / len(CIFAR10)
+    images = noise(b=1, h=16, w=16).mul(255).round().div(255).expand(1000, -1, -1, -1)
+    same = (AutoAugment()(images, seeded()) == images).flatten(1).all(1).float().mean().item()
+    assert alone - 0.05 < same < alone + 0.15
+
+
+def test_an_image_gets_the_pair_it_drew_whatever_batch_it_is_in() -> None:
+    images = noise(b=40, h=16, w=16)
+    pairs = torch.randint(len(CIFAR10), (40,), generator=(generator := seeded(3)))
+    chances, senses = torch.rand(2, 40, generator=generator), torch.randint(2, (2, 40), generator=generator)
+    for index, out in enumerate(AutoAugment()(images, seeded(3))):
+        expected = images[index : index + 1].mul(255).round().to(torch.uint8)
+        for turn, operation in enumerate(CIFAR10[int(pairs[index])]):
+            if chances[turn, index] < operation.probability:
+                expected = operation(expected, backwards=bool(senses[turn, index]))
+        assert torch.equal(out, expected[0].float() / 255)

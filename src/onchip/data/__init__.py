@@ -3,7 +3,7 @@
 Within this folder imports point down too: `loading`, `catalogue` -> `sources` -> `files` -> `base`.
 """
 
-from onchip.data.augment import Compose, Crop, Cutout, Flip
+from onchip.data.augment import AutoAugment, Compose, Crop, Cutout, Flip
 from onchip.data.base.root import data_root
 from onchip.data.base.split import Dataset, Split
 from onchip.data.batching import batches
@@ -12,6 +12,7 @@ from onchip.data.files.source import Info
 from onchip.data.loading import load
 
 __all__ = [
+    "AutoAugment",
     "Checked",
     "Compose",
     "Crop",

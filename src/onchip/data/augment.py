@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from onchip.data.base.policy import CIFAR10
 from onchip.errors import RequestError
 
-__all__ = ["Compose", "Crop", "Cutout", "Flip"]
+__all__ = ["AutoAugment", "Compose", "Crop", "Cutout", "Flip"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,38 @@ class Cutout:
         """(B, n): which of n rows (or columns) the square covers."""
         offset = torch.arange(n, device=centre.device) - (centre[:, None] - self.size // 2)
         return (offset >= 0) & (offset < self.size)
+
+
+@dataclass(frozen=True)
+class AutoAugment:
+    """Change each image by one of the 25 pairs of operations of the policy that was found for CIFAR-10.
+
+    The images are rounded to bytes, for which the operations are made; what comes into an image from outside
+    is black. Images with one draw go through torchvision together. Put it before `Cutout`.
+
+    Raises:
+        RequestError: when called, images of other than 1 or 3 channels.
+
+    Reference: E. Cubuk et al., AutoAugment: Learning augmentation strategies from data, CVPR 2019.
+    """
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        if images.shape[1] not in (1, 3):
+            raise RequestError(f"AutoAugment got images of {images.shape[1]} channels; expected 1 or 3")
+        b = len(images)
+        pairs = torch.randint(len(CIFAR10), (b,), generator=generator, device=generator.device).tolist()
+        chances = torch.rand(2, b, generator=generator, device=generator.device).tolist()
+        senses = torch.randint(2, (2, b), generator=generator, device=generator.device).tolist()
+        changed = images.mul(255.0).round_().to(torch.uint8)
+        for turn in range(2):
+            alike: dict[tuple[int, bool], list[int]] = {}
+            for image, pair in enumerate(pairs):
+                if chances[turn][image] < CIFAR10[pair][turn].probability:
+                    alike.setdefault((pair, bool(senses[turn][image])), []).append(image)
+            for (pair, backwards), chosen in alike.items():
+                which = torch.tensor(chosen, device=images.device)
+                changed[which] = CIFAR10[pair][turn](changed[which], backwards=backwards)
+        return changed.to(images.dtype).div_(255.0)
 
 
 @dataclass(frozen=True, init=False)
