@@ -101,6 +101,7 @@ def train(
         run = build(spec, data)
         if resume and save_to is not None and save_to.exists():
             _restore(run, spec, save_to)
+        run.rule.expect(spec.epochs * math.ceil(len(data.train) / spec.batch_size))
         before = run.seconds
         data = data.to(spec.device)
         watch.run_begins(spec)
