@@ -185,7 +185,7 @@ def test_refuses_before_it_trains(changes: dict[str, Any], error: type[Exception
 def test_refuses_the_checkpoint_of_another_run(data: Dataset, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     train(SMALL, data, save_to=checkpoint)
-    with pytest.raises(DataError, match=r"its lr is 0\.001"):
+    with pytest.raises(DataError, match=r"its lr is 0\.005"):
         train(dataclasses.replace(SMALL, lr=0.1), data, save_to=checkpoint, resume=True)
 
 

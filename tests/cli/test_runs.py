@@ -136,7 +136,7 @@ def test_an_earlier_run_is_refused_replaced_or_resumed(onchip: Onchip) -> None:
     assert "--force" in refused.err
     different = onchip(*request, "--resume", "--lr", "0.5")
     assert different.code == 2
-    assert "lr was 0.001, now 0.5" in different.err
+    assert "lr was 0.005, now 0.5" in different.err
     assert onchip(*request, "--resume").code == 0
     assert records("out") == before
     assert onchip(*request, "--force").code == 0
