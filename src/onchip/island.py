@@ -70,6 +70,7 @@ class Island:
         return self._stage.pooled(activity) if self._tape.pool is None else activity
 
     def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Activity of the stage, (T, B, features...) or (B, features...); keeps what `backward` needs."""
         stage, neuron = self._stage, self._stage.neuron
         planes = neuron.planes(signal)
         static = isinstance(planes, Static)
