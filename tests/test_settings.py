@@ -28,6 +28,12 @@ from onchip.settings import Request, RunSpec, from_mapping
         ("weight_decay", float("inf")),
         ("optimizer", "adm"),
         ("schedule", "linear"),
+        ("lr_decay", 0.0),
+        ("lr_decay", 1.1),
+        ("rates", "slow"),
+        ("clip", 0.0),
+        ("clip", float("inf")),
+        ("patience", 0),
         ("select", "first"),
     ],
 )
@@ -50,9 +56,10 @@ def test_names_the_nearest_setting() -> None:
         from_mapping({"epoch": 3})
 
 
-def test_the_best_epoch_needs_validation_samples() -> None:
-    with pytest.raises(RequestError, match="validation"):
-        RunSpec(select="best", validation=0.0)
+@pytest.mark.parametrize("changes", [{"select": "best"}, {"patience": 3}])
+def test_watching_validation_needs_validation_samples(changes: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="needs validation samples"):
+        RunSpec(validation=0.0, **changes)
 
 
 def test_a_whole_number_may_stand_for_a_fraction() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from onchip import registry
@@ -65,6 +66,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(rule: str, data: Dataset, 
         {"rule": "fbp:period=2;transport=top:0.5", "encoder": "poisson", "augment": "crop:1,flip"},
         {"rule": "fbp:period=3", "net": "conv-small", "optimizer": "sgd", "select": "best", "steps": 3},
         {"rule": "bp", "neuron": "ttfs", "optimizer": "adamw", "weight_decay": 0.1, "schedule": "constant"},
+        {"rule": "kolen-pollack", "schedule": "exponential", "rates": "fan", "clip": 0.1, "net": "conv-dense"},
     ],
 )
 def test_resumes_exactly_whatever_draws_or_remembers(changes: dict[str, Any], data: Dataset, tmp_path: Path) -> None:
@@ -135,6 +137,40 @@ def test_the_best_epoch_is_the_one_with_the_best_validation(data: Dataset) -> No
     accuracies = [epoch.validation_accuracy or 0.0 for epoch in record.history]
     assert record.selected_epoch == accuracies.index(max(accuracies)) + 1
     assert record.validation_accuracy == max(accuracies)
+
+
+def test_training_stops_when_validation_gets_no_better(data: Dataset, tmp_path: Path) -> None:
+    # At a rate that changes nothing, the first epoch stays the best.
+    spec = dataclasses.replace(SMALL, lr=1e-12, schedule="constant", epochs=9, patience=2)
+    record = train(spec, data, save_to=tmp_path / "checkpoint")
+    assert [epoch.epoch for epoch in record.history] == [1, 2, 3]
+    assert record.ledger["steps"] == 9
+    again = train(spec, data, save_to=tmp_path / "checkpoint", resume=True)
+    assert untimed(again) == untimed(record)
+
+
+def test_gradients_are_scaled_down_to_the_clip(data: Dataset, tmp_path: Path) -> None:
+    # One step of SGD moves the weights by the rate times the norm.
+    spec = dataclasses.replace(SMALL, epochs=1, batch_size=40, optimizer="sgd", schedule="constant", lr=1e3, clip=1e-3)
+    with own_randomness(spec):
+        run = build(spec, data)
+    train(spec, data, weights=tmp_path / "weights")
+    after = load_file(tmp_path / "weights")
+    moved = torch.cat([(after[name] - before).flatten() for name, before in run.model.state_dict().items()])
+    assert moved.norm().item() == pytest.approx(1e3 * 1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("rates", "slower"), [("equal", 1.0), ("fan", 256 / 800)])
+def test_rates_reach_the_optimizer(rates: Any, slower: float, data: Dataset, tmp_path: Path) -> None:
+    # Adam's first step moves every weight by the rate, whatever its gradient.
+    spec = dataclasses.replace(SMALL, net="mlp-wide", neuron="ttfs", epochs=1, batch_size=40, lr=1e-3, rates=rates)
+    with own_randomness(spec):
+        run = build(spec, data)
+    train(spec, data, weights=tmp_path / "weights")
+    after = load_file(tmp_path / "weights")
+    for name, before in run.model.state_dict().items():
+        expected = 1e-3 * (slower if before[0].numel() == 800 else 1.0)
+        assert (after[name] - before).abs().max().item() == pytest.approx(expected, rel=1e-2)
 
 
 def test_trains_without_validation_samples() -> None:

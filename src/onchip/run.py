@@ -21,6 +21,7 @@ from onchip.data import Dataset, load
 from onchip.encode import Encoder
 from onchip.errors import RequestError
 from onchip.observe import Ledger
+from onchip.rates import groups
 from onchip.records import Epoch, Record
 from onchip.rule import Rule
 from onchip.settings import RunSpec
@@ -210,7 +211,7 @@ def _network(spec: RunSpec, data: Dataset) -> nn.Sequential:
 
 
 def _optimizer(spec: RunSpec, rule: Rule) -> torch.optim.Optimizer:
-    parameters = list(rule.parameters())
+    parameters = groups(rule.parameters(), spec.rates)
     if spec.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)
     made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.optimizer]

@@ -44,7 +44,12 @@ class RunSpec:
         optimizer: `adam`, `adamw` (decoupled weight decay) or `sgd`.
         momentum: of `sgd`, in [0, 1).
         weight_decay: at least 0.
-        schedule: `constant`, or `cosine` from `lr` to 0 over all training steps.
+        schedule: `constant`, `cosine` from `lr` to 0 over all training steps, or `exponential`: times
+            `lr_decay` after each epoch.
+        lr_decay: of `exponential`, above 0 and at most 1.
+        rates: `equal` for all layers, or `fan`: times min(1, 256 / fan-in); see `onchip.rates`.
+        clip: norm that the gradient of all parameters together is scaled down to; None for any norm.
+        patience: epochs without a new best validation accuracy after which training stops; None never stops.
         augment: random changes to training images, such as `crop:4,flip`; None for none.
         select: weights that meet the test set: those after the `last` epoch, or after the one
             with the `best` validation accuracy.
@@ -69,7 +74,11 @@ class RunSpec:
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "exponential"] = "cosine"
+    lr_decay: float = 0.7
+    rates: Literal["equal", "fan"] = "equal"
+    clip: float | None = None
+    patience: int | None = None
     augment: str | None = None
     select: Literal["last", "best"] = "last"
     device: str = "cpu"
@@ -94,11 +103,21 @@ class RunSpec:
             math.isfinite(self.weight_decay) and self.weight_decay >= 0,
             "a finite number of at least 0",
         )
+        _check(self.lr_decay, "lr-decay", 0.0 < self.lr_decay <= 1.0, "a factor above 0 and at most 1")
+        _check(
+            self.clip,
+            "clip",
+            self.clip is None or (math.isfinite(self.clip) and self.clip > 0),
+            "a finite norm above 0",
+        )
+        _check(self.patience, "patience", self.patience is None or self.patience >= 1, "at least 1 epoch")
         for field, hint in get_type_hints(RunSpec).items():
             if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
                 raise unknown_name(field, str(getattr(self, field)), get_args(hint))
         if self.select == "best" and self.validation == 0.0:
             raise RequestError("select 'best' needs validation samples; got validation=0, expected above 0")
+        if self.patience is not None and self.validation == 0.0:
+            raise RequestError("patience needs validation samples; got validation=0, expected above 0")
 
 
 @dataclass(frozen=True)

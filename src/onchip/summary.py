@@ -108,7 +108,7 @@ def _summary(label: str, records: Sequence[Record]) -> Summary:
 
 def _a_sample(record: Record, count: str) -> float:
     """A ledger's count over all of training, divided by the samples that went through training."""
-    return record.ledger[count] / (record.epochs * record.train_size)
+    return record.ledger[count] / (len(record.history) * record.train_size)
 
 
 def _spread(values: Sequence[float | None]) -> Spread | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from onchip import checkpoint, nn, registry
 from onchip.data import Dataset, Split, batches
@@ -105,7 +106,8 @@ def train(
         before = run.seconds
         data = data.to(spec.device)
         watch.run_begins(spec)
-        for epoch in range(len(run.history) + 1, spec.epochs + 1):
+        while len(run.history) < spec.epochs and not _out_of_patience(run, spec):
+            epoch = len(run.history) + 1
             _train_epoch(run, spec, data, epoch, watch)
             run.seconds = before + time.perf_counter() - begin
             if save_to is not None:
@@ -127,7 +129,7 @@ def train(
         ledger=dict(run.ledger.summary()),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
-        samples_per_second=len(data.train) * spec.epochs / run.train_seconds,
+        samples_per_second=len(data.train) * len(run.history) / run.train_seconds,
     )
 
 
@@ -159,12 +161,14 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
     for step, (images, labels) in enumerate(drawn):
         for group in run.optimizer.param_groups:
-            group["lr"] = _rate(spec, (epoch - 1) * steps + step, steps * spec.epochs)
+            group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
         loss = loss_of(run.rule.forward(encode(images)), labels)
         value = loss.item()
         if not math.isfinite(value):
             raise _diverged(run, spec, epoch, step + 1, f"the loss is {value}")
         run.rule.backward(loss)
+        if spec.clip is not None:
+            _clip(run, spec.clip)
         run.optimizer.step()
         run.optimizer.zero_grad()
         run.rule.step()
@@ -192,11 +196,30 @@ def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None
         run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
+def _out_of_patience(run: Run, spec: RunSpec) -> bool:
+    if spec.patience is None or not run.history:
+        return False
+    best = max(run.history, key=lambda epoch: epoch.validation_accuracy or 0.0)  # the first of equals
+    return len(run.history) - best.epoch >= spec.patience
+
+
+def _clip(run: Run, most: float) -> None:
+    """Scales the gradients down to a norm, in place.
+
+    Feedback that the optimizer trains is scaled with the network's own weights, whose norm alone counts: it
+    may have to follow them exactly.
+    """
+    norm = get_total_norm([p.grad for p in run.model.parameters() if p.grad is not None])
+    clip_grads_with_norm_(list(run.rule.parameters()), most, norm)
+
+
 def _rate(spec: RunSpec, step: int, steps: int) -> float:
-    """Learning rate of training step `step`, from 0, of `steps`: a pure function, so nothing to save."""
+    """Learning rate of training step `step`, from 0, at `steps` an epoch: a pure function, so nothing to save."""
     if spec.schedule == "constant":
         return spec.lr
-    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    if spec.schedule == "exponential":
+        return spec.lr * spec.lr_decay ** (step // steps)
+    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
 
 
 def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> DivergedError:

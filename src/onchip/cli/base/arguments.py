@@ -12,6 +12,7 @@ from onchip.settings import RunSpec
 __all__ = [
     "Augment",
     "BatchSize",
+    "Clip",
     "Config",
     "Data",
     "DataRoot",
@@ -27,6 +28,9 @@ __all__ = [
     "Neuron",
     "Optimizer",
     "Out",
+    "Patience",
+    "RateDecay",
+    "Rates",
     "Resume",
     "Schedule",
     "Select",
@@ -55,7 +59,19 @@ LearningRate = Annotated[float | None, typer.Option("--lr", help=f"Learning rate
 Optimizer = Annotated[str | None, typer.Option(help=f"adam, adamw or sgd. Usually {USUAL.optimizer}.")]
 Momentum = Annotated[float | None, typer.Option(help=f"Momentum of sgd. Usually {USUAL.momentum}.")]
 WeightDecay = Annotated[float | None, typer.Option(help=f"Weight decay. Usually {USUAL.weight_decay:g}.")]
-Schedule = Annotated[str | None, typer.Option(help=f"cosine (to 0) or constant. Usually {USUAL.schedule}.")]
+Schedule = Annotated[
+    str | None, typer.Option(help=f"cosine (to 0), exponential or constant. Usually {USUAL.schedule}.")
+]
+RateDecay = Annotated[
+    float | None, typer.Option("--lr-decay", help=f"Factor an epoch of exponential. Usually {USUAL.lr_decay:g}.")
+]
+Rates = Annotated[
+    str | None, typer.Option(help=f"equal, or fan: layers of many inputs learn more slowly. Usually {USUAL.rates}.")
+]
+Clip = Annotated[float | None, typer.Option(help="Norm to which gradients are scaled down. Usually none.")]
+Patience = Annotated[
+    int | None, typer.Option(help="Epochs without a better validation accuracy before a run stops. Usually none.")
+]
 Augment = Annotated[str | None, typer.Option(help="Random changes to training images, such as crop:4,flip.")]
 Select = Annotated[
     str | None, typer.Option(help=f"Weights to test: the last, or those of the best epoch. Usually {USUAL.select}.")
