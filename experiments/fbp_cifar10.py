@@ -1,0 +1,118 @@
+"""Frozen backpropagation in VGG-7 and VGG-11 on CIFAR-10 and CIFAR-100, by the paper's recipe.
+
+NOT YET RUN: no claim is made here. The recipe takes hundreds of epochs of VGG-7, which want a GPU; a step alone was
+run on two cores (docs/fbp.md). What the paper reports: CIFAR-10 0.5 points and CIFAR-100 1.1 points below BP at
+1,000 times fewer scalars transported.
+
+    python experiments/fbp_cifar10.py --device cuda                       CIFAR-10, VGG-7, three seeds
+    python experiments/fbp_cifar10.py --device cuda --data cifar100 --net vgg11
+    python experiments/fbp_cifar10.py --data folder:PATH --steps 3        three steps of each rule, timed; no record
+
+`--data folder:PATH` takes pictures in folders by class, such as CIFAR-10 as JPEG files. A run that was cut short
+goes on where its last epoch ended. Results, with their settings, go to `--out`.
+
+Reference: Goupy et al. 2025 (arXiv 2505.13741).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+from onchip import registry
+from onchip.compare import Folder, compare
+from onchip.data import Dataset, batches
+from onchip.losses import StepLoss
+from onchip.report import markdown
+from onchip.run import build, encoder, load_data, own_randomness
+from onchip.settings import Request, RunSpec
+
+RULES = (
+    "bp",
+    "fbp:period=100",
+    "fbp:period=100;transport=top:0.1",  # 1,000x fewer scalars than BP
+    "fbp:period=32;transport=sign",  # 1,000x fewer bits
+    "fbp:period=100;transport=top:0.01",  # 10,000x fewer scalars
+    "fbp:period=13;transport=lowrank",  # more than 10,000x fewer bits
+    "never",
+    "fa",
+    "usf",
+    "frsf",
+    "kolen-pollack",
+    "weight-mirror",
+)
+RECIPE = RunSpec(
+    data="cifar10",
+    net="vgg7",
+    neuron="ttfs",
+    epochs=300,
+    batch_size=128,  # the paper's range is 32 to 256
+    lr=1e-4,  # and 3e-5 to 1e-4
+    optimizer="adamw",  # decoupled decay
+    weight_decay=0.1,
+    schedule="exponential",
+    lr_decay=0.999,
+    clip=1.0,
+    patience=25,
+    select="best",
+    augment="crop:4,flip,autoaugment,cutout:16",
+)
+
+
+def time_steps(request: Request, data: Dataset, steps: int) -> None:
+    """A few training steps of each rule: do they run, and how long do they take?"""
+    for spec in request.runs()[: len(request.rules)]:
+        with own_randomness(spec):
+            run = build(spec, data)
+            encode, loss_of = encoder(spec, run.encoding), StepLoss()
+            augment = registry.augmentation(spec.augment)
+            drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
+            begin, losses = time.perf_counter(), []
+            for (images, labels), _ in zip(drawn, range(steps), strict=False):
+                loss = loss_of(run.rule.forward(encode(images)), labels)
+                losses.append(loss.item())
+                run.rule.backward(loss)
+                run.optimizer.step()
+                run.optimizer.zero_grad()
+                run.rule.step()
+            spent = (time.perf_counter() - begin) / len(losses)
+            run.rule.detach()
+        print(f"{spec.rule:36} {spent:7.2f} s a step of {spec.batch_size}; losses {losses[0]:.3f} to {losses[-1]:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=RECIPE.data, help="cifar10, cifar100 or folder:PATH")
+    parser.add_argument("--net", default=RECIPE.net, help="vgg7 or vgg11")
+    parser.add_argument("--device", default=RECIPE.device)
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--batch-size", type=int, default=RECIPE.batch_size)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--download", action="store_true", help="fetch the data set if it is missing")
+    parser.add_argument("--out", type=Path, default=Path("runs/fbp_cifar10"))
+    parser.add_argument("--steps", type=int, help="only so many training steps of each rule, timed")
+    options = parser.parse_args()
+    spec = dataclasses.replace(
+        RECIPE,
+        data=options.data,
+        net=options.net,
+        device=options.device,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+    )
+    data = load_data(spec, download=options.download)
+    request = Request(spec, RULES, tuple(range(options.seeds)))
+    if options.steps:
+        time_steps(request, data.to(spec.device), options.steps)
+        return
+    records = []
+    for record in compare(request, data, options.out, resume=Folder(options.out).request() is not None):
+        records.append(record)
+        print(record.label, record.seed, record.status, record.test_accuracy, flush=True)
+    (options.out / "table.md").write_text(markdown(records), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
