@@ -96,6 +96,21 @@ class Direct(Feedback):
     direct = True
 
     @abstractmethod
+    def begin(self) -> None:
+        """Called before each sequence, or stream, that may be learnt from."""
+
+    @abstractmethod
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        """What stage `index` receives of the activity (T, B, features...) sent to it, in training.
+
+        Feedback that probes the network adds its noise here, to a copy.
+        """
+
+    @abstractmethod
+    def outcome(self, output: Tensor) -> None:
+        """Called with the network's output, (T, B, classes) or (B, classes), before there is an error."""
+
+    @abstractmethod
     def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         """Error at the activity that stage `index` receives.
 

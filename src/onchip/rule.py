@@ -90,6 +90,7 @@ class Rule:
         Raises:
             RequestError: a signal that the network cannot take, or a detached rule.
         """
+        self._begin()
         return self._expose(*self._run(signal, None))
 
     __call__ = forward
@@ -180,6 +181,7 @@ class Rule:
             )
         signal = validated(signal, self._plan.kind)
         carries = [Carry() for _ in self._plan.stages]
+        self._begin()
         if isinstance(signal, Static):
             chunks: Iterator[Signal] = (Static(signal.image, 1) for _ in range(signal.steps))
         else:
@@ -233,6 +235,10 @@ class Rule:
         self._model = self._pending = None
         return model
 
+    def _begin(self) -> None:
+        if isinstance(self._feedback, Direct):
+            self._feedback.begin()
+
     def _attached(self) -> nn.Module:
         if self._model is None:
             raise RequestError(f"{self.name}: this rule is detached from its network; make a new one")
@@ -240,7 +246,7 @@ class Rule:
 
     def _run(self, signal: Signal, carries: list[Carry] | None) -> tuple[Tensor, list[Tensor]]:
         """The network's output and, for direct feedback, what each stage but the first received."""
-        self._attached()
+        learning = self._attached().training and torch.is_grad_enabled()
         signal = validated(signal, self._plan.kind)
         taps: list[Tensor] = []
         index = 0
@@ -248,10 +254,13 @@ class Rule:
             if not isinstance(part, Stage):
                 signal = part(signal, self._plan.kind)
                 continue
-            if index and self._feedback.direct:
+            if index and isinstance(self._feedback, Direct):
                 assert isinstance(signal, Tensor), "a stage's activity is never Static"
                 taps.append(signal)
-            if index == 0 or self._feedback.direct:
+                signal = signal.detach()
+                if learning:
+                    signal = self._feedback.receive(index, signal)
+            elif index == 0:
                 signal = _cut_off(signal)
             carry = None if carries is None else carries[index]
             signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
@@ -263,6 +272,9 @@ class Rule:
                 f"{self.name} sends errors straight from the output, which must be one row a sample; got an output "
                 f"of shape {tuple(signal.shape)}. End the network with nn.Flatten() or a Linear"
             )
+        if learning and isinstance(self._feedback, Direct):
+            with torch.no_grad():
+                self._feedback.outcome(signal)
         return signal, taps
 
     def _expose(self, output: Tensor, taps: list[Tensor]) -> Tensor:

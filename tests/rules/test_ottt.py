@@ -134,6 +134,9 @@ def test_every_rule_streams_the_whole_sequence_or_refuses_by_name(name: str, cas
     model, signal = case.build().double(), case.signal().double()
     try:
         rule = getattr(rules, name)(model)
+        rule.backward(rule.forward(signal).square().sum())  # a rule that probes has a feedback then,
+        model.eval()  # and probes no more
+        model.zero_grad()
         stream = rule.stream(signal)
         torch.manual_seed(1)
         first = next(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -43,4 +44,7 @@ def _root(
 
 def main() -> None:
     """Run the command line: the `onchip` command."""
+    # Threads that spin while they wait cost a busy machine a factor of 10 and more. It must be said before
+    # torch is loaded, and it is the user's to say otherwise.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()

@@ -8,6 +8,7 @@ from onchip.rules.fbp import fbp
 from onchip.rules.frsf import frsf
 from onchip.rules.kolen_pollack import kolen_pollack
 from onchip.rules.never import never
+from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
 from onchip.rules.usf import usf
 from onchip.rules.weight_mirror import weight_mirror
@@ -21,6 +22,7 @@ __all__ = [
     "frsf",
     "kolen_pollack",
     "never",
+    "opzo",
     "ottt",
     "usf",
     "weight_mirror",

@@ -12,7 +12,7 @@ from onchip.rule import Rule
 __all__ = ["brsf"]
 
 
-def brsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+def brsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Batchwise random sign-concordant feedback: the weights' signs with magnitudes drawn anew each step.
 
         g = B^T δ,   B = sign(W) |N|,   N ~ N(0, mean W_0²) of W's shape, new after every training step
@@ -29,7 +29,7 @@ def brsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule("brsf", model, feedback=RedrawnSigns(), temporal=temporal or ThroughTime())
+    return Rule("brsf", model, feedback=RedrawnSigns(), temporal=temporal)
 
 
 class RedrawnSigns(SignSymmetric):

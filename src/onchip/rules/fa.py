@@ -11,7 +11,7 @@ from onchip.rule import Rule
 __all__ = ["fa"]
 
 
-def fa(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+def fa(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Feedback alignment: errors come down through fixed random weights.
 
         g = B^T δ,   B drawn once, of W's shape and with W's standard deviation
@@ -25,7 +25,7 @@ def fa(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
 
     Reference: Lillicrap et al. 2016 (Nature Communications).
     """
-    return Rule("fa", model, feedback=RandomFeedback(), temporal=temporal or ThroughTime())
+    return Rule("fa", model, feedback=RandomFeedback(), temporal=temporal)
 
 
 class RandomFeedback(Random):

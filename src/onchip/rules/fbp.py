@@ -20,8 +20,8 @@ def fbp(
     model: nn.Module,
     *,
     period: int | Doubling = 100,
-    transport: Transport | None = None,
-    temporal: Temporal | None = None,
+    transport: Transport = Full(),
+    temporal: Temporal = ThroughTime(),
 ) -> Rule:
     """Frozen backpropagation: errors come down through a copy of the weights that is refreshed now and then.
 
@@ -53,7 +53,7 @@ def fbp(
         schedule = Doubling(longest=period, first=period)
     else:
         schedule = period
-    return Rule("fbp", model, feedback=Frozen(schedule, transport or Full()), temporal=temporal or ThroughTime())
+    return Rule("fbp", model, feedback=Frozen(schedule, transport), temporal=temporal)
 
 
 class Frozen(Copied):

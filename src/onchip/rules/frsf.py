@@ -12,7 +12,7 @@ from onchip.rule import Rule
 __all__ = ["frsf"]
 
 
-def frsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Fixed random sign-concordant feedback: the weights' signs with magnitudes drawn once.
 
         g = B^T δ,   B = sign(W) |B_0|,   B_0 ~ N(0, mean W_0²) of W's shape, drawn once
@@ -26,7 +26,7 @@ def frsf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule("frsf", model, feedback=FixedSigns(), temporal=temporal or ThroughTime())
+    return Rule("frsf", model, feedback=FixedSigns(), temporal=temporal)
 
 
 class FixedSigns(SignSymmetric):

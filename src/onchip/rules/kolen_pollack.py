@@ -16,7 +16,7 @@ from onchip.rule import Rule
 __all__ = ["kolen_pollack"]
 
 
-def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal | None = None) -> Rule:
+def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = ThroughTime()) -> Rule:
     """Kolen-Pollack: feedback weights make the same updates as the forward weights, and both decay.
 
         B += ΔW,   then W *= 1 - d and B *= 1 - d,   so that   W - B = (1 - d)^t (W_0 - B_0)
@@ -41,7 +41,7 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal |
 
     Reference: Kolen and Pollack 1994 (ICNN); Akrout et al. 2019 (NeurIPS), section 3.2.
     """
-    return Rule("kolen_pollack", model, feedback=Following(decay), temporal=temporal or ThroughTime())
+    return Rule("kolen_pollack", model, feedback=Following(decay), temporal=temporal)
 
 
 class Following(Layered):

@@ -11,7 +11,7 @@ from onchip.rule import Rule
 __all__ = ["never"]
 
 
-def never(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+def never(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Errors come down through the weights that the network began with: the baseline of all transport.
 
         g = B^T δ,   B = W_0 for ever
@@ -29,7 +29,7 @@ def never(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
     """
-    return Rule("never", model, feedback=FirstWeights(), temporal=temporal or ThroughTime())
+    return Rule("never", model, feedback=FirstWeights(), temporal=temporal)
 
 
 class FirstWeights(Copied):

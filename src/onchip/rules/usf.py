@@ -11,7 +11,7 @@ from onchip.rule import Rule
 __all__ = ["usf"]
 
 
-def usf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
+def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Uniform sign-concordant feedback: errors come down through the signs of the weights.
 
         g = B^T δ,   B = c sign(W),   c = root mean square of W_0, one constant a layer
@@ -27,7 +27,7 @@ def usf(model: nn.Module, *, temporal: Temporal | None = None) -> Rule:
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule("usf", model, feedback=UniformSigns(), temporal=temporal or ThroughTime())
+    return Rule("usf", model, feedback=UniformSigns(), temporal=temporal)
 
 
 class UniformSigns(SignSymmetric):

@@ -20,7 +20,7 @@ def weight_mirror(
     period: int = 1,
     rate: float = 0.01,
     samples: int = 16,
-    temporal: Temporal | None = None,
+    temporal: Temporal = ThroughTime(),
 ) -> Rule:
     """Weight mirrors: feedback weights learn from the forward weights' responses to noise.
 
@@ -49,7 +49,7 @@ def weight_mirror(
 
     Reference: Akrout et al. 2019 (NeurIPS), section 3.1.
     """
-    return Rule("weight_mirror", model, feedback=Mirror(period, rate, samples), temporal=temporal or ThroughTime())
+    return Rule("weight_mirror", model, feedback=Mirror(period, rate, samples), temporal=temporal)
 
 
 class Mirror(Random):

@@ -1,0 +1,217 @@
+"""OPZO: the estimate approaches the derivative that it stands for, and no error passes from layer to layer."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onchip import Static, nn, rules
+from onchip.centring import Antithetic, Causal, Centring, LeaveOneOut, Uncentred
+from onchip.errors import RequestError, UnsupportedError
+from onchip.noise import Gaussian, Noise, Rademacher, Sphere
+from onchip.observe import Ledger
+from onchip.rule import Rule
+
+STEPS, BATCH, CLASSES = 6, 64, 5
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 40), nn.LIF(), nn.Linear(40, 30), nn.LIF(), nn.Linear(30, CLASSES))
+    with torch.no_grad():
+        for layer in (model[0], model[2]):
+            assert isinstance(layer, nn.Linear)
+            layer.weight.mul_(3.0)
+        readout = model[4]
+        assert isinstance(readout, nn.Linear)
+        readout.bias.copy_(torch.tensor([3.0, -3.0, 2.0, -2.0, 1.0]))  # as trained networks have, classes differ
+    return model
+
+
+def signal(seed: int) -> Static:
+    return Static(torch.rand(BATCH, 20, generator=torch.Generator().manual_seed(seed)), STEPS)
+
+
+def probe(rule: Rule, batches: int) -> dict[str, Tensor]:
+    """The estimates after some batches on frozen weights."""
+    for seed in range(batches):
+        rule.forward(signal(seed))
+    return rule.state_dict()
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    return F.cosine_similarity(a.flatten(), b.flatten(), 0).item()
+
+
+def estimated(centring: Centring, noise: Noise | None = None) -> float:
+    """Cosine of the last hidden layer's estimate to the transposed read-out after 100 batches."""
+    model = network()
+    state = probe(rules.opzo(model, centring=centring, noise=noise), 100)
+    readout = model[4].weight
+    assert isinstance(readout, Tensor)
+    return cosine(state["estimate_2"], readout.detach().t())
+
+
+@pytest.mark.parametrize("noise", [Gaussian(), Rademacher(), Sphere()])
+def test_the_estimate_of_the_last_hidden_layer_approaches_the_readout(noise: Noise) -> None:
+    assert estimated(LeaveOneOut(), noise) > 0.9
+
+
+def test_leave_one_out_is_clearly_better_than_no_centring() -> None:
+    assert estimated(LeaveOneOut()) > estimated(Uncentred()) + 0.02
+
+
+@pytest.mark.parametrize("centring", [Causal(), Antithetic()])
+def test_other_centrings_approach_it_too(centring: Centring) -> None:
+    assert estimated(centring) > 0.9
+
+
+@pytest.mark.parametrize("centring", [LeaveOneOut(), Causal(), Uncentred()])
+def test_the_corrected_estimate_has_the_size_of_the_readout(centring: Centring) -> None:
+    """A wrong scale would hide behind Adam; the projection along the true direction does not."""
+    model = network()
+    momentum, batches = 0.99, 200
+    state = probe(rules.opzo(model, momentum=momentum, centring=centring), batches)
+    readout = model[4].weight
+    assert isinstance(readout, Tensor)
+    corrected = state["estimate_2"] / (1 - momentum**batches)
+    along = float((corrected * readout.detach().t()).sum() / readout.detach().square().sum())
+    assert along == pytest.approx(1.0, abs=0.1)
+
+
+def test_estimate_and_update_equal_their_formulas() -> None:
+    """One sequence, written out step by step with the noise that the rule drew."""
+    model = network()
+    momentum, scale = 0.9, 0.3
+    rule = rules.opzo(model, momentum=momentum, scale=scale)
+    rest = torch.random.get_rng_state()
+    out = rule.forward(signal(0))
+    rule.backward(out.square().sum())
+    torch.random.set_rng_state(rest)
+    noise = [torch.randn(STEPS, BATCH, n) for n in (40, 30)]
+
+    weights = [layer.weight.detach() for layer in (model[0], model[2], model[4]) if isinstance(layer, nn.Linear)]
+    biases = [layer.bias.detach() for layer in (model[0], model[2], model[4]) if isinstance(layer, nn.Linear)]
+    x = signal(0).expand()
+    received, traces, potentials = [x], [], []
+    for layer in range(2):
+        trace = membrane = torch.zeros(1)
+        kept_traces, kept_potentials, sent = [], [], []
+        for t in range(STEPS):
+            trace = 0.5 * trace + received[-1][t]
+            potential = 0.5 * membrane + received[-1][t] @ weights[layer].t() + biases[layer]
+            spikes = (potential >= 1).float()
+            membrane = potential - spikes
+            kept_traces.append(trace)
+            kept_potentials.append(potential)
+            sent.append(spikes + scale * noise[layer][t])
+        traces.append(torch.stack(kept_traces))
+        potentials.append(torch.stack(kept_potentials))
+        received.append(torch.stack(sent))
+    output = received[2] @ weights[2].t() + biases[2]
+    torch.testing.assert_close(out.detach(), output, rtol=1e-4, atol=1e-4)
+
+    centred = output - output.mean(1, keepdim=True)
+    centred = (centred - centred.mean(0)) * STEPS / (STEPS - 1)
+    error = 2 * output
+    for index, layer in ((1, model[0]), (2, model[2])):
+        assert isinstance(layer, nn.Linear)
+        estimate = torch.einsum("tbn,tbm->nm", noise[index - 1], centred) / (scale * STEPS * BATCH)
+        gate = torch.sigmoid(4 * (potentials[index - 1] - 1))
+        delta = 4 * gate * (1 - gate) * torch.einsum("nm,tbm->tbn", estimate, error)
+        update = torch.einsum("tbn,tbm->nm", delta, traces[index - 1])
+        torch.testing.assert_close(
+            rule.state_dict()[f"estimate_{index}"], (1 - momentum) * estimate, rtol=1e-3, atol=1e-5
+        )
+        assert layer.weight.grad is not None
+        torch.testing.assert_close(layer.weight.grad, update, rtol=1e-3, atol=1e-3 * float(update.abs().max()))
+
+
+def test_the_last_hidden_layers_update_approaches_ottts() -> None:
+    model = network()
+    rule = rules.opzo(model, momentum=0.99)
+    probe(rule, 200)
+    model.eval()  # the estimate is there; now no noise
+    rule.backward(rule.forward(signal(1000)).square().mean())
+    layer = model[2]
+    assert isinstance(layer, nn.Linear)
+    ours = layer.weight.grad
+    rule.detach()
+    model.zero_grad()
+    truth = rules.ottt(model)
+    truth.backward(truth.forward(signal(1000)).square().mean())
+    assert ours is not None
+    assert layer.weight.grad is not None
+    assert cosine(ours, layer.weight.grad) > 0.9
+
+
+def test_no_error_passes_from_layer_to_layer() -> None:
+    rule, ledger = rules.opzo(network()), Ledger()
+    rule.observe(ledger)
+    rule.backward(rule.forward(signal(0)).square().mean())
+    bill = ledger.summary()
+    assert bill["products_pull"] == bill["weights_transported"] == 0
+    assert bill["products_project"] == STEPS * BATCH * (40 + 30) * CLASSES
+
+
+def test_noise_falls_silent_when_asked() -> None:
+    model = network()
+    rule = rules.opzo(model, quiet_after=1)
+    rule.backward(rule.forward(signal(0)).square().mean())
+    rule.step()
+    with torch.no_grad():
+        clean = model(signal(1))
+    assert torch.equal(rule.forward(signal(1)).detach(), clean)
+
+
+def test_a_checkpoint_keeps_the_estimate() -> None:
+    outcomes = []
+    for restored in (False, True):
+        model = network()
+        rule = rules.opzo(model)
+        torch.manual_seed(1)
+        rule.backward(rule.forward(signal(0)).square().mean())
+        rule.step()
+        model.zero_grad()
+        if restored:
+            state = {key: value.clone() for key, value in rule.state_dict().items()}
+            rule.detach()
+            rule = rules.opzo(model)
+            rule.load_state_dict(state)
+        torch.manual_seed(2)
+        rule.backward(rule.forward(signal(1)).square().mean())
+        outcomes.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+
+
+def test_it_streams() -> None:
+    model = network()
+    rule = rules.opzo(model, centring=Causal())
+    for out in rule.stream(signal(0)):
+        rule.backward(out.square().mean())
+    layer = model[0]
+    assert isinstance(layer, nn.Linear)
+    assert layer.weight.grad is not None
+    assert bool(layer.weight.grad.isfinite().all())
+
+
+def test_refusals() -> None:
+    model = network()
+    for options in ({"scale": 0.0}, {"scale": math.nan}, {"momentum": 1.0}, {"quiet_after": 0}):
+        with pytest.raises(RequestError, match=next(iter(options))):
+            rules.opzo(model, **options)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match="TTFS"):
+        rules.opzo(nn.Sequential(nn.Linear(4, 3, bias=False), nn.TTFS(), nn.Linear(3, 2, bias=False), nn.TTFSReadout()))
+    rule = rules.opzo(model, centring=Antithetic())
+    with pytest.raises(RequestError, match="even number"):
+        rule.forward(Static(torch.rand(2, 20), 5))
+    rule.detach()
+    rule = rules.opzo(model)
+    with pytest.raises(RequestError, match="more of either"):
+        rule.forward(Static(torch.rand(1, 20), 1))
+    model.eval()
+    out = rule.forward(signal(0))
+    with pytest.raises(RequestError, match="not probed"):
+        rule.backward(out.square().mean())
