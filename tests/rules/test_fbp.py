@@ -13,7 +13,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.errors import RequestError
 from onchip.observe import Ledger
-from onchip.parts import Online
+from onchip.parts import Online, ThroughTime
 from onchip.rule import Rule
 from onchip.transport import Full, Top
 from tests.cases import CASES, Case, agree, gradients, loss_of
@@ -66,7 +66,7 @@ def test_with_a_longer_period_it_is_not_bp(case: Case) -> None:
 @pytest.mark.parametrize("case", ONLINE, ids=lambda case: case.name)
 def test_errors_come_down_through_the_stale_copy(case: Case, online: bool) -> None:
     model = case.build()
-    rule = rules.fbp(model, period=3, temporal=Online() if online else None)
+    rule = rules.fbp(model, period=3, temporal=Online() if online else ThroughTime())
     stale = _later_weights(model)
     for step in range(1, 6):
         with torch.no_grad():

@@ -45,7 +45,7 @@ def cosine(a: Tensor, b: Tensor) -> float:
     return F.cosine_similarity(a.flatten(), b.flatten(), 0).item()
 
 
-def estimated(centring: Centring, noise: Noise | None = None) -> float:
+def estimated(centring: Centring, noise: Noise = Gaussian()) -> float:
     """Cosine of the last hidden layer's estimate to the transposed read-out after 100 batches."""
     model = network()
     state = probe(rules.opzo(model, centring=centring, noise=noise), 100)
@@ -116,8 +116,8 @@ def test_estimate_and_update_equal_their_formulas() -> None:
     centred = output - output.mean(1, keepdim=True)
     centred = (centred - centred.mean(0)) * STEPS / (STEPS - 1)
     error = 2 * output
-    for index, layer in ((1, model[0]), (2, model[2])):
-        assert isinstance(layer, nn.Linear)
+    for index, trained in ((1, model[0]), (2, model[2])):
+        assert isinstance(trained, nn.Linear)
         estimate = torch.einsum("tbn,tbm->nm", noise[index - 1], centred) / (scale * STEPS * BATCH)
         gate = torch.sigmoid(4 * (potentials[index - 1] - 1))
         delta = 4 * gate * (1 - gate) * torch.einsum("nm,tbm->tbn", estimate, error)
@@ -125,8 +125,8 @@ def test_estimate_and_update_equal_their_formulas() -> None:
         torch.testing.assert_close(
             rule.state_dict()[f"estimate_{index}"], (1 - momentum) * estimate, rtol=1e-3, atol=1e-5
         )
-        assert layer.weight.grad is not None
-        torch.testing.assert_close(layer.weight.grad, update, rtol=1e-3, atol=1e-3 * float(update.abs().max()))
+        assert trained.weight.grad is not None
+        torch.testing.assert_close(trained.weight.grad, update, rtol=1e-3, atol=1e-3 * float(update.abs().max()))
 
 
 def test_the_last_hidden_layers_update_approaches_ottts() -> None:
@@ -201,7 +201,7 @@ def test_refusals() -> None:
     model = network()
     for options in ({"scale": 0.0}, {"scale": math.nan}, {"momentum": 1.0}, {"quiet_after": 0}):
         with pytest.raises(RequestError, match=next(iter(options))):
-            rules.opzo(model, **options)  # type: ignore[arg-type]
+            rules.opzo(model, **options)
     with pytest.raises(UnsupportedError, match="TTFS"):
         rules.opzo(nn.Sequential(nn.Linear(4, 3, bias=False), nn.TTFS(), nn.Linear(3, 2, bias=False), nn.TTFSReadout()))
     rule = rules.opzo(model, centring=Antithetic())
