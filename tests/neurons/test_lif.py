@@ -42,6 +42,31 @@ def test_spikes_follow_the_recursion(drive: list[int], decay: float, threshold: 
     assert spikes[:, 0, 0].tolist() == by_hand(currents, decay=decay, threshold=threshold, hard=hard)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    decay=st.floats(0.05, 0.95),
+    hard=st.booleans(),
+    learn_decay=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_any_chunks_make_the_whole_run(
+    lengths: list[int], decay: float, hard: bool, learn_decay: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    neuron = LIF(decay=decay, reset="hard" if hard else "soft", learn_decay=learn_decay)
+    drive = torch.randn(sum(lengths), 2, 6) + 0.5
+    whole, _, last = neuron.fire(drive.clone(), None, None)
+    state, pieces = None, []
+    for chunk in drive.split(lengths):
+        piece, _, state = neuron.fire(chunk.clone(), state, None)
+        pieces.append(piece)
+    assert torch.equal(torch.cat(pieces), whole)
+    assert state is not None
+    assert last is not None
+    assert torch.equal(state, last)
+
+
 def test_a_membrane_keeps_half_of_its_potential_a_step() -> None:
     """One spike short of the threshold, λ = 0.5: after one step 0.5 of the first 0.9 is left, 0.45."""
     _, tape, kept = LIF().fire(torch.tensor([0.9, 0.0]).view(2, 1, 1), None, None)

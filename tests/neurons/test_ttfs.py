@@ -193,6 +193,14 @@ def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients(model).values())
 
 
+def test_neurons_that_stayed_silent_receive_no_error() -> None:
+    times = torch.tensor([[0.5, math.inf, 0.0, math.inf]])
+    neuron = nn.TTFS()
+    planes = neuron.planes(times)
+    assert isinstance(planes, Tensor)
+    assert neuron.arrive(torch.full((1, 1, 4), 2.0), planes).tolist() == [[2.0, 0.0, 2.0, 0.0]]
+
+
 def test_a_nan_weight_does_not_pass_for_silence() -> None:
     """Otherwise a network that has diverged would look like a quiet one."""
     times = nn.TTFS()(torch.tensor([[[math.nan, 0.5]], [[0.0, math.nan]]]))

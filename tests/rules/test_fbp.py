@@ -100,6 +100,24 @@ def test_spike_times_err_through_the_stale_copy_too(case: Case) -> None:
     agree(gradients(model), formula)
 
 
+def test_the_count_of_steps_survives_a_checkpoint() -> None:
+    """Saved between two transports, it goes on to the next one and does not begin to count anew."""
+    torch.manual_seed(3)
+    model = CASES[0].build()
+    rule = rules.fbp(model, period=3)
+    train(rule, model, CASES[0], 4)
+    twin = CASES[0].build()
+    restored = rules.fbp(twin, period=3)
+    twin.load_state_dict(model.state_dict())
+    restored.load_state_dict(rule.state_dict())
+    for steps in (1, 1, 1):
+        ours, theirs = train(restored, twin, CASES[0], steps), train(rule, model, CASES[0], steps)
+        assert all(torch.equal(ours[-1][name], gradient) for name, gradient in theirs[-1].items())
+    fresh = rules.fbp(CASES[0].build(), period=3)
+    fresh.load_state_dict(rule.state_dict())
+    assert torch.equal(fresh.state_dict()["_extra_state"], torch.tensor([7, 2]))
+
+
 def test_the_first_layer_has_no_copy() -> None:
     rule = rules.fbp(nn.Sequential(nn.Linear(4, 5), nn.LIF(), nn.Linear(5, 6), nn.LIF(), nn.Linear(6, 3)))
     shapes = {key: tuple(value.shape) for key, value in rule.state_dict().items() if key.startswith("feedback")}

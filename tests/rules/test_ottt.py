@@ -6,10 +6,12 @@ import itertools
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -114,6 +116,34 @@ def test_a_stream_is_the_whole_sequence(
     torch.testing.assert_close(torch.cat(steps), output.detach(), rtol=1e-12, atol=1e-12)
     agree(gradients(model), whole)
     assert all(bool(gradient.any()) for gradient in whole.values())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    steps=st.integers(1, 9),
+    decay=st.floats(0.05, 0.95),
+    hard=st.booleans(),
+    learn_decay=st.booleans(),
+    static=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_layer_by_layer_is_step_by_step(
+    steps: int, decay: float, hard: bool, learn_decay: bool, static: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    reset: Literal["soft", "hard"] = "hard" if hard else "soft"
+    neurons = [nn.LIF(decay=decay, reset=reset, learn_decay=learn_decay) for _ in range(2)]
+    model = nn.Sequential(nn.Linear(4, 6), neurons[0], nn.Linear(6, 5), neurons[1], nn.Linear(5, 2))
+    model = scaled(model, 3.0).double()
+    frames = torch.rand(steps, 3, 4, dtype=torch.float64)
+    signal: Signal = Static(frames[0], steps) if static else frames
+    rule = rules.ottt(model)
+    rule.backward(rule.forward(signal).square().sum())
+    whole = gradients(model)
+    model.zero_grad()
+    for output in rule.stream(signal):
+        rule.backward(output.square().sum())
+    agree(gradients(model), whole)
 
 
 def test_steps_without_a_loss_still_count_for_later_ones() -> None:
