@@ -4,7 +4,8 @@
 
 Spike times on random images of 3x32x32. BP and frozen BP take one step each in every round, in turn, without a
 transport; then every scheme makes one event on the same weights, which have moved for some steps of Adam since
-the copy was made. Medians over the rounds; a share is that of a step of frozen BP.
+the copy was made. Medians over the rounds; a share is that of a step of frozen BP in the same round, so that a
+noisy machine disturbs both alike.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def measure(net: str, batch: int, rounds: int) -> dict[str, float]:
-    """Median seconds of a step under BP and frozen BP, and of an event of each scheme."""
+def measure(net: str, batch: int, rounds: int) -> dict[str, tuple[float, float]]:
+    """A step under BP and frozen BP, and an event of each scheme: median seconds, and median share of a step."""
     steps, networks = {}, {}
     made: dict[str, dict[str, int]] = {"bp": {}, "fbp": {"period": NEVER}}
     for name, options in made.items():
@@ -84,7 +85,11 @@ def measure(net: str, batch: int, rounds: int) -> dict[str, float]:
             feedback = [copy.clone() for copy in before]
             spent = seconds(partial(scheme, feedback, weights, 0))
             times.setdefault(repr(scheme), []).append(spent)
-    return {name: statistics.median(values) for name, values in times.items()}
+    steps_of_fbp = times["step, fbp"]
+    return {
+        name: (statistics.median(values), statistics.median(v / s for v, s in zip(values, steps_of_fbp, strict=True)))
+        for name, values in times.items()
+    }
 
 
 def main() -> None:
@@ -108,11 +113,11 @@ def main() -> None:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "seconds": rows,
+        "rows": {name: {"seconds": spent, "share": share} for name, (spent, share) in rows.items()},
     }
-    print(", ".join(f"{key} {value}" for key, value in result.items() if key != "seconds"))
-    for name, spent in rows.items():
-        print(f"{name:45} {spent:8.4f} s {100 * spent / rows['step, fbp']:7.2f} %")
+    print(", ".join(f"{key} {value}" for key, value in result.items() if key != "rows"))
+    for name, (spent, share) in rows.items():
+        print(f"{name:45} {spent:8.4f} s {100 * share:7.2f} %")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 
