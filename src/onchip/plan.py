@@ -88,6 +88,8 @@ class Between:
     def _apply(self, signal: Tensor) -> Tensor:
         try:
             applied: Tensor = self.module(signal)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, IndexError) as error:
             raise RequestError(
                 f"{type(self.module).__name__} {self.name!r} cannot take features of shape "
