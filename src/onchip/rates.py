@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
@@ -57,4 +58,4 @@ def fan_in(parameter: Tensor) -> int:
         >>> fan_in(nn.Conv2d(16, 32, 3).weight)
         144
     """
-    return parameter[0].numel() if parameter.dim() > 1 else 1
+    return math.prod(parameter.shape[1:])

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onchip.credit import Direct, Observer
+from onchip.errors import RequestError
 from onchip.plan import Stage
 
 __all__ = ["Matrices", "as_rows"]
@@ -20,7 +21,10 @@ class Matrices(Direct):
     """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first."""
 
     stem: ClassVar[str]
-    """What the names of the buffers that hold the matrices begin with."""
+    """What the names of the buffers or parameters that hold the matrices begin with."""
+
+    learnt: ClassVar[bool] = False
+    """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,13 +42,21 @@ class Matrices(Direct):
 
     def attach(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
+        classes = len(stages[-1].weight)
+        for index in range(1, len(stages) if self.learnt else 0):
+            self.register_parameter(f"{self.stem}{index}", nn.Parameter(stages[-1].weight.new_empty(0, classes)))
 
     def tell_initial(self, observer: Observer) -> None:
         """No weight was copied."""
 
     def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        projected = error @ self.matrix(error, index, activity).t()  # (..., classes) -> (..., n)
+        matrix = self.matrix(error, index, activity)
+        projected = error @ matrix.t()  # (..., classes) -> (..., n)
         self.tell_products(self._stages[index], "project", projected.numel() * error.shape[-1])
+        if self.learnt:
+            learning = as_rows(activity, error.dim() - 1).t() @ error.flatten(0, -2)  # (n, classes)
+            matrix.grad = learning if matrix.grad is None else matrix.grad + learning
+            self.tell_products(self._stages[index], "update", projected.numel() * error.shape[-1])
         features = activity.shape[error.dim() - 1 :]
         if len(features) < 3:
             return projected.view(activity.shape)
@@ -52,16 +64,43 @@ class Matrices(Direct):
         return projected.unflatten(-1, (height, width, channels)).movedim(-1, -3)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # torch's hook for buffers whose shape a fresh module cannot know
+        # torch's hook for tensors whose shape a fresh module cannot know
+        device = self._stages[0].weight.device
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
-            if name.startswith(self.stem):
-                self.register_buffer(name, torch.empty_like(value))
+            if name in self._parameters:
+                _reshape(self.get_parameter(name), value)
+            elif name.startswith(self.stem) and not self.learnt:
+                self.register_buffer(name, torch.empty_like(value, device=device))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def name_of(self, index: int) -> str:
         """Name of a stage, for messages."""
         return self._stages[index].name
+
+    def grown(self, method: str, index: int, units: int, classes: int) -> Tensor:
+        """A learnt matrix (units, classes), drawn from U(-1/√n, 1/√n) at the first use.
+
+        Args:
+            method: the rule's name, for messages.
+            index: of the stage, from 1.
+            units: n, numbers that the stage receives at a time step.
+            classes: of the output.
+
+        Raises:
+            RequestError: the matrix was loaded from a state of another shape.
+        """
+        matrix = self.get_parameter(f"{self.stem}{index}")
+        if not len(matrix):
+            bound = 1.0 / math.sqrt(units)
+            _reshape(matrix, torch.empty(units, classes))
+            matrix.uniform_(-bound, bound)
+        if matrix.shape != (units, classes):
+            raise RequestError(
+                f"{method} has feedback weights {tuple(matrix.shape)} for layer {self.name_of(index)!r}, which "
+                f"needs {(units, classes)}; the loaded state or the image size is another network's"
+            )
+        return matrix
 
 
 def as_rows(activity: Tensor, leading: int) -> Tensor:
@@ -74,3 +113,9 @@ def as_rows(activity: Tensor, leading: int) -> Tensor:
     if activity.dim() - leading == 3:
         activity = activity.movedim(-3, -1)
     return activity.reshape(math.prod(activity.shape[:leading]), -1)
+
+
+def _reshape(parameter: nn.Parameter, like: Tensor) -> None:
+    """Gives a parameter a shape, and no values. It stays the object that an optimizer made before holds."""
+    parameter.data = parameter.data.new_empty(like.shape)
+    parameter.grad = None

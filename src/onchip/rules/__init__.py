@@ -3,6 +3,7 @@
 from onchip.rules.bp import bp
 from onchip.rules.brsf import brsf
 from onchip.rules.dfa import dfa
+from onchip.rules.dkp import dkp
 from onchip.rules.fa import fa
 from onchip.rules.fbp import fbp
 from onchip.rules.frsf import frsf
@@ -17,6 +18,7 @@ __all__ = [
     "bp",
     "brsf",
     "dfa",
+    "dkp",
     "fa",
     "fbp",
     "frsf",

@@ -1,0 +1,79 @@
+"""Direct Kolen-Pollack learning."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from onchip.credit import Temporal
+from onchip.errors import RequestError
+from onchip.parts import Online
+from onchip.parts.direct import Matrices
+from onchip.rule import Rule
+
+__all__ = ["dkp"]
+
+
+def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online()) -> Rule:
+    """Direct Kolen-Pollack: as `dfa`, but the feedback from the output to each layer learns.
+
+        g_l = F_l e,   ∂F_l = sum_t,b h_l e^T + decay F_l
+
+    The optimizer that trains the weights also applies ∂F. F begins as in `dfa`.
+
+    Limit: in the last hidden layer F and the transposed read-out get one update, so that under SGD with a
+        weight decay of `decay` their difference shrinks by 1 - rate · decay a step; once it is gone, that
+        layer's update is that of `ottt`.
+    Cost: no weight is ever transported; n_l · classes feedback weights a layer, and for each as many products
+        to learn as to send an error.
+
+    Args:
+        model: a network of `onchip.nn` whose neurons have a state over time.
+        decay: weight decay of F, at least 0; it counts once a training step, however many backward passes.
+        temporal: what of the past counts; `Online()` by default, or `ThroughTime()`.
+
+    Raises:
+        RequestError: a decay out of range.
+        UnsupportedError: neurons with spike times.
+
+    Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
+        arXiv 2407.12516).
+    """
+    return Rule("dkp", model, feedback=KolenPollackDirect(decay), temporal=temporal, trains=("steps",))
+
+
+class KolenPollackDirect(Matrices):
+    """Feedback from the output that learns by what it sends and where it arrives."""
+
+    stem = "feedback_"
+    learnt = True
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        if not 0.0 <= decay < math.inf:
+            raise RequestError(f"dkp got decay={decay}; expected a weight decay of at least 0")
+        self._decay = decay
+        self._decayed: set[str] = set()
+
+    def begin(self) -> None:
+        """Learnt feedback knows no beginning."""
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        return activity
+
+    def outcome(self, output: Tensor) -> None:
+        """The error teaches this feedback, not the output."""
+
+    def learn(self) -> None:
+        for name, matrix in self.named_parameters():
+            if matrix.grad is not None and name not in self._decayed:
+                self._decayed.add(name)
+                matrix.grad.add_(matrix, alpha=self._decay)
+
+    def step(self) -> None:
+        self._decayed.clear()
+
+    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+        units = math.prod(activity.shape[error.dim() - 1 :])
+        return self.grown("dkp", index, units, error.shape[-1])
