@@ -2,6 +2,7 @@
 
 from onchip.observe.activity import Activity, activity
 from onchip.observe.alignment import Alignment, alignment
+from onchip.observe.audit import audit
 from onchip.observe.ledger import Ledger
 
-__all__ = ["Activity", "Alignment", "Ledger", "activity", "alignment"]
+__all__ = ["Activity", "Alignment", "Ledger", "activity", "alignment", "audit"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from onchip.claims import Claims
 from onchip.parts import ThroughTime, Transposed
 from onchip.rule import Rule
 
@@ -24,4 +25,4 @@ def bp(model: nn.Module) -> Rule:
 
     Reference: Neftci et al. 2019 (surrogate gradients); Goupy et al. 2025 for spike times.
     """
-    return Rule("bp", model, feedback=Transposed(), temporal=ThroughTime())
+    return Rule("bp", model, feedback=Transposed(), temporal=ThroughTime(), claims=Claims(own_sample=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.parts import SignSymmetric, ThroughTime
 from onchip.rule import Rule
@@ -29,7 +30,13 @@ def brsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule("brsf", model, feedback=RedrawnSigns(), temporal=temporal)
+    return Rule(
+        "brsf",
+        model,
+        feedback=RedrawnSigns(),
+        temporal=temporal,
+        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
+    )
 
 
 class RedrawnSigns(SignSymmetric):

@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Online
@@ -31,7 +32,20 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
 
     Reference: Nøkland 2016 (NeurIPS); over time as in Xiao et al. 2024 (OPZO, arXiv 2407.12516).
     """
-    return Rule("dfa", model, feedback=RandomDirect(), temporal=temporal)
+    return Rule(
+        "dfa",
+        model,
+        feedback=RandomDirect(),
+        temporal=temporal,
+        claims=Claims(
+            own_feedback=True,
+            no_transport=True,
+            direct=True,
+            causal=temporal.streams,
+            online=temporal.streams,
+            own_sample=True,
+        ),
+    )
 
 
 class RandomDirect(Matrices):

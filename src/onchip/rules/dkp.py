@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Online
@@ -40,7 +41,21 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online())
     Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
         arXiv 2407.12516).
     """
-    return Rule("dkp", model, feedback=KolenPollackDirect(decay), temporal=temporal, trains=("steps",))
+    return Rule(
+        "dkp",
+        model,
+        feedback=KolenPollackDirect(decay),
+        temporal=temporal,
+        trains=("steps",),
+        claims=Claims(
+            own_feedback=True,
+            no_transport=True,
+            direct=True,
+            causal=temporal.streams,
+            online=temporal.streams,
+            own_sample=True,
+        ),
+    )
 
 
 class KolenPollackDirect(Matrices):

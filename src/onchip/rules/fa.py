@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.parts import Random, ThroughTime
 from onchip.rule import Rule
@@ -25,7 +26,15 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Reference: Lillicrap et al. 2016 (Nature Communications).
     """
-    return Rule("fa", model, feedback=RandomFeedback(), temporal=temporal)
+    return Rule(
+        "fa",
+        model,
+        feedback=RandomFeedback(),
+        temporal=temporal,
+        claims=Claims(
+            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+        ),
+    )
 
 
 class RandomFeedback(Random):

@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Copied, Doubling, ThroughTime
@@ -53,7 +54,13 @@ def fbp(
         schedule = Doubling(longest=period, first=period)
     else:
         schedule = period
-    return Rule("fbp", model, feedback=Frozen(schedule, transport), temporal=temporal)
+    return Rule(
+        "fbp",
+        model,
+        feedback=Frozen(schedule, transport),
+        temporal=temporal,
+        claims=Claims(own_feedback=True, causal=temporal.streams, online=temporal.streams, own_sample=True),
+    )
 
 
 class Frozen(Copied):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Layered, Observer, Temporal
 from onchip.errors import RequestError
 from onchip.parts import ThroughTime
@@ -41,7 +42,15 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal =
 
     Reference: Kolen and Pollack 1994 (ICNN); Akrout et al. 2019 (NeurIPS), section 3.2.
     """
-    return Rule("kolen_pollack", model, feedback=Following(decay), temporal=temporal)
+    return Rule(
+        "kolen_pollack",
+        model,
+        feedback=Following(decay),
+        temporal=temporal,
+        claims=Claims(
+            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+        ),
+    )
 
 
 class Following(Layered):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.parts import Copied, ThroughTime
 from onchip.rule import Rule
@@ -29,7 +30,15 @@ def never(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
     """
-    return Rule("never", model, feedback=FirstWeights(), temporal=temporal)
+    return Rule(
+        "never",
+        model,
+        feedback=FirstWeights(),
+        temporal=temporal,
+        claims=Claims(
+            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+        ),
+    )
 
 
 class FirstWeights(Copied):

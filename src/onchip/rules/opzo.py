@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.centring import Centring, LeaveOneOut
+from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.noise import Gaussian, Noise
 from onchip.parts import Online
@@ -52,7 +53,14 @@ def opzo(
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
     feedback = Estimated(scale, momentum, noise, centring, quiet_after)
-    return Rule("opzo", model, feedback=feedback, temporal=Online(), trains=("steps",))
+    return Rule(
+        "opzo",
+        model,
+        feedback=feedback,
+        temporal=Online(),
+        trains=("steps",),
+        claims=Claims(own_feedback=True, no_transport=True, direct=True, online=centring.streams),
+    )
 
 
 class Estimated(Matrices):

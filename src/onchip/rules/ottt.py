@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from onchip.claims import Claims
 from onchip.parts import Online, Transposed
 from onchip.rule import Rule
 
@@ -29,4 +30,11 @@ def ottt(model: nn.Module) -> Rule:
 
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), equations 5 to 7.
     """
-    return Rule("ottt", model, feedback=Transposed(), temporal=Online(), trains=("steps",))
+    return Rule(
+        "ottt",
+        model,
+        feedback=Transposed(),
+        temporal=Online(),
+        trains=("steps",),
+        claims=Claims(causal=True, online=True, own_sample=True),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.parts import SignSymmetric, ThroughTime
 from onchip.rule import Rule
@@ -27,7 +28,13 @@ def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule("usf", model, feedback=UniformSigns(), temporal=temporal)
+    return Rule(
+        "usf",
+        model,
+        feedback=UniformSigns(),
+        temporal=temporal,
+        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
+    )
 
 
 class UniformSigns(SignSymmetric):

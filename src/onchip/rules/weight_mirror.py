@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Random, ThroughTime
@@ -49,7 +50,15 @@ def weight_mirror(
 
     Reference: Akrout et al. 2019 (NeurIPS), section 3.1.
     """
-    return Rule("weight_mirror", model, feedback=Mirror(period, rate, samples), temporal=temporal)
+    return Rule(
+        "weight_mirror",
+        model,
+        feedback=Mirror(period, rate, samples),
+        temporal=temporal,
+        claims=Claims(
+            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+        ),
+    )
 
 
 class Mirror(Random):

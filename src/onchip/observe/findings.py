@@ -1,0 +1,296 @@
+"""What the updates of a rule read, found by changing one thing at a time and comparing bit for bit."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from onchip.certificate import Finding
+from onchip.errors import RequestError, UnsupportedError
+from onchip.observe.trial import WARM_UP, Factors, Outcome, Setup, Trial, same
+
+__all__ = ["Bench", "findings"]
+
+SPAN = 128
+"""Steps for which feedback is watched for a refresh: more than the usual period of fbp, 100."""
+
+Pairs = set[tuple[int, int]]
+"""(reader, read): layers by their index from the input."""
+
+
+def findings(setup: Setup) -> list[Finding]:
+    """Every finding about a rule.
+
+    Raises:
+        RequestError: a network, input or seed under which some layer gets no update, or one that is not finite.
+    """
+    bench = Bench(setup)
+    return [
+        *_weights(bench),
+        *_transport(bench),
+        _errors_above(bench),
+        _later_steps(bench),
+        _later_steps_streamed(bench),
+        _other_samples(bench),
+        _output_error(bench),
+        _real_errors(bench),
+    ]
+
+
+class Bench:
+    """The undisturbed step, and what becomes of it.
+
+    Args:
+        setup: what trials share.
+
+    Raises:
+        RequestError: as by `findings`.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._drawn = torch.Generator().manual_seed(setup.seed)
+        trial = Trial(setup)
+        self.stages = trial.rule.stages
+        self.before = trial.feedback()
+        self.base = trial.run()
+        for stage, update in zip(self.stages, self.base.updates, strict=True):
+            weight = update.get("weight")
+            if weight is None or not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
+                raise RequestError(
+                    f"layer {stage.name!r} gets no update here, or none that is finite, so nothing can be told about "
+                    "it; use more time steps, a larger batch, a shallower network or another seed"
+                )
+
+    @property
+    def timed(self) -> bool:
+        """Whether the input runs over time steps."""
+        return self.stages[0].neuron.signal == "steps"
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """Planes or steps K, and samples B, that the rows of an update product are folded of."""
+        shape = self.setup.signal.shape
+        return (shape[0], shape[1]) if self.timed else (2, shape[0])
+
+    @functools.cached_property
+    def weight_readers(self) -> tuple[Pairs, bool]:
+        """Which layer's update reads which layer's weights, and whether feedback reads any in the same step."""
+        pairs: Pairs = set()
+        feedback = False
+        for read in range(len(self.stages)):
+            outcome = Trial(self.setup).run(other_weights=[read])
+            pairs |= {(reader, read) for reader in self.changed(outcome)}
+            feedback |= not same(outcome.feedback, self.base.feedback)
+        return pairs, feedback
+
+    def changed(self, outcome: Outcome) -> list[int]:
+        """Layers whose update differs from the undisturbed one."""
+        both = zip(outcome.updates, self.base.updates, strict=True)
+        return [index for index, (got, expected) in enumerate(both) if not same(got, expected)]
+
+    def named(self, layers: Collection[int]) -> str:
+        """Names of layers, for a message."""
+        if len(layers) == len(self.stages):
+            return "all layers"
+        return "layer " + ", ".join(self.stages[index].name for index in sorted(layers))
+
+    def other_signal(self, *, steps: slice = slice(None), samples: slice = slice(None)) -> Tensor:
+        """The input with some of its time steps or samples drawn anew."""
+        signal = self.setup.signal.clone()
+        part = signal[steps, samples] if self.timed else signal[samples]
+        part.copy_(torch.rand(part.shape, generator=self._drawn))
+        return signal
+
+    def rows(self, factors: Factors) -> tuple[Tensor, Tensor]:
+        """The factors with their rows unfolded, (K, B, features...) each."""
+        return factors.pre.unflatten(0, self.axes), factors.credit.unflatten(0, self.axes)
+
+    @functools.cached_property
+    def separable(self) -> bool:
+        """Whether every update is a sum over steps and samples: the products that were made, and nothing else."""
+        steps, samples = self.axes
+        for stage, update in zip(self.stages, self.base.updates, strict=True):
+            made = [
+                factors
+                for other, log in zip(self.stages, self.base.factors, strict=True)
+                if other.layer is stage.layer  # a layer that the network uses twice
+                for factors in log
+            ]
+            rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
+            if rows != {steps * samples} or not torch.equal(
+                functools.reduce(torch.add, [f.update for f in made]), update["weight"]
+            ):
+                return False
+        return True
+
+    def parts_changed(self, outcome: Outcome, part: tuple[slice, slice]) -> list[int]:
+        """Layers in which the given steps and samples (two slices) add something else to the update."""
+        changed = []
+        for index, (got, expected) in enumerate(zip(outcome.factors, self.base.factors, strict=True)):
+            pairs = [
+                (one[part], other[part])
+                for mine, theirs in zip(got, expected, strict=True)
+                for one, other in zip(self.rows(mine), self.rows(theirs), strict=True)
+            ]
+            if not all(torch.equal(one, other) for one, other in pairs):
+                changed.append(index)
+        return changed
+
+
+def _weights(bench: Bench) -> list[Finding]:
+    pairs, _ = bench.weight_readers
+    kinds = {
+        "weights_above": ("forward weights of layers above", {(by, of) for by, of in pairs if of > by}),
+        "weights_below": ("forward weights of layers below", {(by, of) for by, of in pairs if of < by}),
+        "own_weights": ("its own forward weights", {(by, of) for by, of in pairs if of == by}),
+    }
+    return [
+        Finding(name, question, bool(found), _pairs(bench, found) if name != "own_weights" else "")
+        for name, (question, found) in kinds.items()
+    ]
+
+
+def _pairs(bench: Bench, pairs: Pairs) -> str:
+    """`layer 1 reads 3, 5; ...`, for the first few layers."""
+    readers = sorted({reader for reader, _ in pairs})
+    lines = []
+    for reader in readers[:3]:
+        read = [bench.stages[of].name for by, of in sorted(pairs) if by == reader]
+        lines.append(f"layer {bench.stages[reader].name} reads {', '.join(read)}")
+    return "; ".join(lines) + ("; ..." if len(readers) > 3 else "")
+
+
+def _transport(bench: Bench) -> list[Finding]:
+    pairs, at_once = bench.weight_readers
+    refresh = _refresh(bench)
+    copied, heard = refresh.copied, refresh.heard
+    if at_once:
+        detail = "with the update"
+    elif copied:
+        detail = f"first after step {copied}"
+    elif heard:
+        detail = f"only through the synapses' responses, first after step {heard}"
+    else:
+        detail = f"not in {SPAN} steps"
+    used = at_once or any(reader != read for reader, read in pairs)
+    past = (used and not bench.base.booked) or (copied is not None and not refresh.booked)
+    scalars = [f"{bench.base.booked:,} scalars for one update"] if bench.base.booked else []
+    scalars += [f"{refresh.booked:,} scalars after step {copied}"] if refresh.booked else []
+    return [
+        Finding("refresh", "forward weights copied into the feedback", at_once or copied is not None, detail),
+        Finding("booked_transport", "copies of forward weights on the bill", bool(scalars), "; ".join(scalars)),
+        Finding("unbooked_transport", "copies of forward weights that are not on the bill", past),
+    ]
+
+
+@dataclass(frozen=True)
+class _Refresh:
+    """When feedback that is not trained follows the forward weights.
+
+    Args:
+        copied: training step after which feedback first depends on the weights themselves, or None.
+        heard: the same for what the synapses make of the weights, forward products alone.
+        booked: scalars that the ledger saw copied after step `copied`.
+    """
+
+    copied: int | None
+    heard: int | None
+    booked: int
+
+
+def _refresh(bench: Bench) -> _Refresh:
+    plain, hidden, heard = (Trial(bench.setup) for _ in range(3))
+    for trial in (plain, hidden, heard):
+        trial.run()
+    hidden.swap(range(len(bench.stages)))
+    heard.swap(range(len(bench.stages)), in_products=True)
+    first_heard = None
+    for step in range(WARM_UP + 1, WARM_UP + 1 + SPAN):
+        before = plain.booked
+        plain.step(step)
+        expected = plain.feedback()
+        hidden.step(step)
+        if not same(hidden.feedback(), expected):
+            return _Refresh(step, first_heard, plain.booked - before)
+        if first_heard is None:
+            heard.step(step)
+            first_heard = None if same(heard.feedback(), expected) else step
+    return _Refresh(None, first_heard, 0)
+
+
+def _errors_above(bench: Bench) -> Finding:
+    pairs: Pairs = set()
+    for sender in range(1, len(bench.stages)):
+        changed = bench.changed(Trial(bench.setup).run(other_errors=[sender]))
+        pairs |= {(reader, sender) for reader in changed if reader < sender}
+    products = f"pulled down by {bench.base.pulled:,} products" if bench.base.pulled else ""
+    detail = "; ".join(text for text in (_pairs(bench, pairs), products) if text)
+    return Finding("errors_above", "errors of the neurons above", bool(pairs) or bool(bench.base.pulled), detail)
+
+
+def _later_steps(bench: Bench) -> Finding:
+    name, question = "later_steps", "later time steps, in a whole sequence"
+    if not bench.timed:
+        return Finding(name, question, None, "spike times have no steps")
+    if not bench.separable:
+        return Finding(name, question, True, "its update is no sum over steps")
+    half = (len(bench.setup.signal) + 1) // 2
+    outcome = Trial(bench.setup).run(signal=bench.other_signal(steps=slice(half, None)))
+    changed = bench.parts_changed(outcome, (slice(half), slice(None)))
+    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+
+
+def _later_steps_streamed(bench: Bench) -> Finding:
+    name, question = "later_steps_streamed", "later time steps, in a stream"
+    if not bench.timed:
+        return Finding(name, question, None, "spike times have no steps")
+    half = (len(bench.setup.signal) + 1) // 2
+    try:
+        expected = Trial(bench.setup).stream(bench.setup.signal)
+    except UnsupportedError:
+        return Finding(name, question, True, "it cannot stream: it needs the whole sequence")
+    got = Trial(bench.setup).stream(bench.other_signal(steps=slice(half, None)))
+    changed = {
+        index
+        for mine, theirs in zip(got[:half], expected[:half], strict=True)
+        for index, (one, other) in enumerate(zip(mine, theirs, strict=True))
+        if not same(one, other)
+    }
+    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+
+
+def _other_samples(bench: Bench) -> Finding:
+    name, question = "other_samples", "other samples of the batch"
+    if not bench.separable:
+        return Finding(name, question, True, "its update is no sum over samples")
+    signal = bench.other_signal(samples=slice(1, None))
+    labels = bench.setup.labels.clone()
+    labels[1:] = (labels[1:] + 1) % _classes(bench)
+    outcome = Trial(bench.setup).run(signal=signal, labels=labels)
+    changed = bench.parts_changed(outcome, (slice(None), slice(1)))
+    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+
+
+def _output_error(bench: Bench) -> Finding:
+    labels = (bench.setup.labels + 1) % _classes(bench)
+    changed = bench.changed(Trial(bench.setup).run(labels=labels))
+    hidden = [index for index in changed if index < len(bench.stages) - 1]
+    return Finding(
+        "output_error", "the error of the network's output", bool(hidden), bench.named(changed) if changed else ""
+    )
+
+
+def _real_errors(bench: Bench) -> Finding:
+    sizes = [torch.cat([f.credit.abs().flatten() for f in log]).unique() if log else None for log in bench.base.factors]
+    real = [index for index, found in enumerate(sizes) if found is None or int((found > 0).sum()) > 1]
+    detail = bench.named(real) if real else "-1, 0 or 1 times one size a layer"
+    return Finding("real_errors", "errors are real numbers", bool(real), detail)
+
+
+def _classes(bench: Bench) -> int:
+    return len(bench.stages[-1].weight)
