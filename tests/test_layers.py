@@ -20,8 +20,7 @@ LEVELS = """
     neurons report data.sources
     plan data
     nn credit
-    parts.direct island models
-    parts
+    parts island models
     rule
     rules observe
     observe.trial
