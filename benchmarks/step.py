@@ -72,8 +72,9 @@ def ours(net: str, name: str, *, static: bool) -> Step:
     optimizer = torch.optim.SGD(rule.parameters(), lr=1e-3)
 
     def step() -> None:
-        out = rule.forward(signal)
-        rule.backward(F.cross_entropy(out.flatten(0, 1), labels))
+        rule.forward(signal)
+        losses = [F.cross_entropy(out.flatten(0, 1), labels) for out in rule.outputs]
+        rule.backward(torch.stack(losses).sum())
         optimizer.step()
         optimizer.zero_grad()
         rule.step()

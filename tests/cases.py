@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from onchip import nn
+from onchip.rule import Rule
 
-__all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times"]
+__all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times", "whole"]
 
 
 def spikes(*shape: int) -> Tensor:
@@ -37,6 +38,11 @@ def loss_of(output: Tensor) -> Tensor:
     """A loss whose error differs from one step, sample and class to the next."""
     slope = torch.linspace(-1.0, 1.0, output.numel(), dtype=output.dtype).view_as(output)
     return (output * slope).sum() + output.square().mean()
+
+
+def whole(rule: Rule, loss: Callable[[Tensor], Tensor] = loss_of) -> Tensor:
+    """A loss of all that a forward pass put out: more than its output, where layers have read-outs."""
+    return torch.stack([loss(output) for output in rule.outputs]).sum()
 
 
 def gradients(model: torch.nn.Module) -> dict[str, Tensor]:

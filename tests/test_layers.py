@@ -20,7 +20,8 @@ LEVELS = """
     neurons report data.sources
     plan data
     nn credit
-    parts island models
+    parts.direct island models
+    parts
     rule
     rules observe
     observe.trial

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from onchip.neurons.base import Neuron, Tape
 from onchip.plan import Stage
 from onchip.transport import Transported
 
-__all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal"]
+__all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal", "Verdict"]
 
 Product = Literal["forward", "pull", "project", "update"]
 """Kinds of synaptic product: through W forward; an error down through a layer's feedback weights; an error
@@ -90,6 +91,21 @@ class Layered(Feedback):
         """B of the stage with this index, of W's shape: what its `pull` uses. Never asked of stage 0."""
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the loss says of a forward pass.
+
+    Args:
+        error: e, the loss's derivative at the output, (T, B, classes) or (B, classes).
+        local: its derivatives at the outputs of local read-outs, from stage 1 on; empty where there are none.
+        loss: its value, (), or one for each sample, (B,), or step and sample, (T, B), with the loss as their mean.
+    """
+
+    error: Tensor
+    local: tuple[Tensor, ...]
+    loss: Tensor
+
+
 class Direct(Feedback):
     """Feedback that comes to every hidden layer straight from the output, with no spatial backward pass."""
 
@@ -111,11 +127,15 @@ class Direct(Feedback):
         """Called with the network's output, (T, B, classes) or (B, classes), before there is an error."""
 
     @abstractmethod
-    def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
+        """Output (T, B, classes) of a local read-out of what stage `index` receives, or None if it has none."""
+
+    @abstractmethod
+    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
         """Error at the activity that stage `index` receives.
 
         Args:
-            error: e, the loss's derivative at the output, (T, B, classes) or (B, classes).
+            verdict: what the loss says.
             index: of the stage, from 1; what stage 0 receives is the input, which learns nothing.
             activity: what stage `index` receives, (T, B, features...) or (B, features...).
 

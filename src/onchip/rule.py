@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onchip import neurons
 from onchip.claims import Claims
-from onchip.credit import Code, Direct, Feedback, Observer, Temporal
+from onchip.credit import Code, Direct, Feedback, Observer, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.island import Carry, Island
 from onchip.parts import Real
@@ -74,7 +74,8 @@ class Rule:
         self._temporal = temporal
         self._code = Real() if code is None else code
         self._observers: tuple[Observer, ...] = ()
-        self._pending: tuple[Tensor, Tensor, list[Tensor]] | None = None
+        self._outputs: list[Tensor] = []
+        self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
         self._arriving = 0
         with torch.no_grad():
@@ -89,7 +90,8 @@ class Rule:
             signal: (T, B, features...) or `Static`, or spike times (B, features...).
 
         Returns:
-            (T, B, classes), or (B, classes) for spike times. Make a loss of it and hand that to `backward`.
+            (T, B, classes), or (B, classes) for spike times. Make a loss of it and hand that to `backward`;
+            rules with local read-outs want one of all `outputs`.
 
         Raises:
             RequestError: a signal that the network cannot take, or a detached rule.
@@ -99,14 +101,28 @@ class Rule:
 
     __call__ = forward
 
+    @property
+    def outputs(self) -> list[Tensor]:
+        """Outputs of the last forward pass: the network's, then that of each layer's local read-out, if any.
+
+        `rule.backward(sum(loss(out, labels) for out in rule.outputs))` suits every rule.
+
+        Raises:
+            RequestError: there was no forward pass, or it has had its backward.
+        """
+        if not self._outputs:
+            raise RequestError(f"{self.name}: no forward pass has outputs to show; call rule.forward first")
+        return list(self._outputs)
+
     def backward(self, loss: Tensor) -> None:
         """Adds the rule's estimate of the gradient to each parameter's `.grad`.
 
         Args:
-            loss: a scalar made of what the last `forward` returned.
+            loss: a scalar made of what the last `forward` returned, and of all `outputs` where there are more.
 
         Raises:
-            RequestError: no forward pass waits for its backward, or the loss does not depend on it.
+            RequestError: no forward pass waits for its backward, or the loss does not depend on it or on
+                one of its local outputs.
         """
         if self._pending is None:
             raise RequestError(f"{self.name}: backward without a forward pass; call rule.forward first")
@@ -114,8 +130,8 @@ class Rule:
             raise RequestError(
                 f"{self.name}: got a loss of shape {tuple(loss.shape)}; expected one number. Take its mean"
             )
-        exposed, output, taps = self._pending
-        self._pending = None
+        (exposed, *local), output, taps = self._pending
+        self._pending, self._outputs = None, []
         if not loss.requires_grad:
             raise RequestError(
                 f"{self.name}: the loss does not depend on the network's output; make it of what "
@@ -134,9 +150,10 @@ class Rule:
             )
         roots = [(output, error)] if output.requires_grad else []
         with torch.no_grad():
+            verdict = Verdict(error, self._local_errors(local), loss.detach())
             for index, tap in enumerate(taps, start=1):
                 if tap.requires_grad:
-                    roots.append((tap, self._project(error, index, tap)))
+                    roots.append((tap, self._project(verdict, index, tap)))
         torch.autograd.backward([root for root, _ in roots], [arriving for _, arriving in roots])
         with torch.no_grad():
             self._feedback.learn()
@@ -226,7 +243,9 @@ class Rule:
     def observe(self, observer: Observer) -> None:
         """Reports every product, transport and step from now on, and any initial copy of weights."""
         self._observers = (*self._observers, observer)
-        self._feedback.observers = self._observers
+        for part in self._feedback.modules():
+            if isinstance(part, Feedback):
+                part.observers = self._observers
         self._feedback.tell_initial(observer)
 
     def nonfinite(self) -> str | None:
@@ -242,6 +261,7 @@ class Rule:
         for module in model.modules():
             _trainers.pop(module, None)
         self._model = self._pending = None
+        self._outputs = []
         return model
 
     def _begin(self) -> None:
@@ -289,12 +309,31 @@ class Rule:
     def _expose(self, output: Tensor, taps: list[Tensor]) -> Tensor:
         """Cuts the output off, so that a loss's own backward() reaches no weight behind the rule's back."""
         if not any(tensor.requires_grad for tensor in (output, *taps)):
+            self._outputs = [output]
             return output
         self._passes += 1
-        exposed = output.detach().requires_grad_()
-        exposed.register_hook(partial(self._check_arrival, self._passes))
-        self._pending = (exposed, output, taps)
-        return exposed
+        self._outputs = [output.detach(), *self._local_outputs(taps, output.shape[-1])]
+        for exposed in self._outputs:
+            exposed.requires_grad_().register_hook(partial(self._check_arrival, self._passes))
+        self._pending = (self._outputs, output, taps)
+        return self._outputs[0]
+
+    @torch.no_grad()
+    def _local_outputs(self, taps: list[Tensor], classes: int) -> list[Tensor]:
+        if not isinstance(self._feedback, Direct):
+            return []
+        found = [self._feedback.readout(index, tap, classes) for index, tap in enumerate(taps, start=1)]
+        return [output for output in found if output is not None]
+
+    def _local_errors(self, outputs: list[Tensor]) -> tuple[Tensor, ...]:
+        errors = [output.grad for output in outputs]
+        for stage, error in zip(self._plan.stages, errors, strict=False):
+            if error is None:
+                raise RequestError(
+                    f"{self.name}: the loss does not depend on the local read-out of layer {stage.name!r}; make it "
+                    "of all outputs, as sum(loss(out, labels) for out in rule.outputs)"
+                )
+        return tuple(error for error in errors if error is not None)
 
     def _check_arrival(self, number: int, error: Tensor) -> None:
         """Refuses an error at the output of pass `number` that `backward` does not expect."""
@@ -309,9 +348,9 @@ class Rule:
                 "call backward once after each forward"
             )
 
-    def _project(self, error: Tensor, index: int, tap: Tensor) -> Tensor:
+    def _project(self, verdict: Verdict, index: int, tap: Tensor) -> Tensor:
         assert isinstance(self._feedback, Direct), "only direct feedback taps the layers"
-        return self._feedback.project(error, index, tap)
+        return self._feedback.project(verdict, index, tap)
 
     def _refuse_untrainable(self, trains: tuple[Kind, ...]) -> None:
         if self._plan.kind in trains:

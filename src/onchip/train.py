@@ -162,10 +162,11 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     for step, (images, labels) in enumerate(drawn):
         for group in run.optimizer.param_groups:
             group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
-        loss = loss_of(run.rule.forward(encode(images)), labels)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise _diverged(run, spec, epoch, step + 1, f"the loss is {value}")
+        run.rule.forward(encode(images))
+        losses = [loss_of(output, labels) for output in run.rule.outputs]  # the network's own, then local ones
+        loss, value = torch.stack(losses).sum(), losses[0].item()
+        if not math.isfinite(loss.item()):
+            raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss.item()}")
         run.rule.backward(loss)
         if spec.clip is not None:
             _clip(run, spec.clip)

@@ -14,7 +14,7 @@ from onchip.errors import RequestError
 from onchip.observe import Ledger
 from onchip.rule import Rule
 from onchip.signals import Signal, Static
-from tests.cases import CASES, Case, gradients, loss_of
+from tests.cases import CASES, Case, gradients, loss_of, whole
 from tests.stacks import STACKS, TIMED
 
 # torch's count of a grouped convolution's weight gradient leaves the groups out; tests/test_synapse.py counts those.
@@ -24,7 +24,8 @@ EVERY += [(case, False) for case in (*CASES[2:], *TIMED)]
 
 
 def step(rule: Rule, signal: Signal) -> None:
-    rule.backward(loss_of(rule.forward(signal)))
+    rule.forward(signal)
+    rule.backward(whole(rule))
     rule.step()
 
 
@@ -138,7 +139,8 @@ def test_an_observer_changes_nothing(name: str, case: Case) -> None:
             rule.observe(observer)
         step(rule, signal)
         model.zero_grad()
-        rule.backward(loss_of(rule.forward(signal)))
+        rule.forward(signal)
+        rule.backward(whole(rule))
         runs.append(gradients(model))
         assert not observers or observers[0].summary() == observers[-1].summary()
     for run in runs[1:]:

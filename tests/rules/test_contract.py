@@ -16,7 +16,7 @@ from onchip import neurons, rules
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.neurons.base import Neuron
 from onchip.rule import Rule
-from tests.cases import CASES, Case, gradients, loss_of
+from tests.cases import CASES, Case, gradients, loss_of, whole
 
 Make = Callable[[nn.Module], Rule]
 
@@ -49,8 +49,8 @@ class Trainer:
     def fill(self, signal: Any, seed: int) -> None:
         """Adds one gradient."""
         torch.manual_seed(seed)
-        output = self.rule.forward(signal)
-        self.rule.backward(loss_of(output))
+        self.rule.forward(signal)
+        self.rule.backward(whole(self.rule))
 
     def train(self, signal: Any, seed: int) -> None:
         """One whole training step."""
@@ -252,7 +252,8 @@ def test_rules_on_several_networks_do_not_interfere(name: str, case: Case) -> No
     losses = []
     for trainer, signal in zip(pair, signals, strict=True):
         torch.manual_seed(7)
-        losses.append(loss_of(trainer.rule.forward(signal)))
+        trainer.rule.forward(signal)
+        losses.append(whole(trainer.rule))
     after = torch.get_rng_state()
     for trainer, loss, expected in reversed(list(zip(pair, losses, alone, strict=True))):
         torch.set_rng_state(after)
@@ -265,7 +266,8 @@ def test_backward_without_forward_is_refused(name: str, case: Case) -> None:
     rule, signal = RULES[name](case.build()), case.signal()
     with pytest.raises(RequestError, match=rf"{name}: backward without a forward pass"):
         rule.backward(torch.ones((), requires_grad=True))
-    loss = loss_of(rule.forward(signal))
+    rule.forward(signal)
+    loss = whole(rule)
     rule.backward(loss)
     with pytest.raises(RequestError, match=rf"{name}: backward without a forward pass"):
         rule.backward(loss)
@@ -296,7 +298,8 @@ def test_losses_that_do_not_hang_on_the_output_are_refused(name: str, case: Case
     with pytest.raises(RequestError, match=rf"{name}: the loss depends on what an earlier rule.forward"):
         rule.backward(loss_of(early) + loss_of(late))
     assert not gradients(model)
-    rule.backward(loss_of(rule.forward(signal)))
+    rule.forward(signal)
+    rule.backward(whole(rule))
     assert gradients(model)
 
 
@@ -333,7 +336,8 @@ def test_the_input_learns_nothing(name: str, case: Case) -> None:
     signal = case.signal()
     before = signal.clone()
     rule = RULES[name](case.build())
-    rule.backward(loss_of(rule.forward(signal.requires_grad_())))
+    rule.forward(signal.requires_grad_())
+    rule.backward(whole(rule))
     assert signal.grad is None
     assert torch.equal(signal, before)
 

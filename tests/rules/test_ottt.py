@@ -21,7 +21,7 @@ from onchip.errors import UnsupportedError
 from onchip.parts import Online
 from onchip.rule import Rule
 from onchip.signals import Signal, Static
-from tests.cases import CASES, Case, agree, gradients, loss_of, scaled, spikes
+from tests.cases import CASES, Case, agree, gradients, loss_of, scaled, spikes, whole
 from tests.oracle import run_steps
 from tests.stacks import STACKS
 
@@ -158,13 +158,18 @@ def test_steps_without_a_loss_still_count_for_later_ones() -> None:
     agree(gradients(model), expected)
 
 
+def squares(output: Tensor) -> Tensor:
+    return output.square().sum()
+
+
 @pytest.mark.parametrize("name", rules.__all__)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_rule_streams_the_whole_sequence_or_refuses_by_name(name: str, case: Case) -> None:
     model, signal = case.build().double(), case.signal().double()
     try:
         rule = getattr(rules, name)(model)
-        rule.backward(rule.forward(signal).square().sum())  # a rule that probes has a feedback then,
+        rule.forward(signal)
+        rule.backward(whole(rule, squares))  # a rule that probes has a feedback then,
         model.eval()  # and probes no more
         model.zero_grad()
         stream = rule.stream(signal)
@@ -173,12 +178,13 @@ def test_every_rule_streams_the_whole_sequence_or_refuses_by_name(name: str, cas
     except UnsupportedError as error:
         assert name in str(error)  # noqa: PT017
         return
-    for now in itertools.chain([first], stream):
-        rule.backward(now.square().sum())
+    for _ in itertools.chain([first], stream):
+        rule.backward(whole(rule, squares))
     streamed = gradients(model)
     model.zero_grad()
     torch.manual_seed(1)
-    rule.backward(rule.forward(signal).square().sum())
+    rule.forward(signal)
+    rule.backward(whole(rule, squares))
     agree(gradients(model), streamed)
 
 

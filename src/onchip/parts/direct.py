@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from onchip.credit import Direct, Observer
+from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
 from onchip.plan import Stage
 
@@ -22,6 +22,9 @@ class Matrices(Direct):
 
     stem: ClassVar[str]
     """What the names of the buffers or parameters that hold the matrices begin with."""
+
+    local: ClassVar[bool] = False
+    """Whether the errors come from read-outs of the layers themselves, F h_l, in place of the output."""
 
     learnt: ClassVar[bool] = False
     """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
@@ -49,7 +52,16 @@ class Matrices(Direct):
     def tell_initial(self, observer: Observer) -> None:
         """No weight was copied."""
 
-    def project(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
+        if not self.local:
+            return None
+        rows = as_rows(activity, 2)
+        matrix = self.matrix(rows.new_empty(1, 1, classes), index, activity)
+        self.tell_products(self._stages[index], "forward", len(rows) * matrix.numel())
+        return (rows @ matrix).unflatten(0, activity.shape[:2])
+
+    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+        error = verdict.local[index - 1] if self.local else verdict.error
         matrix = self.matrix(error, index, activity)
         projected = error @ matrix.t()  # (..., classes) -> (..., n)
         self.tell_products(self._stages[index], "project", projected.numel() * error.shape[-1])

@@ -8,6 +8,7 @@ from onchip.rules.fa import fa
 from onchip.rules.fbp import fbp
 from onchip.rules.frsf import frsf
 from onchip.rules.kolen_pollack import kolen_pollack
+from onchip.rules.local_learning import local_learning
 from onchip.rules.never import never
 from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
@@ -23,6 +24,7 @@ __all__ = [
     "fbp",
     "frsf",
     "kolen_pollack",
+    "local_learning",
     "never",
     "opzo",
     "ottt",

@@ -1,0 +1,46 @@
+"""Feedback from read-outs that the layers have of their own."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from onchip.parts.direct import Matrices
+
+__all__ = ["LocalReadouts"]
+
+
+class LocalReadouts(Matrices):
+    """A linear read-out without bias for each hidden layer, which learns, and sends its own error back.
+
+    Args:
+        method: the rule's name, for messages.
+    """
+
+    stem = "readout_"
+    local = True
+    learnt = True
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self._method = method
+
+    def begin(self) -> None:
+        """Read-outs know no beginning."""
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        return activity
+
+    def outcome(self, output: Tensor) -> None:
+        """The network's output is nothing to its layers."""
+
+    def learn(self) -> None:
+        """Gradients were filled when the errors were sent."""
+
+    def step(self) -> None:
+        """The optimizer has trained the read-outs."""
+
+    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+        units = math.prod(activity.shape[error.dim() - 1 :])
+        return self.grown(self._method, index, units, error.shape[-1])
