@@ -67,7 +67,7 @@ class RunSpec:
     net: str = "conv-small"
     neuron: str = "lif"
     encoder: str | None = None
-    steps: int = 6
+    steps: int = 4
     epochs: int = 20
     batch_size: int = 32
     lr: float = 5e-3
