@@ -11,6 +11,8 @@ from onchip.errors import RequestError
 from onchip.noise import Gaussian, Noise
 from onchip.parts import Online
 from onchip.parts.direct import Matrices, as_rows
+from onchip.parts.local import LocalReadouts
+from onchip.parts.summed import Summed
 from onchip.rule import Rule
 
 __all__ = ["opzo"]
@@ -24,6 +26,7 @@ def opzo(
     noise: Noise = Gaussian(),
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
+    local: bool = False,
 ) -> Rule:
     """Online pseudo-zeroth-order training: one noisy forward pass estimates the feedback from the output.
 
@@ -45,6 +48,7 @@ def opzo(
         noise: its distribution; `Gaussian()` by default.
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which no noise is added and the estimate stays; None for never.
+        local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
     Raises:
         RequestError: a value out of range.
@@ -56,7 +60,7 @@ def opzo(
     return Rule(
         "opzo",
         model,
-        feedback=feedback,
+        feedback=Summed(feedback, LocalReadouts("opzo")) if local else feedback,
         temporal=Online(),
         trains=("steps",),
         claims=Claims(own_feedback=True, no_transport=True, direct=True, online=centring.streams),
