@@ -30,6 +30,16 @@ def test_error_of_each_step_has_its_share_of_the_time() -> None:
     torch.testing.assert_close(out.grad, expected.expand(6, 3, 4))
 
 
+@pytest.mark.parametrize("shape", [(5, 3, 4), (3, 4)])
+def test_the_loss_is_the_mean_of_each_samples(shape: tuple[int, ...]) -> None:
+    out = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    each = StepLoss(mix=0.3).each(out, LABELS)
+    assert each.shape == shape[:-1]
+    torch.testing.assert_close(each.mean(), StepLoss(mix=0.3)(out, LABELS))
+    first = StepLoss(mix=0.3)(out[..., :1, :], LABELS[:1])
+    torch.testing.assert_close(each[..., 0].mean(), first)
+
+
 def test_prediction_sums_over_time() -> None:
     out = torch.tensor([[[3.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]])  # (T=3, B=1, classes=2)
     assert predict(out).tolist() == [1]

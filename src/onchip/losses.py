@@ -54,6 +54,16 @@ class StepLoss:
         onehot = F.one_hot(labels, out.shape[2]).to(out.dtype)  # (B, classes)
         return (1.0 - self.mix) * cross_entropy + self.mix * (out - onehot).square().mean()
 
+    def each(self, out: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each step and sample, (T, B), or of each sample, (B,), whose mean is the loss."""
+        steps = out.unsqueeze(0) if out.dim() == 2 else out  # (T or 1, B, classes)
+        repeated = labels.expand(steps.shape[:2])
+        cross_entropy = F.cross_entropy(steps.flatten(0, 1), repeated.flatten(), reduction="none").view_as(repeated)
+        if out.dim() == 2:
+            return cross_entropy[0]
+        squares = (out - F.one_hot(labels, out.shape[2]).to(out.dtype)).square().mean(2)
+        return (1.0 - self.mix) * cross_entropy + self.mix * squares
+
 
 def predict(out: Tensor) -> Tensor:
     """The class (B,) with the largest output, summed over time when the output is (T, B, classes)."""

@@ -114,15 +114,18 @@ class Rule:
             raise RequestError(f"{self.name}: no forward pass has outputs to show; call rule.forward first")
         return list(self._outputs)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, samples: Tensor | None = None) -> None:
         """Adds the rule's estimate of the gradient to each parameter's `.grad`.
 
         Args:
             loss: a scalar made of what the last `forward` returned, and of all `outputs` where there are more.
+            samples: values of the loss at the network's output for each step and sample, (T, B), or each
+                sample, (B,), with the loss as their mean. Zeroth-order rules do better with them; no other
+                rule takes notice.
 
         Raises:
             RequestError: no forward pass waits for its backward, or the loss does not depend on it or on
-                one of its local outputs.
+                one of its local outputs, or a shape is wrong.
         """
         if self._pending is None:
             raise RequestError(f"{self.name}: backward without a forward pass; call rule.forward first")
@@ -131,6 +134,11 @@ class Rule:
                 f"{self.name}: got a loss of shape {tuple(loss.shape)}; expected one number. Take its mean"
             )
         (exposed, *local), output, taps = self._pending
+        if samples is not None and samples.shape not in (exposed.shape[:-1], exposed.shape[-2:-1]):
+            raise RequestError(
+                f"{self.name}: got samples of shape {tuple(samples.shape)}; expected the loss of each step and "
+                f"sample, {tuple(exposed.shape[:-1])}, or of each sample, {tuple(exposed.shape[-2:-1])}"
+            )
         self._pending, self._outputs = None, []
         if not loss.requires_grad:
             raise RequestError(
@@ -150,7 +158,7 @@ class Rule:
             )
         roots = [(output, error)] if output.requires_grad else []
         with torch.no_grad():
-            verdict = Verdict(error, self._local_errors(local), loss.detach())
+            verdict = Verdict(error, self._local_errors(local), (loss if samples is None else samples).detach())
             for index, tap in enumerate(taps, start=1):
                 if tap.requires_grad:
                     roots.append((tap, self._project(verdict, index, tap)))

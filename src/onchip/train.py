@@ -162,12 +162,12 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     for step, (images, labels) in enumerate(drawn):
         for group in run.optimizer.param_groups:
             group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
-        run.rule.forward(encode(images))
+        out = run.rule.forward(encode(images)).detach()
         losses = [loss_of(output, labels) for output in run.rule.outputs]  # the network's own, then local ones
         loss, value = torch.stack(losses).sum(), losses[0].item()
         if not math.isfinite(loss.item()):
             raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss.item()}")
-        run.rule.backward(loss)
+        run.rule.backward(loss, loss_of.each(out, labels))
         if spec.clip is not None:
             _clip(run, spec.clip)
         run.optimizer.step()

@@ -14,6 +14,7 @@ from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
 from onchip.rules.usf import usf
 from onchip.rules.weight_mirror import weight_mirror
+from onchip.rules.zeroth_order import zeroth_order
 
 __all__ = [
     "bp",
@@ -30,4 +31,5 @@ __all__ = [
     "ottt",
     "usf",
     "weight_mirror",
+    "zeroth_order",
 ]

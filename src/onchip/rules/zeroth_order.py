@@ -1,0 +1,102 @@
+"""One-point zeroth-order training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from onchip.claims import Claims
+from onchip.credit import Direct, Observer, Verdict
+from onchip.errors import RequestError
+from onchip.noise import Gaussian, Noise
+from onchip.parts import Online
+from onchip.plan import Stage
+from onchip.rule import Rule
+
+__all__ = ["zeroth_order"]
+
+
+def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussian()) -> Rule:
+    """One-point zeroth-order training: each layer's error is the loss times the noise that was added to it.
+
+        h_l <- h_l + α z_l,   g_l = L / α z_l
+
+    The control of all rules that probe with noise. Hand `rule.backward` the loss of each sample and step
+    where you have it: with one number for all, each neuron hears the whole batch's noise.
+
+    Limit: without bias on a network without neurons, for a loss that is quadratic in the output; its mean over
+        the noise is then the gradient of the layers that read clean activity.
+    Cost: no feedback weights, one random number a neuron and step, and one product to scale it; but the variance
+        of the gradient is some 10,000 times that of `bp`.
+
+    Args:
+        model: a network of `onchip.nn` whose neurons have a state over time.
+        scale: α, standard deviation of the noise, in units of a spike; above 0.
+        noise: its distribution; `Gaussian()` by default.
+
+    Raises:
+        RequestError: a scale out of range.
+        UnsupportedError: neurons with spike times.
+
+    Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), who call it ZO_sp.
+    """
+    return Rule(
+        "zeroth_order",
+        model,
+        feedback=OnePoint(scale, noise),
+        temporal=Online(),
+        trains=("steps",),
+        claims=Claims(own_feedback=True, no_transport=True, direct=True, online=True),
+    )
+
+
+class OnePoint(Direct):
+    """The noise that a layer got, times the loss that came of it."""
+
+    def __init__(self, scale: float, noise: Noise) -> None:
+        super().__init__()
+        if not 0.0 < scale < float("inf"):
+            raise RequestError(f"zeroth_order got scale={scale}; expected a standard deviation above 0")
+        self._scale = scale
+        self._noise = noise
+        self._stages: tuple[Stage, ...] = ()
+        self._added: dict[int, Tensor] = {}
+
+    def attach(self, stages: Sequence[Stage]) -> None:
+        self._stages = tuple(stages)
+
+    def tell_initial(self, observer: Observer) -> None:
+        """There is no feedback weight that could be a copy."""
+
+    def begin(self) -> None:
+        if torch.is_grad_enabled():  # a pass that only looks leaves the one that waits its noise
+            self._added.clear()
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        self._added[index] = self._noise(activity)
+        return activity.add(self._added[index], alpha=self._scale)
+
+    def outcome(self, output: Tensor) -> None:
+        """The loss says all."""
+
+    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
+        return None
+
+    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+        if index not in self._added:
+            raise RequestError(
+                "zeroth_order added no noise in this forward pass, so the loss says nothing to hidden layers; "
+                "call model.train() before rule.forward"
+            )
+        shares = verdict.loss / (self._scale * verdict.loss.numel())
+        self.tell_products(self._stages[index], "project", activity.numel())
+        leading = activity.shape[:2]
+        return self._added[index] * shares.expand(leading).reshape(*leading, *[1] * (activity.dim() - 2))
+
+    def learn(self) -> None:
+        """There are no feedback weights that could learn."""
+
+    def step(self) -> None:
+        """There are no feedback weights that could change."""
