@@ -18,12 +18,14 @@ class Finding:
     Args:
         name: what claims call it.
         question: what was asked, in words.
+        test: what was changed, and what compared.
         found: whether the update reads it; None where the question makes no sense.
         detail: which layers, and how much.
     """
 
     name: str
     question: str
+    test: str
     found: bool | None
     detail: str = ""
 
@@ -41,12 +43,14 @@ class Verdict:
     Args:
         claim: its name.
         says: the claim in words.
+        tests: what decides it.
         verdict: the outcome; `n/a` where no test makes sense, such as time steps without time.
-        because: the findings that decided it.
+        because: the findings that speak against it.
     """
 
     claim: str
     says: str
+    tests: tuple[str, ...]
     verdict: Literal["holds", "BROKEN", "not claimed", "n/a"]
     because: str
 
@@ -98,10 +102,10 @@ def _verdict(claim: Claim, findings: dict[str, Finding], made: bool) -> Verdict:
     asked = [findings[name] for name in claim.absent]
     against = [finding for finding in asked if finding.found]
     because = "; ".join(f"{finding.question}: {finding.answer}" for finding in against)
-    if not made:
-        return Verdict(claim.name, claim.says, "not claimed", because)
-    if against:
-        return Verdict(claim.name, claim.says, "BROKEN", because)
+    tests = tuple(dict.fromkeys(finding.test for finding in asked))
     if all(finding.found is None for finding in asked):
-        return Verdict(claim.name, claim.says, "n/a", "; ".join(finding.detail for finding in asked))
-    return Verdict(claim.name, claim.says, "holds", "")
+        reason = "; ".join(dict.fromkeys(finding.detail for finding in asked))
+        return Verdict(claim.name, claim.says, tests, "n/a", reason)
+    if not made:
+        return Verdict(claim.name, claim.says, tests, "not claimed", because)
+    return Verdict(claim.name, claim.says, tests, "BROKEN" if against else "holds", because)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onchip.cli.audit import audit
 from onchip.cli.lists import data, rules
 from onchip.cli.runs import compare, train
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(compare)
 app.command()(train)
 app.command()(rules)
+app.command()(audit)
 app.add_typer(data, name="data")
 
 

@@ -26,7 +26,7 @@ def findings(setup: Setup) -> list[Finding]:
     """Every finding about a rule.
 
     Raises:
-        RequestError: a network, input or seed under which some layer gets no update, or one that is not finite.
+        RequestError: some layer gets no update, or one that is not finite; or one seed gives two results.
     """
     bench = Bench(setup)
     return [
@@ -36,7 +36,7 @@ def findings(setup: Setup) -> list[Finding]:
         _later_steps(bench),
         _later_steps_streamed(bench),
         _other_samples(bench),
-        _output_error(bench),
+        *_labels(bench),
         _real_errors(bench),
     ]
 
@@ -56,8 +56,13 @@ class Bench:
         self._drawn = torch.Generator().manual_seed(setup.seed)
         trial = Trial(setup)
         self.stages = trial.rule.stages
-        self.before = trial.feedback()
         self.base = trial.run()
+        again = Trial(setup).run()
+        if self.changed(again) or not same(again.feedback, self.base.feedback):
+            raise RequestError(
+                "two training steps from one seed differ although nothing was changed; expected `make` and `build` "
+                "to start anew each time, and to draw from torch's global generator only"
+            )
         for stage, update in zip(self.stages, self.base.updates, strict=True):
             weight = update.get("weight")
             if weight is None or not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
@@ -149,8 +154,9 @@ def _weights(bench: Bench) -> list[Finding]:
         "weights_below": ("forward weights of layers below", {(by, of) for by, of in pairs if of < by}),
         "own_weights": ("its own forward weights", {(by, of) for by, of in pairs if of == by}),
     }
+    test = "each layer in turn holds other weights all through the step, but for its forward product"
     return [
-        Finding(name, question, bool(found), _pairs(bench, found) if name != "own_weights" else "")
+        Finding(name, question, test, bool(found), _pairs(bench, found) if name != "own_weights" else "")
         for name, (question, found) in kinds.items()
     ]
 
@@ -181,10 +187,12 @@ def _transport(bench: Bench) -> list[Finding]:
     past = (used and not bench.base.booked) or (copied is not None and not refresh.booked)
     scalars = [f"{bench.base.booked:,} scalars for one update"] if bench.base.booked else []
     scalars += [f"{refresh.booked:,} scalars after step {copied}"] if refresh.booked else []
+    test = f"other weights, but for forward products, while rule.step is called {SPAN} times: is the feedback another?"
+    bill = "what the ledger booked"
     return [
-        Finding("refresh", "forward weights copied into the feedback", at_once or copied is not None, detail),
-        Finding("booked_transport", "copies of forward weights on the bill", bool(scalars), "; ".join(scalars)),
-        Finding("unbooked_transport", "copies of forward weights that are not on the bill", past),
+        Finding("refresh", "forward weights copied into the feedback", test, at_once or copied is not None, detail),
+        Finding("booked_transport", "copies of forward weights on the bill", bill, bool(scalars), "; ".join(scalars)),
+        Finding("unbooked_transport", "copies of forward weights that are not on the bill", f"{test}; {bill}", past),
     ]
 
 
@@ -230,30 +238,33 @@ def _errors_above(bench: Bench) -> Finding:
         pairs |= {(reader, sender) for reader in changed if reader < sender}
     products = f"pulled down by {bench.base.pulled:,} products" if bench.base.pulled else ""
     detail = "; ".join(text for text in (_pairs(bench, pairs), products) if text)
-    return Finding("errors_above", "errors of the neurons above", bool(pairs) or bool(bench.base.pulled), detail)
+    test = "each layer's neurons in turn send another error"
+    return Finding("errors_above", "errors of the neurons above", test, bool(pairs) or bool(bench.base.pulled), detail)
 
 
 def _later_steps(bench: Bench) -> Finding:
     name, question = "later_steps", "later time steps, in a whole sequence"
+    test = "another second half of the input: do the factors of the first half's updates change?"
     if not bench.timed:
-        return Finding(name, question, None, "spike times have no steps")
+        return Finding(name, question, test, None, "spike times have no steps")
     if not bench.separable:
-        return Finding(name, question, True, "its update is no sum over steps")
+        return Finding(name, question, test, True, "its update is no sum over steps")
     half = (len(bench.setup.signal) + 1) // 2
     outcome = Trial(bench.setup).run(signal=bench.other_signal(steps=slice(half, None)))
     changed = bench.parts_changed(outcome, (slice(half), slice(None)))
-    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+    return Finding(name, question, test, bool(changed), bench.named(changed) if changed else "")
 
 
 def _later_steps_streamed(bench: Bench) -> Finding:
     name, question = "later_steps_streamed", "later time steps, in a stream"
+    test = "another second half of a stream: do the first half's updates change?"
     if not bench.timed:
-        return Finding(name, question, None, "spike times have no steps")
+        return Finding(name, question, test, None, "spike times have no steps")
     half = (len(bench.setup.signal) + 1) // 2
     try:
         expected = Trial(bench.setup).stream(bench.setup.signal)
     except UnsupportedError:
-        return Finding(name, question, True, "it cannot stream: it needs the whole sequence")
+        return Finding(name, question, test, True, "it cannot stream: it needs the whole sequence")
     got = Trial(bench.setup).stream(bench.other_signal(steps=slice(half, None)))
     changed = {
         index
@@ -261,35 +272,45 @@ def _later_steps_streamed(bench: Bench) -> Finding:
         for index, (one, other) in enumerate(zip(mine, theirs, strict=True))
         if not same(one, other)
     }
-    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+    return Finding(name, question, test, bool(changed), bench.named(changed) if changed else "")
 
 
 def _other_samples(bench: Bench) -> Finding:
     name, question = "other_samples", "other samples of the batch"
+    test = "all samples but the first are others: do the factors of the first one's updates change?"
     if not bench.separable:
-        return Finding(name, question, True, "its update is no sum over samples")
+        return Finding(name, question, test, True, "its update is no sum over samples")
     signal = bench.other_signal(samples=slice(1, None))
     labels = bench.setup.labels.clone()
     labels[1:] = (labels[1:] + 1) % _classes(bench)
     outcome = Trial(bench.setup).run(signal=signal, labels=labels)
     changed = bench.parts_changed(outcome, (slice(None), slice(1)))
-    return Finding(name, question, bool(changed), bench.named(changed) if changed else "")
+    return Finding(name, question, test, bool(changed), bench.named(changed) if changed else "")
 
 
-def _output_error(bench: Bench) -> Finding:
+def _labels(bench: Bench) -> list[Finding]:
     labels = (bench.setup.labels + 1) % _classes(bench)
-    changed = bench.changed(Trial(bench.setup).run(labels=labels))
-    hidden = [index for index in changed if index < len(bench.stages) - 1]
-    return Finding(
-        "output_error", "the error of the network's output", bool(hidden), bench.named(changed) if changed else ""
-    )
+    by_any = bench.changed(Trial(bench.setup).run(labels=labels))
+    by_output = bench.changed(Trial(bench.setup).run(output_labels=labels))
+    hidden = [index for index in by_output if index < len(bench.stages) - 1]
+    return [
+        Finding("labels", "the labels", "other labels", bool(by_any), bench.named(by_any) if by_any else ""),
+        Finding(
+            "output_error",
+            "the error of the network's output, in hidden layers",
+            "other labels for the network's output, and for no layer's own read-out",
+            bool(hidden),
+            bench.named(hidden) if hidden else "",
+        ),
+    ]
 
 
 def _real_errors(bench: Bench) -> Finding:
     sizes = [torch.cat([f.credit.abs().flatten() for f in log]).unique() if log else None for log in bench.base.factors]
     real = [index for index, found in enumerate(sizes) if found is None or int((found > 0).sum()) > 1]
     detail = bench.named(real) if real else "-1, 0 or 1 times one size a layer"
-    return Finding("real_errors", "errors are real numbers", bool(real), detail)
+    test = "the sizes of a layer's errors at its neurons: is there more than one?"
+    return Finding("real_errors", "errors are real numbers", test, bool(real), detail)
 
 
 def _classes(bench: Bench) -> int:

@@ -20,10 +20,10 @@ from onchip.synapse import Synapse
 
 __all__ = ["WARM_UP", "Factors", "Outcome", "Setup", "Trial", "same"]
 
-WARM_UP = 2
-"""Training steps before the one that is audited: feedback that begins lazily has begun."""
+WARM_UP = 1
+"""Training steps before the one that is audited: lazy feedback has begun, and weights have left their copies."""
 RATE = 0.01
-"""Learning rate of the warm-up; large enough to move every weight off its first value."""
+"""Learning rate of the warm-up; large enough to move weights off their first values."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Trial:
     """
 
     def __init__(self, setup: Setup) -> None:
-        torch.manual_seed(setup.seed)
+        _seed(setup.seed)
         self._setup = setup
         model = setup.build()
         self.rule = setup.make(model)
@@ -155,6 +155,7 @@ class Trial:
         *,
         signal: Tensor | None = None,
         labels: Tensor | None = None,
+        output_labels: Tensor | None = None,
         other_weights: Collection[int] = (),
         other_errors: Collection[int] = (),
     ) -> Outcome:
@@ -163,14 +164,18 @@ class Trial:
         Args:
             signal: another input.
             labels: other labels.
+            output_labels: other labels for the network's output, but not for a layer's read-out of its own.
             other_weights: layers that hold other weights all the while, except in their forward product.
             other_errors: layers whose neurons send another error than theirs.
         """
-        torch.manual_seed(self._setup.seed + 1)
+        _seed(self._setup.seed + 1)
         kept = self.swap(other_weights)
         for index in other_errors:
             _distort(self.rule.stages[index].neuron)
-        self._fill(self._setup.signal if signal is None else signal, self._setup.labels if labels is None else labels)
+        setup = self._setup
+        self._fill(
+            setup.signal if signal is None else signal, setup.labels if labels is None else labels, output_labels
+        )
         self._restore(kept)
         return self._outcome()
 
@@ -194,16 +199,16 @@ class Trial:
 
     def stream(self, signal: Tensor) -> list[tuple[dict[str, Tensor], ...]]:
         """Learns step by step; the gradients after each step."""
-        torch.manual_seed(self._setup.seed + 1)
-        loss, found = StepLoss(), []
-        for output in self.rule.stream(signal):
-            self.rule.backward(loss(output, self._setup.labels))
+        _seed(self._setup.seed + 1)
+        found = []
+        for _ in self.rule.stream(signal):
+            self._learn(self._setup.labels)
             found.append(self._updates())
         return found
 
     def step(self, number: int) -> None:
         """What follows the optimizer's step, under a seed of this number's."""
-        torch.manual_seed(self._setup.seed + 2 + number)
+        _seed(self._setup.seed + 2 + number)
         self.rule.step()
 
     def feedback(self) -> dict[str, Tensor]:
@@ -219,8 +224,16 @@ class Trial:
         """Scalars of forward weights copied, as the ledger saw it."""
         return self._ledger.summary()["weights_transported"]
 
-    def _fill(self, signal: Tensor, labels: Tensor) -> None:
-        self.rule.backward(StepLoss()(self.rule.forward(signal), labels))
+    def _fill(self, signal: Tensor, labels: Tensor, output_labels: Tensor | None = None) -> None:
+        self.rule.forward(signal)
+        self._learn(labels, output_labels)
+
+    def _learn(self, labels: Tensor, output_labels: Tensor | None = None) -> None:
+        """Backward, from the same loss as a training run's."""
+        loss, (output, *local) = StepLoss(), self.rule.outputs
+        wanted = labels if output_labels is None else output_labels
+        losses = [loss(output, wanted), *(loss(own, labels) for own in local)]
+        self.rule.backward(torch.stack(losses).sum(), loss.each(output.detach(), wanted))
 
     def _restore(self, kept: dict[int, Tensor]) -> None:
         for index, weight in kept.items():
@@ -243,6 +256,11 @@ class Trial:
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     """Whether two sets of tensors are equal, bit for bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def _seed(seed: int) -> None:
+    # An audit runs on the CPU; torch.manual_seed sees to every device and takes 2 ms.
+    torch.default_generator.manual_seed(seed)
 
 
 def _distort(neuron: Neuron) -> None:

@@ -1,0 +1,159 @@
+"""`onchip audit`: what does a rule read, and does it keep its claims?"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from onchip import report
+from onchip.certificate import Certificate
+from onchip.cli.base.failing import RUN_FAILED, failing
+from onchip.errors import RequestError, UnsupportedError, unknown_name
+from onchip.options import split
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["audit"]
+
+CLASSES = 10
+LARGEST = 1024  # channels or pixels a side: an audit needs no more, and memory has an end
+
+Shape = tuple[int, int, int]
+
+
+def audit(
+    rules: Annotated[
+        list[str] | None,
+        typer.Argument(help="Rules, such as bp fbp:period=10.", metavar="[RULE]...", show_default=False),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Audit every rule; those that cannot train it are left out.")
+    ] = False,
+    net: Annotated[str, typer.Option(help="Network.")] = "mlp",
+    neuron: Annotated[str, typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.")] = "lif",
+    data_like: Annotated[str, typer.Option(help="Size of the input: a data set's name, or CxHxW.")] = "digits",
+    steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
+    batch_size: Annotated[int, typer.Option(help="Samples, at least 2.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of network, input and changes.")] = 0,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each certificate.")] = False,
+) -> None:
+    """Find out by intervention what a rule's updates read, and hold it against what the rule claims.
+
+    One training step on random data is repeated with one thing changed: other layers' weights while errors are
+    made, later time steps, other samples, the labels. Exit code 0: all claims hold; 1: a rule breaks one of its
+    own; 2: the request was wrong.
+    """
+    with failing():
+        if bool(rules) == every:
+            raise RequestError("name the rules to audit, or say --all; `onchip rules` lists them")
+        if markdown and as_json:
+            raise RequestError("got --markdown and --json; expected one of them")
+        for name, value, least in (("steps", steps, 2), ("batch-size", batch_size, 2), ("seed", seed, 0)):
+            if not least <= value < 2**31:
+                raise RequestError(f"{name} got {value}; expected at least {least}")
+        found = _certificates(rules, net, split(neuron), _shape(data_like), (steps, batch_size), seed)
+        _show(found, markdown=markdown, as_json=as_json)
+        if not all(certificate.holds for certificate in found):
+            raise typer.Exit(RUN_FAILED)
+
+
+def _shape(text: str) -> Shape:
+    """(C, H, W) from a data set's name or from text such as 1x8x8."""
+    sides = text.lower().split("x")
+    if all(side.isdecimal() for side in sides):
+        if len(sides) != 3 or not all(1 <= int(side) <= LARGEST for side in sides):
+            raise RequestError(f"data-like got {text!r}; expected CxHxW, such as 1x8x8, of 1 to {LARGEST} each")
+        return int(sides[0]), int(sides[1]), int(sides[2])
+    from onchip.data.catalogue import describe
+
+    shapes = {info.name: info.shape for info in describe()}
+    if text not in shapes:
+        raise unknown_name("data set or size CxHxW:", text, shapes)
+    return shapes[text]
+
+
+def _certificates(
+    rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int
+) -> list[Certificate]:
+    """Audits each rule, or each that can train them if None, on each kind of neurons."""
+    from onchip import registry
+    from onchip.observe import audit as audited
+
+    asked = [registry.rule(rule) for rule in rules or registry.known_rules()]
+    build = registry.network(net)
+    found = []
+    for neuron in neurons:
+        make_neuron, kind = registry.neuron(neuron)
+        size = "x".join(map(str, shape))
+        over = f"{sizes[0]} steps, " if kind == "steps" else ""
+        about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
+        signal, labels = _data(shape, sizes, kind, seed)
+        for rule in asked:
+            try:
+                found.append(
+                    audited(
+                        rule,
+                        functools.partial(build, shape, CLASSES, neuron=make_neuron),
+                        signal,
+                        labels,
+                        seed=seed,
+                        label=rule.label,
+                        about=about,
+                    )
+                )
+            except UnsupportedError as error:
+                if rules is not None:
+                    raise
+                typer.echo(f"left out: {error}", err=True)
+    return found
+
+
+def _data(shape: Shape, sizes: tuple[int, int], kind: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random input, another current at each step or spike times of which some never come; and random labels."""
+    import torch
+
+    steps, batch = sizes
+    generator = torch.Generator().manual_seed(seed)
+    signal = torch.rand(*((steps,) if kind == "steps" else ()), batch, *shape, generator=generator)
+    if kind == "times":
+        signal[torch.rand(signal.shape, generator=generator) < 0.25] = torch.inf
+    return signal, torch.randint(CLASSES, (batch,), generator=generator)
+
+
+def _show(found: list[Certificate], *, markdown: bool, as_json: bool) -> None:
+    """Prints certificates: drawn on a terminal, as Markdown into a pipe or a file."""
+    if as_json:
+        import json
+
+        for certificate in found:
+            typer.echo(json.dumps(certificate.to_dict(), ensure_ascii=False))
+        return
+    if markdown or not sys.stdout.isatty():
+        typer.echo(report.certificates(found), nl=False)
+        return
+    console = Console(highlight=False, markup=False)
+    for certificate in found:
+        reads = Table(title=f"{certificate.rule}: {certificate.about}", title_justify="left")
+        reads.add_column("an update reads")
+        reads.add_column("found")
+        for finding in certificate.findings:
+            reads.add_row(finding.question, finding.answer)
+        console.print(reads)
+        if not certificate.verdicts:
+            console.print(f"{certificate.rule} claims nothing\n")
+            continue
+        claims = Table()
+        for name in ("claim", "test", "verdict"):
+            claims.add_column(name)
+        styles = {"holds": "green", "BROKEN": "bold red"}
+        for verdict in certificate.verdicts:
+            text = verdict.verdict + (f": {verdict.because}" if verdict.verdict in ("BROKEN", "n/a") else "")
+            claims.add_row(verdict.says, "; ".join(verdict.tests), text, style=styles.get(verdict.verdict, "dim"))
+        console.print(claims)
