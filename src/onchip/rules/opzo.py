@@ -112,7 +112,8 @@ class Estimated(Matrices):
             probes = as_rows(added, 2)
             rate = (1.0 - self._momentum) / (self._scale * len(probes))
             matrix = self._buffer(output, index, probes.shape[1])
-            matrix.addmm_(probes.t(), centred, beta=self._momentum, alpha=rate)
+            # The few classes as rows, not as columns: this product is then twice as fast.
+            matrix.mul_(self._momentum).add_((centred.t() @ probes).t(), alpha=rate)
             self.tell_products(self._stages[index], "update", len(probes) * matrix.numel())
         self._added.clear()
 
