@@ -78,9 +78,6 @@ class Island:
         stage.synapse.check(stage.name, folded.shape)
         drive = stage.synapse.apply(folded, weight, bias)
         self._tell("forward", drive.shape)
-        pool = stage.pool
-        if pool is not None and (drive.shape[-1] % pool or drive.shape[-2] % pool):
-            pool = None  # a ragged border is left to torch's own pool
         carry = self._carry or Carry()
         if isinstance(planes, Static):
             self._pre = planes.image
@@ -89,7 +86,7 @@ class Island:
         else:
             self._pre = self._temporal.presynaptic(planes, neuron, carry.trace)
             held = drive.unflatten(0, planes.shape[:2])
-        activity, self._tape, membrane = neuron.fire(held, carry.membrane, pool)
+        activity, self._tape, membrane = neuron.fire(held, carry.membrane, stage.fused_pool(drive.shape))
         if self._carry is not None:
             carry.membrane = membrane
             if static:

@@ -69,11 +69,18 @@ class Sequential(torch.nn.Sequential):
 
 def _inferred(stage: Stage, signal: Signal) -> Signal:
     planes = stage.neuron.planes(signal)
-    if isinstance(planes, Static):
-        stage.synapse.check(stage.name, planes.image.shape)
-        activity = stage.neuron(Static(stage.layer(planes.image), planes.steps))
-    else:
-        folded = planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
-        stage.synapse.check(stage.name, folded.shape)
-        activity = stage.neuron(stage.layer(folded).unflatten(0, planes.shape[:2]))
-    return stage.pooled(activity)
+    folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
+    stage.synapse.check(stage.name, folded.shape)
+    # Where no derivative is wanted the stage runs as one, in place; but whoever hooks a layer wants it called.
+    as_one = not torch.is_grad_enabled() and not _hooked(stage)
+    drive = stage.synapse.apply(folded, stage.weight, stage.bias) if as_one else stage.layer(folded)
+    held = Static(drive, planes.steps) if isinstance(planes, Static) else drive.unflatten(0, planes.shape[:2])
+    if not as_one:
+        return stage.pooled(stage.neuron(held))
+    pool = stage.fused_pool(drive.shape)
+    activity, _, _ = stage.neuron.fire(held, None, pool)
+    return activity if pool == stage.pool else stage.pooled(activity)
+
+
+def _hooked(stage: Stage) -> bool:
+    return any(module._forward_hooks or module._forward_pre_hooks for module in (stage.layer, stage.neuron))

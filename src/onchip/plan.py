@@ -57,6 +57,13 @@ class Stage:
         assert bias is None or isinstance(bias, Tensor)
         return bias
 
+    def fused_pool(self, drive: torch.Size) -> int | None:
+        """Side of the average pool that the neurons can take in their own pass, for a drive (N, C, H, W).
+
+        A ragged border is left to torch's own pool.
+        """
+        return self.pool if self.pool and not (drive[-1] % self.pool or drive[-2] % self.pool) else None
+
     def pooled(self, activity: Tensor) -> Tensor:
         """The stage's activity (T, B, C, H, W), average-pooled where the neurons have not done so."""
         if self.pool is None:
