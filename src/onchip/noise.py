@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Gaussian", "Noise", "Rademacher", "Sphere"]
+from onchip.errors import RequestError
+
+__all__ = ["Added", "Gaussian", "Noise", "Rademacher", "Sphere"]
 
 
 class Noise(ABC):
@@ -54,6 +56,30 @@ class Sphere(Noise):
         features = tuple(range(2, like.dim()))
         units = math.prod(like.shape[2:])
         return noise.mul_(math.sqrt(units) / noise.square().sum(features, keepdim=True).sqrt())
+
+
+@dataclass(frozen=True)
+class Added:
+    """Adds noise to what a layer receives; errors pass as if there were none.
+
+    Args:
+        noise: its distribution.
+        scale: α, its standard deviation; above 0.
+
+    Raises:
+        RequestError: a scale out of range.
+    """
+
+    noise: Noise
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scale < math.inf:
+            raise RequestError(f"noise got scale={self.scale}; expected a standard deviation above 0")
+
+    def __call__(self, activity: Tensor) -> Tensor:
+        """The noisy activity, (T, B, features...)."""
+        return activity.add(self.noise(activity), alpha=self.scale)
 
 
 def _laid_out(drawn: Tensor, like: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from onchip.claims import Claims
 from onchip.credit import Code, Direct, Feedback, Observer, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.island import Carry, Island
+from onchip.noise import Added
 from onchip.parts import Real
 from onchip.plan import Stage, plan_of, validated
 from onchip.signals import Kind, Signal, Static
@@ -36,6 +37,7 @@ class Rule:
         feedback: which error arrives at a synapse's input.
         temporal: what of the past counts.
         code: what carries errors.
+        disturbance: noise in training on what each layer but the first receives, for controls; None for none.
         trains: kinds of signal whose neurons the rule can train.
         claims: what the rule promises not to read, for `onchip audit`; None promises nothing.
 
@@ -61,6 +63,7 @@ class Rule:
         feedback: Feedback,
         temporal: Temporal,
         code: Code | None = None,
+        disturbance: Added | None = None,
         trains: tuple[Kind, ...] = get_args(Kind),
         claims: Claims | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class Rule:
         self._feedback = feedback
         self._temporal = temporal
         self._code = Real() if code is None else code
+        self._disturbance = disturbance
         self._observers: tuple[Observer, ...] = ()
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
@@ -299,6 +303,9 @@ class Rule:
                     signal = self._feedback.receive(index, signal)
             elif index == 0:
                 signal = _cut_off(signal)
+            if index and learning and self._disturbance is not None:
+                assert isinstance(signal, Tensor), "a stage's activity is never Static"
+                signal = self._disturbance(signal)
             carry = None if carries is None else carries[index]
             signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
             index += 1

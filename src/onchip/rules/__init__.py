@@ -10,6 +10,7 @@ from onchip.rules.frsf import frsf
 from onchip.rules.kolen_pollack import kolen_pollack
 from onchip.rules.local_learning import local_learning
 from onchip.rules.never import never
+from onchip.rules.noisy_bp import noisy_bp
 from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
 from onchip.rules.usf import usf
@@ -27,6 +28,7 @@ __all__ = [
     "kolen_pollack",
     "local_learning",
     "never",
+    "noisy_bp",
     "opzo",
     "ottt",
     "usf",

@@ -1,0 +1,46 @@
+"""Backpropagation under forward noise."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from onchip.claims import Claims
+from onchip.credit import Temporal
+from onchip.noise import Added, Gaussian, Noise
+from onchip.parts import Online, Transposed
+from onchip.rule import Rule
+
+__all__ = ["noisy_bp"]
+
+
+def noisy_bp(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussian(), temporal: Temporal = Online()) -> Rule:
+    """Errors through the forward weights, in a forward pass with the noise of `opzo`.
+
+        h_l <- h_l + α z_l
+
+    The control that tells what `opzo` loses to its noise from what it loses to its feedback.
+
+    Limit: as α goes to 0, `ottt`, or `bp` with `ThroughTime()`; for one seed the forward pass is that of `opzo`.
+    Cost: weights transported as by `bp`; one random number a neuron and step.
+
+    Args:
+        model: a network of `onchip.nn` whose neurons have a state over time.
+        scale: α, standard deviation of the noise, in units of a spike; above 0.
+        noise: its distribution; `Gaussian()` by default.
+        temporal: what of the past counts; `Online()` by default, as in `opzo`, or `ThroughTime()`.
+
+    Raises:
+        RequestError: a scale out of range.
+        UnsupportedError: neurons with spike times.
+
+    Reference: ours; a control for Xiao et al. 2024 (OPZO, arXiv 2407.12516).
+    """
+    return Rule(
+        "noisy_bp",
+        model,
+        feedback=Transposed(),
+        temporal=temporal,
+        disturbance=Added(noise, scale),
+        trains=("steps",),
+        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
+    )
