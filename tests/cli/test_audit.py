@@ -37,7 +37,8 @@ def plain(model: nn.Module) -> Rule:
 def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> None:
     result = onchip("audit", "--all", "--neuron", "lif,ttfs", "--markdown")
     assert result.code == 0
-    assert result.out == PAGE.read_text(encoding="utf-8")
+    remedy = "run: onchip audit --all --neuron lif,ttfs --markdown > docs/certificates.md"
+    assert result.out == PAGE.read_text(encoding="utf-8"), remedy
     for name in rules.__all__:
         assert f"## {name.replace('_', '-')}: " in result.out
     assert "left out: ottt cannot train TTFS" in result.err

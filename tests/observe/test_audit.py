@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.centring import Antithetic
 from onchip.certificate import Certificate, Finding
 from onchip.claims import Claims
 from onchip.credit import Code, Feedback, Temporal
@@ -111,6 +112,12 @@ def test_batch_statistics_are_found() -> None:
     assert finding(certificate, "other_samples").detail == "layer 0, 2"
     assert finding(certificate, "later_steps").found
     assert finding(certificate, "later_steps_streamed").found is False
+
+
+def test_options_that_need_several_steps_cannot_stream() -> None:
+    certificate = audited(lambda model: rules.opzo(model, centring=Antithetic()))
+    assert "cannot stream: Antithetic got T = 1" in finding(certificate, "later_steps_streamed").detail
+    assert not broken(certificate)
 
 
 class BackwardInDisguise(RandomDirect):

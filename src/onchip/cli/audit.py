@@ -149,7 +149,7 @@ def _show(found: list[Certificate], *, markdown: bool, as_json: bool) -> None:
         if not certificate.verdicts:
             console.print(f"{certificate.rule} claims nothing\n")
             continue
-        claims = Table()
+        claims = Table(show_lines=True)
         for name in ("claim", "test", "verdict"):
             claims.add_column(name)
         styles = {"holds": "green", "BROKEN": "bold red"}
