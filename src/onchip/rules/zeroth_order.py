@@ -26,8 +26,8 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussia
     The control of all rules that probe with noise. Hand `rule.backward` the loss of each sample and step
     where you have it: with one number for all, each neuron hears the whole batch's noise.
 
-    Limit: without bias on a network without neurons, for a loss that is quadratic in the output; its mean over
-        the noise is then the gradient of the layers that read clean activity.
+    Limit: on a network without neurons, for a loss that is quadratic in the output, the mean over the noise is the
+        gradient in the layers that read clean activity.
     Cost: no feedback weights, one random number a neuron and step, and one product to scale it; but the variance
         of the gradient is some 10,000 times that of `bp`.
 
