@@ -25,6 +25,7 @@ LEVELS = """
     rule
     rules observe
     observe.trial
+    observe.bench
     observe.findings
     observe.audit
     registry

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from onchip.certificate import Finding
 from onchip.errors import RequestError, UnsupportedError
-from onchip.observe.trial import WARM_UP, Factors, Outcome, Setup, Trial, same
+from onchip.observe.bench import Bench, Pairs
+from onchip.observe.trial import WARM_UP, Setup, Trial, same
 
-__all__ = ["Bench", "findings"]
+__all__ = ["findings"]
 
 SPAN = 128
 """Steps for which feedback is watched for a refresh: more than the usual period of fbp, 100."""
-
-Pairs = set[tuple[int, int]]
-"""(reader, read): layers by their index from the input."""
 
 
 def findings(setup: Setup) -> list[Finding]:
@@ -39,112 +34,6 @@ def findings(setup: Setup) -> list[Finding]:
         *_labels(bench),
         _real_errors(bench),
     ]
-
-
-class Bench:
-    """The undisturbed step, and what becomes of it.
-
-    Args:
-        setup: what trials share.
-
-    Raises:
-        RequestError: as by `findings`.
-    """
-
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self._drawn = torch.Generator().manual_seed(setup.seed)
-        trial = Trial(setup)
-        self.stages = trial.rule.stages
-        self.base = trial.run()
-        again = Trial(setup).run()
-        if self.changed(again) or not same(again.feedback, self.base.feedback):
-            raise RequestError(
-                "two training steps from one seed differ although nothing was changed; expected `make` and `build` "
-                "to start anew each time, and to draw from torch's global generator only"
-            )
-        for stage, update in zip(self.stages, self.base.updates, strict=True):
-            weight = update.get("weight")
-            if weight is None or not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
-                raise RequestError(
-                    f"layer {stage.name!r} gets no update here, or none that is finite, so nothing can be told about "
-                    "it; use more time steps, a larger batch, a shallower network or another seed"
-                )
-
-    @property
-    def timed(self) -> bool:
-        """Whether the input runs over time steps."""
-        return self.stages[0].neuron.signal == "steps"
-
-    @property
-    def axes(self) -> tuple[int, int]:
-        """Planes or steps K, and samples B, that the rows of an update product are folded of."""
-        shape = self.setup.signal.shape
-        return (shape[0], shape[1]) if self.timed else (2, shape[0])
-
-    @functools.cached_property
-    def weight_readers(self) -> tuple[Pairs, bool]:
-        """Which layer's update reads which layer's weights, and whether feedback reads any in the same step."""
-        pairs: Pairs = set()
-        feedback = False
-        for read in range(len(self.stages)):
-            outcome = Trial(self.setup).run(other_weights=[read])
-            pairs |= {(reader, read) for reader in self.changed(outcome)}
-            feedback |= not same(outcome.feedback, self.base.feedback)
-        return pairs, feedback
-
-    def changed(self, outcome: Outcome) -> list[int]:
-        """Layers whose update differs from the undisturbed one."""
-        both = zip(outcome.updates, self.base.updates, strict=True)
-        return [index for index, (got, expected) in enumerate(both) if not same(got, expected)]
-
-    def named(self, layers: Collection[int]) -> str:
-        """Names of layers, for a message."""
-        if len(layers) == len(self.stages):
-            return "all layers"
-        return "layer " + ", ".join(self.stages[index].name for index in sorted(layers))
-
-    def other_signal(self, *, steps: slice = slice(None), samples: slice = slice(None)) -> Tensor:
-        """The input with some of its time steps or samples drawn anew."""
-        signal = self.setup.signal.clone()
-        part = signal[steps, samples] if self.timed else signal[samples]
-        part.copy_(torch.rand(part.shape, generator=self._drawn))
-        return signal
-
-    def rows(self, factors: Factors) -> tuple[Tensor, Tensor]:
-        """The factors with their rows unfolded, (K, B, features...) each."""
-        return factors.pre.unflatten(0, self.axes), factors.credit.unflatten(0, self.axes)
-
-    @functools.cached_property
-    def separable(self) -> bool:
-        """Whether every update is a sum over steps and samples: the products that were made, and nothing else."""
-        steps, samples = self.axes
-        for stage, update in zip(self.stages, self.base.updates, strict=True):
-            made = [
-                factors
-                for other, log in zip(self.stages, self.base.factors, strict=True)
-                if other.layer is stage.layer  # a layer that the network uses twice
-                for factors in log
-            ]
-            rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
-            if rows != {steps * samples} or not torch.equal(
-                functools.reduce(torch.add, [f.update for f in made]), update["weight"]
-            ):
-                return False
-        return True
-
-    def parts_changed(self, outcome: Outcome, part: tuple[slice, slice]) -> list[int]:
-        """Layers in which the given steps and samples (two slices) add something else to the update."""
-        changed = []
-        for index, (got, expected) in enumerate(zip(outcome.factors, self.base.factors, strict=True)):
-            pairs = [
-                (one[part], other[part])
-                for mine, theirs in zip(got, expected, strict=True)
-                for one, other in zip(self.rows(mine), self.rows(theirs), strict=True)
-            ]
-            if not all(torch.equal(one, other) for one, other in pairs):
-                changed.append(index)
-        return changed
 
 
 def _weights(bench: Bench) -> list[Finding]:
