@@ -14,7 +14,7 @@ from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
 from onchip.plan import Stage
 
-__all__ = ["Matrices", "as_rows"]
+__all__ = ["Matrices", "Unprobed", "as_rows"]
 
 
 class Matrices(Direct):
@@ -114,6 +114,19 @@ class Matrices(Direct):
                 f"needs {(units, classes)}; the loaded state or the image size is another network's"
             )
         return matrix
+
+
+class Unprobed(Matrices):
+    """Matrices that do not come from probing the network: layers receive the activity as it is."""
+
+    def begin(self) -> None:
+        """A sequence leaves nothing behind for the next."""
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        return activity
+
+    def outcome(self, output: Tensor) -> None:
+        """The output alone teaches these matrices nothing."""
 
 
 def as_rows(activity: Tensor, leading: int) -> Tensor:

@@ -6,12 +6,12 @@ import math
 
 from torch import Tensor
 
-from onchip.parts.direct import Matrices
+from onchip.parts.direct import Unprobed
 
 __all__ = ["LocalReadouts"]
 
 
-class LocalReadouts(Matrices):
+class LocalReadouts(Unprobed):
     """A linear read-out without bias for each hidden layer, which learns, and sends its own error back.
 
     Args:
@@ -25,15 +25,6 @@ class LocalReadouts(Matrices):
     def __init__(self, method: str) -> None:
         super().__init__()
         self._method = method
-
-    def begin(self) -> None:
-        """Read-outs know no beginning."""
-
-    def receive(self, index: int, activity: Tensor) -> Tensor:
-        return activity
-
-    def outcome(self, output: Tensor) -> None:
-        """The network's output is nothing to its layers."""
 
     def learn(self) -> None:
         """Gradients were filled when the errors were sent."""

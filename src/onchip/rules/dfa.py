@@ -10,7 +10,7 @@ from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Online
-from onchip.parts.direct import Matrices
+from onchip.parts.direct import Unprobed
 from onchip.rule import Rule
 
 __all__ = ["dfa"]
@@ -48,19 +48,10 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     )
 
 
-class RandomDirect(Matrices):
+class RandomDirect(Unprobed):
     """Fixed uniform feedback from the output to what each stage receives."""
 
     stem = "direct_"
-
-    def begin(self) -> None:
-        """Random feedback knows no beginning."""
-
-    def receive(self, index: int, activity: Tensor) -> Tensor:
-        return activity
-
-    def outcome(self, output: Tensor) -> None:
-        """Random feedback learns nothing from the output."""
 
     def learn(self) -> None:
         """No optimizer trains random feedback."""

@@ -10,7 +10,7 @@ from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
 from onchip.parts import Online
-from onchip.parts.direct import Matrices
+from onchip.parts.direct import Unprobed
 from onchip.rule import Rule
 
 __all__ = ["dkp"]
@@ -58,7 +58,7 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online())
     )
 
 
-class KolenPollackDirect(Matrices):
+class KolenPollackDirect(Unprobed):
     """Feedback from the output that learns by what it sends and where it arrives."""
 
     stem = "feedback_"
@@ -70,15 +70,6 @@ class KolenPollackDirect(Matrices):
             raise RequestError(f"dkp got decay={decay}; expected a weight decay of at least 0")
         self._decay = decay
         self._decayed: set[str] = set()
-
-    def begin(self) -> None:
-        """Learnt feedback knows no beginning."""
-
-    def receive(self, index: int, activity: Tensor) -> Tensor:
-        return activity
-
-    def outcome(self, output: Tensor) -> None:
-        """The error teaches this feedback, not the output."""
 
     def learn(self) -> None:
         for name, matrix in self.named_parameters():
