@@ -13,7 +13,7 @@ import onchip
 # From the bottom up; a module imports from lines above its own only. A folder's name stands for all of its
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
-    errors files claims
+    errors files claims typed
     noise signals surrogate synapse pooling losses options settings records checkpoint rates centring certificate
         kernels.trace transport.base data.base
     kernels transport neurons.base encode summary data.files

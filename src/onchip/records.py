@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from onchip.errors import DataError
 from onchip.files import write_whole
+from onchip.typed import misfits
 
-__all__ = ["Epoch", "Record", "append", "read"]
+__all__ = ["Epoch", "Probe", "Record", "append", "read", "read_sound"]
 
 FORMAT = 1
 
@@ -32,6 +33,19 @@ class Epoch:
     train_loss: float
     validation_accuracy: float | None
     seconds: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was seen when training stopped for a moment to look; see `onchip.observe.probes`.
+
+    Args:
+        step: training steps before it.
+        layers: layer's name -> quantity's name -> value; None where the quantity has no value.
+    """
+
+    step: int
+    layers: dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,7 @@ class Record:
         validation_accuracy: in [0, 1], of the same weights; None without validation samples.
         selected_epoch: the epoch after which the weights were taken.
         history: the epochs.
+        probes: what probes saw while it trained; empty without them.
         ledger: what the engine counted over all training steps.
         seconds: the whole run, evaluation included.
         train_seconds: its training steps alone.
@@ -101,6 +116,7 @@ class Record:
     validation_accuracy: float | None = None
     selected_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
+    probes: tuple[Probe, ...] = ()
     ledger: dict[str, int | float] = field(default_factory=dict)
     seconds: float = 0.0
     train_seconds: float = 0.0
@@ -119,14 +135,17 @@ class Record:
             DataError: the line is no record, or one of another format.
         """
         try:
-            values = json.loads(line)
+            values = json.loads(line, parse_constant=_refused, parse_float=_float, parse_int=_int)
             if values.get("format") != FORMAT:
                 raise DataError(f"a record got format {values.get('format')!r}; this version reads {FORMAT}")
             values["history"] = tuple(Epoch(**epoch) for epoch in values["history"])
+            values["probes"] = tuple(Probe(**probe) for probe in values.get("probes", ()))
             values["shape"] = tuple(values["shape"])
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            record = cls(**values)
+            _check(record)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(f"got {line[:80]!r}; expected a record as one line of JSON ({error})") from error
+        return record
 
 
 def append(path: Path, record: Record) -> None:
@@ -143,14 +162,49 @@ def read(path: Path) -> list[Record]:
     """
     if not path.exists():
         return []
-    return list(_parsed(path.name, path.read_text(encoding="utf-8").split("\n")))
+    records, damaged = read_sound(path)
+    if damaged:
+        raise DataError(damaged[0])
+    return records
 
 
-def _parsed(name: str, lines: Iterable[str]) -> Iterable[Record]:
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
+def read_sound(path: Path) -> tuple[list[Record], list[str]]:
+    """The records of a file as far as they are sound, and a message for each line that is no record.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    records, damaged = [], []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         try:
-            yield Record.from_json(line)
-        except DataError as error:
-            raise DataError(f"{name}, line {number}: {error}") from error
+            if line.strip():
+                records.append(Record.from_json(line.decode()))
+        except (DataError, UnicodeDecodeError) as error:
+            damaged.append(f"{path.name}, line {number}: {error}")
+    return records, damaged
+
+
+def _check(record: Record) -> None:
+    """Every value is of its type, and fits the others."""
+    for part in (record, *record.history, *record.probes):
+        for name, expected in misfits(vars(part), type(part)):
+            raise TypeError(f"{name} is {vars(part)[name]!r:.40}, not {expected}")
+    for name in ("test_accuracy", "validation_accuracy"):
+        value = getattr(record, name)
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise ValueError(f"{name} is {value}, not in [0, 1]")
+    if record.status not in ("ok", "failed") or (record.status == "ok" and record.test_accuracy is None):
+        raise ValueError(f"status is {record.status!r} and test_accuracy {record.test_accuracy}")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refused(text)
+
+
+def _int(text: str) -> int:
+    return int(text) if len(text) < 40 else int(_refused(text))  # longer ones break arithmetic with floats
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant:.20} is no number that a run gives")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from onchip.errors import RequestError, unknown_name
+from onchip.typed import misfits
 
 __all__ = ["RULES", "SEEDS", "Request", "RunSpec", "from_mapping"]
 
@@ -53,6 +53,8 @@ class RunSpec:
         augment: random changes to training images, such as `crop:4,flip`; None for none.
         select: weights that meet the test set: those after the `last` epoch, or after the one
             with the `best` validation accuracy.
+        probe: times that training stops for a look at its gradients and activity at even
+            distances; see `onchip.observe.probes`. It changes no result.
         device: where to compute, as torch names it: `cpu`, `cuda`, `cuda:1`.
 
     Raises:
@@ -81,6 +83,7 @@ class RunSpec:
     patience: int | None = None
     augment: str | None = None
     select: Literal["last", "best"] = "last"
+    probe: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -110,6 +113,7 @@ class RunSpec:
             self.clip is None or (math.isfinite(self.clip) and self.clip > 0),
             "a finite norm above 0",
         )
+        _check(self.probe, "probe", self.probe >= 0, "how many times, at least 0")
         _check(self.patience, "patience", self.patience is None or self.patience >= 1, "at least 1 epoch")
         for field, hint in get_type_hints(RunSpec).items():
             if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
@@ -176,12 +180,11 @@ def from_mapping(values: Mapping[str, Any]) -> RunSpec:
         RequestError: a name is no setting, or a value is of another type or out of range.
     """
     hints = get_type_hints(RunSpec)
-    for name, value in values.items():
+    for name in values:
         if name not in hints:
             raise unknown_name("setting", name, hints)
-        if not _fits(value, hints[name]):
-            expected = str(getattr(hints[name], "__name__", hints[name])).replace("typing.", "")
-            raise RequestError(f"{name} got {value!r}; expected {expected}")
+    for name, expected in misfits(values, RunSpec):
+        raise RequestError(f"{name} got {values[name]!r}; expected {expected}")
     floats = {name: float(value) for name, value in values.items() if hints[name] is float}
     return RunSpec(**{**values, **floats})
 
@@ -189,15 +192,3 @@ def from_mapping(values: Mapping[str, Any]) -> RunSpec:
 def _check(value: object, name: str, good: bool, expected: str) -> None:
     if not good:
         raise RequestError(f"{name} got {value}; expected {expected}")
-
-
-def _fits(value: object, hint: Any) -> bool:
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(_fits(value, choice) for choice in get_args(hint))
-    if get_origin(hint) is Literal:
-        return isinstance(value, str)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
