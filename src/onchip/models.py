@@ -18,7 +18,7 @@ from onchip import nn
 from onchip.errors import RequestError
 from onchip.neurons.base import Neuron
 
-__all__ = ["conv_dense", "conv_small", "conv_wide", "mlp", "mlp_wide", "vgg7", "vgg11"]
+__all__ = ["conv_deep", "conv_dense", "conv_small", "conv_wide", "mlp", "mlp_wide", "vgg7", "vgg11"]
 
 GAIN = 3.0
 """Factor on torch's range of initial weights before neurons that integrate over time steps. With a factor of 1 the
@@ -59,6 +59,11 @@ def conv_small(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neu
 def conv_wide(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
     """32C3-P2-64C3-P2-classes."""
     return _convolutional(shape, classes, (32, P, 64, P), (), neuron)
+
+
+def conv_deep(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """16C3-16C3-P2-32C3-32C3-P2-classes."""
+    return _convolutional(shape, classes, (16, 16, P, 32, 32, P), (), neuron)
 
 
 def conv_dense(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:

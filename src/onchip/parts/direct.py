@@ -29,9 +29,16 @@ class Matrices(Direct):
     learnt: ClassVar[bool] = False
     """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
 
+    decay: float = 0.0
+    """Weight decay of learnt matrices; it counts once a training step, however many backward passes."""
+
+    steps: int = 0
+    """Training steps so far."""
+
     def __init__(self) -> None:
         super().__init__()
         self._stages: tuple[Stage, ...] = ()
+        self._decayed: set[str] = set()
 
     @abstractmethod
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
@@ -51,6 +58,16 @@ class Matrices(Direct):
 
     def tell_initial(self, observer: Observer) -> None:
         """No weight was copied."""
+
+    def learn(self) -> None:
+        for name, matrix in self.named_parameters():
+            if self.decay and matrix.grad is not None and name not in self._decayed:
+                self._decayed.add(name)
+                matrix.grad.add_(matrix, alpha=self.decay)
+
+    def step(self) -> None:
+        self._decayed.clear()
+        self.steps += 1
 
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
         if not self.local:

@@ -26,12 +26,6 @@ class LocalReadouts(Unprobed):
         super().__init__()
         self._method = method
 
-    def learn(self) -> None:
-        """Gradients were filled when the errors were sent."""
-
-    def step(self) -> None:
-        """The optimizer has trained the read-outs."""
-
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         units = math.prod(activity.shape[error.dim() - 1 :])
         return self.grown(self._method, index, units, error.shape[-1])

@@ -1,5 +1,6 @@
 """Learning rules by the names that papers give them; a new one is a file here and its name in this list."""
 
+from onchip.rules.anchored_dkp import anchored_dkp
 from onchip.rules.bp import bp
 from onchip.rules.brsf import brsf
 from onchip.rules.dfa import dfa
@@ -18,6 +19,7 @@ from onchip.rules.weight_mirror import weight_mirror
 from onchip.rules.zeroth_order import zeroth_order
 
 __all__ = [
+    "anchored_dkp",
     "bp",
     "brsf",
     "dfa",

@@ -53,12 +53,6 @@ class RandomDirect(Unprobed):
 
     stem = "direct_"
 
-    def learn(self) -> None:
-        """No optimizer trains random feedback."""
-
-    def step(self) -> None:
-        """Random feedback stays as it is."""
-
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         name = f"{self.stem}{index}"
         units, classes = math.prod(activity.shape[error.dim() - 1 :]), error.shape[-1]

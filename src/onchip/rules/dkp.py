@@ -68,17 +68,7 @@ class KolenPollackDirect(Unprobed):
         super().__init__()
         if not 0.0 <= decay < math.inf:
             raise RequestError(f"dkp got decay={decay}; expected a weight decay of at least 0")
-        self._decay = decay
-        self._decayed: set[str] = set()
-
-    def learn(self) -> None:
-        for name, matrix in self.named_parameters():
-            if matrix.grad is not None and name not in self._decayed:
-                self._decayed.add(name)
-                matrix.grad.add_(matrix, alpha=self._decay)
-
-    def step(self) -> None:
-        self._decayed.clear()
+        self.decay = decay
 
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         units = math.prod(activity.shape[error.dim() - 1 :])

@@ -1,0 +1,110 @@
+"""Feedback that learns from the output's answer to noise."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from onchip.centring import Centring
+from onchip.errors import RequestError
+from onchip.noise import Noise
+from onchip.parts.direct import Matrices, as_rows
+
+__all__ = ["Probed"]
+
+
+class Probed(Matrices):
+    """Matrices drawn towards estimates of the output's derivative by what each stage receives.
+
+        h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
+
+    An estimate counts by w, the inverse of its variance, so the weights stay right when α or the batch changes;
+    while they do not, M is the moving average with momentum λ and its bias correction.
+
+    Args:
+        method: the rule's name, for messages.
+        scale: α, standard deviation of the noise, above 0.
+        momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
+        noise: its distribution.
+        centring: how the output is centred.
+        quiet_after: training steps after which there is neither noise nor an estimate; None for never.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+
+    def __init__(
+        self, method: str, scale: float, momentum: float, noise: Noise, centring: Centring, quiet_after: int | None
+    ) -> None:
+        super().__init__()
+        if not 0.0 < scale < math.inf:
+            raise RequestError(f"{method} got scale={scale}; expected a standard deviation above 0")
+        if not 0.0 <= momentum < 1.0:
+            raise RequestError(f"{method} got momentum={momentum}; expected a share in [0, 1)")
+        if quiet_after is not None and quiet_after < 1:
+            raise RequestError(f"{method} got quiet_after={quiet_after}; expected at least 1 training step, or none")
+        self._method = method
+        self._scale = scale
+        self._momentum = momentum
+        self._noise = noise
+        self._centring = centring
+        self._quiet_after = quiet_after
+        self._weight = 0.0
+        self._added: dict[int, Tensor] = {}
+        self._before: Tensor | None = None
+
+    @abstractmethod
+    def held(self, like: Tensor, index: int, units: int) -> Tensor:
+        """M (units, classes) of a stage, made at the first use.
+
+        Args:
+            like: of the matrix's type, (..., classes).
+            index: of the stage, from 1.
+            units: numbers that the stage receives at a time step.
+        """
+
+    def begin(self) -> None:
+        if torch.is_grad_enabled():  # a pass that only looks leaves a stream its last output
+            self._added.clear()
+            self._before = None
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        if self._quiet_after is not None and self.steps >= self._quiet_after:
+            return activity
+        self._added[index] = self._centring.noise(self._noise(activity))
+        return activity.add(self._added[index], alpha=self._scale)
+
+    def outcome(self, output: Tensor) -> None:
+        if not self._added:
+            return
+        centred = as_rows(self._centring.centre(output, self._before), 2)
+        self._before = output[-1].clone()
+        weight = self._scale**2 * len(centred)
+        self._weight = self._momentum * self._weight + weight
+        share = weight / self._weight
+        for index, added in self._added.items():
+            probes = as_rows(added, 2)
+            matrix = self.held(output, index, probes.shape[1])
+            # The few classes as rows, not as columns: this product is then twice as fast.
+            answer = (centred.t() @ probes).t()
+            matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * len(probes)))
+            self.tell_products(self._stages[index], "update", len(probes) * matrix.numel())
+        self._added.clear()
+
+    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+        if not self._weight:
+            raise RequestError(
+                f"{self._method} has not probed the network yet, so there is no feedback; "
+                "call model.train() before rule.forward"
+            )
+        return self.held(error, index, as_rows(activity, 2).shape[1])
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor([self.steps, self._weight], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        steps, self._weight = state.tolist()
+        self.steps = int(steps)
