@@ -14,9 +14,15 @@ import onchip
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
     errors files claims typed
+    kernels.native
     noise signals surrogate synapse pooling losses options settings records checkpoint rates centring certificate
-        kernels.trace transport.base data.base
-    kernels transport neurons.base encode summary data.files
+        transport.base data.base
+    kernels transport neurons.base encode front costs data.files
+    summary
+    report.drawing report.groups report.inline
+    report.pareto report.curves report.table
+    report.figures
+    report.page
     neurons report data.sources
     plan data
     nn credit

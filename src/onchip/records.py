@@ -81,7 +81,7 @@ class Record:
         seconds: the whole run, evaluation included.
         train_seconds: its training steps alone.
         samples_per_second: training samples through one step, a second.
-        versions: of onchip, torch, Python and the platform.
+        versions: of onchip, torch, Python and the platform, and which kernels ran on the CPU.
         device: where it ran, as torch names it.
         device_name: the processor's name.
         threads: CPU threads that torch used.

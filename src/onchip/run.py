@@ -20,6 +20,7 @@ from onchip import nn, registry
 from onchip.data import Dataset, load
 from onchip.encode import Encoder
 from onchip.errors import RequestError
+from onchip.kernels import native
 from onchip.observe import Ledger
 from onchip.rates import groups
 from onchip.records import Epoch, Record
@@ -182,6 +183,7 @@ def describe(spec: RunSpec, data: Dataset) -> Record:
             "torch": torch.__version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
+            "kernels": native.active(),
         },
         device=spec.device,
         device_name=registry.device_name(spec.device),

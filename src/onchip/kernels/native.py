@@ -1,0 +1,202 @@
+"""Compiled kernels: plain C, built by the system's compiler when one is first needed, and kept for later.
+
+Measured beside torch.compile (19 s), torch's C++ extensions (33 s) and numba (an OpenMP of its own), one call
+of the compiler took a second and ran as fast. The library is loaded after torch and shares its threads.
+
+Who wants torch alone sets the environment's ONCHIP_KERNELS to `torch`; `native` refuses to go on without a
+compiler; `auto`, the default, falls back to torch and warns once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+# Only to load it first: the library then finds torch's OpenMP in place and brings no second one.
+import torch as _torch  # noqa: F401
+
+from onchip.errors import RequestError
+
+__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function"]
+
+Choice = Literal["auto", "native", "torch"]
+"""`native` insists on compiled kernels, `torch` avoids them, `auto` takes them where they can be built."""
+
+VARIABLE = "ONCHIP_KERNELS"
+SOURCES = sorted(Path(__file__).parent.glob("*.c"))
+# No -ffast-math: NaN and rounding stay as the source has them, so fused multiply-adds are written out, too.
+# Traps and errno are of no use to us, and keep a compiler from vectorising comparisons.
+FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared"]
+FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+THREADS = "-fopenmp"
+TYPES: dict[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
+
+_forced: Choice | None = None
+
+
+class BuildError(Exception):
+    """The compiled kernels cannot be had; the message says why."""
+
+
+def choice() -> Choice:
+    """What was asked for: by `forced`, else by the environment's ONCHIP_KERNELS, else `auto`.
+
+    Raises:
+        RequestError: the environment asks for something else.
+    """
+    asked = _forced or os.environ.get(VARIABLE) or "auto"
+    for known in get_args(Choice):
+        if asked == known:
+            return known
+    raise RequestError(f"the environment has {VARIABLE}={asked}; expected one of {', '.join(get_args(Choice))}")
+
+
+@contextmanager
+def forced(asked: Choice) -> Iterator[None]:
+    """Asks for one kind of kernels within a `with` block, whatever the environment says.
+
+    Example:
+        >>> with forced("torch"):
+        ...     active()
+        'torch'
+    """
+    global _forced
+    before, _forced = _forced, asked
+    try:
+        yield
+    finally:
+        _forced = before
+
+
+def active() -> Literal["native", "torch"]:
+    """Which kernels run float32 on a CPU; builds the compiled ones if it is their turn.
+
+    Raises:
+        RequestError: compiled kernels were insisted on and cannot be built.
+    """
+    return "torch" if _library() is None else "native"
+
+
+def function(name: str, signature: str) -> Callable[..., int] | None:
+    """A function of the compiled kernels that returns an int64; None where torch is to do its work.
+
+    Args:
+        name: in the C source.
+        signature: of its arguments, a letter each: p pointer, i int64, f float.
+
+    Raises:
+        RequestError: compiled kernels were insisted on and cannot be built.
+    """
+    library = _library()
+    return None if library is None else _bound(library, name, signature)
+
+
+@functools.cache
+def _bound(library: ctypes.CDLL, name: str, signature: str) -> Callable[..., int]:
+    bound = library[name]
+    bound.argtypes = [TYPES[letter] for letter in signature]
+    bound.restype = ctypes.c_int64
+    return bound
+
+
+def _library() -> ctypes.CDLL | None:
+    asked = choice()
+    if asked == "torch":
+        return None
+    library, reason = _loaded()
+    if library is None and asked == "native":
+        raise RequestError(
+            f"compiled kernels were asked for and cannot be built: {reason}. Install a C compiler, name one in "
+            f"the environment's CC, or set {VARIABLE}=auto to use torch instead"
+        )
+    return library
+
+
+@functools.cache
+def _loaded() -> tuple[ctypes.CDLL | None, str]:
+    """The library, or None and the reason, which a warning tells once."""
+    try:
+        return _load(), ""
+    except (BuildError, OSError) as error:
+        warnings.warn(
+            f"compiled kernels are not used, torch does their work: {error}. Results are the same to rounding, "
+            f"and slower; {VARIABLE}=torch silences this",
+            stacklevel=2,
+        )
+        return None, str(error)
+
+
+def _load() -> ctypes.CDLL:
+    compiler = _compiler()
+    path = cache() / f"kernels-{_fingerprint(compiler)}.so"
+    if path.exists():
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            pass  # damaged on the disk, for one: build it again
+    build(compiler, path)
+    return ctypes.CDLL(str(path))
+
+
+def build(compiler: str, path: Path) -> None:
+    """Compiles the kernels to a shared library that appears whole or not at all.
+
+    Two processes that build at once both end up with the same file.
+
+    Raises:
+        BuildError: the compiler failed; the message has its last words.
+        OSError: the folder cannot be written, or there is no such compiler.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        for threads in ([THREADS], []):  # some compilers come without OpenMP
+            command = [compiler, *FLAGS, *threads, "-o", str(made), *map(str, SOURCES), "-lm"]
+            ran = subprocess.run(command, capture_output=True, text=True, errors="replace")
+            if ran.returncode == 0:
+                os.replace(made, path)
+                return
+    words = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
+    raise BuildError(f"{compiler} failed: {words[-1]}")
+
+
+def cache() -> Path:
+    """The folder of built kernels: `$XDG_CACHE_HOME/onchip/kernels`, or `~/.cache/onchip/kernels`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "onchip" / "kernels"
+
+
+def _compiler() -> str:
+    named = os.environ.get("CC")
+    for name in [named] if named else ["cc", "gcc", "clang"]:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise BuildError(f"there is no C compiler named {named or 'cc, gcc or clang'}")
+
+
+def _fingerprint(compiler: str) -> str:
+    """What a built library depends on: sources, flags, compiler and the processor's instructions."""
+    parts = [source.read_text(encoding="utf-8") for source in SOURCES]
+    parts += [*FLAGS, compiler, str(os.stat(compiler).st_mtime_ns), sys.platform, platform.machine(), _processor()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _processor() -> str:
+    listed = Path("/proc/cpuinfo")
+    if not listed.exists():
+        return platform.processor()
+    wanted = ("model name", "flags", "Features", "CPU part", "isa")
+    lines = dict.fromkeys(line for line in listed.read_text().splitlines() if line.startswith(wanted))
+    return "\n".join(lines)

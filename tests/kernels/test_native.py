@@ -1,0 +1,130 @@
+"""Building compiled kernels: once, whole, and never in the way of who has no compiler."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from onchip import kernels
+from onchip.errors import RequestError
+from onchip.kernels import native
+
+HAS_COMPILER = kernels.active() == "native"
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="needs a C compiler")
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A cache folder with nothing in it, and a module that has loaded nothing yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(native.VARIABLE, raising=False)
+    native._loaded.cache_clear()
+    yield tmp_path
+    native._loaded.cache_clear()
+
+
+def compiler(folder: Path, script: str) -> str:
+    path = folder / "compiler"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@needs_compiler
+def test_kernels_are_built_once_and_kept(fresh: Path) -> None:
+    assert kernels.active() == "native"
+    (built,) = native.cache().iterdir()
+    assert built.is_relative_to(fresh)
+    before = built.stat().st_mtime_ns
+    native._loaded.cache_clear()
+    assert kernels.active() == "native"
+    assert built.stat().st_mtime_ns == before
+
+
+@needs_compiler
+def test_a_damaged_file_is_built_again(fresh: Path) -> None:
+    damaged = native.cache() / f"kernels-{native._fingerprint(native._compiler())}.so"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half of a libra")
+    assert kernels.active() == "native"
+
+
+@needs_compiler
+def test_builds_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "kernels.so"
+    builds = [threading.Thread(target=native.build, args=(native._compiler(), path)) for _ in range(3)]
+    for thread in builds:
+        thread.start()
+    for thread in builds:
+        thread.join()
+    assert list(tmp_path.iterdir()) == [path]
+    assert ctypes.CDLL(str(path)).onchip_pack
+
+
+@pytest.mark.parametrize("script", ["echo 'error: no such thing' >&2; exit 1", "exit 3", "kill -9 $$"])
+def test_a_compiler_that_fails_is_told_once_and_torch_goes_on(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setenv("CC", compiler(fresh, script))
+    with pytest.warns(UserWarning, match=r"compiled kernels are not used, torch does their work: .*failed"):
+        assert kernels.active() == "torch"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kernels.active() == "torch"
+    assert not list(native.cache().iterdir())
+
+
+def test_a_missing_compiler_is_named(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.warns(UserWarning, match="no C compiler named no-such-compiler"):
+        assert kernels.active() == "torch"
+    with kernels.forced("native"), pytest.raises(RequestError, match=r"no-such-compiler\. Install a C compiler"):
+        kernels.active()
+
+
+def test_a_cache_that_cannot_be_written_is_named(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (fresh / "onchip").write_text("a file where the folder would be")
+    monkeypatch.setenv("CC", compiler(fresh, "exit 0"))
+    with pytest.warns(UserWarning, match="not used"):
+        assert kernels.active() == "torch"
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.VARIABLE, "torch")
+    assert kernels.active() == "torch"
+    assert native.function("onchip_pack", "ppiii") is None
+    monkeypatch.setenv(native.VARIABLE, "fast")
+    with pytest.raises(RequestError, match="ONCHIP_KERNELS=fast; expected one of auto, native, torch"):
+        kernels.active()
+
+
+def test_a_block_decides_over_the_environment_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.VARIABLE, "auto")
+    with kernels.forced("torch"):
+        assert kernels.active() == "torch"
+    assert native.choice() == "auto"
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_torch_and_the_kernels_share_one_openmp() -> None:
+    script = (
+        "from onchip import kernels\nassert kernels.active() == 'native'\n"
+        "print(len({line.split()[-1] for line in open('/proc/self/maps') if 'omp.so' in line or 'omp-' in line}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ})
+    assert ran.stdout.strip() == "1", ran.stderr
+    assert torch.get_num_threads() >= 1
+
+
+def test_sources_lie_beside_the_module() -> None:
+    assert {source.name for source in native.SOURCES} >= {"popcount.c"}
