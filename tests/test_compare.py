@@ -123,7 +123,7 @@ def test_a_wrong_request_leaves_no_folder(data: Dataset, tmp_path: Path) -> None
 
 def test_refuses_one_rule_under_two_names(data: Dataset) -> None:
     with pytest.raises(RequestError, match="are the same"):
-        check(dataclasses.replace(REQUEST, rules=("fbp", "fbp:period=100")), data)
+        check(dataclasses.replace(REQUEST, rules=("fbp", "fbp:budget=none")), data)
 
 
 def test_every_rule_is_checked_before_any_trains(data: Dataset) -> None:

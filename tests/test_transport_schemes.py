@@ -15,7 +15,7 @@ from onchip import transport
 from onchip.errors import RequestError
 from onchip.options import convert
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Threshold, Top, Transport, Transported
-from onchip.transport.base import index_bits
+from onchip.transport.base import index_bits, planned_bits
 
 SHAPES = [(5, 7), (4, 3, 3, 3), (1, 1), (6, 1)]
 FRACTIONS = st.floats(0.01, 1.0)
@@ -268,6 +268,20 @@ def test_threshold_that_is_not_positive_is_refused(threshold: float) -> None:
 def test_low_rank_options_out_of_range_are_refused(options: tuple[int, int], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         LowRank(*options)
+
+
+@pytest.mark.parametrize("scheme", [Full(), Top(0.2), Random(0.2), Cyclic(0.2), Sign(), LowRank(2, 6), LowRank(1, 2)])
+def test_messages_have_the_size_that_was_planned(scheme: Transport) -> None:
+    feedback, weights = pairs(SHAPES)
+    for event in range(3):
+        moved = scheme(feedback, weights, event)
+        assert [layer.value_bits + layer.index_bits for layer in moved] == planned_bits(scheme, weights)
+
+
+@pytest.mark.parametrize("scheme", [Threshold(0.1), Top(0.2, per_layer=False)])
+def test_messages_of_no_fixed_size_cannot_be_planned(scheme: Transport) -> None:
+    with pytest.raises(RequestError, match="size is not known before"):
+        planned_bits(scheme, pairs(SHAPES)[1])
 
 
 def test_every_exported_scheme_can_be_named_on_the_command_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.errors import RequestError
 from onchip.observe import Ledger
-from onchip.parts import Online, ThroughTime
+from onchip.parts import Balanced, Online, ThroughTime
 from onchip.rule import Rule
-from onchip.transport import Full, Top
+from onchip.transport import Cyclic, Full, Sign, Threshold, Top, Transport
+from onchip.transport.base import planned_bits
 from tests.cases import CASES, Case, agree, gradients, loss_of
 from tests.oracle import run_steps, run_times
 from tests.stacks import ONLINE, TIMED
@@ -145,6 +147,90 @@ def test_transports_add_up(widths: list[int], period: int, steps: int, fraction:
     assert bill["weights_transported_initial"] == sum(sizes)
     assert bill["weights_transported"] == steps // period * sum(shares)
     assert bill["transport_value_bits"] == 32 * bill["weights_transported"]
+
+
+def wide() -> nn.Sequential:
+    """Feedback for 4,000 and for 40 weights."""
+    return nn.Sequential(nn.Linear(2, 100), nn.LIF(), nn.Linear(100, 40), nn.LIF(), nn.Linear(40, 1))
+
+
+def test_balanced_periods_send_a_small_layer_more_often() -> None:
+    """Φ = 11: 4,000 and 40 weights, roots 63.2 and 6.3, so 1.2 -> 1 and 12.3 -> 13 steps."""
+    model = wide()
+    rule = rules.fbp(model, period=Balanced(11))
+    first, small = (weight.clone() for weight in _later_weights(model))
+    for step in range(1, 14):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(step)
+        rule.step()
+        state = rule.state_dict()
+        assert torch.equal(state["feedback_2"], torch.full_like(small, step))
+        assert torch.equal(state["feedback_1"], torch.full_like(first, 13.0) if step == 13 else first)
+
+
+def test_each_layer_counts_its_own_events() -> None:
+    """Cyclic transport goes round each layer by itself."""
+    model = wide()
+    rule = rules.fbp(model, period=Balanced(11), transport=Cyclic(0.25))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+    for _ in range(26):
+        rule.step()
+    sent = [(rule.state_dict()[f"feedback_{index}"] == 1.0).float().mean() for index in (1, 2)]
+    assert sent == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("budget", [50.0, 300.0, 2_000.0, 1e9])
+@pytest.mark.parametrize("transport", [None, Sign(), Top(0.1)])
+def test_a_budget_is_kept(budget: float, transport: Transport | None) -> None:
+    rule, ledger = rules.fbp(wide(), budget=budget, transport=transport), Ledger()
+    rule.observe(ledger)
+    steps = 2_000
+    for _ in range(steps):
+        rule.step()
+    bill = ledger.summary()
+    spent = bill["transport_value_bits"] + bill["transport_index_bits"]
+    most = sum(planned_bits(Full() if transport is None else transport, _later_weights(wide())))
+    assert 0.5 * min(budget, most) * steps < spent <= budget * steps
+
+
+def test_by_default_feedback_gets_a_thousandth_of_the_bits_of_bp() -> None:
+    """Of a network with feedback for 4,040 weights: 129 bits a step."""
+    torch.manual_seed(0)
+    ledgers = []
+    for rule in (rules.fbp(wide()), rules.fbp(wide(), budget=32 * 4_040 / 1_000)):
+        ledgers.append(Ledger())
+        rule.observe(ledgers[-1])
+        for _ in range(200):
+            rule.step()
+    assert ledgers[0].summary() == ledgers[1].summary()
+    assert 0 < ledgers[0].summary()["transport_value_bits"] <= 200 * 129.28
+
+
+def test_a_budget_for_one_event_in_a_thousand_steps_is_never_in_a_short_run() -> None:
+    rule = rules.fbp(wide(), budget=0.5)
+    with pytest.warns(UserWarning, match="`never`"):
+        rule.expect(100)
+
+
+def test_a_network_without_feedback_weights_has_nothing_to_send() -> None:
+    rule = rules.fbp(nn.Sequential(nn.Linear(3, 2)))
+    rule.step()
+    rule.expect(1)
+
+
+@pytest.mark.parametrize("period", [3, Balanced(3)])
+def test_a_budget_beside_a_period_is_refused(period: int | Balanced) -> None:
+    with pytest.raises(RequestError, match=r"a budget chooses the periods"):
+        rules.fbp(wide(), period=period, budget=100.0)
+
+
+@pytest.mark.parametrize("options", [{"budget": 100.0}, {"period": Balanced(3)}])
+def test_messages_of_no_fixed_size_are_refused_where_periods_are_planned(options: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="size is not known before"):
+        rules.fbp(wide(), transport=Threshold(0.1), **options)
 
 
 @pytest.mark.parametrize("period", [0, -1])

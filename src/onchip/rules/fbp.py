@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
-from onchip.parts import Copied, Doubling, ThroughTime
+from onchip.parts import Balanced, Copied, Doubling, Schedule, ThroughTime
+from onchip.parts.budget import within
+from onchip.plan import Stage, plan_of
 from onchip.rule import Rule
 from onchip.transport import Full, Transport
 
@@ -20,40 +23,48 @@ __all__ = ["fbp"]
 def fbp(
     model: nn.Module,
     *,
-    period: int | Doubling = 100,
-    transport: Transport = Full(),
+    period: int | Doubling | Balanced | None = None,
+    transport: Transport | None = None,
+    budget: float | None = None,
     temporal: Temporal = ThroughTime(),
 ) -> Rule:
     """Frozen backpropagation: errors come down through a copy of the weights that is refreshed now and then.
 
-        g = B^T δ,   B = W_0 at first, then part of W is copied into B after every `period` steps
+        g = B^T δ,   B = W_0 at first, then W, or part of it, is sent to B after every Φ steps
+
+    With no options, feedback gets a thousandth of the bits that `bp` would move, as `budget` spends them.
 
     Limit: equal to `bp`, bit for bit, with `period=1` and `transport=Full()`; to `never`, before the first
         transport.
-    Cost: 1 / period of `bp`'s transport, times the share that `transport` copies; feedback weights take
-        as much memory as the forward ones.
+    Cost: 1 / Φ of `bp`'s transport, times the share that `transport` sends; at most `budget` bits a step.
+        Feedback weights take as much memory as the forward ones.
 
     Args:
         model: a network of `onchip.nn`.
         period: Φ, training steps from one transport to the next, at least 1; or `Doubling(longest)`, with
-            intervals that double up to the longest.
-        transport: what is moved at each transport, from `onchip.transport`; `Full()` by default.
+            intervals that double up to the longest; or `Balanced(Φ)`, with a period for each layer at the
+            bits of one Φ for all. 100 if a transport is given.
+        transport: what is moved at each transport, from `onchip.transport`; `Full()` if a period is given.
+        budget: bits a training step, instead of a period: the best of our schemes for that, or the transport
+            that is given, with balanced periods.
         temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
 
     Raises:
-        RequestError: a period below 1.
+        RequestError: a period below 1, or a budget that is not positive, or beside a period, or for messages
+            whose size is not known before.
 
-    Reference: Goupy et al. 2025 (arXiv 2505.13741), sections 3 and 4.
+    Reference: Goupy et al. 2025 (arXiv 2505.13741), sections 3 and 4; budgets are ours.
     """
-    if isinstance(period, int):
-        if period < 1:
-            raise RequestError(
-                f"fbp got period={period}; expected at least 1 training step between transports. "
-                "To transport nothing, use the rule `never`"
-            )
-        schedule = Doubling(longest=period, first=period)
+    if period is not None and budget is not None:
+        raise RequestError(f"fbp got period={period} and budget={budget}; a budget chooses the periods. Leave one out")
+    schedule: Schedule
+    if budget is not None or (period is None and transport is None):
+        weights = [stage.weight for stage in plan_of(model).stages[1:]]
+        mean, transport = within(budget, weights, transport)
+        schedule = Balanced(mean)
     else:
-        schedule = period
+        schedule = _intervals(100 if period is None else period)
+        transport = Full() if transport is None else transport
     return Rule(
         "fbp",
         model,
@@ -63,35 +74,59 @@ def fbp(
     )
 
 
+def _intervals(period: int | Doubling | Balanced) -> Schedule:
+    if not isinstance(period, int):
+        return period
+    if period < 1:
+        raise RequestError(
+            f"fbp got period={period}; expected at least 1 training step between transports. "
+            "To transport nothing, use the rule `never`"
+        )
+    return Doubling(longest=period, first=period)
+
+
 class Frozen(Copied):
     """A copy of the forward weights, refreshed by a transport whenever the schedule says so."""
 
-    def __init__(self, schedule: Doubling, transport: Transport) -> None:
+    def __init__(self, schedule: Schedule, transport: Transport) -> None:
         super().__init__()
         self._schedule = schedule
         self._transport = transport
-        self._steps = self._events = 0
-        self.first_refresh = schedule.first
+        self._steps = 0
+        self._groups: dict[Doubling, list[int]] = {}  # layers that share their intervals
+        self._events: dict[Doubling, int] = {}
+
+    def attach(self, stages: Sequence[Stage]) -> None:
+        super().attach(stages)
+        layers = self._schedule.layers([stage.weight for stage in stages[1:]], self._transport)
+        for index, intervals in enumerate(layers, start=1):
+            self._groups.setdefault(intervals, []).append(index)
+        self._events = dict.fromkeys(self._groups, 0)
+        self.first_refresh = min((intervals.first for intervals in layers), default=0)
 
     def step(self) -> None:
         self._steps += 1
-        if not self._schedule.due(self._steps) or len(self._stages) == 1:
-            return
-        stages = self._stages[1:]
-        feedback = [self.weight(index) for index in range(1, len(self._stages))]
-        moved = self._transport(feedback, [stage.weight for stage in stages], self._events)
-        if self._events == 0 and not any(layer.scalars for layer in moved):
+        for intervals, group in self._groups.items():
+            if intervals.due(self._steps):
+                self._refresh(group, self._events[intervals])
+                self._events[intervals] += 1
+
+    def _refresh(self, group: list[int], event: int) -> None:
+        """One transport to the layers of a group."""
+        stages = [self._stages[index] for index in group]
+        moved = self._transport([self.weight(index) for index in group], [stage.weight for stage in stages], event)
+        if event == 0 and not any(layer.scalars for layer in moved):
             warnings.warn(
                 f"fbp: {self._transport} moved no weight at its first event, after step {self._steps}; as long as "
                 "that is so, this is the rule `never`. Use a lower threshold",
-                stacklevel=3,
+                stacklevel=4,
             )
-        self._events += 1
         for stage, layer in zip(stages, moved, strict=True):
             self.tell_transport(stage, layer)
 
     def get_extra_state(self) -> Tensor:
-        return torch.tensor([self._steps, self._events])
+        return torch.tensor([self._steps, *self._events.values()])
 
     def set_extra_state(self, state: Tensor) -> None:
-        self._steps, self._events = state.tolist()
+        self._steps, *events = state.tolist()
+        self._events = dict(zip(self._groups, events, strict=True))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Share", "Transport", "Transported", "copy_chosen", "index_bits", "value_bits"]
+__all__ = ["Share", "Transport", "Transported", "copy_chosen", "index_bits", "planned_bits", "value_bits"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Transport(ABC):
             What was moved, for each layer.
         """
 
+    @abstractmethod
+    def message_bits(self, weight: Tensor) -> int | None:
+        """Bits that one event sends of a layer with these weights; None if that is not known before."""
+
 
 @dataclass(frozen=True)
 class Share(Transport):
@@ -89,6 +93,12 @@ class Share(Transport):
     def compares(self) -> bool:
         """Whether every weight is compared with its copy to choose."""
 
+    def message_bits(self, weight: Tensor) -> int | None:
+        if not self.per_layer:
+            return None
+        count, named = self._size(weight.numel())
+        return value_bits(weight, count) + named
+
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         if not self.per_layer:
             return self._share(feedback, weights, event)
@@ -101,10 +111,8 @@ class Share(Transport):
     def _share(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         """Spends one budget on these layers."""
         total = sum(weight.numel() for weight in weights)
-        count = max(1, round(self.fraction * total))
+        count, named = self._size(total)
         chosen = self.choose(feedback, weights, count, event)
-        # Both ends know the count; a share that is the whole needs no index.
-        named = index_bits(count, total) if self.announces() and count < total else 0
         bitmap = named == total
         moved = []
         begin = 0
@@ -123,6 +131,36 @@ class Share(Transport):
             )
             begin += size
         return moved
+
+    def _size(self, total: int) -> tuple[int, int]:
+        """Weights to copy of so many, and the bits that name them."""
+        count = max(1, round(self.fraction * total))
+        # Both ends know the count; a share that is the whole needs no index.
+        return count, index_bits(count, total) if self.announces() and count < total else 0
+
+
+def planned_bits(transport: Transport, weights: Sequence[Tensor]) -> list[int]:
+    """Bits that one event sends of each layer.
+
+    Raises:
+        RequestError: a scheme for which that is not known before.
+
+    Example:
+        >>> from torch import empty
+        >>> from onchip.transport import Sign
+        >>> planned_bits(Sign(), [empty(10, 128)])
+        [1312]
+    """
+    planned = []
+    for weight in weights:
+        bits = transport.message_bits(weight)
+        if bits is None:
+            raise RequestError(
+                f"{transport} sends messages whose size is not known before, so no periods can be planned for it; "
+                "give it one period, or use Full, Sign, LowRank, or Top, Random or Cyclic with per_layer=true"
+            )
+        planned.append(bits)
+    return planned
 
 
 def value_bits(weight: Tensor, count: int) -> int:

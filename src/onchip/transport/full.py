@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from onchip.transport.base import Transport, Transported
+from onchip.transport.base import Transport, Transported, value_bits
 
 __all__ = ["Full"]
 
@@ -23,3 +23,6 @@ class Full(Transport):
         for copy, weight in zip(feedback, weights, strict=True):
             copy.copy_(weight)
         return [Transported.whole(weight) for weight in weights]
+
+    def message_bits(self, weight: Tensor) -> int:
+        return value_bits(weight, weight.numel())

@@ -53,10 +53,18 @@ class LowRank(Transport):
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         return [self._send(copy, weight) for copy, weight in zip(feedback, weights, strict=True)]
 
+    def message_bits(self, weight: Tensor) -> int:
+        rank, numbers = self._size(weight)
+        return rank * (self.bits * numbers + value_bits(weight, 1))
+
+    def _size(self, weight: Tensor) -> tuple[int, int]:
+        """Pairs sent of a layer with these weights, and the numbers in a pair."""
+        out, rest = weight.shape[0], weight.shape[1:].numel()
+        return min(self.rank, out, rest), out + rest
+
     def _send(self, feedback: Tensor, weight: Tensor) -> Transported:
         apart = (weight - feedback).flatten(1)  # (out, rest)
-        out, rest = apart.shape
-        rank = min(self.rank, out, rest)
+        rank, numbers = self._size(weight)
         left = apart.clone()
         products = 0
         for _ in range(rank):
@@ -64,9 +72,7 @@ class LowRank(Transport):
             left.addr_(u * -scale, v)
             products += spent
         feedback.add_((apart - left).view(weight.shape))
-        numbers = out + rest
-        bits = rank * (self.bits * numbers + value_bits(weight, 1))
-        return Transported(rank * (numbers + 1), bits, products=products)
+        return Transported(rank * (numbers + 1), self.message_bits(weight), products=products)
 
     def _pair(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, int]:
         """u (out,) and v (rest,) in whole numbers, s, and the multiplications that finding them took."""

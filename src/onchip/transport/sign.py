@@ -27,12 +27,14 @@ class Sign(Transport):
     """
 
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
-        return [_send(copy, weight) for copy, weight in zip(feedback, weights, strict=True)]
+        return [self._send(copy, weight) for copy, weight in zip(feedback, weights, strict=True)]
 
+    def message_bits(self, weight: Tensor) -> int:
+        return weight.numel() + value_bits(weight, 1)
 
-def _send(feedback: Tensor, weight: Tensor) -> Transported:
-    apart = weight - feedback
-    step = apart.abs().mean()
-    feedback.add_(torch.where(apart >= 0, step, -step))
-    size = weight.numel()
-    return Transported(size + 1, size + value_bits(weight, 1), compares=size)
+    def _send(self, feedback: Tensor, weight: Tensor) -> Transported:
+        apart = weight - feedback
+        step = apart.abs().mean()
+        feedback.add_(torch.where(apart >= 0, step, -step))
+        size = weight.numel()
+        return Transported(size + 1, self.message_bits(weight), compares=size)

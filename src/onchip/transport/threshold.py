@@ -48,6 +48,9 @@ class Threshold(Transport):
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         return [self._copy(copy, weight) for copy, weight in zip(feedback, weights, strict=True)]
 
+    def message_bits(self, weight: Tensor) -> None:
+        """As many weights are sent as have moved far enough."""
+
     def _copy(self, feedback: Tensor, weight: Tensor) -> Transported:
         apart = (weight - feedback).abs_().reshape(-1)
         least = self.threshold * apart.mean() if self.relative else self.threshold
