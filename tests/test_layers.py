@@ -14,22 +14,26 @@ import onchip
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
     errors files claims typed
+    standardised
     kernels.native
-    noise signals surrogate synapse pooling losses options settings records checkpoint rates centring certificate
+    noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         transport.base data.base
-    kernels transport neurons.base encode front costs data.files
-    summary
+    kernels transport neurons.base meeting front costs data.files
+    trains
+    encode losses summary
     report.drawing report.groups report.inline
-    report.pareto report.curves report.table
+    report.pareto report.curves report.table report.gather
     report.figures
     report.page
     neurons report data.sources
+    residual
     plan data
     nn credit
     parts.direct island models
     parts
     rule
-    rules observe
+    rules observe.bill observe.phases
+    observe
     observe.trial
     observe.bench
     observe.findings

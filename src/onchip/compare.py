@@ -102,7 +102,7 @@ class Folder:
 
     def _own_files(self) -> list[Path]:
         """Everything that a comparison may have left here."""
-        named = [REQUEST, RECORDS, "table.md", "figure.svg", "figure.png"]
+        named = [REQUEST, RECORDS, "table.md", "report.html", "figure.svg", "figure.png"]
         tensors = [
             *self.path.glob(f"{CHECKPOINTS}/*.safetensors"),
             *self.path.glob(f"{WEIGHTS}/*.safetensors"),

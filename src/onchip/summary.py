@@ -1,14 +1,17 @@
-"""What the seeds of one rule come to: means, spreads and counts, taken from the records alone."""
+"""What the seeds of one rule come to: means and spreads, taken from the records alone."""
 
 from __future__ import annotations
 
+import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from onchip.costs import Cost
+from onchip.front import front
 from onchip.records import Record
 
-__all__ = ["Spread", "Summary", "count", "summarise", "title"]
+__all__ = ["Spread", "Summary", "count", "on_front", "summarise", "title"]
 
 
 @dataclass(frozen=True)
@@ -33,37 +36,51 @@ class Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """One rule over its seeds. All but the counts is None when no run succeeded.
+    """One rule over its seeds.
 
     Args:
-        label: the rule as it was asked for.
-        runs: runs that finished, well or not.
-        succeeded: runs that finished well; the figures below are theirs.
-        test: test accuracy in [0, 1].
-        validation: validation accuracy in [0, 1]; None without validation samples too.
-        transported: weights copied from forward to feedback weights, a training step.
-        forward: synaptic products of the forward pass, a training sample.
-        error: synaptic products that carry errors to layers below, a training sample.
-        update: synaptic products that make weight updates, a training sample.
-        speed: training samples a second.
+        label: the rule as it was asked for; with all of its options where that would name two different rules.
+        runs: the runs that finished, well or not.
     """
 
     label: str
-    runs: int
-    succeeded: int
-    test: Spread | None = None
-    validation: Spread | None = None
-    transported: Spread | None = None
-    forward: Spread | None = None
-    error: Spread | None = None
-    update: Spread | None = None
-    speed: Spread | None = None
+    runs: tuple[Record, ...]
+
+    @property
+    def good(self) -> tuple[Record, ...]:
+        """The runs that succeeded."""
+        return tuple(record for record in self.runs if record.status == "ok")
+
+    @property
+    def test(self) -> Spread | None:
+        """Test accuracy in [0, 1]."""
+        return self.spread(lambda record: record.test_accuracy)
+
+    def spread(self, of: Callable[[Record], float | None]) -> Spread | None:
+        """A number of the runs that succeeded, of those that have it; None if none has."""
+        values = tuple(value for value in map(of, self.good) if value is not None)
+        return Spread(values) if values else None
 
 
 def summarise(records: Sequence[Record]) -> list[Summary]:
-    """A summary a rule, in the order in which the rules first appear."""
-    labels = list(dict.fromkeys(record.label for record in records))
-    return [_summary(label, [record for record in records if record.label == label]) for label in labels]
+    """A summary a rule, in the order in which the rules first appear.
+
+    Rules are one only if all of their options are, the defaults too, which may differ between versions.
+    """
+    rules: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        rules.setdefault((record.label, _options(record)), []).append(record)
+    labels = [label for label, _ in rules]
+    return [
+        Summary(label if labels.count(label) == 1 else f"{label} {options}", tuple(runs))
+        for (label, options), runs in rules.items()
+    ]
+
+
+def on_front(summaries: Sequence[Summary], cost: Cost) -> list[Summary]:
+    """The rules that no other beats in mean test accuracy at no higher mean cost, by rising cost."""
+    placed = [(s, spread.mean, s.test.mean) for s in summaries if (spread := s.spread(cost.of)) and s.test]
+    return [placed[index][0] for index in front([(paid, value) for _, paid, value in placed])]
 
 
 def title(records: Sequence[Record]) -> str:
@@ -90,27 +107,6 @@ def count(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _summary(label: str, records: Sequence[Record]) -> Summary:
-    good = [record for record in records if record.status == "ok"]
-    return Summary(
-        label,
-        len(records),
-        len(good),
-        _spread([record.test_accuracy for record in good]),
-        _spread([record.validation_accuracy for record in good]),
-        _spread([record.ledger["weights_transported"] / record.ledger["steps"] for record in good]),
-        _spread([_a_sample(record, "products_forward") for record in good]),
-        _spread([_a_sample(record, "products_error") for record in good]),
-        _spread([_a_sample(record, "products_update") for record in good]),
-        _spread([record.samples_per_second for record in good]),
-    )
-
-
-def _a_sample(record: Record, count: str) -> float:
-    """A ledger's count over all of training, divided by the samples that went through training."""
-    return record.ledger[count] / (len(record.history) * record.train_size)
-
-
-def _spread(values: Sequence[float | None]) -> Spread | None:
-    present = tuple(value for value in values if value is not None)
-    return Spread(present) if present else None
+def _options(record: Record) -> str:
+    """A rule's options as text. Those that are None are left out: an older version may not have known them."""
+    return json.dumps({name: value for name, value in record.options.items() if value is not None}, sort_keys=True)

@@ -40,7 +40,7 @@ def test_compares_rules_over_seeds(onchip: Onchip) -> None:
     )
     assert result.code == 0
     files = {file.name for file in Path("out").iterdir()}
-    assert files == {"run.json", "records.jsonl", "table.md", "figure.svg", "figure.png"}
+    assert files == {"run.json", "records.jsonl", "table.md", "report.html", "figure.svg", "figure.png"}
     assert [(r["rule"], r["seed"]) for r in records("out")] == [(r, s) for s in (0, 1) for r in ("bp", "fbp", "dfa")]
     assert result.out.strip() == Path("out", "table.md").read_text().strip()
     assert "bp, seed 0: test " in result.err
@@ -57,12 +57,15 @@ def test_every_number_in_the_table_is_in_the_records(onchip: Onchip) -> None:
             values = [100 * run[key] for run in runs]
             assert cell == f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
         assert row[3] == str(len(runs))
-        expected = [statistics.mean(run["ledger"]["weights_transported"] / run["ledger"]["steps"] for run in runs)]
+        ledgers = [run["ledger"] for run in runs]
+        bits = [ledger["transport_value_bits"] + ledger["transport_index_bits"] for ledger in ledgers]
+        expected = [statistics.mean(ledger["weights_transported"] / ledger["steps"] for ledger in ledgers)]
+        expected.append(statistics.mean(n / ledger["steps"] for n, ledger in zip(bits, ledgers, strict=True)))
         for part in ("forward", "error", "update"):
             samples = runs[0]["epochs"] * runs[0]["train_size"]
             expected.append(statistics.mean(run["ledger"][f"products_{part}"] / samples for run in runs))
         expected.append(statistics.mean(run["samples_per_second"] for run in runs))
-        assert row[4:] == [short(value) for value in expected]
+        assert row[5:] == [short(value) for value in expected]
 
 
 def test_json_alone_goes_to_standard_output(onchip: Onchip) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from onchip.cli.audit import audit
 from onchip.cli.lists import data, rules
+from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 
 __all__ = ["app", "main"]
@@ -24,6 +25,7 @@ app.command()(compare)
 app.command()(train)
 app.command()(rules)
 app.command()(audit)
+app.command()(report)
 app.add_typer(data, name="data")
 
 

@@ -1,8 +1,30 @@
-"""Records -> table and figure; certificates -> Markdown. Nothing here imports torch."""
+"""Records -> tables, figures and a page; certificates -> Markdown. Nothing here imports torch."""
 
 from onchip.report.certificates import certificates
-from onchip.report.figure import figure
-from onchip.report.table import HEADER, NOTE, failures, markdown, rows
+from onchip.report.drawing import KINDS
+from onchip.report.figures import figure, figures
+from onchip.report.gather import gather
+from onchip.report.groups import Group, grouped, once
+from onchip.report.page import page
+from onchip.report.table import NOTE, Table, as_csv, as_latex, failures, markdown, table
 from onchip.summary import title
 
-__all__ = ["HEADER", "NOTE", "certificates", "failures", "figure", "markdown", "rows", "title"]
+__all__ = [
+    "KINDS",
+    "NOTE",
+    "Group",
+    "Table",
+    "as_csv",
+    "as_latex",
+    "certificates",
+    "failures",
+    "figure",
+    "figures",
+    "gather",
+    "grouped",
+    "markdown",
+    "once",
+    "page",
+    "table",
+    "title",
+]

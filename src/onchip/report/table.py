@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from onchip.costs import COSTS, traffic
 from onchip.records import Record
-from onchip.summary import Spread, Summary, count, summarise, title
+from onchip.report.groups import Group
+from onchip.summary import Spread, Summary, count, on_front, summarise, title
 
-__all__ = ["HEADER", "NOTE", "failures", "markdown", "rows"]
-
-HEADER = (
-    "rule",
-    "test %",
-    "validation %",
-    "seeds",
-    "weights moved / step",
-    "forward / sample",
-    "error / sample",
-    "update / sample",
-    "samples/s",
-)
+__all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "failures", "markdown", "table"]
 
 NOTE = (
-    "Accuracies: mean ± standard deviation over the seeds that succeeded. Weights moved: scalars copied from forward "
-    "to feedback weights in training, the first copy apart. Forward, error, update: scalar products that the engine "
-    "made, for a training sample: of weights and activity, of backward weights and errors, of errors and activity. "
-    "k, M, G: 10^3, 10^6, 10^9."
+    "Accuracies: mean ± standard deviation over the seeds that succeeded. Front: no other rule is as accurate, on "
+    "average, for as few bits moved (weights, where a record knows no bits). Weights and bits moved: from forward to "
+    "feedback weights in training, the first copy apart; bits include those that say which weights are sent. Forward, "
+    "error, update: scalar products that the engine made, for a training sample: of weights and activity, of backward "
+    "weights and errors, of errors and activity. k, M, G: 10^3, 10^6, 10^9."
 )
 
 
-def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The table's cells as text, a row a rule, in `HEADER`'s order."""
-    return [_row(summary) for summary in summarise(records)]
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Args:
+        text: what a reader sees.
+        spread: the numbers behind it; None if there are none.
+    """
+
+    text: str
+    spread: Spread | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads of the columns, and rows of as many cells."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def texts(self) -> list[tuple[str, ...]]:
+        """The rows as a reader sees them."""
+        return [tuple(cell.text for cell in row) for row in self.rows]
+
+
+def table(records: Sequence[Record]) -> Table:
+    """A row a rule. Columns of what no record holds are left out."""
+    summaries = summarise(records)
+    paid = traffic([record for summary in summaries for record in summary.good])
+    best = {summary.label for summary in on_front(summaries, paid)}
+    columns: list[tuple[str, list[Cell]]] = [
+        ("rule", [Cell(summary.label) for summary in summaries]),
+        ("test %", [_percent(summary.test) for summary in summaries]),
+        ("validation %", [_percent(summary.spread(lambda r: r.validation_accuracy)) for summary in summaries]),
+        ("seeds", [Cell(_seeds(summary)) for summary in summaries]),
+        ("front", [Cell("yes" if summary.label in best else "") for summary in summaries]),
+        *((cost.column, [_count(summary.spread(cost.of)) for summary in summaries]) for cost in COSTS if cost.column),
+        ("samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
+    ]
+    kept = [(name, cells) for name, cells in columns if name == "test %" or any(c.text not in ("-", "") for c in cells)]
+    return Table(tuple(name for name, _ in kept), tuple(zip(*(cells for _, cells in kept), strict=True)))
 
 
 def failures(records: Sequence[Record]) -> list[str]:
@@ -39,34 +72,91 @@ def failures(records: Sequence[Record]) -> list[str]:
     return [f"{r.label}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
 
 
-def markdown(records: Sequence[Record]) -> str:
+def markdown(records: Sequence[Record], heading: str | None = None) -> str:
     """The table as Markdown with its columns aligned, and below it what failed. Needs a record at least."""
-    cells = [HEADER, *rows(records)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
+    made = table(records)
+    cells = [[_one_line(text).replace("|", r"\|") for text in row] for row in (made.header, *made.texts())]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(made.header))]
     head, *body = [_line(row, widths) for row in cells]
     rule = "| " + " | ".join("-" * widths[0] if c == 0 else "-" * (w - 1) + ":" for c, w in enumerate(widths)) + " |"
-    failed = [f"- failed: {line}" for line in failures(records)]
-    blocks = [[title(records)], [head, rule, *body], failed, [NOTE]]
+    failed = [f"- failed: {_one_line(line)}" for line in failures(records)]
+    blocks = [[heading or title(records)], [head, rule, *body], failed, [NOTE]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _row(summary: Summary) -> tuple[str, ...]:
-    seeds = str(summary.runs) if summary.succeeded == summary.runs else f"{summary.succeeded} of {summary.runs}"
-    counts = (summary.transported, summary.forward, summary.error, summary.update, summary.speed)
-    return (
-        summary.label,
-        _percent(summary.test),
-        _percent(summary.validation),
-        seeds,
-        *("-" if spread is None else count(spread.mean) for spread in counts),
-    )
+def as_csv(groups: Sequence[Group]) -> str:
+    """All groups in one table of full precision: mean and standard deviation in columns of their own."""
+    tables = [table(group.records) for group in groups]
+    heads = list(dict.fromkeys(name for made in tables for name in made.header))
+    numeric = {n for made in tables for row in made.rows for n, c in zip(made.header, row, strict=True) if c.spread}
+    made = io.StringIO()
+    writer = csv.writer(made, lineterminator="\n")
+    writer.writerow(["runs", *(x for head in heads for x in ((head, f"{head}, sd") if head in numeric else (head,)))])
+    for group, one in zip(groups, tables, strict=True):
+        for row in one.rows:
+            cells = dict(zip(one.header, row, strict=True))
+            line = [group.title]
+            for head in heads:
+                cell = cells.get(head, Cell(""))
+                if head not in numeric:
+                    line.append(cell.text)
+                elif cell.spread is None:
+                    line += ["", ""]
+                else:
+                    deviation = cell.spread.deviation
+                    line += [repr(cell.spread.mean), "" if deviation is None else repr(deviation)]
+            writer.writerow(line)
+    return made.getvalue()
 
 
-def _percent(spread: Spread | None) -> str:
+def as_latex(groups: Sequence[Group]) -> str:
+    """A `table` a group, with rules of the `booktabs` package."""
+    return "\n".join(_latex(group) for group in groups)
+
+
+def _latex(group: Group) -> str:
+    made = table(group.records)
+    rows = [" & ".join(map(_escaped, row)) + r" \\" for row in (made.header, *made.texts())]
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_escaped(group.title)}. {_escaped(NOTE)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(made.header) - 1)}}}",
+        r"\toprule",
+        rows[0],
+        r"\midrule",
+        *rows[1:],
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Text that LaTeX sets as it is."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+    return re.sub(r"[\\~^±&%$#_{}]", lambda found: special.get(found[0], "\\" + found[0]), _one_line(text))
+
+
+def _seeds(summary: Summary) -> str:
+    runs, good = len(summary.runs), len(summary.good)
+    return str(runs) if good == runs else f"{good} of {runs}"
+
+
+def _percent(spread: Spread | None) -> Cell:
     if spread is None:
-        return "-"
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.2f}"
-    return f"{100 * spread.mean:.2f}{deviation}"
+        return Cell("-")
+    percent = Spread(tuple(100 * value for value in spread.values))
+    deviation = "" if percent.deviation is None else f" ± {percent.deviation:.2f}"
+    return Cell(f"{percent.mean:.2f}{deviation}", percent)
+
+
+def _count(spread: Spread | None) -> Cell:
+    return Cell("-") if spread is None else Cell(count(spread.mean), spread)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
 import typer
 from rich.console import Console
@@ -17,13 +16,12 @@ from onchip.records import Record
 
 __all__ = ["show_table", "write_report"]
 
-Kind = Literal["svg", "png"]
-
 
 def write_report(folder: Path, records: Sequence[Record]) -> None:
-    """Write `table.md`, and the figure if a run succeeded."""
+    """Write `table.md`, `report.html`, and the figure if a run succeeded."""
     write_whole(folder / "table.md", report.markdown(records))
-    for kind in get_args(Kind):
+    write_whole(folder / "report.html", report.page(report.grouped(records)))
+    for kind in report.KINDS:
         drawing = report.figure(records, kind)
         if drawing is not None:
             write_whole(folder / f"figure.{kind}", drawing)
@@ -36,9 +34,10 @@ def show_table(records: Sequence[Record], *, to_error: bool) -> None:
         typer.echo(report.markdown(records), err=to_error)
         return
     table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
-    for index, name in enumerate(report.HEADER):
+    made = report.table(records)
+    for index, name in enumerate(made.header):
         table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for row in report.rows(records):
+    for row in made.texts():
         table.add_row(*row)
     console = Console(stderr=to_error, highlight=False, markup=False)
     console.print(table)

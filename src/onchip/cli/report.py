@@ -1,0 +1,71 @@
+"""`onchip report`: what runs came to, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onchip import report as reports
+from onchip.cli.base.failing import failing
+from onchip.errors import RequestError, unknown_name
+from onchip.files import write_whole
+from onchip.options import split
+
+__all__ = ["report"]
+
+FORMATS = ("html", "md", "csv", "tex", "svg", "png")
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that compare or train wrote, or files of records.", metavar="RUNS...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the report; made if it is not there.")] = Path("report"),
+    formats: Annotated[
+        str,
+        typer.Option("--format", help="html (one page), md, csv, tex (the table), svg, png (the figures); or all."),
+    ] = "html",
+) -> None:
+    """Show runs on one page that needs no network: tables, Pareto fronts, learning curves, settings.
+
+    Runs on other data, networks or settings are shown apart. Records that cannot be read are named and left out.
+    """
+    with failing():
+        wanted = FORMATS if formats == "all" else tuple(dict.fromkeys(split(formats)))
+        for name in wanted:
+            if name not in FORMATS:
+                raise unknown_name("format", name, [*FORMATS, "all"])
+        records, left_out = reports.gather(runs)
+        for message in left_out:
+            typer.echo(f"left out: {message}", err=True)
+        groups = reports.grouped(records)
+        if out.exists() and not out.is_dir():
+            raise RequestError(f"{out} is a file; choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in _files(groups, left_out, wanted):
+            write_whole(out / name, content)
+            typer.echo(out / name)
+
+
+def _files(
+    groups: Sequence[reports.Group], left_out: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[str, str | bytes]]:
+    """Names and contents of the files that were asked for."""
+    if "html" in wanted:
+        yield "report.html", reports.page(groups, left_out)
+    if "md" in wanted:
+        yield "table.md", "\n".join(reports.markdown(group.records, group.title) for group in groups)
+    if "csv" in wanted:
+        yield "table.csv", reports.as_csv(groups)
+    if "tex" in wanted:
+        yield "table.tex", reports.as_latex(groups)
+    kinds = [kind for kind in reports.KINDS if kind in wanted]
+    if kinds:
+        for number, group in enumerate(groups, start=1):
+            before = "" if len(groups) == 1 else f"{number}-"
+            for drawn in reports.figures(group.records):
+                for kind in kinds:
+                    yield f"{before}{drawn.name}.{kind}", drawn.content(kind)

@@ -1,0 +1,94 @@
+"""What all figures share: canvas, colours, legends that take any text, and files."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["KINDS", "Kind", "canvas", "colour", "content", "legend", "marker", "plain", "verbatim"]
+
+Kind = Literal["svg", "png"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Okabe & Ito, "Color universal design", 2008: tells apart for colour-blind readers; markers repeat it.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX*<>hp"
+PANEL = 5.2, 3.9
+"""Inches of a panel: small enough for its text to be read on a phone."""
+LINE = 0.2
+"""Inches of a legend's line."""
+LONGEST = 60
+"""Characters of a label; the table beside the figure has it whole."""
+
+
+def canvas(labels: Sequence[str], rows: float = 1, columns: int = 1) -> Figure:
+    """An empty figure with room for panels, and for a legend of these labels."""
+    from matplotlib.figure import Figure as Canvas  # half a second: only when a figure is wanted
+
+    lines = -(-len(labels) // _columns(labels, columns))
+    size = (PANEL[0] * columns, PANEL[1] * rows + LINE * lines)
+    return Canvas(figsize=size, layout="constrained")
+
+
+def colour(index: int) -> str:
+    """Colour of the rule of that number."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def marker(index: int) -> str:
+    """Marker of the rule of that number."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str], columns: int = 1) -> None:
+    """A legend below all panels. Labels are shown as they are, whatever matplotlib would make of `$` or `_`."""
+    made = drawing.legend(
+        handles,
+        ["label"] * len(labels),
+        loc="outside lower center",
+        ncols=_columns(labels, columns),
+        frameon=False,
+        fontsize=8.5,
+    )
+    for text, label in zip(made.get_texts(), labels, strict=True):
+        text.set_parse_math(False)
+        text.set_text(verbatim(label))
+
+
+def plain(axes: Axes) -> None:
+    """A grid in the background, and no frame."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8.5)
+
+
+def verbatim(label: str, longest: int = LONGEST) -> str:
+    """A label without what no figure can show, and not too long."""
+    text = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def content(drawing: Figure, kind: Kind, *, transparent: bool = False) -> bytes:
+    """The drawing as a file's content; the same records give the same bytes."""
+    import matplotlib
+
+    made = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "onchip", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a record's text may be of any script
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        drawing.savefig(made, format=kind, dpi=150, metadata=metadata, transparent=transparent)
+    return made.getvalue()
+
+
+def _columns(labels: Sequence[str], panels: int) -> int:
+    """Columns of a legend that its labels fit into."""
+    widest = max((len(verbatim(label)) for label in labels), default=1)
+    return max(1, min(len(labels), int(panels * 72 // (widest + 7))))

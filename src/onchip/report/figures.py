@@ -1,0 +1,98 @@
+"""The figures of runs that may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onchip.costs import COSTS, traffic
+from onchip.records import Record
+from onchip.report.curves import learning, probed, quantities
+from onchip.report.drawing import Kind, content, verbatim
+from onchip.report.pareto import pareto, worth_drawing
+from onchip.summary import summarise, title
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["KEY", "Drawn", "figure", "figures"]
+
+KEY = (
+    "Large marks: mean and standard deviation over seeds, small ones: a seed; dashed: the front; "
+    "rules of equal cost stand side by side. Curves: mean over seeds, in the band of their range."
+)
+
+QUANTITIES = {
+    "cosine": "Cosine between a rule's gradient and that of backpropagation",
+    "norm_ratio": "Norm of a rule's gradient, over that of backpropagation",
+    "noise_ratio": "Standard deviation of a gradient between batches, over its norm",
+    "feedback_cosine": "Cosine between feedback weights and forward weights",
+    "rate": "Firing rate: spikes a neuron and sample, and step where there are steps",
+    "silent": "Share of neurons that never fire",
+    "dead": "Share of neurons that pass no error",
+    "saturated": "Share of neurons that fire whenever they can",
+    "passing": "Share of neurons and samples that pass error",
+}
+"""What probes measure, in words; see `onchip.observe.probes`."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with its name, for files, and its caption."""
+
+    name: str
+    caption: str
+    drawing: Figure
+
+    def content(self, kind: Kind, *, transparent: bool = False) -> bytes:
+        """The figure as a file's content."""
+        return content(self.drawing, kind, transparent=transparent)
+
+
+def figures(records: Sequence[Record]) -> list[Drawn]:
+    """Accuracy against each cost, learning curves, and what probes saw; only what the records hold.
+
+    Args:
+        records: runs of one group.
+    """
+    good = [record for record in records if record.status == "ok"]
+    summaries = summarise(good)
+    made = [
+        Drawn(f"front-{cost.name}", f"Test accuracy against {cost.axis}.", pareto(summaries, [cost]))
+        for cost in COSTS
+        if worth_drawing(summaries, cost)
+    ]
+    curves = {
+        "learning-accuracy": (
+            "Validation accuracy while training",
+            learning(
+                summaries,
+                lambda e: None if e.validation_accuracy is None else 100 * e.validation_accuracy,
+                "validation accuracy [%]",
+            ),
+        ),
+        "learning-loss": (
+            "Training loss",
+            learning(summaries, lambda epoch: epoch.train_loss, "mean training loss"),
+        ),
+        **{
+            f"probe-{number}": (QUANTITIES.get(name, name), probed(summaries, name))
+            for number, name in enumerate(quantities(good), start=1)
+        },
+    }
+    for name, (caption, drawn) in curves.items():
+        if drawn is not None:
+            made.append(Drawn(name, f"{caption}.", drawn))
+    return made
+
+
+def figure(records: Sequence[Record], kind: Kind) -> bytes | None:
+    """Test accuracy of each rule, beside its traffic and its arithmetic; None if no run succeeded."""
+    good = [record for record in records if record.status == "ok"]
+    if not good:
+        return None
+    arithmetic = next(cost for cost in COSTS if cost.name == "products")
+    made = pareto(summarise(good), [traffic(good), arithmetic])
+    made.suptitle(verbatim(title(good), longest=150), fontsize=9, parse_math=False)
+    return content(made, kind)

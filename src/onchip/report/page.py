@@ -1,0 +1,160 @@
+"""The report as one HTML page that needs no network and no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from onchip.records import Record
+from onchip.report.figures import KEY, figures
+from onchip.report.groups import Group
+from onchip.report.inline import inline
+from onchip.report.table import NOTE, Cell, Table, table
+
+__all__ = ["page"]
+
+FOLDER = Path(__file__).parent
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+"""
+FILTER = """<div class="filter" role="search">
+<label for="filter">Show only</label>
+<input id="filter" type="search" placeholder="words in a rule's name" autocomplete="off">
+<output id="found" for="filter"></output>
+</div>
+"""
+
+
+def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
+    """The report's page. The same runs give the same page.
+
+    Nothing in it is fetched, and whatever a record holds is shown as text: the page's own policy forbids all
+    scripts but the one that sorts and filters.
+
+    Args:
+        groups: runs that may be compared; at least one group.
+        left_out: what could not be read, and why; shown above all else.
+    """
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    runs = sum(len(group.records) for group in groups)
+    title = f"onchip: {runs} {'run' if runs == 1 else 'runs'}"
+    pieces = [
+        HEAD.format(policy=policy, title=title, style=(FOLDER / "page.css").read_text(encoding="utf-8")),
+        _left_out(left_out),
+        _contents(groups),
+        FILTER,
+        *(_section(group, number) for number, group in enumerate(groups, start=1)),
+        f"<footer><p>{escape(NOTE)}</p></footer>\n",
+        f"<script>\n{script}</script>\n</body>\n</html>\n",
+    ]
+    return "".join(pieces)
+
+
+def _left_out(messages: Sequence[str]) -> str:
+    if not messages:
+        return ""
+    items = "".join(f"<li>{escape(message)}</li>" for message in messages)
+    return f'<div class="left-out" role="note"><p>Left out:</p><ul>{items}</ul></div>\n'
+
+
+def _contents(groups: Sequence[Group]) -> str:
+    if len(groups) == 1:
+        return ""
+    items = "".join(f'<li><a href="#runs-{n}">{escape(group.title)}</a></li>' for n, group in enumerate(groups, 1))
+    return (
+        "<nav><p>These runs differ in more than rule and seed. They are shown apart, and never averaged together."
+        f"</p><ol>{items}</ol></nav>\n"
+    )
+
+
+def _section(group: Group, number: int) -> str:
+    drawn = [
+        f"<figure>{inline(one.content('svg', transparent=True), f'f{number}-{one.name}-', one.caption)}"
+        f"<figcaption>{escape(one.caption)}</figcaption></figure>\n"
+        for one in figures(group.records)
+    ]
+    return (
+        f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n'
+        f"{_table(table(group.records))}"
+        f'<p class="faint">{escape(KEY) if drawn else ""}</p>\n<div class="figures">\n{"".join(drawn)}</div>\n'
+        f"<details><summary>Settings that these runs share</summary>{_pairs(group.settings)}</details>\n"
+        f"<details><summary>The {len(group.records)} runs: options, versions, counts</summary>\n"
+        f"{''.join(map(_run, group.records))}</details>\n</section>\n"
+    )
+
+
+def _table(made: Table) -> str:
+    numeric = [any(row[column].spread for row in made.rows) for column in range(len(made.header))]
+    heads = "".join(
+        f'<th scope="col" data-kind="{"number" if is_number else "text"}"><button type="button">{escape(name)}'
+        "</button></th>"
+        for name, is_number in zip(made.header, numeric, strict=True)
+    )
+    front = made.header.index("front") if "front" in made.header else None
+    rows = []
+    for row in made.rows:
+        best = ' class="front"' if front is not None and row[front].text else ""
+        cells = "".join(f'<td data-value="{_key(cell)}">{_breakable(cell.text)}</td>' for cell in row)
+        rows.append(f'<tr data-text="{escape(row[0].text)}"{best}>{cells}</tr>\n')
+    return (
+        f'<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{''.join(rows)}</tbody></table></div>\n"
+    )
+
+
+def _breakable(text: str) -> str:
+    """Text that may go on in the next line after a sign between options."""
+    return escape(text).replace(";", ";<wbr>")
+
+
+def _key(cell: Cell) -> str:
+    """What a cell is sorted by; empty goes last."""
+    if cell.spread is not None:
+        return repr(cell.spread.mean)
+    return "" if cell.text == "-" else escape(cell.text)
+
+
+def _run(record: Record) -> str:
+    accuracy = record.test_accuracy
+    result = f"failed: {record.error}" if accuracy is None else f"test {100 * accuracy:.2f} %"
+    name = f"{record.label}, seed {record.seed}"
+    facts = {
+        **{f"option {key}": value for key, value in record.options.items()},
+        "parameters": record.parameters,
+        "epochs trained": len(record.history),
+        "weights of epoch": record.selected_epoch,
+        "started": record.started,
+        "seconds": round(record.seconds, 2),
+        "device": f"{record.device}, {record.device_name}, {record.threads} threads",
+        **record.versions,
+        **{key.replace("_", " "): value for key, value in record.ledger.items()},
+    }
+    return (
+        f'<details data-text="{escape(record.label)}"><summary>{escape(name)}: {escape(result)}</summary>'
+        f"{_pairs(facts)}</details>\n"
+    )
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return f"<dl>{''.join(_pair(name, value) for name, value in values.items())}</dl>"
+
+
+def _pair(name: str, value: object) -> str:
+    shown = "-" if value is None else f"{value:,}" if isinstance(value, (int, float)) else str(value)
+    return f"<dt>{escape(name)}</dt><dd>{escape(shown)}</dd>"
