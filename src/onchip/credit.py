@@ -6,37 +6,51 @@ A rule is composed of one part for each question, never subclassed. Observers lo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from onchip.meeting import Meeting
 from onchip.neurons.base import Neuron, Tape
 from onchip.plan import Stage
 from onchip.transport import Transported
 
 __all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal", "Verdict"]
 
-Product = Literal["forward", "pull", "project", "update"]
-"""Kinds of synaptic product: through W forward; an error down through a layer's feedback weights; an error
-straight from the output to a layer; the update of W."""
+Product = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
+"""Kinds of synaptic product: forward through W, through a layer's own read-out, or through W in a phase of noise; an
+error down through a layer's feedback weights, straight from the output to a layer, or back from its own read-out;
+the update of W, and what feedback weights learn."""
 
 
 class Observer(ABC):
     """Looks on while a rule works and touches nothing. The engine reports what it really did."""
 
     @abstractmethod
-    def product(self, stage: str, kind: Product, count: int) -> None:
-        """`count` scalar multiplications were made for the stage's synapses."""
+    def product(self, stage: str, kind: Product, met: Meeting) -> None:
+        """A product was made at the stage's synapses; its operands may be overwritten afterwards."""
+
+    @abstractmethod
+    def fired(self, stage: str, updates: int, spikes: Callable[[], int]) -> None:
+        """The stage's neurons were updated so many times; `spikes` counts the spikes that they sent."""
+
+    @abstractmethod
+    def kept(self, stage: str, scalars: int) -> None:
+        """The stage keeps that many more scalars until its update; a negative number were let go."""
+
+    @abstractmethod
+    def drew(self, stage: str, count: int) -> None:
+        """That many random numbers were drawn for the stage."""
 
     @abstractmethod
     def transport(self, stage: str, moved: Transported, *, initial: bool) -> None:
         """Forward weights of a stage were copied into feedback; `initial` before any training."""
 
     @abstractmethod
-    def stepped(self) -> None:
-        """One training step, weight update included, is over."""
+    def stepped(self, feedback: int) -> None:
+        """One training step, weight update included, is over; the feedback holds that many scalars."""
 
 
 class Feedback(nn.Module, ABC):
@@ -70,10 +84,26 @@ class Feedback(nn.Module, ABC):
     def tell_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""
 
-    def tell_products(self, stage: Stage, kind: Product, count: int) -> None:
-        """Reports scalar multiplications that the feedback made for a stage."""
+    def memory(self) -> int:
+        """Scalars that the feedback holds."""
+        return sum(tensor.numel() for tensor in (*self.buffers(), *self.parameters()))
+
+    def tell_product(self, stage: Stage, kind: Product, met: Meeting) -> None:
+        """Reports a product that the feedback made for a stage."""
         for observer in self.observers:
-            observer.product(stage.name, kind, count)
+            observer.product(stage.name, kind, met)
+
+    def tell_draws(self, stage: Stage, count: int, *, kept: bool = False) -> None:
+        """Reports random numbers drawn for a stage, and whether they must be kept for a while."""
+        for observer in self.observers:
+            observer.drew(stage.name, count)
+            if kept:
+                observer.kept(stage.name, count)
+
+    def tell_dropped(self, stage: Stage, count: int) -> None:
+        """Reports that random numbers are no longer kept."""
+        for observer in self.observers:
+            observer.kept(stage.name, -count)
 
     def tell_transport(self, stage: Stage, moved: Transported) -> None:
         """Reports a copy of forward weights into feedback."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from onchip.credit import Code, Feedback, Layered, Observer, Product, Temporal
 from onchip.kernels.lif import weighted_sum
+from onchip.meeting import Meeting
 from onchip.neurons.base import Tape
 from onchip.plan import Stage
 from onchip.signals import Signal, Static
@@ -59,6 +60,7 @@ class Island:
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
         self._tape = Tape()
+        self._kept = 0
 
     def __call__(self, signal: Signal) -> Tensor:
         """The stage's activity for what arrives at its synapses, with the rule on autograd's tape."""
@@ -67,6 +69,8 @@ class Island:
         steps = signal.steps if isinstance(signal, Static) else None
         tensor = signal.image if isinstance(signal, Static) else signal
         activity: Tensor = _Stage.apply(tensor, layer.weight, layer.bias, decay, self, steps)
+        if self._observers and activity.requires_grad:
+            self._tell_kept()
         return self._stage.pooled(activity) if self._tape.pool is None else activity
 
     def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -77,7 +81,7 @@ class Island:
         folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K·B, ...)
         stage.synapse.check(stage.name, folded.shape)
         drive = stage.synapse.apply(folded, weight, bias)
-        self._tell("forward", drive.shape)
+        self._tell("forward", folded.shape, drive.shape, pre=folded)
         carry = self._carry or Carry()
         if isinstance(planes, Static):
             self._pre = planes.image
@@ -87,6 +91,7 @@ class Island:
             self._pre = self._temporal.presynaptic(planes, neuron, carry.trace)
             held = drive.unflatten(0, planes.shape[:2])
         activity, self._tape, membrane = neuron.fire(held, carry.membrane, stage.fused_pool(drive.shape))
+        self._tell_fired(held.expand().numel() if isinstance(held, Static) else held.numel(), activity)
         if self._carry is not None:
             carry.membrane = membrane
             if static:
@@ -111,11 +116,13 @@ class Island:
             pre, credit = self._pre, weighted_sum(delta, self._factors)
         if needs[1]:
             for_weight = synapse.outer(pre, credit)
-            self._tell("update", credit.shape)
+            self._tell("update", pre.shape, credit.shape, pre, credit)
             if self._feedback.twin and self._index:
-                self._tell("update", credit.shape)
+                self._tell("learn", pre.shape, credit.shape, pre, credit)
         if needs[2]:
             for_bias = synapse.bias_update(delta.flatten(0, 1))
+        for observer in self._observers:
+            observer.kept(self._stage.name, -self._kept)
         return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)
 
     def _sent_down(self, delta: Tensor) -> Tensor:
@@ -123,13 +130,38 @@ class Island:
         sent = self._stage.neuron.sent(delta)
         weight = self._feedback.weight(self._index)
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
-        pulled = self._stage.synapse.pull(sent.flatten(0, 1), weight, shape)
-        self._tell("pull", torch.Size((shape[0], *delta.shape[2:])))
+        post = sent.flatten(0, 1)
+        pulled = self._stage.synapse.pull(post, weight, shape)
+        self._tell("pull", shape, post.shape, post=post)
         return self._stage.neuron.arrive(pulled.unflatten(0, sent.shape[:2]), self._pre)
 
-    def _tell(self, kind: Product, postsynaptic: torch.Size) -> None:
+    def _tell(
+        self,
+        kind: Product,
+        inputs: torch.Size,
+        outputs: torch.Size,
+        pre: Tensor | None = None,
+        post: Tensor | None = None,
+    ) -> None:
+        if not self._observers:
+            return
+        # That a neuron fired and when it did are two things; an error goes down by one of them alone.
+        planes = 2 if self._stage.neuron.signal == "times" and kind != "pull" else 1
+        met = Meeting(self._stage.synapse, inputs, outputs, pre, post, planes)
         for observer in self._observers:
-            observer.product(self._stage.name, kind, self._stage.synapse.products(postsynaptic))
+            observer.product(self._stage.name, kind, met)
+
+    def _tell_fired(self, updates: int, activity: Tensor) -> None:
+        for observer in self._observers:
+            observer.fired(self._stage.name, updates, lambda: self._stage.neuron.spikes(activity, self._tape.pool or 1))
+
+    def _tell_kept(self) -> None:
+        held = [self._pre, *self._tape.values.values()]
+        if self._carry is not None:
+            held += [tensor for tensor in (self._carry.membrane, self._carry.trace) if tensor is not None]
+        self._kept = sum(tensor.numel() for tensor in held)
+        for observer in self._observers:
+            observer.kept(self._stage.name, self._kept)
 
 
 class _Stage(torch.autograd.Function):

@@ -189,7 +189,7 @@ class Rule:
         with torch.no_grad():
             self._feedback.step()
         for observer in self._observers:
-            observer.stepped()
+            observer.stepped(self._feedback.memory())
 
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
@@ -306,6 +306,8 @@ class Rule:
             if index and learning and self._disturbance is not None:
                 assert isinstance(signal, Tensor), "a stage's activity is never Static"
                 signal = self._disturbance(signal)
+                for observer in self._observers:
+                    observer.drew(part.name, signal.numel())
             carry = None if carries is None else carries[index]
             signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
             index += 1

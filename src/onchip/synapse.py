@@ -9,9 +9,12 @@ All signals here have one leading batch axis N, into which time is already folde
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +50,18 @@ class Synapse(ABC):
         """Scalar multiplications of one dense product whose postsynaptic side has this shape (N, out...)."""
 
     @abstractmethod
+    def fan_out(self, inputs: torch.Size) -> Tensor:
+        """Synapses that one presynaptic entry meets, () or by pixel (height, width); inputs are (N, in...)."""
+
+    @abstractmethod
+    def fan_in(self, inputs: torch.Size) -> Tensor:
+        """Synapses that one postsynaptic entry meets, () or by pixel (height, width); inputs are (N, in...)."""
+
+    @abstractmethod
+    def pairs(self, pre: Tensor, post: Tensor) -> int:
+        """Synapses at which a marked presynaptic (N, in...) meets a marked postsynaptic entry (N, out...)."""
+
+    @abstractmethod
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         """The map of one receptive field with the same weights, and the shape (in...) of what it reads."""
 
@@ -80,6 +95,15 @@ class Dense(Synapse):
 
     def products(self, delta: torch.Size) -> int:
         return delta[0] * self.inputs * self.outputs
+
+    def fan_out(self, inputs: torch.Size) -> Tensor:
+        return torch.tensor(self.outputs)
+
+    def fan_in(self, inputs: torch.Size) -> Tensor:
+        return torch.tensor(self.inputs)
+
+    def pairs(self, pre: Tensor, post: Tensor) -> int:
+        return int((pre.sum(1) * post.sum(1)).sum())
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         return self, (self.inputs,)
@@ -130,6 +154,53 @@ class Convolution(Synapse):
 
     def products(self, delta: torch.Size) -> int:
         return delta[0] * math.prod(delta[2:]) * math.prod(self.shape)
+
+    def fan_out(self, inputs: torch.Size) -> Tensor:
+        return self._reach(inputs[2], inputs[3])[0]
+
+    def fan_in(self, inputs: torch.Size) -> Tensor:
+        return self._reach(inputs[2], inputs[3])[1]
+
+    def pairs(self, pre: Tensor, post: Tensor) -> int:
+        # All channels of a group meet alike, so their number says all: (N, groups, height, width)
+        before, after = (marked.unflatten(1, (self.groups, -1)).sum(2) for marked in (pre, post))
+        padded = self._padded(before)
+        return sum(int((padded[tap] * after).sum()) for tap in self._taps(after.shape))
+
+    @functools.cache  # noqa: B019 - a synapse is a small value, and there are as many as layers
+    def _reach(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Fan-out by pixel of the image and fan-in by pixel of the map; padding meets no synapse."""
+        image = torch.ones(height, width, dtype=torch.int64)
+        inside = self._padded(image)
+        outside = torch.zeros_like(inside)
+        size = [
+            (inside.shape[axis] - self.dilation[axis] * (self.shape[2 + axis] - 1) - 1) // self.stride[axis] + 1
+            for axis in (0, 1)
+        ]
+        fan_in = torch.zeros(size, dtype=torch.int64)
+        for tap in self._taps(fan_in.shape):
+            fan_in += inside[tap]
+            outside[tap] += 1
+        top, left = self.padding
+        fan_out = outside[top : top + height, left : left + width]
+        return fan_out * (self.shape[0] // self.groups), fan_in * self.shape[1]
+
+    def _padded(self, image: Tensor) -> Tensor:
+        vertical, horizontal = self.padding
+        return F.pad(image, (horizontal, horizontal, vertical, vertical))
+
+    def _taps(self, outputs: torch.Size) -> Iterator[tuple[Any, ...]]:
+        """For each weight of the kernel, where in the padded image it is for outputs (..., height, width)."""
+        for row in range(self.shape[2]):
+            for column in range(self.shape[3]):
+                begins = (row * self.dilation[0], column * self.dilation[1])
+                yield (
+                    ...,
+                    *(
+                        slice(begin, begin + (size - 1) * stride + 1, stride)
+                        for begin, size, stride in zip(begins, outputs[-2:], self.stride, strict=True)
+                    ),
+                )
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         alone = replace(self, stride=(1, 1), padding=(0, 0), dilation=(1, 1))

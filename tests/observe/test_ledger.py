@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from onchip import nn, rules
-from onchip.errors import RequestError
+from onchip.errors import RequestError, UnsupportedError
 from onchip.observe import Ledger
 from onchip.rule import Rule
 from onchip.signals import Signal, Static
@@ -115,20 +116,34 @@ def test_weights_transported_in_six_steps(make: Callable[[torch.nn.Module], Rule
 def test_a_stream_books_what_the_whole_sequence_books() -> None:
     bills = []
     for stream in (False, True):
+        torch.manual_seed(0)
         rule, ledger = rules.ottt(CASES[0].build()), Ledger()
         rule.observe(ledger)
-        torch.manual_seed(0)
         signal = CASES[0].signal()
         outputs = rule.stream(signal) if stream else [rule.forward(signal)]
         for output in outputs:
             rule.backward(output.square().sum())
         rule.step()
         bills.append(ledger.summary())
+    kept = [bill.pop("stored_activity_peak") for bill in bills]
+    for bill, what in itertools.product(bills, ("macs_update", "acs_update")):
+        bill.pop(what)  # a trace that has just begun is still all spikes
     assert bills[0] == bills[1]
+    assert kept[1] < kept[0], "a stream keeps one step, not all"
 
 
-@pytest.mark.parametrize("name", rules.__all__)
-@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.name)
+def trainable(name: str, case: Case) -> bool:
+    try:
+        getattr(rules, name)(case.build())
+    except UnsupportedError:
+        return False
+    return True
+
+
+PAIRS = [(name, case) for name in rules.__all__ for case in CASES if trainable(name, case)]
+
+
+@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in PAIRS])
 def test_an_observer_changes_nothing(name: str, case: Case) -> None:
     runs = []
     for observers in ([], [Ledger()], [Ledger(), Ledger()]):

@@ -106,7 +106,7 @@ def test_no_error_passes_and_quiet_steps_cost_what_dkp_costs(case: Case) -> None
             rule.step()
         rule.observe(ledger)
         rule.backward(loss_of(rule.forward(case.signal())))
-        bills.append(ledger.summary())
+        bills.append({name: n for name, n in ledger.summary().items() if name.startswith(("products", "weights"))})
     assert bills[0] == bills[1]
     assert bills[1]["products_pull"] == bills[1]["weights_transported"] == 0
 

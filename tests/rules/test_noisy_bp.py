@@ -66,7 +66,7 @@ def test_it_transports_all_weights() -> None:
         rule, ledger = make(CASES[0].build()), Ledger()
         rule.observe(ledger)
         rule.backward(loss_of(rule.forward(CASES[0].signal())))
-        bills.append(ledger.summary())
+        bills.append({name: n for name, n in ledger.summary().items() if name.startswith(("products", "weights"))})
     assert bills[0] == bills[1]
     assert bills[0]["weights_transported"] > 0
 

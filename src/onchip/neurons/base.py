@@ -82,6 +82,10 @@ class Neuron(torch.nn.Module, ABC):
         """Factor by which the state decays a step; None where nothing is kept over time."""
         return None
 
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        """Spikes that were sent in this activity, which an average pool of that side may have been taken of."""
+        return int(torch.count_nonzero(activity))
+
     def sent(self, delta: Tensor) -> Tensor:
         """The part of the error at the drive that is sent down to the presynaptic neurons."""
         return delta

@@ -97,6 +97,9 @@ class LIF(SteppedNeuron):
             kept = torch.stack([kept, self._eligibility(tape)[-1]])
         return spikes, tape, kept
 
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
+
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         past = self._past(tape) if self.decay_parameter is not None else None
         delta = kernel.adjoint(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)

@@ -25,6 +25,9 @@ class Readout(SteppedNeuron):
     def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         return self.forward(drive), Tape(), None
 
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return 0
+
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         return error
 

@@ -109,6 +109,9 @@ class TTFS(_Timed):
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         return tape.take("partials").mul_(error)
 
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return int(torch.isfinite(activity).sum())
+
     def extra_repr(self) -> str:
         return "" if self.clip == 1.0 else f"clip={'inf' if math.isinf(self.clip) else format(self.clip, 'g')}"
 
@@ -133,3 +136,6 @@ class TTFSReadout(_Timed):
 
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         return torch.stack([2.0 * error, -error])
+
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return 0

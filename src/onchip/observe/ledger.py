@@ -1,22 +1,39 @@
-"""The bill: what training with a rule moved and multiplied, as the engine reported it."""
+"""The bill: what training with a rule moved, multiplied, kept, drew and wrote, as the engine reported it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import asdict, fields
 
 import torch
 from torch import Tensor
 
 from onchip.credit import Observer, Product
 from onchip.errors import RequestError
+from onchip.meeting import Meeting
+from onchip.observe.bill import Counts, bill
+from onchip.observe.phases import Phases
 from onchip.transport import Transported
 
 __all__ = ["Ledger"]
 
+WHOLE = ("feedback_memory", "phases_per_step", "update_wait_phases")
+"""What belongs to the network and to none of its layers."""
+
 
 class Ledger(Observer):
-    """Adds up weights transported and synaptic products (scalar multiplications) over a training run.
+    """Adds up what a training run pays; docs/costs.md says what each number means.
+
+    Dense products, transports, draws, memory and phases are booked at every step. The operations of an
+    event-driven chip must be counted from the values of activity and errors, which takes time: they are counted
+    exactly in every `every`-th step, the first included, and scaled by the dense products of the others.
+
+    Args:
+        every: training steps from one exact count to the next, at least 1.
+
+    Raises:
+        RequestError: `every` below 1.
 
     Example:
         >>> from onchip import nn, rules
@@ -27,51 +44,72 @@ class Ledger(Observer):
         24
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: int = 20) -> None:
+        if every < 1:
+            raise RequestError(f"Ledger got every={every}; expected at least 1 training step between exact counts")
+        self._every = every
         self.steps = 0
         self.products: Counter[tuple[str, str]] = Counter()
         self.transported: Counter[tuple[str, str]] = Counter()
+        self.counted: Counter[tuple[str, str]] = Counter()
+        """What exact counts found, and the dense products that they were counted in."""
+        self.tallies: Counter[tuple[str, str]] = Counter()
+        """Neuron updates, draws, writes, and scalars kept at most."""
+        self._kept: Counter[str] = Counter()
+        self._phases = Phases()
 
-    def product(self, stage: str, kind: Product, count: int) -> None:
-        self.products[stage, kind] += count
+    def product(self, stage: str, kind: Product, met: Meeting) -> None:
+        self._phases.product(stage, kind)
+        if kind in ("update", "learn") and self._phases.first(stage, kind):
+            self.tallies[stage, "writes" if kind == "update" else "feedback_writes"] += met.synapses
+        self.products[stage, kind] += met.products
+        if self._exact((stage, f"{kind}/products")):
+            self.counted[stage, f"{kind}/products"] += met.products
+            for what, count in asdict(met.count()).items():
+                self.counted[stage, f"{kind}/{what}"] += count
+
+    def fired(self, stage: str, updates: int, spikes: Callable[[], int]) -> None:
+        self.tallies[stage, "neuron_updates"] += updates
+        if self._exact((stage, "fired/updates")):
+            self.counted[stage, "fired/updates"] += updates
+            self.counted[stage, "fired/spikes"] += spikes()
+
+    def kept(self, stage: str, scalars: int) -> None:
+        self._kept[stage] += scalars
+        for name, now in ((stage, self._kept[stage]), ("", self._kept.total())):
+            self.tallies[name, "kept_peak"] = max(self.tallies[name, "kept_peak"], now)
+
+    def drew(self, stage: str, count: int) -> None:
+        self.tallies[stage, "draws"] += count
 
     def transport(self, stage: str, moved: Transported, *, initial: bool) -> None:
         prefix = "initial_" if initial else ""
         for field in fields(moved):
             self.transported[stage, prefix + field.name] += getattr(moved, field.name)
+        if not initial:
+            self.tallies[stage, "feedback_writes"] += moved.scalars
 
-    def stepped(self) -> None:
+    def stepped(self, feedback: int) -> None:
         self.steps += 1
+        self.tallies["", "feedback_memory"] = feedback
+        for what, count in self._phases.closed().items():
+            self.tallies["", what] += count
+        self._kept.clear()
 
-    def summary(self) -> dict[str, int]:
-        """Totals over all stages and steps.
+    def summary(self) -> dict[str, int | float]:
+        """Totals over all stages and steps, by the names that docs/costs.md explains."""
+        return bill(self._counts())
 
-        `products_error` counts both ways in which errors travel: `products_pull` down through a layer's
-        feedback weights and `products_project` straight from the output. `transport_*` counts bits,
-        compares and multiplications of the weights transported during training, without the initial copy.
-        """
-        products = _totals(self.products)
-        moved = _totals(self.transported)
-        return {
-            "steps": self.steps,
-            "weights_transported": moved["scalars"],
-            "weights_transported_initial": moved["initial_scalars"],
-            "transport_value_bits": moved["value_bits"],
-            "transport_index_bits": moved["index_bits"],
-            "transport_compares": moved["compares"],
-            "transport_products": moved["products"],
-            "products_forward": products["forward"],
-            "products_error": products["pull"] + products["project"],
-            "products_pull": products["pull"],
-            "products_project": products["project"],
-            "products_update": products["update"],
-        }
+    def layers(self) -> dict[str, dict[str, int | float]]:
+        """The same for each stage alone, without what belongs to the whole network."""
+        names = dict.fromkeys(stage for stage, _ in self.products)
+        return {name: {what: n for what, n in bill(self._counts(name)).items() if what not in WHOLE} for name in names}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Every count as an integer tensor, for a checkpoint."""
         counts = {"steps": self.steps}
-        counts |= {f"products/{what}/{stage}": n for (stage, what), n in self.products.items()}
-        counts |= {f"transported/{what}/{stage}": n for (stage, what), n in self.transported.items()}
+        for which, counter in self._counters().items():
+            counts |= {f"{which}/{what}:{stage}": n for (stage, what), n in counter.items()}
         return {key: torch.tensor(count, dtype=torch.int64) for key, count in counts.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -80,23 +118,38 @@ class Ledger(Observer):
         Raises:
             RequestError: a key that no ledger writes.
         """
-        counters = {"products": self.products, "transported": self.transported}
+        counters = self._counters()
         for counter in counters.values():
             counter.clear()
+        self._kept.clear()
+        self._phases = Phases()
         for key, count in state.items():
             which, _, rest = key.partition("/")
-            what, _, stage = rest.partition("/")
+            what, colon, stage = rest.partition(":")
             if key == "steps":
                 self.steps = int(count)
-            elif which in counters and what:
+            elif which in counters and colon:
                 counters[which][stage, what] = int(count)
             else:
                 raise RequestError(f"a ledger's state holds no {key!r}; expected what Ledger.state_dict() returned")
 
+    def _exact(self, key: tuple[str, str]) -> bool:
+        """Whether to count now: in the steps that are due, and whatever was never counted before."""
+        return self.steps % self._every == 0 or key not in self.counted
 
-def _totals(counts: Counter[tuple[str, str]]) -> Counter[str]:
-    """Counts by what was counted, over all stages."""
-    totals: Counter[str] = Counter()
-    for (_, what), count in counts.items():
-        totals[what] += count
-    return totals
+    def _counters(self) -> dict[str, Counter[tuple[str, str]]]:
+        return {
+            "products": self.products,
+            "transported": self.transported,
+            "counted": self.counted,
+            "tallies": self.tallies,
+        }
+
+    def _counts(self, stage: str = "") -> Counts:
+        exact = -(-self.steps // self._every)
+        return Counts(stage, self.steps, exact, *(_of(counter, stage) for counter in self._counters().values()))
+
+
+def _of(counts: Counter[tuple[str, str]], stage: str) -> Counter[tuple[str, str]]:
+    """The counts of one stage, or all of them."""
+    return counts if not stage else Counter({key: n for key, n in counts.items() if key[0] == stage})

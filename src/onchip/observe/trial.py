@@ -112,6 +112,15 @@ class Watched(Synapse):
     def products(self, delta: torch.Size) -> int:
         return self.inner.products(delta)
 
+    def fan_out(self, inputs: torch.Size) -> Tensor:
+        return self.inner.fan_out(inputs)
+
+    def fan_in(self, inputs: torch.Size) -> Tensor:
+        return self.inner.fan_in(inputs)
+
+    def pairs(self, pre: Tensor, post: Tensor) -> int:
+        return self.inner.pairs(pre, post)
+
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         inner, shape = self.inner.field()
         alone = Watched(inner, self.weight)
@@ -222,7 +231,7 @@ class Trial:
     @property
     def booked(self) -> int:
         """Scalars of forward weights copied, as the ledger saw it."""
-        return self._ledger.summary()["weights_transported"]
+        return int(self._ledger.summary()["weights_transported"])
 
     def _fill(self, signal: Tensor, labels: Tensor, output_labels: Tensor | None = None) -> None:
         self.rule.forward(signal)
@@ -242,7 +251,7 @@ class Trial:
 
     def _outcome(self) -> Outcome:
         factors = tuple(watched.log for watched in self._watched)
-        pulled = self._ledger.summary()["products_pull"]
+        pulled = int(self._ledger.summary()["products_pull"])
         return Outcome(self._updates(), factors, self.feedback(), pulled, self.booked)
 
     def _updates(self) -> tuple[dict[str, Tensor], ...]:

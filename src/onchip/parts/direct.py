@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
+from onchip.meeting import Meeting
 from onchip.plan import Stage
+from onchip.synapse import Dense
 
-__all__ = ["Matrices", "Unprobed", "as_rows"]
+__all__ = ["Matrices", "Unprobed", "as_rows", "met_at"]
 
 
 class Matrices(Direct):
@@ -74,19 +76,21 @@ class Matrices(Direct):
             return None
         rows = as_rows(activity, 2)
         matrix = self.matrix(rows.new_empty(1, 1, classes), index, activity)
-        self.tell_products(self._stages[index], "forward", len(rows) * matrix.numel())
+        self.tell_product(self._stages[index], "readout", met_at(matrix, pre=rows))
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
     def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
         error = verdict.local[index - 1] if self.local else verdict.error
         matrix = self.matrix(error, index, activity)
         projected = error @ matrix.t()  # (..., classes) -> (..., n)
-        self.tell_products(self._stages[index], "project", projected.numel() * error.shape[-1])
+        sent = error.flatten(0, -2)  # (N, classes)
+        self.tell_product(self._stages[index], "local" if self.local else "project", met_at(matrix, post=sent))
         if self.learnt:
+            rows = as_rows(activity, error.dim() - 1)
             # The few classes as rows, not as columns: this product is then twice as fast.
-            learning = (error.flatten(0, -2).t() @ as_rows(activity, error.dim() - 1)).t().contiguous()  # (n, classes)
+            learning = (sent.t() @ rows).t().contiguous()  # (n, classes)
             matrix.grad = learning if matrix.grad is None else matrix.grad + learning
-            self.tell_products(self._stages[index], "update", projected.numel() * error.shape[-1])
+            self.tell_product(self._stages[index], "learn", met_at(matrix, rows, sent))
         features = activity.shape[error.dim() - 1 :]
         if len(features) < 3:
             return projected.view(activity.shape)
@@ -156,6 +160,13 @@ def as_rows(activity: Tensor, leading: int) -> Tensor:
     if activity.dim() - leading == 3:
         activity = activity.movedim(-3, -1)
     return activity.reshape(math.prod(activity.shape[:leading]), -1)
+
+
+def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> Meeting:
+    """What met at a matrix (n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
+    rows = next(len(operand) for operand in (pre, post) if operand is not None)
+    units, classes = matrix.shape
+    return Meeting(Dense(units, classes), torch.Size((rows, units)), torch.Size((rows, classes)), pre, post)
 
 
 def _reshape(parameter: nn.Parameter, like: Tensor) -> None:

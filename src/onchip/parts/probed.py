@@ -11,7 +11,7 @@ from torch import Tensor
 from onchip.centring import Centring
 from onchip.errors import RequestError
 from onchip.noise import Noise
-from onchip.parts.direct import Matrices, as_rows
+from onchip.parts.direct import Matrices, as_rows, met_at
 
 __all__ = ["Probed"]
 
@@ -75,6 +75,7 @@ class Probed(Matrices):
         if self._quiet_after is not None and self.steps >= self._quiet_after:
             return activity
         self._added[index] = self._centring.noise(self._noise(activity))
+        self.tell_draws(self._stages[index], activity.numel(), kept=True)
         return activity.add(self._added[index], alpha=self._scale)
 
     def outcome(self, output: Tensor) -> None:
@@ -91,7 +92,8 @@ class Probed(Matrices):
             # The few classes as rows, not as columns: this product is then twice as fast.
             answer = (centred.t() @ probes).t()
             matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * len(probes)))
-            self.tell_products(self._stages[index], "update", len(probes) * matrix.numel())
+            self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centred))
+            self.tell_dropped(self._stages[index], added.numel())
         self._added.clear()
 
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ class SignSymmetric(Layered):
         """M before any training: of the weights' shape, or one number () for all; `scale` is their spread."""
 
     @abstractmethod
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
-        """Called after each training step, to change M in place where it does change."""
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
+        """Called after each training step, to draw M anew in place; whether it was."""
 
     def attach(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
@@ -61,5 +61,7 @@ class SignSymmetric(Layered):
 
     def step(self) -> None:
         self._current.clear()
-        for index in range(1, len(self._stages)):
-            self.redraw(self.get_buffer(f"magnitude_{index}"), self.get_buffer(f"scale_{index}"))
+        for index, stage in enumerate(self._stages[1:], start=1):
+            magnitude = self.get_buffer(f"magnitude_{index}")
+            if self.redraw(magnitude, self.get_buffer(f"scale_{index}")):
+                self.tell_draws(stage, magnitude.numel())

@@ -45,5 +45,6 @@ class RedrawnSigns(SignSymmetric):
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return torch.randn_like(weight).abs_().mul_(scale)
 
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
         magnitude.normal_().abs_().mul_(scale)
+        return True

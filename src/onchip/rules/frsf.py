@@ -42,5 +42,6 @@ class FixedSigns(SignSymmetric):
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return torch.randn_like(weight).abs_().mul_(scale)
 
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
         """The magnitudes stay as they are."""
+        return False

@@ -43,5 +43,6 @@ class UniformSigns(SignSymmetric):
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return scale.clone()
 
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> None:
+    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
         """The magnitude is a constant."""
+        return False

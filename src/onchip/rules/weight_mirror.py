@@ -8,6 +8,7 @@ from torch import nn
 from onchip.claims import Claims
 from onchip.credit import Temporal
 from onchip.errors import RequestError
+from onchip.meeting import Meeting
 from onchip.parts import Random, ThroughTime
 from onchip.plan import Stage
 from onchip.rule import Rule
@@ -89,9 +90,10 @@ class Mirror(Random):
         field, shape = stage.synapse.field()
         noise = torch.randn(self._samples, *shape, dtype=stage.weight.dtype, device=stage.weight.device)
         response = field.apply(noise, stage.weight, None)
-        self.tell_products(stage, "forward", field.products(response.shape))
+        self.tell_draws(stage, noise.numel())
+        self.tell_product(stage, "probe", Meeting(field, noise.shape, response.shape, pre=noise))
         seen = field.outer(noise, response).div_(self._samples)
-        self.tell_products(stage, "update", field.products(response.shape))
+        self.tell_product(stage, "learn", Meeting(field, noise.shape, response.shape, noise, response))
         self.weight(index).lerp_(seen, self._rate)
 
     def get_extra_state(self) -> torch.Tensor:

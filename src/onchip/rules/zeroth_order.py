@@ -12,6 +12,7 @@ from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
 from onchip.noise import Gaussian, Noise
 from onchip.parts import Online
+from onchip.parts.direct import met_at
 from onchip.plan import Stage
 from onchip.rule import Rule
 
@@ -76,6 +77,7 @@ class OnePoint(Direct):
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         self._added[index] = self._noise(activity)
+        self.tell_draws(self._stages[index], activity.numel(), kept=True)
         return activity.add(self._added[index], alpha=self._scale)
 
     def outcome(self, output: Tensor) -> None:
@@ -90,10 +92,14 @@ class OnePoint(Direct):
                 "zeroth_order added no noise in this forward pass, so the loss says nothing to hidden layers; "
                 "call model.train() before rule.forward"
             )
-        shares = verdict.loss / (self._scale * verdict.loss.numel())
-        self.tell_products(self._stages[index], "project", activity.numel())
         leading = activity.shape[:2]
-        return self._added[index] * shares.expand(leading).reshape(*leading, *[1] * (activity.dim() - 2))
+        shares = (verdict.loss / (self._scale * verdict.loss.numel())).expand(leading)
+        noise = self._added[index]
+        self.tell_product(
+            self._stages[index], "project", met_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1))
+        )
+        self.tell_dropped(self._stages[index], noise.numel())
+        return noise * shares.reshape(*leading, *[1] * (activity.dim() - 2))
 
     def learn(self) -> None:
         """There are no feedback weights that could learn."""
