@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onchip import nn
 from onchip.rule import Rule
+from onchip.trains import Bernoulli
 
 __all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times", "whole"]
 
@@ -86,9 +87,22 @@ def _ttfs_conv() -> nn.Sequential:
     return scaled(nn.Sequential(*first, *second, nn.Linear(20, 3, bias=False), nn.TTFSReadout()), 2.0)
 
 
+def _stream_linear() -> nn.Sequential:
+    layers = [nn.Linear(6, 8), nn.Stochastic(), nn.Linear(8, 7), nn.Stochastic(gate="count")]
+    return scaled(nn.Sequential(*layers, nn.Linear(7, 3), nn.MeanReadout()), 2.0)
+
+
+def _stream_conv() -> nn.Sequential:
+    first = [nn.Conv2d(2, 4, 3, padding=1), nn.Stochastic(), nn.AvgPool2d(2)]
+    second = [nn.Conv2d(4, 5, 3), nn.Stochastic(train=Bernoulli(), potential="filter"), nn.Flatten()]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(20, 3), nn.MeanReadout()), 2.0)
+
+
 CASES = [
     Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
     Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
+    Case("stream-linear", _stream_linear, lambda: spikes(4, 3, 6)),
+    Case("stream-conv", _stream_conv, lambda: spikes(4, 3, 2, 8, 8)),
     Case("ttfs-linear", _ttfs_linear, lambda: times(5, 6)),
     Case("ttfs-conv", _ttfs_conv, lambda: times(5, 2, 8, 8)),
 ]

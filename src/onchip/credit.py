@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from onchip.meeting import Meeting
@@ -17,7 +18,18 @@ from onchip.neurons.base import Neuron, Tape
 from onchip.plan import Stage
 from onchip.transport import Transported
 
-__all__ = ["Code", "Direct", "Feedback", "Layered", "Observer", "Product", "Temporal", "Verdict"]
+__all__ = [
+    "Code",
+    "Direct",
+    "Feedback",
+    "Layered",
+    "Listening",
+    "Observer",
+    "Product",
+    "Receiver",
+    "Temporal",
+    "Verdict",
+]
 
 Product = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
 """Kinds of synaptic product: forward through W, through a layer's own read-out, or through W in a phase of noise; an
@@ -121,6 +133,18 @@ class Layered(Feedback):
         """B of the stage with this index, of W's shape: what its `pull` uses. Never asked of stage 0."""
 
 
+class Listening(Layered):
+    """Feedback weights that learn while activity runs forward, from the noise that neurons make of themselves."""
+
+    @abstractmethod
+    def emitted(self, index: int, noise: Tensor) -> None:
+        """Stage `index` has sent spikes that are `noise` (T, B, features...) away from their probability."""
+
+    @abstractmethod
+    def driven(self, index: int, drive: Tensor) -> None:
+        """The synapses of stage `index` > 0 answer with a drive, (T, B, features...), bias included."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the loss says of a forward pass.
@@ -192,10 +216,48 @@ class Temporal(ABC):
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
         """Error at the neurons' drive, (K, B, features...), from the error at their activity."""
 
+    def met(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows (N, features...) whose products are the update: each step of each sample, unless overridden."""
+        return pre.flatten(0, 1), delta.flatten(0, 1)
+
 
 class Code(ABC):
     """What carries the errors: real values, or spikes."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether the error of a step is carried without what came before it."""
+        return True
+
     @abstractmethod
-    def carry(self, delta: Tensor) -> Tensor:
-        """The error at a drive as it is sent on, to the update and to the layer below."""
+    def carry(self, delta: Tensor, depth: int) -> Tensor:
+        """The error at a drive as it is sent on, to the update and to the layer below.
+
+        Args:
+            delta: (K, B, features...), of a loss that is a mean over time steps and samples.
+            depth: stages between this one and the output; 0 for the last.
+        """
+
+    def unit(self, shape: torch.Size, depth: int) -> float | None:
+        """What one error spike is worth in a delta of this shape; None where errors are real numbers."""
+        return None
+
+
+class Receiver(ABC):
+    """Takes updates as the two factors that meet at a synapse, as a crossbar does, in place of their product."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> bool:
+        """Whether it counts the spikes of errors, and so takes no errors that are real numbers."""
+
+    @abstractmethod
+    def take(self, stage: Stage, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        """One update of a stage's weights and bias, in the direction that lowers the loss if subtracted.
+
+        Args:
+            stage: whose weight's update is the stage's synapse's `outer(pre, delta)`.
+            pre: presynaptic factor (N, in...).
+            delta: error at the drive (N, out...).
+            unit: what one spike of the error is worth, so that delta / unit counts spikes; None if it has no spikes.
+        """

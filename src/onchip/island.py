@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onchip.credit import Code, Feedback, Layered, Observer, Product, Temporal
+from onchip.credit import Code, Feedback, Layered, Listening, Observer, Product, Receiver, Temporal
 from onchip.kernels.lif import weighted_sum
 from onchip.meeting import Meeting
 from onchip.neurons.base import Tape
 from onchip.plan import Stage
 from onchip.signals import Signal, Static
 
-__all__ = ["Carry", "Island"]
+__all__ = ["Carry", "Composition", "Island"]
 
 
 @dataclass
@@ -37,25 +37,48 @@ class Carry:
     static_trace: float = 0.0
 
 
-class Island:
-    """One call of one stage under one rule."""
+@dataclass(frozen=True)
+class Composition:
+    """What a rule is made of, and who is told of its work.
 
-    def __init__(
-        self,
-        stage: Stage,
-        index: int,
-        feedback: Feedback,
-        temporal: Temporal,
-        code: Code,
-        observers: tuple[Observer, ...],
-        carry: Carry | None,
-    ) -> None:
+    Args:
+        feedback: which error arrives at a synapse's input.
+        temporal: what of the past counts.
+        code: what carries errors.
+        observers: who looks on.
+        receiver: who takes updates in place of `.grad`; None for nobody.
+        learning: whether this forward pass may teach feedback.
+    """
+
+    feedback: Feedback
+    temporal: Temporal
+    code: Code
+    observers: tuple[Observer, ...] = ()
+    receiver: Receiver | None = None
+    learning: bool = True
+
+
+class Island:
+    """One call of one stage under one rule.
+
+    Args:
+        stage: synapses and neurons.
+        index: of the stage, from 0.
+        depth: stages between this one and the output.
+        rule: what the rule is made of.
+        carry: what earlier chunks of a stream left behind; None outside of streams.
+    """
+
+    def __init__(self, stage: Stage, index: int, depth: int, rule: Composition, carry: Carry | None) -> None:
         self._stage = stage
         self._index = index
-        self._feedback = feedback
-        self._temporal = temporal
-        self._code = code
-        self._observers = observers
+        self._depth = depth
+        self._feedback = rule.feedback
+        self._listener = rule.feedback if rule.learning and isinstance(rule.feedback, Listening) else None
+        self._temporal = rule.temporal
+        self._code = rule.code
+        self._observers = rule.observers
+        self._receiver = rule.receiver
         self._carry = carry
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
@@ -89,8 +112,12 @@ class Island:
             held: Tensor | Static = Static(drive, planes.steps)
         else:
             self._pre = self._temporal.presynaptic(planes, neuron, carry.trace)
-            held = drive.unflatten(0, planes.shape[:2])
+            held = drive = drive.unflatten(0, planes.shape[:2])
+            if self._listener is not None and self._index:
+                self._listener.driven(self._index, drive)
         activity, self._tape, membrane = neuron.fire(held, carry.membrane, stage.fused_pool(drive.shape))
+        if self._listener is not None and "probability" in self._tape.values:
+            self._listener.emitted(self._index, activity - self._tape.values["probability"])
         self._tell_fired(held.expand().numel() if isinstance(held, Static) else held.numel(), activity)
         if self._carry is not None:
             carry.membrane = membrane
@@ -106,20 +133,23 @@ class Island:
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         """Gradients for the signal, the weight, the bias and the neurons' decay."""
         synapse, neuron = self._stage.synapse, self._stage.neuron
-        delta = self._code.carry(self._temporal.error(neuron, error, self._tape))  # (K, B, ...)
+        delta = self._code.carry(self._temporal.error(neuron, error, self._tape), self._depth)  # (K, B, ...)
         for_signal = for_weight = for_bias = None
         if needs[0]:
             for_signal = self._sent_down(delta)
         if self._factors is None:
-            pre, credit = self._pre.flatten(0, 1), delta.flatten(0, 1)
+            pre, credit = self._temporal.met(self._pre, delta)
         else:
             pre, credit = self._pre, weighted_sum(delta, self._factors)
-        if needs[1]:
+        if needs[1] and self._receiver is not None:
+            self._receiver.take(self._stage, pre, credit, self._code.unit(delta.shape, self._depth))
+            self._tell("update", pre.shape, credit.shape, pre, credit)
+        elif needs[1]:
             for_weight = synapse.outer(pre, credit)
             self._tell("update", pre.shape, credit.shape, pre, credit)
             if self._feedback.twin and self._index:
                 self._tell("learn", pre.shape, credit.shape, pre, credit)
-        if needs[2]:
+        if needs[2] and self._receiver is None:
             for_bias = synapse.bias_update(delta.flatten(0, 1))
         for observer in self._observers:
             observer.kept(self._stage.name, -self._kept)

@@ -18,7 +18,23 @@ from onchip import nn
 from onchip.errors import RequestError
 from onchip.neurons.base import Neuron
 
-__all__ = ["conv_deep", "conv_dense", "conv_small", "conv_wide", "mlp", "mlp_wide", "vgg7", "vgg11"]
+__all__ = [
+    "conv4",
+    "conv5",
+    "conv9",
+    "conv_deep",
+    "conv_dense",
+    "conv_small",
+    "conv_wide",
+    "mlp",
+    "mlp_narrow",
+    "mlp_tapered",
+    "mlp_wide",
+    "resnet18",
+    "resnet34",
+    "vgg7",
+    "vgg11",
+]
 
 GAIN = 3.0
 """Factor on torch's range of initial weights before neurons that integrate over time steps. With a factor of 1 the
@@ -51,6 +67,16 @@ def mlp_wide(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuro
     return _dense(shape, classes, (800, 800), neuron)
 
 
+def mlp_narrow(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """F200-classes, fully connected. Reference: Biswas et al. 2023 (SSNN-BP, arXiv 2207.09755)."""
+    return _dense(shape, classes, (200,), neuron)
+
+
+def mlp_tapered(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """F200-F100-classes, fully connected: `mlp_narrow` with a layer more."""
+    return _dense(shape, classes, (200, 100), neuron)
+
+
 def conv_small(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
     """16C3-P2-32C3-P2-classes."""
     return _convolutional(shape, classes, (16, P, 32, P), (), neuron)
@@ -69,6 +95,47 @@ def conv_deep(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neur
 def conv_dense(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
     """16C3-P2-32C3-P2-F128-classes: as `conv_small`, with a hidden layer of many inputs before the read-out."""
     return _convolutional(shape, classes, (16, P, 32, P), (128,), neuron)
+
+
+def conv4(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """64C3-P2-128C3-P2-256C3-P2-classes, with standardised weights before neurons over time steps."""
+    return _convolutional(shape, classes, (64, P, 128, P, 256, P), (), neuron, standardised=True)
+
+
+def conv5(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """128C3-P2-256C3-P2-512C3-P2-512C3-classes, five layers with weights, standardised as in `conv4`.
+
+    Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), CIFAR-10; the widths are from memory.
+    """
+    return _convolutional(shape, classes, (128, P, 256, P, 512, P, 512), (), neuron, standardised=True)
+
+
+def conv9(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-classes, nine layers, standardised as in `conv4`.
+
+    Reference: Xiao et al. 2022 (OTTT, NeurIPS), CIFAR-10, who call it VGG; the widths are from memory.
+    """
+    layout = (64, 128, P, 256, 256, P, 512, 512, P, 512, 512)
+    return _convolutional(shape, classes, layout, (), neuron, standardised=True)
+
+
+def resnet18(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """ResNet-18 for small images: 64C3, blocks of two 3x3 convolutions, 2 of 64, 128, 256 and 512 maps each.
+
+    Standardised weights, no normalisation of activity; spikes are added at the end of a block. `Residual` says what
+    rules make of that.
+
+    Reference: He et al. 2016 (CVPR), table 1; the stem for small images as in their CIFAR-10 networks.
+    """
+    return _residual(shape, classes, (2, 2, 2, 2), neuron)
+
+
+def resnet34(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
+    """ResNet-34 for small images: `resnet18` with 3, 4, 6 and 3 blocks.
+
+    Reference: He et al. 2016 (CVPR), table 1.
+    """
+    return _residual(shape, classes, (3, 4, 6, 3), neuron)
 
 
 def vgg7(shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
@@ -93,8 +160,40 @@ def _dense(
     return nn.Sequential(nn.Flatten(), *_head(math.prod(shape), classes, widths, neuron, GAIN))
 
 
+def _residual(
+    shape: tuple[int, ...], classes: int, depths: tuple[int, ...], neuron: Callable[[], Neuron]
+) -> nn.Sequential:
+    if neuron().signal != "steps":
+        raise RequestError(
+            f"residual networks add spikes, and those of {type(neuron()).__name__} do not add up; expected LIF or IF"
+        )
+    channels, maps = shape[0], 64
+    layers: list[torch.nn.Module] = [nn.StandardisedConv2d(channels, maps, 3, padding=1), neuron()]
+    channels = maps
+    for level, depth in enumerate(depths):
+        for block in range(depth):
+            halves = bool(level) and not block
+            body = nn.Sequential(
+                nn.StandardisedConv2d(channels, maps, 3, stride=2 if halves else 1, padding=1),
+                neuron(),
+                nn.StandardisedConv2d(maps, maps, 3, padding=1),
+                neuron(),
+            )
+            shortcut = nn.Sequential(nn.StandardisedConv2d(channels, maps, 1, stride=2), neuron()) if halves else None
+            layers.append(nn.Residual(body, shortcut))
+            channels = maps
+        maps *= 2
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
 def _convolutional(
-    shape: tuple[int, ...], classes: int, layout: Layout, widths: tuple[int, ...], neuron: Callable[[], Neuron]
+    shape: tuple[int, ...],
+    classes: int,
+    layout: Layout,
+    widths: tuple[int, ...],
+    neuron: Callable[[], Neuron],
+    *,
+    standardised: bool = False,
 ) -> nn.Sequential:
     least = 2 ** layout.count(P)
     if min(shape[1:]) < least:
@@ -108,8 +207,11 @@ def _convolutional(
             layers.append(nn.EarliestPool2d(2) if _timed(neuron) else nn.AvgPool2d(2))
             height, width = height // 2, width // 2
         else:
-            layer = nn.Conv2d(channels, maps, 3, padding=1, bias=not _timed(neuron))
-            layers += [_initialised(layer, neuron, DEEP_GAIN if layers else GAIN), neuron()]
+            if standardised and neuron().signal == "steps":
+                layers += [nn.StandardisedConv2d(channels, maps, 3, padding=1, gain=DEEP_GAIN), neuron()]
+            else:
+                layer = nn.Conv2d(channels, maps, 3, padding=1, bias=not _timed(neuron))
+                layers += [_initialised(layer, neuron, DEEP_GAIN if layers else GAIN), neuron()]
             channels = maps
     return nn.Sequential(*layers, nn.Flatten(), *_head(channels * height * width, classes, widths, neuron, DEEP_GAIN))
 
@@ -124,7 +226,8 @@ def _head(
         inputs = width
     if _timed(neuron):
         return [*layers, _initialised(nn.Linear(inputs, classes, bias=False), neuron, gain), nn.TTFSReadout()]
-    return [*layers, nn.Linear(inputs, classes)]
+    closing = [nn.MeanReadout()] if neuron().signal == "streams" else []
+    return [*layers, nn.Linear(inputs, classes), *closing]
 
 
 def _timed(neuron: Callable[[], Neuron]) -> bool:
@@ -136,7 +239,7 @@ def _initialised(layer: nn.Linear | nn.Conv2d, neuron: Callable[[], Neuron], gai
     if _timed(neuron):
         # He's variance, as Goupy et al. 2025 draw them.
         torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    else:
+    elif not isinstance(neuron(), nn.Rate | nn.Stochastic):  # which pass on what is below any threshold
         with torch.no_grad():
             layer.weight.mul_(gain)
     return layer

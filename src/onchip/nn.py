@@ -1,4 +1,4 @@
-"""Modules that spiking networks are built of. Layers with weights are torch's own, untouched."""
+"""Modules that spiking networks are built of. Linear and Conv2d are torch's own, untouched."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from torch import Tensor
 from torch.nn import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d
 
 from onchip.errors import OnchipError
-from onchip.neurons import IF, LIF, TTFS
+from onchip.neurons import IF, LIF, TTFS, Rate, Stochastic
 from onchip.neurons.base import Neuron
 from onchip.neurons.readout import Readout
+from onchip.neurons.stochastic import MeanReadout
 from onchip.neurons.ttfs import TTFSReadout
 from onchip.plan import Stage, plan_of, validated
 from onchip.pooling import EarliestPool2d
+from onchip.residual import Residual
 from onchip.signals import Signal, Static
+from onchip.standardised import StandardisedConv2d
 
 __all__ = [
     "IF",
@@ -28,9 +31,14 @@ __all__ = [
     "Identity",
     "Linear",
     "MaxPool2d",
+    "MeanReadout",
     "Neuron",
+    "Rate",
     "Readout",
+    "Residual",
     "Sequential",
+    "StandardisedConv2d",
+    "Stochastic",
     "TTFSReadout",
 ]
 
@@ -60,8 +68,9 @@ class Sequential(torch.nn.Sequential):
         """
         plan = plan_of(self)
         signal = validated(signal, plan.kind)
+        kept: list[Signal] = []
         for part in plan.parts:
-            signal = _inferred(part, signal) if isinstance(part, Stage) else part(signal, plan.kind)
+            signal = _inferred(part, signal) if isinstance(part, Stage) else part(signal, plan.kind, kept)
         if isinstance(signal, Static):
             raise OnchipError("a network ends in a stage, whose output is never Static")
         return signal
@@ -75,9 +84,11 @@ def _inferred(stage: Stage, signal: Signal) -> Signal:
     as_one = not torch.is_grad_enabled() and not _hooked(stage)
     drive = stage.synapse.apply(folded, stage.weight, stage.bias) if as_one else stage.layer(folded)
     held = Static(drive, planes.steps) if isinstance(planes, Static) else drive.unflatten(0, planes.shape[:2])
+    pool = stage.fused_pool(drive.shape)
+    if not as_one and pool and isinstance(stage.neuron, Stochastic):
+        return stage.neuron(held, pool)  # which sends spikes, and so pools before it fires
     if not as_one:
         return stage.pooled(stage.neuron(held))
-    pool = stage.fused_pool(drive.shape)
     activity, _, _ = stage.neuron.fire(held, None, pool)
     return activity if pool == stage.pool else stage.pooled(activity)
 

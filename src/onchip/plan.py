@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,17 +14,23 @@ from torch import Tensor, nn
 from onchip.errors import RequestError, UnsupportedError
 from onchip.neurons.base import Neuron
 from onchip.neurons.readout import Readout
-from onchip.neurons.ttfs import TTFS, TTFSReadout
+from onchip.neurons.stochastic import MeanReadout
+from onchip.neurons.ttfs import TTFSReadout
 from onchip.pooling import EarliestPool2d
+from onchip.residual import Residual
 from onchip.signals import Kind, Signal, Static
+from onchip.standardised import StandardisedConv2d
 from onchip.synapse import Synapse, is_synapse, synapse_of
 
-__all__ = ["Between", "Plan", "Stage", "plan_of", "validated"]
+__all__ = ["Between", "Part", "Plan", "Skip", "Stage", "plan_of", "validated"]
 
 _WEIGHTLESS: dict[Kind, tuple[type[nn.Module], ...]] = {
     "steps": (nn.Flatten, nn.Identity, nn.Dropout, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d),
+    "streams": (nn.Flatten, nn.Identity),
     "times": (nn.Flatten, nn.Identity, EarliestPool2d),
 }
+_READOUTS: dict[Kind, type[Neuron]] = {"streams": MeanReadout, "times": TTFSReadout}
+"""What must close a network; after `steps`, `Readout` is taken where none is named."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,16 @@ class Stage:
     pool: int | None
 
     @property
-    def weight(self) -> Tensor:
-        """W (out, in...)."""
+    def parameter(self) -> Tensor:
+        """What an optimizer trains, of W's shape."""
         weight = self.layer.weight
         assert isinstance(weight, Tensor)
         return weight
+
+    @property
+    def weight(self) -> Tensor:
+        """W (out, in...), as the synapses have it: the parameter, or made of it by standardisation."""
+        return self.layer.standardised() if isinstance(self.layer, StandardisedConv2d) else self.parameter
 
     @property
     def bias(self) -> Tensor | None:
@@ -74,6 +87,12 @@ class Stage:
                 f"AvgPool2d({self.pool}) after layer {self.name!r} got an image of {height}x{width}; "
                 "use larger images or less pooling before it"
             )
+        if self.neuron.signal == "streams":
+            raise RequestError(
+                f"AvgPool2d({self.pool}) after layer {self.name!r} got an image of {activity.shape[-2]}x"
+                f"{activity.shape[-1]}, which its squares do not fill; neurons that send spikes alone need images "
+                "that they do"
+            )
         return F.avg_pool2d(activity.flatten(0, 1), self.pool).unflatten(0, activity.shape[:2])
 
 
@@ -84,8 +103,14 @@ class Between:
     name: str
     module: nn.Module
 
-    def __call__(self, signal: Signal, kind: Kind) -> Signal:
-        """Applies the layer to each time step, or to the spike times, or once to a Static image."""
+    def __call__(self, signal: Signal, kind: Kind, kept: list[Signal]) -> Signal:
+        """Applies the layer to each time step, or to the spike times, or once to a Static image.
+
+        Args:
+            signal: what arrives.
+            kind: of the signal.
+            kept: what skips hold; stays as it is.
+        """
         if isinstance(signal, Static):
             return Static(self._apply(signal.image), signal.steps)
         if kind == "times":
@@ -111,20 +136,88 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A place at which a signal parts from the chain, or comes back to it.
+
+    Args:
+        name: of the `Residual`.
+        does: `fork` keeps the signal for later, `turn` takes it up and keeps the body's instead, `join` adds both.
+    """
+
+    name: str
+    does: Literal["fork", "turn", "join"]
+
+    def __call__(self, signal: Signal, kind: Kind, kept: list[Signal]) -> Signal:
+        """What goes on from here.
+
+        Args:
+            signal: what arrives.
+            kind: of the signal; always steps.
+            kept: what skips hold, the innermost last; changed here.
+        """
+        if self.does == "fork":
+            kept.append(signal)
+            return signal
+        other = kept.pop()
+        if self.does == "turn":
+            kept.append(signal)
+            return other
+        one, other = (part.expand() if isinstance(part, Static) else part for part in (signal, other))
+        if one.shape != other.shape:
+            raise RequestError(
+                f"Residual {self.name!r} adds activity of shape {tuple(other.shape[2:])} and {tuple(one.shape[2:])}; "
+                "expected one shape. Give it a shortcut, such as nn.Sequential(nn.Conv2d(..., 1, stride=2), nn.LIF())"
+            )
+        return one + other
+
+
+Part = Stage | Between | Skip
+"""What a network is read as."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network read from input to output.
 
     Args:
         kind: what its neurons exchange, activity over time steps or spike times.
-        parts: stages and the weightless layers between them, in order.
+        parts: stages, the weightless layers between them, and where skips begin and end, in order.
     """
 
     kind: Kind
-    parts: tuple[Stage | Between, ...]
+    parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
+        """The stages in order."""
         return tuple(part for part in self.parts if isinstance(part, Stage))
+
+    @cached_property
+    def arrivals(self) -> tuple[bool, ...]:
+        """Of each part, whether it is the first stage or fork that the activity arriving there meets.
+
+        Direct rules have an error of its own for each such activity, and so for each way on from it.
+        """
+        found, fresh = [], True
+        for part in self.parts:
+            meets = isinstance(part, Stage) or (isinstance(part, Skip) and part.does == "fork")
+            found.append(fresh and meets)
+            if isinstance(part, Skip):
+                fresh = part.does == "join"
+            elif isinstance(part, Stage):
+                fresh = True
+        return tuple(found)
+
+    @cached_property
+    def receivers(self) -> tuple[Stage, ...]:
+        """For each arrival, the stage that it reaches first: all stages but those of shortcuts."""
+        found, waiting = [], False
+        for part, arrives in zip(self.parts, self.arrivals, strict=True):
+            waiting = waiting or arrives
+            if waiting and isinstance(part, Stage):
+                found.append(part)
+                waiting = False
+        return tuple(found)
 
 
 def plan_of(model: nn.Module) -> Plan:
@@ -138,14 +231,16 @@ def plan_of(model: nn.Module) -> Plan:
     kinds: dict[Kind, str] = {m.signal: f"{type(m).__name__} {n!r}" for n, m in found if isinstance(m, Neuron)}
     if len(kinds) > 1:
         raise RequestError(
-            f"the network mixes {kinds['steps']} and {kinds['times']}; neurons over time steps and neurons "
-            "with spike times do not understand each other. Use one kind"
+            f"the network mixes {' and '.join(kinds[kind] for kind in sorted(kinds))}; neurons over time steps, with "
+            "spike times or with random spike trains do not understand each other. Use one kind"
         )
     kind: Kind = next(iter(kinds), "steps")
-    parts: list[Stage | Between] = []
+    parts: list[Part] = []
     while found:
         name, module = found.pop(0)
-        if is_synapse(module):
+        if isinstance(module, Skip):
+            parts.append(module)
+        elif is_synapse(module):
             parts.append(_stage(name, module, found, kind))
         elif type(module) in _WEIGHTLESS[kind]:
             parts.append(Between(name, module))
@@ -160,27 +255,37 @@ def plan_of(model: nn.Module) -> Plan:
                 f"expected neurons, {known}, or a Sequential of these"
             )
     plan = Plan(kind, tuple(parts))
+    for part in parts if kind == "times" else ():
+        if isinstance(part, Skip):
+            raise UnsupportedError(f"Residual {part.name!r} adds activity, and spike times do not add up; use LIF or IF")
     if not plan.stages:
         raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")
-    if kind == "times":
-        _check_readout(plan.stages)
+    if kind in _READOUTS:
+        _check_readout(plan.stages, _READOUTS[kind])
     return plan
 
 
-def _check_readout(stages: tuple[Stage, ...]) -> None:
-    """Raises RequestError unless a network of spike times has its read-out at the end, and only there."""
+def _check_readout(stages: tuple[Stage, ...], readout: type[Neuron]) -> None:
+    """Raises RequestError unless the network has its read-out at the end, and only there."""
     for stage in stages[:-1]:
-        if isinstance(stage.neuron, TTFSReadout):
+        if isinstance(stage.neuron, readout):
             raise RequestError(
-                f"TTFSReadout after layer {stage.name!r} is not at the end of the network; what it hands on "
-                "are no spike times. Use nn.TTFS() there"
+                f"{readout.__name__} after layer {stage.name!r} is not at the end of the network; what it hands on "
+                f"are no {readout.signal}. Use other neurons there"
             )
-    if isinstance(stages[-1].neuron, TTFS):
-        raise RequestError(f"the last layer {stages[-1].name!r} drives TTFS neurons; end with nn.TTFSReadout() instead")
+    last = stages[-1]
+    if not isinstance(last.neuron, readout):
+        raise RequestError(
+            f"the last layer {last.name!r} drives {type(last.neuron).__name__} neurons; end with "
+            f"nn.{readout.__name__}() instead"
+        )
 
 
-def _leaves(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _leaves(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module | Skip]]:
     # named_modules() would skip the second use of a layer that occurs twice.
+    if isinstance(module, Residual):
+        yield from _residual(prefix or type(module).__name__, module)
+        return
     if not isinstance(module, nn.Sequential):
         yield prefix or type(module).__name__, module
         return
@@ -189,28 +294,41 @@ def _leaves(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield from _leaves(f"{prefix}.{name}" if prefix else name, child)
 
 
-def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module]], kind: Kind) -> Stage:
+def _residual(name: str, module: Residual) -> Iterator[tuple[str, nn.Module | Skip]]:
+    body = list(_leaves(f"{name}.body", module.body))
+    if not any(isinstance(part, nn.Module) and is_synapse(part) for _, part in body):
+        raise RequestError(
+            f"Residual {name!r} has no layer with weights in its body, so an error would cross it unseen; put one there"
+        )
+    yield name, Skip(name, "fork")
+    yield from body
+    if module.shortcut is not None:
+        yield name, Skip(name, "turn")
+        yield from _leaves(f"{name}.shortcut", module.shortcut)
+    yield name, Skip(name, "join")
+
+
+def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module | Skip]], kind: Kind) -> Stage:
     """Takes the layer's neurons and their pool off the front of what is left of the network."""
     following = rest[0][1] if rest else None
     neuron = following if isinstance(following, Neuron) else None
     if neuron is not None:
         rest.pop(0)
-    if kind == "times":
-        if neuron is None:
-            remedy = "nn.TTFS()" if rest else "nn.TTFSReadout()"
-            raise RequestError(f"no neurons follow layer {name!r} in a network of spike times; add {remedy}")
-        if isinstance(layer.bias, Tensor):
-            raise UnsupportedError(
-                f"layer {name!r} has a bias, which neurons with spike times do not take; build it with bias=False"
-            )
+    if neuron is None and kind in _READOUTS:
+        remedy = f"neurons that exchange {kind}" if rest else f"nn.{_READOUTS[kind].__name__}()"
+        raise RequestError(f"no neurons follow layer {name!r} in a network of spike {kind}; add {remedy}")
+    if kind == "times" and isinstance(layer.bias, Tensor):
+        raise UnsupportedError(
+            f"layer {name!r} has a bias, which neurons with spike times do not take; build it with bias=False"
+        )
     neuron = neuron or Readout()
-    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and type(layer) is nn.Conv2d else None
+    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and isinstance(layer, nn.Conv2d) else None
     if pool is not None:
         rest.pop(0)
     return Stage(name, layer, synapse_of(name, layer), neuron, pool)
 
 
-def _square_pool(module: nn.Module) -> int | None:
+def _square_pool(module: nn.Module | Skip) -> int | None:
     """Side of an average pool over disjoint squares, or None for anything else."""
     if type(module) is not nn.AvgPool2d or module.ceil_mode or module.divisor_override is not None:
         return None
@@ -233,12 +351,17 @@ def validated(signal: Signal, kind: Kind) -> Signal:
     """
     if isinstance(signal, Static) and kind == "times":
         raise RequestError("got a Static image; expected spike times (B, features...). Use encode.Latency()")
+    if isinstance(signal, Static) and kind == "streams":
+        raise RequestError(
+            "got a Static image; expected spikes (T, B, features...). Use encode.RandomPhase(steps) or "
+            "encode.Poisson(steps)"
+        )
     if not isinstance(signal, Tensor | Static):
         raise RequestError(f"got {type(signal).__name__} as signal; expected a Tensor or onchip.Static")
     tensor = signal.image if isinstance(signal, Static) else signal
     if not tensor.is_floating_point():
         raise RequestError(f"got a signal of {tensor.dtype}; expected floating point. Use .float()")
-    over_time = isinstance(signal, Tensor) and kind == "steps"
+    over_time = isinstance(signal, Tensor) and kind != "times"
     if tensor.dim() < (3 if over_time else 2) or 0 in tensor.shape:
         expected = "(T, B, features...)" if over_time else "(B, features...)"
         remedy = ", or onchip.Static(image, steps=T)" if over_time else ""
@@ -247,7 +370,18 @@ def validated(signal: Signal, kind: Kind) -> Signal:
         )
     if kind == "times":
         _check_times(tensor)
+    if kind == "streams":
+        _check_spikes(tensor)
     return signal
+
+
+def _check_spikes(spikes: Tensor) -> None:
+    first = spikes[0]  # who sends numbers in place of spikes does so at once; to look at all steps costs as much as one
+    wrong = first * first != first
+    if bool(wrong.any()):
+        raise RequestError(
+            f"got a spike of {first[wrong][0].item():g}; expected 0 or 1 at each step. Use encode.RandomPhase(steps)"
+        )
 
 
 def _check_times(times: Tensor) -> None:

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from onchip import encode, models, neurons, nn, rules
+from onchip import encode, losses, models, neurons, nn, rules
 from onchip.data import augment
 from onchip.encode import Encoder
 from onchip.errors import RequestError, unknown_name
+from onchip.losses import Loss
 from onchip.options import Call, Scalar, bind, command_name, describe, make_part, parse, split
 from onchip.rule import Rule
 from onchip.signals import Kind
@@ -31,12 +32,14 @@ __all__ = [
     "known_networks",
     "known_neurons",
     "known_rules",
+    "loss",
     "network",
     "neuron",
     "rule",
 ]
 
-USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "times": "latency"}
+USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "streams": "random-phase", "times": "latency"}
+USUAL_LOSS: Mapping[Kind, str] = {"steps": "step-loss", "streams": "step-loss:0", "times": "step-loss"}
 
 Named = TypeVar("Named")
 
@@ -120,7 +123,9 @@ def neuron(text: str) -> tuple[Callable[[], nn.Neuron], Kind]:
     return functools.partial(made, **bind(f"neuron {call.name!r}", made, call.options)), made.signal
 
 
-def encoder(text: str | None, kind: Kind, *, steps: int, generator: torch.Generator) -> tuple[Encoder, str]:
+def encoder(
+    text: str | None, kind: Kind, *, steps: int, generator: torch.Generator, recorded: bool = False
+) -> tuple[Encoder, str]:
     """What turns images into signals of a kind, and its name with the options given.
 
     Args:
@@ -128,11 +133,13 @@ def encoder(text: str | None, kind: Kind, *, steps: int, generator: torch.Genera
         kind: what the neurons work in.
         steps: time steps T, for encoders that have them.
         generator: source of randomness, for encoders that draw.
+        recorded: whether it is for recordings, whose usual encoder is `frames`.
 
     Raises:
         RequestError: the encoder or an option does not exist, or it makes the other kind of signal.
     """
-    call = Call(USUAL_ENCODER[kind], {}) if text is None else parse(text)
+    usual = "frames" if recorded else USUAL_ENCODER[kind]
+    call = Call(usual, {}) if text is None else parse(text)
     made = _find("encoder", call.name, known_encoders())
     supplied = {
         name: value
@@ -141,12 +148,21 @@ def encoder(text: str | None, kind: Kind, *, steps: int, generator: torch.Genera
     }
     options = bind(f"encoder {call.name!r}", made, call.options, settled=supplied)
     built = made(**options, **supplied)
-    if built.signal != kind:
+    if kind not in built.signals:
+        remedy = "expected LIF or IF neurons" if recorded else f"leave it out to get {usual!r}"
         raise RequestError(
-            f"encoder {call.name!r} makes {built.signal!r}, but these neurons take {kind!r}; "
-            f"leave it out to get {USUAL_ENCODER[kind]!r}"
+            f"encoder {call.name!r} makes {' or '.join(built.signals)}, but these neurons take {kind!r}; {remedy}"
         )
     return built, str(call)
+
+
+def loss(text: str | None, kind: Kind) -> Loss:
+    """The loss that a text such as `step-loss:0.05` asks for; None takes the usual one of a kind of signal.
+
+    Raises:
+        RequestError: there is no such loss, or its arguments do not fit.
+    """
+    return make_part(USUAL_LOSS[kind] if text is None else text, _exported(losses, _is_concrete), "loss")
 
 
 def augmentation(text: str | None) -> Callable[[Tensor, torch.Generator], Tensor] | None:

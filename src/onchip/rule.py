@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from onchip import neurons
 from onchip.claims import Claims
-from onchip.credit import Code, Direct, Feedback, Observer, Temporal, Verdict
+from onchip.credit import Code, Direct, Feedback, Observer, Receiver, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-from onchip.island import Carry, Island
+from onchip.island import Carry, Composition, Island
 from onchip.noise import Added
 from onchip.parts import Real
 from onchip.plan import Stage, plan_of, validated
@@ -71,6 +71,8 @@ class Rule:
         self.claims = claims
         self._plan = plan_of(model)
         self._refuse_untrainable(trains)
+        if feedback.twin:
+            self._refuse_standardised("gives weights and feedback one update")
         self._refuse_second_rule(model)
         self._model: nn.Module | None = model
         self._feedback = feedback
@@ -78,12 +80,13 @@ class Rule:
         self._code = Real() if code is None else code
         self._disturbance = disturbance
         self._observers: tuple[Observer, ...] = ()
+        self._receiver: Receiver | None = None
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
         self._arriving = 0
         with torch.no_grad():
-            feedback.attach(self._plan.stages)
+            feedback.attach(self._plan.receivers if feedback.direct else self._plan.stages)
         for module in model.modules():
             _trainers[module] = weakref.ref(self)
 
@@ -207,7 +210,7 @@ class Rule:
         Raises:
             UnsupportedError: a rule that needs the whole sequence, or neurons with spike times.
         """
-        if self._plan.kind == "times" or not self._temporal.streams:
+        if self._plan.kind == "times" or not (self._temporal.streams and self._code.streams):
             raise UnsupportedError(
                 f"{self.name} cannot stream: it needs the whole sequence before it can assign credit. "
                 "Use rule.forward, or an online rule such as ottt"
@@ -260,6 +263,32 @@ class Rule:
                 part.observers = self._observers
         self._feedback.tell_initial(observer)
 
+    def deliver(self, receiver: Receiver) -> None:
+        """Hands every update of weights and biases to a receiver from now on, and leaves their `.grad` empty.
+
+        Raises:
+            RequestError: updates go to another receiver already.
+            UnsupportedError: feedback weights that need the weights' updates for themselves, or errors that are no
+                spikes where the receiver counts spikes.
+        """
+        if self._receiver is not None:
+            raise RequestError(
+                f"{self.name}: updates go to {type(self._receiver).__name__} already; expected one receiver. "
+                "Make a new rule for another"
+            )
+        if self._feedback.twin:
+            raise UnsupportedError(
+                f"{self.name} trains its feedback weights by the weights' own updates, which a receiver takes away; "
+                "use an optimizer, or another rule"
+            )
+        if receiver.counts and self._code.unit(torch.Size((1, 1)), 0) is None:
+            raise UnsupportedError(
+                f"{self.name} has errors that are real numbers, and {type(receiver).__name__} counts spikes; use a rule "
+                "whose errors are spikes, such as ssnn_bp, or a device that takes numbers"
+            )
+        self._refuse_standardised("hands updates of the weights themselves to a receiver")
+        self._receiver = receiver
+
     def nonfinite(self) -> str | None:
         """Name of the first parameter that holds NaN or infinity, or None."""
         for name, parameter in self._attached().named_parameters():
@@ -289,30 +318,22 @@ class Rule:
         """The network's output and, for direct feedback, what each stage but the first received."""
         learning = self._attached().training and torch.is_grad_enabled()
         signal = validated(signal, self._plan.kind)
+        rule = Composition(self._feedback, self._temporal, self._code, self._observers, self._receiver, learning)
         taps: list[Tensor] = []
-        index = 0
-        for part in self._plan.parts:
+        kept: list[Signal] = []
+        arrived = stages = 0
+        for part, arrives in zip(self._plan.parts, self._plan.arrivals, strict=True):
+            if arrives:
+                signal = self._received(signal, arrived, taps, learning)
+                arrived += 1
             if not isinstance(part, Stage):
-                signal = part(signal, self._plan.kind)
+                signal = part(signal, self._plan.kind, kept)
                 continue
-            if index and isinstance(self._feedback, Direct):
-                assert isinstance(signal, Tensor), "a stage's activity is never Static"
-                taps.append(signal)
-                signal = signal.detach()
-                if learning:
-                    signal = self._feedback.receive(index, signal)
-            elif index == 0:
-                signal = _cut_off(signal)
-            if index and learning and self._disturbance is not None:
-                assert isinstance(signal, Tensor), "a stage's activity is never Static"
-                signal = self._disturbance(signal)
-                for observer in self._observers:
-                    observer.drew(part.name, signal.numel())
-            carry = None if carries is None else carries[index]
-            signal = Island(part, index, self._feedback, self._temporal, self._code, self._observers, carry)(signal)
-            index += 1
+            carry = None if carries is None else carries[stages]
+            signal = Island(part, stages, len(self._plan.stages) - 1 - stages, rule, carry)(signal)
+            stages += 1
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
-        dims = 3 if self._plan.kind == "steps" else 2
+        dims = 2 if self._plan.kind == "times" else 3
         if self._feedback.direct and signal.dim() != dims:
             raise UnsupportedError(
                 f"{self.name} sends errors straight from the output, which must be one row a sample; got an output "
@@ -322,6 +343,22 @@ class Rule:
             with torch.no_grad():
                 self._feedback.outcome(signal)
         return signal, taps
+
+    def _received(self, signal: Signal, index: int, taps: list[Tensor], learning: bool) -> Signal:
+        """What the receiver number `index` gets of a signal: under direct feedback without the way back."""
+        if not index:
+            return _cut_off(signal)
+        assert isinstance(signal, Tensor), "a stage's activity is never Static"
+        if isinstance(self._feedback, Direct):
+            taps.append(signal)
+            signal = signal.detach()
+            if learning:
+                signal = self._feedback.receive(index, signal)
+        if learning and self._disturbance is not None:
+            signal = self._disturbance(signal)
+            for observer in self._observers:
+                observer.drew(self._plan.receivers[index].name, signal.numel())
+        return signal
 
     def _expose(self, output: Tensor, taps: list[Tensor]) -> Tensor:
         """Cuts the output off, so that a loss's own backward() reaches no weight behind the rule's back."""
@@ -378,6 +415,14 @@ class Rule:
             f"{self.name} cannot train {type(stage.neuron).__name__} neurons (after layer {stage.name!r}); "
             f"it trains {', '.join(known)}"
         )
+
+    def _refuse_standardised(self, does: str) -> None:
+        for stage in self._plan.stages:
+            if stage.weight is not stage.parameter:
+                raise UnsupportedError(
+                    f"{self.name} {does}, and those of {type(stage.layer).__name__} {stage.name!r} are made of "
+                    "parameters anew at each step; use nn.Conv2d"
+                )
 
     def _refuse_second_rule(self, model: nn.Module) -> None:
         for name, module in model.named_modules():

@@ -123,10 +123,11 @@ def build(spec: RunSpec, data: Dataset) -> Run:
         raise RequestError(f"a run on {spec.data!r} got the data set {data.name!r}; load the one it names")
     make_rule = registry.rule(spec.rule)
     registry.augmentation(spec.augment)
+    registry.loss(spec.loss, registry.neuron(spec.neuron)[1])
     device = registry.device(spec.device)
     order = torch.Generator().manual_seed(_spread(spec.seed, ORDER))
     encoding = torch.Generator(device).manual_seed(_spread(spec.seed, ENCODING))
-    encoder(spec, encoding)
+    encoder(spec, data, encoding)
     model = _network(spec, data).to(device)
     rule = make_rule(model)
     ledger = Ledger()
@@ -134,20 +135,21 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     return Run(model, rule, _optimizer(spec, rule), ledger, order, encoding)
 
 
-def encoder(spec: RunSpec, generator: torch.Generator) -> Encoder:
-    """What turns a run's images into signals, drawing from `generator` if it draws.
+def encoder(spec: RunSpec, data: Dataset, generator: torch.Generator) -> Encoder:
+    """What turns a run's images or recordings into signals, drawing from `generator` if it draws.
 
     Raises:
         RequestError: there is no such encoder, or the neurons do not take what it makes.
     """
     _, kind = registry.neuron(spec.neuron)
-    return registry.encoder(spec.encoder, kind, steps=spec.steps, generator=generator)[0]
+    recorded = data.frames is not None
+    return registry.encoder(spec.encoder, kind, steps=spec.steps, generator=generator, recorded=recorded)[0]
 
 
-def evaluation_encoder(spec: RunSpec) -> Encoder:
+def evaluation_encoder(spec: RunSpec, data: Dataset) -> Encoder:
     """As `encoder`, with the same draws each time, whenever and however often a run is evaluated."""
     device = registry.device(spec.device)
-    return encoder(spec, torch.Generator(device).manual_seed(_spread(spec.seed, EVALUATION)))
+    return encoder(spec, data, torch.Generator(device).manual_seed(_spread(spec.seed, EVALUATION)))
 
 
 def describe(spec: RunSpec, data: Dataset) -> Record:
@@ -174,8 +176,10 @@ def describe(spec: RunSpec, data: Dataset) -> Record:
         network=spec.net,
         parameters=parameters,
         neuron=spec.neuron,
-        encoder=registry.encoder(spec.encoder, kind, steps=spec.steps, generator=torch.Generator())[1],
-        steps=spec.steps if kind == "steps" else None,
+        encoder=registry.encoder(
+            spec.encoder, kind, steps=spec.steps, generator=torch.Generator(), recorded=data.frames is not None
+        )[1],
+        steps=None if kind == "times" else spec.steps,
         epochs=spec.epochs,
         settings=dataclasses.asdict(spec),
         versions={

@@ -11,9 +11,10 @@ from onchip.errors import RequestError
 
 __all__ = ["Kind", "Signal", "Static"]
 
-Kind = Literal["steps", "times"]
-"""`steps`: a tensor (T, B, features...) of activity at each time step. `times`: a tensor
-(B, features...) of spike times in [0, 1], inf where a neuron stays silent."""
+Kind = Literal["steps", "streams", "times"]
+"""`steps`: a tensor (T, B, features...) of activity at each time step. `streams`: the same, of spikes 0 and 1 alone,
+whose mean over time is the number that they stand for. `times`: a tensor (B, features...) of spike times in
+[0, 1], inf where a neuron stays silent."""
 
 
 @dataclass(frozen=True)

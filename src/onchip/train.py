@@ -16,7 +16,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from onchip import checkpoint, nn, registry
 from onchip.data import Dataset, Split, batches
 from onchip.errors import DataError, DivergedError
-from onchip.losses import StepLoss, predict
+from onchip.losses import predict
+from onchip.plan import plan_of
 from onchip.records import Epoch, Record
 from onchip.run import Run, build, describe, encoder, evaluation_encoder, own_randomness
 from onchip.settings import RunSpec
@@ -115,7 +116,7 @@ def train(
             watch.epoch_ended(run.history[-1])
         if run.best is not None:
             run.model.load_state_dict(run.best)
-        test_accuracy = accuracy(run.model, data.test, evaluation_encoder(spec), spec.batch_size)
+        test_accuracy = accuracy(run.model, data.test, evaluation_encoder(spec, data), spec.batch_size)
         run.rule.detach()
         if weights is not None:
             checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
@@ -143,10 +144,11 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
         batch_size: samples at a time.
     """
     model.eval()
+    last = plan_of(model).kind == "streams"
     right = torch.zeros((), dtype=torch.int64, device=split.device)
     with torch.no_grad():
         for images, labels in batches(split, batch_size, shuffle=False):
-            right += (predict(model(encode(images))) == labels).sum()
+            right += (predict(model(encode(images)), last=last) == labels).sum()
     model.train()
     return int(right) / len(split)
 
@@ -154,8 +156,8 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
 def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watcher) -> None:
     """Train one epoch and add it to the history."""
     steps = math.ceil(len(data.train) / spec.batch_size)
-    encode, augment = encoder(spec, run.encoding), registry.augmentation(spec.augment)
-    loss_of, total_loss = StepLoss(), 0.0
+    encode, augment = encoder(spec, data, run.encoding), registry.augmentation(spec.augment)
+    loss_of, total_loss = registry.loss(spec.loss, registry.neuron(spec.neuron)[1]), 0.0
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()
     drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
@@ -181,7 +183,7 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     run.train_seconds += seconds
     held_out = None
     if len(data.validation):
-        held_out = accuracy(run.model, data.validation, evaluation_encoder(spec), spec.batch_size)
+        held_out = accuracy(run.model, data.validation, evaluation_encoder(spec, data), spec.batch_size)
     _select(run, spec, epoch, held_out)
     run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
 

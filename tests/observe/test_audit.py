@@ -220,14 +220,14 @@ def test_gradients_changed_after_the_fact_are_no_sums_over_steps_and_samples() -
 class Centred(Code):
     """Errors less their mean over the batch."""
 
-    def carry(self, delta: Tensor) -> Tensor:
+    def carry(self, delta: Tensor, depth: int) -> Tensor:
         return delta - delta.mean(1, keepdim=True)
 
 
 class Signs(Code):
     """Errors of one size."""
 
-    def carry(self, delta: Tensor) -> Tensor:
+    def carry(self, delta: Tensor, depth: int) -> Tensor:
         return delta.sign()
 
 

@@ -12,5 +12,5 @@ __all__ = ["Real"]
 class Real(Code):
     """Errors are real numbers."""
 
-    def carry(self, delta: Tensor) -> Tensor:
+    def carry(self, delta: Tensor, depth: int) -> Tensor:
         return delta

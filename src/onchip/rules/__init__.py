@@ -14,6 +14,8 @@ from onchip.rules.never import never
 from onchip.rules.noisy_bp import noisy_bp
 from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
+from onchip.rules.own_noise_mirror import own_noise_mirror
+from onchip.rules.ssnn_bp import ssnn_bp
 from onchip.rules.usf import usf
 from onchip.rules.weight_mirror import weight_mirror
 from onchip.rules.zeroth_order import zeroth_order
@@ -33,6 +35,8 @@ __all__ = [
     "noisy_bp",
     "opzo",
     "ottt",
+    "own_noise_mirror",
+    "ssnn_bp",
     "usf",
     "weight_mirror",
     "zeroth_order",

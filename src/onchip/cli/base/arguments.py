@@ -23,6 +23,7 @@ __all__ = [
     "Force",
     "Json",
     "LearningRate",
+    "Loss",
     "Momentum",
     "Net",
     "Neuron",
@@ -61,6 +62,9 @@ Momentum = Annotated[float | None, typer.Option(help=f"Momentum of sgd. Usually 
 WeightDecay = Annotated[float | None, typer.Option(help=f"Weight decay. Usually {USUAL.weight_decay:g}.")]
 Schedule = Annotated[
     str | None, typer.Option(help=f"cosine (to 0), exponential or constant. Usually {USUAL.schedule}.")
+]
+Loss = Annotated[
+    str | None, typer.Option(help="Loss: step-loss:0.05 (0.05 of squared error) or winner. Usually the neurons'.")
 ]
 RateDecay = Annotated[
     float | None, typer.Option("--lr-decay", help=f"Factor an epoch of exponential. Usually {USUAL.lr_decay:g}.")

@@ -1,0 +1,130 @@
+"""Feedback weights that the neurons' own noise teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from onchip.claims import Claims
+from onchip.credit import Listening, Observer, Temporal
+from onchip.errors import RequestError
+from onchip.meeting import Meeting
+from onchip.parts import Counts, Spikes
+from onchip.plan import Stage
+from onchip.rule import Rule
+from onchip.synapse import Convolution, Dense, Synapse
+from onchip.trains import RandomPhase, Train
+
+__all__ = ["own_noise_mirror"]
+
+
+def own_noise_mirror(
+    model: nn.Module,
+    *,
+    decay: float = 0.99,
+    gain: float = 2.0,
+    train: Train = RandomPhase(),
+    temporal: Temporal = Counts(),
+) -> Rule:
+    """Spike-based backpropagation whose feedback weights learn from the neurons' own noise, without transport.
+
+        Δ = h - p,   o = W h + b less its mean over time,   B = <o Δ^T> / <Δ²> for each presynaptic neuron
+
+    A random spike is a perturbation that comes for free: what it adds to the next layer's drive is its weight. Both
+    means are exponential, over training steps; B is 0 at first. In a convolution a kernel's weights are shared,
+    and so are the means, over all places and per input channel.
+
+    Limit: that of `ssnn_bp` as the mean is taken over ever more steps (decay to 1) with W held still.
+    Cost: no weight is ever transported and no noise injected; for each feedback weight one more product a step of
+        every sample; feedback weights take as much memory as the forward ones. T = 1 teaches nothing.
+
+    Args:
+        model: a network of `Stochastic` neurons, closed by `MeanReadout`.
+        decay: share of both means that is kept from one training step to the next, in [0, 1).
+        gain: β, by which errors grow in each layer before they become spikes, above 0.
+        train: how an error becomes spikes, `RandomPhase()` or `Bernoulli()`.
+        temporal: `Counts()` by default, or `Coincidences()`.
+
+    Raises:
+        RequestError: a decay or a gain out of range.
+        UnsupportedError: neurons that do not send spike trains.
+
+    Reference: ours; after weight mirrors (Akrout et al. 2019, NeurIPS), whose noise is injected in a phase of its own.
+    """
+    code = Spikes(gain, train)
+    return Rule(
+        "own_noise_mirror",
+        model,
+        feedback=OwnNoise(decay),
+        temporal=temporal,
+        code=code,
+        trains=("streams",),
+        claims=Claims(own_feedback=True, no_transport=True, ternary=True),
+    )
+
+
+class OwnNoise(Listening):
+    """Feedback weights B = <o Δ^T> / <Δ²>, of which both means are kept."""
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        if not 0.0 <= decay < 1.0:
+            raise RequestError(f"own_noise_mirror got decay={decay}; expected a share kept a step, in [0, 1)")
+        self._decay = decay
+        self._stages: tuple[Stage, ...] = ()
+        self._noise: dict[int, Tensor] = {}
+
+    def attach(self, stages: Sequence[Stage]) -> None:
+        self._stages = tuple(stages)
+        for index, stage in enumerate(stages[1:], start=1):
+            self.register_buffer(f"product_{index}", torch.zeros_like(stage.weight))
+            # One sum of squares for each input of the receptive field: a neuron's, or a channel's at each tap.
+            shape = (_groups(stage.synapse), *stage.weight.shape[1:])
+            self.register_buffer(f"variance_{index}", stage.weight.new_zeros(shape))
+
+    def tell_initial(self, observer: Observer) -> None:
+        """No weight was copied."""
+
+    def emitted(self, index: int, noise: Tensor) -> None:
+        self._noise[index + 1] = noise
+
+    def driven(self, index: int, drive: Tensor) -> None:
+        stage, noise = self._stages[index], self._noise.pop(index).flatten(0, 1)  # (T·B, features...)
+        answer = (drive - drive.mean(0)).flatten(0, 1)
+        noise = noise.flatten(1) if isinstance(stage.synapse, Dense) else noise
+        product = stage.synapse.outer(noise, answer)
+        self.tell_product(stage, "learn", Meeting(stage.synapse, noise.shape, answer.shape, noise, answer))
+        one = _one_output(stage.synapse)
+        squares = one.outer(noise.square(), torch.ones_like(answer[:, : len(self._variance(index))]))
+        self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
+        self._variance(index).lerp_(squares, 1.0 - self._decay)
+
+    def weight(self, index: int) -> Tensor:
+        product, variance = self.get_buffer(f"product_{index}"), self._variance(index)
+        # A neuron that has made no noise yet has product 0, too, and gets the feedback weight 0.
+        spread = variance.clamp_min(torch.finfo(variance.dtype).tiny)
+        return product / spread.repeat_interleave(len(product) // len(variance), 0)
+
+    def learn(self) -> None:
+        """The means have learnt on the way forward."""
+
+    def step(self) -> None:
+        """Nothing waits for the optimizer."""
+
+    def _variance(self, index: int) -> Tensor:
+        return self.get_buffer(f"variance_{index}")
+
+
+def _groups(synapse: Synapse) -> int:
+    return synapse.groups if isinstance(synapse, Convolution) else 1
+
+
+def _one_output(synapse: Synapse) -> Synapse:
+    """The same map with a single output in each group: what its `outer` sums is the same for all of them."""
+    if isinstance(synapse, Convolution):
+        return replace(synapse, shape=(synapse.groups, *synapse.shape[1:]))
+    assert isinstance(synapse, Dense), "there are two kinds of synapse"
+    return replace(synapse, outputs=1)

@@ -1,0 +1,98 @@
+"""How a number becomes a spike train whose mean over time it is.
+
+Numbers lie in [-1, 1]; below zero the spikes are -1, which hardware sends on a line of its own. Draws come from
+torch's global generator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from onchip.kernels.running import sum_
+
+__all__ = ["Bernoulli", "RandomPhase", "Train", "winners"]
+
+
+class Train(ABC):
+    """Turns numbers into spikes, one time step after the other."""
+
+    remembers: ClassVar[bool]
+    """Whether a step's spikes depend on earlier steps of the same train."""
+
+    @abstractmethod
+    def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Spikes for numbers in [-1, 1], both (T, ...).
+
+        Args:
+            numbers: one for each step; they are overwritten.
+            carried: what an earlier call returned, to go on with its trains; None to begin new ones.
+
+        Returns:
+            Spikes -1, 0 or 1 (T, ...), and what the trains carry on (...), or None if they remember nothing.
+        """
+
+    @abstractmethod
+    def count(self, numbers: Tensor, steps: int) -> Tensor:
+        """Sums of trains of that many steps, each for one number in [-1, 1] held still: whole numbers (...)."""
+
+
+@dataclass(frozen=True)
+class Bernoulli(Train):
+    """At each step a spike with the number as its probability, independent of all others.
+
+    Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
+    """
+
+    remembers = False
+
+    def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        drawn = torch.rand(numbers.shape, dtype=numbers.dtype, device=numbers.device)
+        # [r < p] - [r < -p] in one draw: a spike where r is below |p|, of p's sign.
+        return numbers.sign().mul_(numbers.abs() > drawn), None
+
+    def count(self, numbers: Tensor, steps: int) -> Tensor:
+        trials = torch.full_like(numbers, steps)
+        return torch.binomial(trials, numbers.abs()).mul_(numbers.sign())
+
+
+@dataclass(frozen=True)
+class RandomPhase(Train):
+    """Adds the number up from a phase u ~ U[0, 1), and sends a spike whenever the sum passes a whole number.
+
+        spike[t] = floor(u + p[1] + ... + p[t]) - floor(u + p[1] + ... + p[t-1])
+
+    Each spike alone is that of `Bernoulli`, P(spike) = p, but a train's count is T p rounded up or down where
+    Bernoulli's is binomial; one draw a train in place of T. Below zero the sum falls, and spikes are -1.
+
+    Reference: ours; a noisy integrate-and-fire neuron with a uniform initial state.
+    """
+
+    remembers = True
+
+    def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        if carried is None:
+            carried = torch.rand(numbers.shape[1:], dtype=numbers.dtype, device=numbers.device)
+        sums = sum_(numbers, before=carried)
+        # The fraction alone goes on: a long stream would else run out of digits.
+        kept = sums[-1] - sums[-1].floor()
+        passed = sums.floor_()
+        spikes = passed.clone()
+        spikes[1:].sub_(passed[:-1])
+        return spikes, kept
+
+    def count(self, numbers: Tensor, steps: int) -> Tensor:
+        return (numbers * steps).add_(torch.rand_like(numbers)).floor_()
+
+
+def winners(potential: Tensor) -> Tensor:
+    """One spike a row, at k with probability softmax(potential)_k: (..., classes), one-hot.
+
+    In hardware it is a race of noisy units that inhibit each other; here the largest of z - log(-log r).
+    """
+    race = potential - torch.empty_like(potential).exponential_().log_()
+    return torch.zeros_like(potential).scatter_(-1, race.argmax(-1, keepdim=True), 1.0)
