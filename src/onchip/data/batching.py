@@ -29,7 +29,7 @@ def batches(
     fastest pass move the whole split first, `split.to(device)`. An equal generator gives equal batches.
 
     Args:
-        split: (N, C, H, W) images and their labels.
+        split: (N, C, H, W) images, or (N, F, C, H, W) recordings, and their labels.
         batch_size: images a batch, B; the last batch holds what is left.
         generator: of the order and of `augment`; on any device, advanced by each pass. Needed for either.
         augment: (images, generator) -> images of the same shape, e.g. `Compose(Crop(4), Flip())`.
@@ -38,10 +38,11 @@ def batches(
         drop_last: leave out a last batch of fewer than B.
 
     Yields:
-        Images (B, C, H, W) float32 in [0, 1], labels (B,) int64.
+        Images (B, C, H, W), or recordings (B, F, C, H, W), float32 in [0, 1], and labels (B,) int64.
 
     Raises:
-        RequestError: batch_size below 1, or no generator where one is needed; before the first batch.
+        RequestError: batch_size below 1, no generator where one is needed, or recordings to augment; before the
+            first batch.
     """
     if not isinstance(batch_size, int) or batch_size < 1:
         raise RequestError(f"batch_size={batch_size!r}; expected a whole number of images, at least 1")
@@ -50,6 +51,8 @@ def batches(
             "batches got no generator; expected one to shuffle or augment with. Pass "
             "generator=torch.Generator().manual_seed(seed), or shuffle=False and no augment"
         )
+    if augment is not None and split.frames is not None:
+        raise RequestError("batches got recordings to augment, which no augmentation knows; leave augment out")
     return _stream(split, batch_size, generator, augment, shuffle, device, drop_last)
 
 

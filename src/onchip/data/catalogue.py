@@ -90,9 +90,8 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
     place, source = data_root(root), find(name)
     source.require(place)
     parts = source.read(place)
-    _, channels, height, width = parts.train.images.shape
     held = 0 if parts.validation is None else len(parts.validation)
-    found = Checked(name, place, (channels, height, width), parts.classes, len(parts.train), held, len(parts.test))
+    found = Checked(name, place, parts.train.shape, parts.classes, len(parts.train), held, len(parts.test))
     if (info := source.info) is not None:
         got = (found.shape, len(found.classes), found.train, found.test)
         expected = (info.shape, info.classes, info.train, info.test)

@@ -14,10 +14,10 @@ __all__ = ["Dataset", "Split"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images, kept as bytes: a quarter of the memory of floats.
+    """Labelled images or recordings, kept as bytes: a quarter of the memory of floats.
 
     Args:
-        images: (N, C, H, W) uint8, 0 dark to 255 bright.
+        images: (N, C, H, W) uint8, 0 dark to 255 bright; recordings have an axis of frames, (N, F, C, H, W).
         labels: (N,) int64, index into the data set's `classes`.
 
     Raises:
@@ -33,9 +33,10 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.ndim != 4 or images.dtype != torch.uint8:
+        if images.ndim not in (4, 5) or images.dtype != torch.uint8:
             raise RequestError(
-                f"Split got images {tuple(images.shape)} {images.dtype}; expected (N, C, H, W) torch.uint8. "
+                f"Split got images {tuple(images.shape)} {images.dtype}; expected (N, C, H, W) torch.uint8, or "
+                "(N, F, C, H, W) with frames. "
                 "Scale floats in [0, 1] with (images * 255).round().to(torch.uint8)"
             )
         if labels.ndim != 1 or labels.dtype != torch.int64:
@@ -57,6 +58,17 @@ class Split:
     def device(self) -> torch.device:
         """Where the images are."""
         return self.images.device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One image's (C, H, W)."""
+        channels, height, width = self.images.shape[-3:]
+        return channels, height, width
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a recording, F, or None for images."""
+        return self.images.shape[1] if self.images.ndim == 5 else None
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device, moved once and whole."""
@@ -91,10 +103,10 @@ class Dataset:
     def __post_init__(self) -> None:
         for field in fields(self)[2:]:
             split: Split = getattr(self, field.name)
-            if tuple(split.images.shape[1:]) != self.shape:
+            if split.images.shape[1:] != self.train.images.shape[1:]:
                 raise DataError(
                     f"{self.name}: images of {field.name} are {tuple(split.images.shape[1:])}, those of "
-                    f"train {self.shape} (C, H, W); expected one shape. Resize them to one size first"
+                    f"train {tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
                 continue
@@ -108,8 +120,12 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, int, int]:
         """One image's (C, H, W)."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
+        return self.train.shape
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a recording, or None for images."""
+        return self.train.frames
 
     @property
     def n_classes(self) -> int:

@@ -56,7 +56,7 @@ class Source:
     Args:
         name: as it was asked for.
         info: the published facts; None for a user's own folder.
-        files: needed files, relative to the data root.
+        files: needed files or folders, relative to the data root.
         read: data root -> `Parts`; raises DataError on a damaged file.
         download: data root -> files in place; None where there is nothing to download.
     """
@@ -69,7 +69,7 @@ class Source:
 
     def missing(self, root: Path) -> tuple[Path, ...]:
         """The needed files that are not under `root`."""
-        return tuple(root / file for file in self.files if not (root / file).is_file())
+        return tuple(root / file for file in self.files if not (root / file).exists())
 
     def require(self, root: Path) -> None:
         """Raise DataError unless every file is there, naming the first that is not."""

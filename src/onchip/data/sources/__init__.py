@@ -13,9 +13,10 @@ from onchip.data.sources.cifar import cifar10, cifar100
 from onchip.data.sources.digits import digits
 from onchip.data.sources.folder import folder
 from onchip.data.sources.mnist import emnist, fashion_mnist, kmnist, mnist
+from onchip.data.sources.n_mnist import n_mnist
 from onchip.errors import unknown_name
 
-__all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist"]
+__all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist", "n_mnist"]
 
 PREFIX = "folder:"  # a user's own pictures have a path for a name, so they are in no list
 

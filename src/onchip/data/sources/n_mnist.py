@@ -1,0 +1,66 @@
+"""N-MNIST: MNIST before an event camera."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+import torch
+
+from onchip.data.base.split import Split
+from onchip.data.files.events import read_frames
+from onchip.data.files.source import Info, Parts, Source
+from onchip.errors import DataError
+
+__all__ = ["n_mnist"]
+
+DIGITS = tuple(string.digits)
+SIZE = (34, 34)
+FRAMES = 12  # so that T = 1, 2, 3, 4, 6 and 12 steps can be made of them
+FRAME_US = 26_250  # 4 frames for each of the three saccades of 105 ms
+
+
+def n_mnist() -> Source:
+    """70,000 recordings of MNIST digits by a moving event camera, 34×34 pixels, brighter and darker events.
+
+    A recording is kept as 12 frames of 26.25 ms: whether a pixel had an event of either sign. Files are in tonic's
+    layout, NMNIST/{Train,Test}/DIGIT/*.bin; a part of them is enough. To download, install `onchip[events]`.
+
+    Reference: G. Orchard et al., Converting static image datasets to spiking neuromorphic datasets using saccades,
+        Front. Neurosci., 2015.
+    """
+    info = Info(
+        "n-mnist",
+        "N-MNIST",
+        (2, *SIZE),
+        10,
+        60_000,
+        10_000,
+        "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437",
+    )
+    folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
+    return Source(info.name, info, folders, _read, _download)
+
+
+def _read(root: Path) -> Parts:
+    return Parts(DIGITS, _split(root / "NMNIST" / "Train"), _split(root / "NMNIST" / "Test"))
+
+
+def _split(folder: Path) -> Split:
+    recordings, labels = [], []
+    for label, digit in enumerate(DIGITS):
+        files = sorted((folder / digit).glob("*.bin"))
+        if not files:
+            raise DataError(f"{folder / digit} holds no recording; expected at least one *.bin. Fetch them again")
+        recordings += [read_frames(file, size=SIZE, frames=FRAMES, frame_us=FRAME_US) for file in files]
+        labels += [label] * len(files)
+    return Split(torch.stack(recordings), torch.tensor(labels))
+
+
+def _download(root: Path) -> None:
+    try:
+        from tonic.datasets import NMNIST
+    except ImportError as error:
+        raise DataError("tonic is not installed; run `pip install onchip[events]`") from error
+    for train in (True, False):
+        NMNIST(save_to=str(root), train=train)
