@@ -18,7 +18,8 @@ def images(*shape: int) -> torch.Tensor:
 
 
 def test_every_export_is_tried() -> None:
-    assert [type(encoder).__name__ for encoder in ENCODERS] == encode.__all__
+    of_recordings = ["Frames"]  # tested with n-mnist
+    assert [type(encoder).__name__ for encoder in ENCODERS] == [n for n in encode.__all__ if n not in of_recordings]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=repr)

@@ -15,8 +15,9 @@ from onchip.observe import activity
 from onchip.signals import Signal, Static
 
 Make = Callable[..., nn.Sequential]
-NETWORKS = [getattr(models, name) for name in models.__all__ if name not in ("vgg7", "vgg11")]
-VGGS = [models.vgg7, models.vgg11]
+VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9]
+RESNETS = [models.resnet18, models.resnet34]
+NETWORKS = [made for name in models.__all__ if (made := getattr(models, name)) not in VGGS + RESNETS]
 
 
 def signal_of(neuron: type[Neuron], images: torch.Tensor) -> Signal:
@@ -61,7 +62,21 @@ def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> No
         assert max(rates) < 0.7, rates
 
 
-@pytest.mark.parametrize("make", VGGS)
+@pytest.mark.parametrize(("make", "layers"), [(models.resnet18, 20), (models.resnet34, 36)])
+def test_residual_networks_are_awake_and_of_their_size(make: Make, layers: int) -> None:
+    torch.manual_seed(0)
+    model = make((1, 8, 8), 10)
+    images = load("digits").train.images[:4].float().div_(255)
+    rates = [layer.rate for layer in activity(model, [Static(images, 6)]).values()]
+    assert len(rates) == layers, "17 or 33 in the chain and 3 in shortcuts"
+    assert min(rates) > 0.02, rates
+    assert max(rates) < 0.7, rates
+    assert model(Static(images, 2)).shape == (2, 4, 10)
+    with pytest.raises(RequestError, match="expected LIF or IF"):
+        make((1, 8, 8), 10, neuron=nn.TTFS)
+
+
+@pytest.mark.parametrize("make", [models.vgg7, models.vgg11, models.conv5])
 def test_images_smaller_than_the_pools_are_refused(make: Make) -> None:
     with pytest.raises(RequestError, match="3 pools by 2 need at least 8x8"):
         make((3, 7, 9), 10)

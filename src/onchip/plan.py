@@ -257,7 +257,9 @@ def plan_of(model: nn.Module) -> Plan:
     plan = Plan(kind, tuple(parts))
     for part in parts if kind == "times" else ():
         if isinstance(part, Skip):
-            raise UnsupportedError(f"Residual {part.name!r} adds activity, and spike times do not add up; use LIF or IF")
+            raise UnsupportedError(
+                f"Residual {part.name!r} adds activity, and their spike times do not add up; use LIF"
+            )
     if not plan.stages:
         raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")
     if kind in _READOUTS:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import grad as conv_grad
 
 from onchip.errors import RequestError, UnsupportedError
+from onchip.standardised import StandardisedConv2d
 
 __all__ = ["Convolution", "Dense", "Synapse", "is_synapse", "synapse_of"]
 
@@ -212,7 +213,7 @@ class Convolution(Synapse):
 
 def is_synapse(module: nn.Module) -> bool:
     """Whether the module is a layer of plastic synapses that rules can train."""
-    return type(module) in (nn.Linear, nn.Conv2d)
+    return type(module) in (nn.Linear, nn.Conv2d, StandardisedConv2d)
 
 
 def synapse_of(name: str, module: nn.Module) -> Synapse:
@@ -223,7 +224,7 @@ def synapse_of(name: str, module: nn.Module) -> Synapse:
     """
     if type(module) is nn.Linear:
         return Dense(module.in_features, module.out_features)
-    if type(module) is nn.Conv2d:
+    if type(module) is nn.Conv2d or type(module) is StandardisedConv2d:
         if module.padding_mode != "zeros":
             raise UnsupportedError(
                 f"Conv2d {name!r} pads with {module.padding_mode!r}; expected zeros. Use padding_mode='zeros'"

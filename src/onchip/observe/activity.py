@@ -94,9 +94,10 @@ def _run(plan: Plan, signal: Signal, tallies: dict[str, _Tally]) -> tuple[int, i
         samples, steps = len(signal.image), signal.steps
     else:
         samples, steps = (len(signal), 1) if plan.kind == "times" else (signal.shape[1], len(signal))
+    kept: list[Signal] = []
     for part in plan.parts:
         if not isinstance(part, Stage):
-            signal = part(signal, plan.kind)
+            signal = part(signal, plan.kind, kept)
             continue
         if part is plan.stages[-1]:
             break

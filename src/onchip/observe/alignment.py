@@ -58,7 +58,7 @@ def alignment(model: nn.Module, signal: Signal, loss: Callable[[Tensor], Tensor]
 
     Reference: Lillicrap et al. 2016 (Nature Communications), who measure the angle.
     """
-    weights = {stage.name: stage.weight for stage in plan_of(model).stages if stage.weight.requires_grad}
+    weights = {stage.name: stage.parameter for stage in plan_of(model).stages if stage.parameter.requires_grad}
     for name, weight in weights.items():
         if weight.grad is None:
             raise RequestError(
