@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
             nn.TTFSReadout(),
         ),
         UnsupportedError,
-        "Residual '0'.*spike times do not add up",
+        "Residual '0'.*exchanges times do not add up",
     ),
 }
 

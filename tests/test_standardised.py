@@ -92,5 +92,5 @@ def test_refusals() -> None:
     for gain in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(RequestError, match="gain="):
             nn.StandardisedConv2d(1, 1, 3, gain=gain)
-    with pytest.raises(UnsupportedError, match="kolen_pollack .*StandardisedConv2d '0'"):
+    with pytest.raises(UnsupportedError, match=r"kolen_pollack .*StandardisedConv2d '0'"):
         rules.kolen_pollack(network())

@@ -255,10 +255,11 @@ def plan_of(model: nn.Module) -> Plan:
                 f"expected neurons, {known}, or a Sequential of these"
             )
     plan = Plan(kind, tuple(parts))
-    for part in parts if kind == "times" else ():
+    for part in parts if kind != "steps" else ():
         if isinstance(part, Skip):
             raise UnsupportedError(
-                f"Residual {part.name!r} adds activity, and their spike times do not add up; use LIF"
+                f"Residual {part.name!r} adds spikes, and those of a network that exchanges {kind} do not add up; "
+                "use LIF or IF neurons"
             )
     if not plan.stages:
         raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")

@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused(root: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RequestError, match="recordings to augment"):
         batches(data.train, 2, generator=torch.Generator(), augment=lambda images, _: images)
     spec = RunSpec(data="n-mnist", neuron="ttfs", net="mlp")
-    with pytest.raises(RequestError, match="'frames' makes .* expected LIF or IF"):
+    with pytest.raises(RequestError, match=r"'frames' makes .* expected LIF or IF"):
         train(spec, load_data(spec))
 
 

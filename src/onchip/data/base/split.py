@@ -106,7 +106,8 @@ class Dataset:
             if split.images.shape[1:] != self.train.images.shape[1:]:
                 raise DataError(
                     f"{self.name}: images of {field.name} are {tuple(split.images.shape[1:])}, those of "
-                    f"train {tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one size first"
+                    f"train {tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one "
+                    "size first"
                 )
             if len(split) == 0:
                 continue
