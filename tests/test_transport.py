@@ -24,7 +24,7 @@ def test_top_copies_the_weights_that_are_furthest_apart() -> None:
     (moved,) = Top(3 / 8)([feedback], [WEIGHT], 0)
     assert feedback.tolist() == [[0, -5, 0, 0], [0, 3, 0, 4]]
     # A list of 3 indices of 3 bits would take 9: a bitmap of the 8 weights is shorter.
-    assert moved == Transported(scalars=3, value_bits=96, index_bits=8, compares=8)
+    assert moved == Transported(scalars=3, value_bits=96, index_bits=8, compares=8, sorts=8)
 
 
 def test_what_counts_is_the_difference_and_not_the_weight() -> None:

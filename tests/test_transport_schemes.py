@@ -119,7 +119,7 @@ def test_random_draws_anew_at_each_event_and_from_the_global_generator() -> None
 
 def test_random_of_a_shared_seed_sends_no_index() -> None:
     before, weights = pairs([(20, 20)])
-    assert Random(0.1, shared=True)(before, weights, 0) == [Transported(40, 64 * 40)]
+    assert Random(0.1, shared=True)(before, weights, 0) == [Transported(40, 64 * 40, draws=40)]
 
 
 @given(threshold=st.floats(1e-3, 3.0), relative=st.booleans(), seed=st.integers(0, 9))
@@ -150,7 +150,7 @@ def test_sign_moves_each_weight_by_the_mean_difference() -> None:
     difference = weights[0] - before[0]
     step = difference.abs().sum() / 35
     torch.testing.assert_close(after[0], before[0] + step * difference.sign())
-    assert moved == [Transported(36, 35 + 64, compares=35)]
+    assert moved == [Transported(36, 35 + 64, compares=35, coded=35, writes=35)]
 
 
 def test_sign_has_no_third_value() -> None:

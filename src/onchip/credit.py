@@ -96,6 +96,13 @@ class Feedback(nn.Module, ABC):
     def tell_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""
 
+    def refreshes(self, steps: int) -> dict[str, int] | None:
+        """How often `step` does something to each stage's feedback in so many training steps, by the stage's name.
+
+        None where it does the same at every step.
+        """
+        return None
+
     def memory(self) -> int:
         """Scalars that the feedback holds."""
         return sum(tensor.numel() for tensor in (*self.buffers(), *self.parameters()))

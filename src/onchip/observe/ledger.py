@@ -86,8 +86,9 @@ class Ledger(Observer):
         prefix = "initial_" if initial else ""
         for field in fields(moved):
             self.transported[stage, prefix + field.name] += getattr(moved, field.name)
+        self.transported[stage, prefix + "events"] += 1
         if not initial:
-            self.tallies[stage, "feedback_writes"] += moved.scalars
+            self.tallies[stage, "feedback_writes"] += moved.writes or moved.scalars
 
     def stepped(self, feedback: int) -> None:
         self.steps += 1

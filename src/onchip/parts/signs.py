@@ -53,7 +53,7 @@ class SignSymmetric(Layered):
         if index not in self._current:
             self._current.add(index)
             size = stage.weight.numel()
-            self.tell_transport(stage, Transported(size, value_bits=size))
+            self.tell_transport(stage, Transported(size, value_bits=size, coded=size))
         return torch.where(stage.weight >= 0, magnitude, -magnitude)
 
     def learn(self) -> None:

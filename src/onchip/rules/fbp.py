@@ -104,6 +104,13 @@ class Frozen(Copied):
         self._events = dict.fromkeys(self._groups, 0)
         self.first_refresh = min((intervals.first for intervals in layers), default=0)
 
+    def refreshes(self, steps: int) -> dict[str, int]:
+        return {
+            self._stages[index].name: sum(map(intervals.due, range(1, steps + 1)))
+            for intervals, group in self._groups.items()
+            for index in group
+        }
+
     def step(self) -> None:
         self._steps += 1
         for intervals, group in self._groups.items():

@@ -78,6 +78,9 @@ class Mirror(Random):
         self._samples = samples
         self._steps = 0
 
+    def refreshes(self, steps: int) -> dict[str, int]:
+        return {stage.name: steps // self._period for stage in self._stages[1:]}
+
     def step(self) -> None:
         self._steps += 1
         if self._steps % self._period:

@@ -24,6 +24,10 @@ class Transported:
         index_bits: bits that say which weights they are, where both ends do not know it already.
         compares: weights that were compared with their copy.
         products: scalar multiplications made to form what is sent.
+        sorts: weights put in order of size, at least in part, to choose.
+        draws: random numbers drawn to choose.
+        coded: of the scalars, those that are not sent at the weights' own precision.
+        writes: feedback weights that are written; 0 where it is one for each scalar.
     """
 
     scalars: int
@@ -31,6 +35,10 @@ class Transported:
     index_bits: int = 0
     compares: int = 0
     products: int = 0
+    sorts: int = 0
+    draws: int = 0
+    coded: int = 0
+    writes: int = 0
 
     @classmethod
     def whole(cls, weight: Tensor) -> Transported:
@@ -99,6 +107,14 @@ class Share(Transport):
         count, named = self._size(weight.numel())
         return value_bits(weight, count) + named
 
+    def sorts(self) -> bool:
+        """Whether weights are put in order of size to choose."""
+        return False
+
+    def draws(self) -> bool:
+        """Whether random numbers choose."""
+        return False
+
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         if not self.per_layer:
             return self._share(feedback, weights, event)
@@ -127,6 +143,8 @@ class Share(Transport):
                     value_bits(weight, share),
                     index_bits=size if bitmap else share * named // count,
                     compares=size if self.compares() else 0,
+                    sorts=size if self.sorts() else 0,
+                    draws=share if self.draws() else 0,
                 )
             )
             begin += size

@@ -72,7 +72,13 @@ class LowRank(Transport):
             left.addr_(u * -scale, v)
             products += spent
         feedback.add_((apart - left).view(weight.shape))
-        return Transported(rank * (numbers + 1), self.message_bits(weight), products=products)
+        return Transported(
+            rank * (numbers + 1),
+            self.message_bits(weight),
+            products=products,
+            coded=rank * numbers,
+            writes=weight.numel(),
+        )
 
     def _pair(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, int]:
         """u (out,) and v (rest,) in whole numbers, s, and the multiplications that finding them took."""

@@ -42,3 +42,6 @@ class Random(Share):
 
     def compares(self) -> bool:
         return False
+
+    def draws(self) -> bool:
+        return True

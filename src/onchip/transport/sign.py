@@ -37,4 +37,4 @@ class Sign(Transport):
         step = apart.abs().mean()
         feedback.add_(torch.where(apart >= 0, step, -step))
         size = weight.numel()
-        return Transported(size + 1, self.message_bits(weight), compares=size)
+        return Transported(size + 1, self.message_bits(weight), compares=size, coded=size, writes=size)

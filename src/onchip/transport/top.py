@@ -38,3 +38,6 @@ class Top(Share):
 
     def compares(self) -> bool:
         return True
+
+    def sorts(self) -> bool:
+        return True
