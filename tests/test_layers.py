@@ -15,7 +15,7 @@ import onchip
 LEVELS = """
     errors files claims typed
     standardised
-    kernels.native
+    kernels.native kernels.buffers
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         transport.base data.base
     kernels transport neurons.base meeting front costs data.files

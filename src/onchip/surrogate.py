@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -21,7 +22,12 @@ class Surrogate(ABC):
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         """Overwrites the distance x by ψ(x) · error and returns it: one buffer, no allocation."""
 
+    def compiled(self) -> tuple[int, float] | None:
+        """Its number and its constant in kernels/scans.c; None for those that only torch knows."""
+        return None
 
+
+@final
 @dataclass(frozen=True)
 class Sigmoid(Surrogate):
     """ψ(x) = k σ(kx) (1 - σ(kx)), peak k/4.
@@ -34,6 +40,9 @@ class Sigmoid(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, slope=self.slope)
 
+    def compiled(self) -> tuple[int, float]:
+        return 0, self.slope
+
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.sigmoid(x.mul_(self.slope), out=x)
         # aten's fused error · y (1 - y); there is no public name for it.
@@ -41,6 +50,7 @@ class Sigmoid(Surrogate):
         return x.mul_(self.slope)
 
 
+@final
 @dataclass(frozen=True)
 class ATan(Surrogate):
     """ψ(x) = α / (2 (1 + (π α x / 2)²)), peak α/2. Reference: Fang et al. 2021 (ICCV), with α = 2."""
@@ -50,11 +60,15 @@ class ATan(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, alpha=self.alpha)
 
+    def compiled(self) -> tuple[int, float]:
+        return 1, self.alpha
+
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.mul_(math.pi * self.alpha / 2).square_().add_(1.0)
         return torch.div(error, x, out=x).mul_(self.alpha / 2)
 
 
+@final
 @dataclass(frozen=True)
 class FastSigmoid(Surrogate):
     """ψ(x) = 1 / (1 + k|x|)², peak 1. Reference: Zenke & Ganguli 2018 (SuperSpike), with k = 10 here."""
@@ -64,11 +78,15 @@ class FastSigmoid(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, slope=self.slope)
 
+    def compiled(self) -> tuple[int, float]:
+        return 2, self.slope
+
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(self.slope).add_(1.0).square_()
         return torch.div(error, x, out=x)
 
 
+@final
 @dataclass(frozen=True)
 class Triangle(Surrogate):
     """ψ(x) = max(0, 1 - |x| / w) / w, area 1. Reference: Bellec et al. 2018 (LSNN), Esser et al. 2016."""
@@ -78,11 +96,15 @@ class Triangle(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, width=self.width)
 
+    def compiled(self) -> tuple[int, float]:
+        return 3, self.width
+
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(-1 / self.width).add_(1.0).clamp_(min=0.0)
         return x.mul_(error).mul_(1 / self.width)
 
 
+@final
 @dataclass(frozen=True)
 class Rectangle(Surrogate):
     """ψ(x) = 1/w where |x| < w/2, else 0, area 1. Reference: Wu et al. 2018 (STBP), with w = 1."""
@@ -91,6 +113,9 @@ class Rectangle(Surrogate):
 
     def __post_init__(self) -> None:
         _positive(self, width=self.width)
+
+    def compiled(self) -> tuple[int, float]:
+        return 4, self.width
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.lt(x.abs_(), self.width / 2, out=x)

@@ -1,11 +1,13 @@
-"""Scans of leaky integrate-and-fire neurons over time: the portable reference, in place, in plain torch.
+"""Scans of leaky integrate-and-fire neurons over time, in place: in compiled code, or in plain torch.
 
     u[t] = λ v[t-1] + I[t]        membrane potential
     s[t] = 1 if u[t] >= θ else 0  spike
     v[t] = u[t] - θ s[t] (soft reset)  or  u[t] (1 - s[t]) (hard reset)
 
 On a CPU the time of a scan is memory traffic and page faults, not arithmetic. So the potential overwrites
-the drive, the error overwrites the potential, and an average pool is taken one step at a time.
+the drive, the error overwrites the potential, and an average pool is taken with the spikes. Compiled code
+(scans.c) runs each neuron through all steps while it is in the cache; torch, the portable reference, goes step
+by step.
 """
 
 from __future__ import annotations
@@ -16,9 +18,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onchip.kernels import buffers, native
 from onchip.surrogate import Surrogate
 
 __all__ = ["Membrane", "adjoint", "fire", "local", "unpool", "weighted_sum"]
+
+
+NO_PAST = 4
+"""As in scans.c: an error stays at its step."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,22 @@ def fire(
     if steps is None:
         potentials = inputs = drive
     else:
-        potentials = torch.empty_strided(
-            (steps, *drive.shape), (drive.numel(), *drive.stride()), dtype=drive.dtype, device=drive.device
-        )
+        potentials = buffers.empty((steps, *drive.shape), (drive.numel(), *drive.stride()), drive)
         inputs = drive.expand(potentials.shape)
-    kept = torch.zeros_like(potentials[0]) if rest is None else rest.clone()
-    spikes = torch.empty_like(potentials) if pool is None else torch.empty_like(potentials[0])
-    output = spikes if pool is None else _pooled_like(potentials, pool)
+    kept = torch.empty_like(potentials[0])
+    if rest is not None:
+        kept.copy_(rest)
+    output = buffers.empty_like(potentials) if pool is None else _pooled_like(potentials, pool)
+    scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)
+    extent = _extent(potentials, pool)
+    if scan is not None and extent is not None:
+        pointers = (tensor.data_ptr() for tensor in (drive, potentials, output, kept))
+        flags = steps is not None, rest is not None, membrane.hard
+        scan(*pointers, len(potentials), *extent, *flags, membrane.decay, membrane.threshold)
+        return output, potentials, kept
+    if rest is None:
+        kept.zero_()
+    spikes = output if pool is None else torch.empty_like(potentials[0])
     for t, potential in enumerate(potentials):
         torch.add(inputs[t], kept, alpha=membrane.decay, out=potential)
         spike = spikes[t] if pool is None else spikes
@@ -97,6 +113,8 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
         surrogate: ψ.
         pool: side of the average pool that `fire` took, or None.
     """
+    if _adjoint_compiled(potentials, error, membrane, surrogate, pool, past=membrane.hard + 2 * membrane.detach_reset):
+        return potentials
     later: Tensor | None = None
     buffer = torch.empty_like(potentials[0])
     for t in range(len(potentials) - 1, -1, -1):
@@ -122,6 +140,8 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
 
 def local(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
     """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
+    if _adjoint_compiled(potentials, error, membrane, surrogate, pool, past=NO_PAST):
+        return potentials
     buffer = torch.empty_like(potentials[0])
     for potential, arriving in zip(potentials, error, strict=True):
         surrogate.gate_(potential.sub_(membrane.threshold), unpool(arriving, pool, buffer))
@@ -148,18 +168,49 @@ def unpool(error: Tensor, pool: int | None, buffer: Tensor) -> Tensor:
 
 def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
     """sum_t weights[t] series[t] for series (T, B, features...): (B, features...), a new tensor."""
+    scan = native.scan("onchip_weighted_sum", "pppii", series)
+    if scan is not None:
+        total, factors = torch.empty_like(series[0]), torch.tensor(weights, dtype=torch.float32)
+        scan(series.data_ptr(), factors.data_ptr(), total.data_ptr(), len(series), total.numel())
+        return total
     total = series[0] * weights[0]
     for t, weight in enumerate(weights[1:], start=1):
         total.add_(series[t], alpha=weight)
     return total
 
 
+def _adjoint_compiled(
+    potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: int
+) -> bool:
+    """Writes errors over the potentials in compiled code; False, and nothing done, where torch is to do it."""
+    scan = native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials)
+    extent, known = _extent(potentials, pool), surrogate.compiled()
+    if scan is None or extent is None or known is None:
+        return False
+    grid = potentials if pool is None else _pooled_like(potentials, pool)
+    if error[0].stride() != grid[0].stride():
+        error = torch.empty_like(grid).copy_(error)
+    pointers = potentials.data_ptr(), error.data_ptr()
+    constants = membrane.decay, membrane.threshold
+    scan(*pointers, len(potentials), *extent, error.stride(0), past, *known, *constants)
+    return True
+
+
+def _extent(potentials: Tensor, pool: int | None) -> tuple[int, ...] | None:
+    """Sizes (B, H, W, C) of maps and the side of their pool, or (1, 1, 1, n) and 1 where there is no pool.
+
+    None for maps that do not lie in channels_last order.
+    """
+    if pool is None:
+        return 1, 1, 1, potentials[0].numel(), 1
+    batch, channels, height, width = potentials.shape[1:]
+    in_rows = potentials[0].is_contiguous(memory_format=torch.channels_last)
+    return (batch, height, width, channels, pool) if in_rows else None
+
+
 def _pooled_like(potentials: Tensor, pool: int) -> Tensor:
     steps, batch, channels, height, width = potentials.shape
-    folded = torch.empty(
-        (steps * batch, channels, height // pool, width // pool),
-        dtype=potentials.dtype,
-        device=potentials.device,
-        memory_format=torch.channels_last,
-    )
-    return folded.unflatten(0, (steps, batch))
+    height, width = height // pool, width // pool
+    step = batch * height * width * channels
+    strides = step, height * width * channels, 1, width * channels, channels
+    return buffers.empty((steps, batch, channels, height, width), strides, potentials)

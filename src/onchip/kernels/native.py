@@ -24,12 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-# Only to load it first: the library then finds torch's OpenMP in place and brings no second one.
-import torch as _torch  # noqa: F401
+# Loaded first: the library then finds torch's OpenMP in place, and brings no second one.
+import torch
+from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function"]
+__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "scan"]
 
 Choice = Literal["auto", "native", "torch"]
 """`native` insists on compiled kernels, `torch` avoids them, `auto` takes them where they can be built."""
@@ -41,7 +42,7 @@ SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared"]
 FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 THREADS = "-fopenmp"
-TYPES: dict[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
+TYPES: dict[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "d": ctypes.c_double}
 
 _forced: Choice | None = None
 
@@ -94,13 +95,27 @@ def function(name: str, signature: str) -> Callable[..., int] | None:
 
     Args:
         name: in the C source.
-        signature: of its arguments, a letter each: p pointer, i int64, f float.
+        signature: of its arguments, a letter each: p pointer, i int64, d double.
 
     Raises:
         RequestError: compiled kernels were insisted on and cannot be built.
     """
     library = _library()
     return None if library is None else _bound(library, name, signature)
+
+
+def scan(name: str, signature: str, series: Tensor) -> Callable[..., int] | None:
+    """As `function`, for a series (T, B, features...); None also where the compiled scans do not fit it.
+
+    They take float32 on a CPU, one step after the other without gaps, maps (C, H, W) in either order.
+    """
+    if series.dtype != torch.float32 or series.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    step = series[0]
+    gapless = step.is_contiguous() or (step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last))
+    if not gapless or series.stride(0) != step.numel():
+        return None
+    return function(name, signature)
 
 
 @functools.cache

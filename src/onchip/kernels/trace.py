@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from onchip.kernels import buffers, native
+
 __all__ = ["static_trace", "trace"]
 
 
@@ -19,7 +21,14 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
     Returns:
         a, (T, B, features...), a new tensor.
     """
-    traced = torch.empty_like(signal)
+    traced = buffers.empty_like(signal)
+    scan = native.scan("onchip_trace", "pppiid", signal)
+    if scan is not None:
+        if before is not None and before.stride() != signal[0].stride():
+            before = torch.empty_like(signal[0]).copy_(before)
+        start = None if before is None else before.data_ptr()
+        scan(signal.data_ptr(), start, traced.data_ptr(), len(signal), signal[0].numel(), decay)
+        return traced
     for t, now in enumerate(signal):
         last = traced[t - 1] if t else before
         if last is None:

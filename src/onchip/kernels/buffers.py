@@ -1,0 +1,56 @@
+"""Large buffers that are used again: in a training step, each comes back in the next one.
+
+Linux's allocator returns blocks above 32 MiB to the system as soon as they are free, and a fresh one costs a fault
+a page. On the machine of docs/speed.md that took four times as long as the scan that filled it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import weakref
+
+import torch
+from torch import Tensor
+
+__all__ = ["empty", "empty_like", "release"]
+
+LARGE = 32 * 2**20
+"""Bytes from which glibc asks the system for memory of its own (DEFAULT_MMAP_THRESHOLD_MAX)."""
+
+_free: list[Tensor] = []
+
+
+def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Tensor:
+    """A tensor without values, dense in the order of its strides, of a tensor's type and device.
+
+    A large one on a CPU takes the memory of one that is gone, if there was one of its size.
+    """
+    size = math.prod(shape) * like.element_size()
+    if size < LARGE or like.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device)
+    # The tensor keeps the loan alive; when both are gone, the memory is free again.
+    memory = _taken(size)
+    loan = (ctypes.c_char * size).from_address(memory.data_ptr())
+    weakref.finalize(loan, _free.append, memory).atexit = False
+    return torch.frombuffer(loan, dtype=like.dtype).as_strided(shape, strides)
+
+
+def empty_like(like: Tensor) -> Tensor:
+    """As torch's, by `empty`."""
+    plan = torch.empty_like(like, device="meta")
+    return empty(tuple(plan.shape), plan.stride(), like)
+
+
+def release() -> None:
+    """Gives all memory that waits to be used again back to the system."""
+    _free.clear()
+
+
+def _taken(size: int) -> Tensor:
+    for index, memory in enumerate(_free):
+        if memory.numel() == size:
+            return _free.pop(index)
+    # Nothing fits: what waits is of another network or batch, and would only be held for nothing.
+    release()
+    return torch.empty(size, dtype=torch.uint8)

@@ -1,0 +1,314 @@
+/* Scans over time: leaky integrate-and-fire neurons, their surrogate gradients, traces, weighted sums.
+ *
+ * A tensor is T steps of n numbers in one order. Maps are in channels_last order: a step is B rows of images,
+ * an image H rows of W pixels, a pixel C numbers. Each stretch of neurons runs through all steps while it
+ * stays in the nearest cache. Products and sums round as torch's do, unless a comment says otherwise.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { STRETCH = 1024, SMALL = 1 << 15 };
+
+enum surrogate { SIGMOID, ATAN, FAST_SIGMOID, TRIANGLE, RECTANGLE };
+
+/* How errors reach the past. */
+enum past { RESET_SOFT, RESET_HARD, DETACHED_SOFT, DETACHED_HARD, NO_PAST };
+
+struct neuron {
+    float decay, threshold;
+    float through;       /* decay · threshold, what a soft reset passes on */
+    float first, second; /* constants of the surrogate */
+};
+
+INLINE float muladd(float a, float b, float c)
+{
+#ifdef FP_FAST_FMAF
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* exp(-x) for x >= 0, to 2 units in the last place down to exp(-87); NaN stays NaN. */
+INLINE float decaying(float x)
+{
+    const float magic = 12582912.0f; /* 3 · 2^22: what is added to it is rounded to a whole number */
+    x = x > 87.0f ? 87.0f : x;
+    const float shifted = muladd(x, 1.44269504f, magic), n = shifted - magic;
+    const float s = muladd(n, -2.12194440e-4f, muladd(n, 0.693359375f, -x)); /* ln 2 in two parts: Cephes, expf */
+    float e = 1.9875691500e-4f;
+    e = muladd(e, s, 1.3981999507e-3f);
+    e = muladd(e, s, 8.3334519073e-3f);
+    e = muladd(e, s, 4.1665795894e-2f);
+    e = muladd(e, s, 1.6666665459e-1f);
+    e = muladd(e, s, 5.0000001201e-1f);
+    e = muladd(e * s, s, s) + 1.0f;
+    union { float number; uint32_t bits; } power, scale;
+    power.number = shifted;
+    scale.bits = (127u << 23) - (power.bits << 23); /* 2^-n */
+    return e * scale.number;
+}
+
+/* ψ(x) · error */
+INLINE float gated(enum surrogate kind, float x, float error, struct neuron a)
+{
+    switch (kind) {
+    case SIGMOID: { /* from exp(-|kx|), which loses no digits to 1 - σ as torch's formula does */
+        const float e = decaying(fabsf(x * a.first)), q = 1.0f + e;
+        return error * (e / (q * q)) * a.first;
+    }
+    case ATAN:
+        x *= a.first;
+        return error / (x * x + 1.0f) * a.second;
+    case FAST_SIGMOID:
+        x = fabsf(x) * a.first + 1.0f;
+        return error / (x * x);
+    case TRIANGLE:
+        x = fabsf(x) * a.first + 1.0f;
+        return (x < 0.0f ? 0.0f : x) * error * a.second;
+    default:
+        return (fabsf(x) < a.first ? 1.0f : 0.0f) * error * a.second;
+    }
+}
+
+static struct neuron made(int64_t kind, double option, double decay, double threshold)
+{
+    struct neuron a = {(float)decay, (float)threshold, (float)(decay * threshold), (float)option, 1.0f};
+    if (kind == ATAN) {
+        a.first = (float)(3.141592653589793 * option / 2);
+        a.second = (float)(option / 2);
+    } else if (kind == TRIANGLE) {
+        a.first = (float)(-1 / option);
+        a.second = (float)(1 / option);
+    } else if (kind == RECTANGLE) {
+        a.first = (float)(option / 2);
+        a.second = (float)(1 / option);
+    }
+    return a;
+}
+
+/* One step of a stretch: potential over the drive's place, spike out, membrane on. */
+INLINE void fire(int hard, const float *drive, float *potential, float *spikes, float *membrane, int64_t n, float decay,
+                 float threshold, int add)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float u = muladd(decay, membrane[i], drive[i]), s = u >= threshold ? 1.0f : 0.0f;
+        potential[i] = u;
+        spikes[i] = add ? spikes[i] + s : s;
+        membrane[i] = hard ? u - u * s : u - threshold * s;
+    }
+}
+
+static void fire_flat(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t n,
+                      int held, int rested, int hard, float decay, float threshold)
+{
+#pragma omp parallel for schedule(static) if (steps * n > SMALL)
+    for (int64_t at = 0; at < n; at += STRETCH) {
+        const int64_t m = least(STRETCH, n - at);
+        float *v = membrane + at;
+        if (!rested)
+            memset(v, 0, (size_t)m * sizeof(float));
+        for (int64_t t = 0; t < steps; t++) {
+            const float *in = drive + (held ? 0 : t * n) + at;
+            float *u = potentials + t * n + at, *out = spikes + t * n + at;
+            if (hard)
+                fire(1, in, u, out, v, m, decay, threshold, 0);
+            else
+                fire(0, in, u, out, v, m, decay, threshold, 0);
+        }
+    }
+}
+
+/* Neurons over time, on maps (batch, height, width, channels); out come spikes, or their averages over squares.
+ * `held` drives are one step for all; `rested` membranes hold a state, others are only written. */
+int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t batch,
+                    int64_t height, int64_t width, int64_t channels, int64_t pool, int64_t held, int64_t rested,
+                    int64_t hard, double decay, double threshold)
+{
+    const float keeps = (float)decay, level = (float)threshold, square = (float)(pool * pool);
+    const int64_t rows = height / pool, cells = width / pool, row = width * channels;
+    const int64_t n = batch * height * row, small = batch * rows * cells * channels;
+    if (pool == 1) {
+        fire_flat(drive, potentials, spikes, membrane, steps, n, held != 0, rested != 0, hard != 0, keeps, level);
+        return 0;
+    }
+#pragma omp parallel for schedule(static) if (steps * n > SMALL)
+    for (int64_t at = 0; at < batch * rows; at++) {
+        if (!rested)
+            memset(membrane + at * pool * row, 0, (size_t)(pool * row) * sizeof(float));
+        for (int64_t cell = 0; cell < cells; cell++)
+            for (int64_t t = 0; t < steps; t++) {
+                float *out = spikes + t * small + (at * cells + cell) * channels;
+                memset(out, 0, (size_t)channels * sizeof(float));
+                for (int64_t y = 0; y < pool; y++)
+                    for (int64_t x = 0; x < pool; x++) {
+                        const int64_t pixel = (at * pool + y) * row + (cell * pool + x) * channels;
+                        const float *in = drive + (held ? 0 : t * n) + pixel;
+                        float *u = potentials + t * n + pixel, *v = membrane + pixel;
+                        if (hard)
+                            fire(1, in, u, out, v, channels, keeps, level, 1);
+                        else
+                            fire(0, in, u, out, v, channels, keeps, level, 1);
+                    }
+#pragma omp simd
+                for (int64_t c = 0; c < channels; c++)
+                    out[c] /= square;
+            }
+    }
+    return 0;
+}
+
+/* Errors of a stretch at the last step, or where nothing of the future counts. */
+INLINE void now(enum surrogate kind, float *potential, const float *error, float share, float *later, int64_t n,
+                struct neuron a)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        potential[i] = later[i] = gated(kind, potential[i] - a.threshold, error[i] * share, a);
+}
+
+/* Errors of a stretch at a step, those of the step after it in `later`. */
+INLINE void before(enum surrogate kind, enum past past, float *potential, const float *error, float share, float *later,
+                   int64_t n, struct neuron a)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float u = potential[i], x = u - a.threshold, next = later[i];
+        float e = error[i] * share, kept = next;
+        if (past == RESET_HARD || past == DETACHED_HARD)
+            kept = u >= a.threshold ? 0.0f : next;
+        if (past == RESET_HARD)
+            e += -a.decay * u * next;
+        if (past == RESET_SOFT)
+            e = muladd(-a.through, next, e);
+        potential[i] = later[i] = muladd(a.decay, kept, gated(kind, x, e, a));
+    }
+}
+
+/* What errors run over: neurons that are no maps are one pixel of n channels, pooled by 1. */
+struct maps {
+    int64_t steps, channels, pool, error_step;
+};
+
+/* Part of a row: pixels from x0 to x1, and `wide` of their channels; where that part begins. */
+struct part {
+    float *potentials;
+    const float *error;
+    int64_t n, x0, x1, wide;
+};
+
+/* Kind and past are constants in each case of `errors`: an inner loop without branches is one of vectors. */
+INLINE void adjoint(enum surrogate kind, enum past past, struct part p, struct maps m, struct neuron a)
+{
+    const float share = (float)(1.0 / (double)(m.pool * m.pool));
+    float later[STRETCH];
+    for (int64_t t = m.steps - 1; t >= 0; t--)
+        for (int64_t x = p.x0; x < p.x1; x++) {
+            float *u = p.potentials + t * p.n + x * m.channels, *next = later + (x - p.x0) * m.channels;
+            const float *g = p.error + t * m.error_step + x / m.pool * m.channels;
+            if (past == NO_PAST || t == m.steps - 1)
+                now(kind, u, g, share, next, p.wide, a);
+            else
+                before(kind, past, u, g, share, next, p.wide, a);
+        }
+}
+
+static int errors(int64_t kind, int64_t past, struct part p, struct maps m, struct neuron a)
+{
+    switch (8 * kind + past) {
+#define CASE(KIND, PAST)                                                                                               \
+    case 8 * KIND + PAST:                                                                                              \
+        adjoint(KIND, PAST, p, m, a);                                                                                  \
+        return 0;
+#define CASES(KIND)                                                                                                    \
+    CASE(KIND, RESET_SOFT)                                                                                             \
+    CASE(KIND, RESET_HARD) CASE(KIND, DETACHED_SOFT) CASE(KIND, DETACHED_HARD) CASE(KIND, NO_PAST)
+        CASES(SIGMOID)
+        CASES(ATAN)
+        CASES(FAST_SIGMOID)
+        CASES(TRIANGLE)
+        CASES(RECTANGLE)
+    }
+    return 1;
+}
+
+/* Errors over the potentials' place, on maps (batch, height, width, channels); error on the pooled grid.
+ * Returns 0, or 1 for a surrogate or a past that there is not. */
+int64_t onchip_adjoint(float *potentials, const float *error, int64_t steps, int64_t batch, int64_t height,
+                       int64_t width, int64_t channels, int64_t pool, int64_t error_step, int64_t past, int64_t kind,
+                       double option, double decay, double threshold)
+{
+    const struct maps m = {steps, channels, pool, error_step};
+    const struct neuron a = made(kind, option, decay, threshold);
+    const int64_t rows = batch * height, row = width * channels, small = width / pool * channels;
+    const int64_t pixels = channels < STRETCH ? STRETCH / channels : 1; /* that fit in a stretch */
+    int unknown = 0;
+#pragma omp parallel for schedule(static) collapse(3) reduction(| : unknown) if (steps * rows * row > SMALL)
+    for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < width; x += pixels)
+            for (int64_t channel = 0; channel < channels; channel += STRETCH) {
+                const struct part p = {potentials + y * row + channel,
+                                       error + y / pool * small + channel,
+                                       rows * row,
+                                       x,
+                                       least(x + pixels, width),
+                                       least(STRETCH, channels - channel)};
+                unknown |= errors(kind, past, p, m, a);
+            }
+    return unknown;
+}
+
+/* Trace a[t] = decay · a[t-1] + x[t]; `before` is a at the start, or NULL for none. */
+int64_t onchip_trace(const float *signal, const float *before, float *traced, int64_t steps, int64_t n, double decay)
+{
+    const float keeps = (float)decay;
+#pragma omp parallel for schedule(static) if (steps * n > SMALL)
+    for (int64_t at = 0; at < n; at += STRETCH) {
+        const int64_t m = least(STRETCH, n - at);
+        const float *last = before ? before + at : 0;
+        for (int64_t t = 0; t < steps; t++) {
+            const float *now = signal + t * n + at;
+            float *to = traced + t * n + at;
+            if (!last)
+                memcpy(to, now, (size_t)m * sizeof(float));
+            else
+#pragma omp simd
+                for (int64_t i = 0; i < m; i++)
+                    to[i] = muladd(keeps, last[i], now[i]);
+            last = to;
+        }
+    }
+    return 0;
+}
+
+/* Sum over t of weights[t] · series[t]. */
+int64_t onchip_weighted_sum(const float *series, const float *weights, float *total, int64_t steps, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (steps * n > SMALL)
+    for (int64_t at = 0; at < n; at += STRETCH) {
+        const int64_t m = least(STRETCH, n - at);
+        for (int64_t t = 0; t < steps; t++) {
+            const float *now = series + t * n + at, weight = weights[t];
+            float *to = total + at;
+            if (t == 0)
+#pragma omp simd
+                for (int64_t i = 0; i < m; i++)
+                    to[i] = now[i] * weight;
+            else
+#pragma omp simd
+                for (int64_t i = 0; i < m; i++)
+                    to[i] = muladd(weight, now[i], to[i]);
+        }
+    }
+    return 0;
+}
