@@ -38,8 +38,8 @@ __all__ = [
     "rule",
 ]
 
-USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "streams": "random-phase", "times": "latency"}
-USUAL_LOSS: Mapping[Kind, str] = {"steps": "step-loss", "streams": "step-loss:0", "times": "step-loss"}
+USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "streams": "randomphase", "times": "latency"}
+USUAL_LOSS: Mapping[Kind, str] = {"steps": "steploss", "streams": "steploss:0", "times": "steploss"}
 
 Named = TypeVar("Named")
 
@@ -157,7 +157,7 @@ def encoder(
 
 
 def loss(text: str | None, kind: Kind) -> Loss:
-    """The loss that a text such as `step-loss:0.05` asks for; None takes the usual one of a kind of signal.
+    """The loss that a text such as `steploss:0.05` asks for; None takes the usual one of a kind of signal.
 
     Raises:
         RequestError: there is no such loss, or its arguments do not fit.

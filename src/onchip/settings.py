@@ -37,7 +37,7 @@ class RunSpec:
         neuron: the neuron, a class of `onchip.neurons`.
         encoder: how an image becomes a signal; None takes `constant` for neurons that work in time
             steps and `latency` for those that work in spike times.
-        loss: what is lowered, such as `step-loss:0.05` or `winner`; None takes `step-loss`, whose share of squared
+        loss: what is lowered, such as `steploss:0.05` or `winner`; None takes `steploss`, whose share of squared
             error is 0 for random spike trains.
         steps: time steps T that an encoder shows an image for.
         epochs: passes over the training samples.

@@ -12,11 +12,12 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.encode import Poisson, RandomPhase
 from onchip.losses import StepLoss, Winner
-from onchip.parts import Coincidences, Counts
+from onchip.parts import Coincidences, Counts, Spikes
 from onchip.rule import Rule
 from onchip.signals import Static
 from onchip.trains import Bernoulli, Train
 from onchip.trains import RandomPhase as Phase
+from onchip.transport import Full
 
 BATCH = 32
 LOSS = StepLoss(mix=0.0)
@@ -168,10 +169,13 @@ def test_the_winners_error_is_unbiased_for_the_softmax() -> None:
 def test_a_gain_that_clips_is_said_once() -> None:
     images, labels = problem()
     rule = rules.ssnn_bp(layers(nn.Stochastic(), nn.MeanReadout()), gain=60.0)
-    rule.forward(RandomPhase(4)(images))
-    with pytest.warns(UserWarning, match=r"\d+% of the errors 1 layers above .* \(β = 60\); use a smaller gain"):
+
+    def train() -> None:
         for _ in range(40):
             rule.backward(LOSS(rule.forward(RandomPhase(4)(images)), labels))
+
+    with pytest.warns(UserWarning, match=r"\d+% of the errors 1 layers above .* \(β = 60\); use a smaller gain"):
+        train()
 
 
 @pytest.mark.parametrize("trials", [1, 16])
@@ -193,3 +197,22 @@ def test_without_trials_the_rate_network_is_the_clipped_network() -> None:
     rule.backward(LOSS(rule.forward(Static(images, 1)), labels))
     for weight, truth in zip((model[0].weight, model[2].weight), true_gradients(), strict=True):
         torch.testing.assert_close(weight.grad, truth)
+
+
+def test_frozen_feedback_refreshed_at_each_step_is_ssnn_bp() -> None:
+    images, labels = problem()
+    found = []
+    for make in (
+        rules.ssnn_bp,
+        lambda model: rules.fbp(model, period=1, transport=Full(), temporal=Counts(), code=Spikes(2.0)),
+    ):
+        rule: Rule = make(layers(nn.Stochastic(), nn.MeanReadout()))
+        optimizer = torch.optim.SGD(rule.parameters(), lr=0.5)
+        torch.manual_seed(3)
+        for _ in range(5):
+            rule.backward(LOSS(rule.forward(RandomPhase(8)(images)), labels))
+            optimizer.step()
+            optimizer.zero_grad()
+            rule.step()
+        found.append([stage.weight.detach().clone() for stage in rule.stages])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

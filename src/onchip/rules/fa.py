@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.parts import Random, ThroughTime
+from onchip.credit import Code, Temporal
+from onchip.parts import Random, Real, ThroughTime
 from onchip.rule import Rule
 
 __all__ = ["fa"]
 
 
-def fa(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
+def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Real()) -> Rule:
     """Feedback alignment: errors come down through fixed random weights.
 
         g = B^T δ,   B drawn once, of W's shape and with W's standard deviation
@@ -22,7 +22,8 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Args:
         model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
+        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Reference: Lillicrap et al. 2016 (Nature Communications).
     """
@@ -31,8 +32,13 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
         model,
         feedback=RandomFeedback(),
         temporal=temporal,
+        code=code,
         claims=Claims(
-            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+            own_feedback=True,
+            no_transport=True,
+            causal=temporal.streams,
+            online=temporal.streams and code.streams,
+            own_sample=True,
         ),
     )
 

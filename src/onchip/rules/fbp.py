@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
+from onchip.credit import Code, Temporal
 from onchip.errors import RequestError
-from onchip.parts import Balanced, Copied, Doubling, Schedule, ThroughTime
+from onchip.parts import Balanced, Copied, Doubling, Real, Schedule, ThroughTime
 from onchip.parts.budget import within
 from onchip.plan import Stage, plan_of
 from onchip.rule import Rule
@@ -27,6 +27,7 @@ def fbp(
     transport: Transport | None = None,
     budget: float | None = None,
     temporal: Temporal = ThroughTime(),
+    code: Code = Real(),
 ) -> Rule:
     """Frozen backpropagation: errors come down through a copy of the weights that is refreshed now and then.
 
@@ -47,7 +48,8 @@ def fbp(
         transport: what is moved at each transport, from `onchip.transport`; `Full()` if a period is given.
         budget: bits a training step, instead of a period: the best of our schemes for that, or the transport
             that is given, with balanced periods.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
+        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Raises:
         RequestError: a period below 1, or a budget that is not positive, or beside a period, or for messages
@@ -70,7 +72,10 @@ def fbp(
         model,
         feedback=Frozen(schedule, transport),
         temporal=temporal,
-        claims=Claims(own_feedback=True, causal=temporal.streams, online=temporal.streams, own_sample=True),
+        code=code,
+        claims=Claims(
+            own_feedback=True, causal=temporal.streams, online=temporal.streams and code.streams, own_sample=True
+        ),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.parts import Copied, ThroughTime
+from onchip.credit import Code, Temporal
+from onchip.parts import Copied, Real, ThroughTime
 from onchip.rule import Rule
 
 __all__ = ["never"]
 
 
-def never(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
+def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Real()) -> Rule:
     """Errors come down through the weights that the network began with: the baseline of all transport.
 
         g = B^T δ,   B = W_0 for ever
@@ -26,7 +26,8 @@ def never(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
 
     Args:
         model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
+        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
     """
@@ -35,8 +36,13 @@ def never(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
         model,
         feedback=FirstWeights(),
         temporal=temporal,
+        code=code,
         claims=Claims(
-            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
+            own_feedback=True,
+            no_transport=True,
+            causal=temporal.streams,
+            online=temporal.streams and code.streams,
+            own_sample=True,
         ),
     )
 

@@ -64,7 +64,7 @@ Schedule = Annotated[
     str | None, typer.Option(help=f"cosine (to 0), exponential or constant. Usually {USUAL.schedule}.")
 ]
 Loss = Annotated[
-    str | None, typer.Option(help="Loss: step-loss:0.05 (0.05 of squared error) or winner. Usually the neurons'.")
+    str | None, typer.Option(help="Loss: steploss:0.05 (0.05 of squared error) or winner. Usually the neurons'.")
 ]
 RateDecay = Annotated[
     float | None, typer.Option("--lr-decay", help=f"Factor an epoch of exponential. Usually {USUAL.lr_decay:g}.")
