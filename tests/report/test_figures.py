@@ -55,8 +55,8 @@ def test_a_figure_for_all_that_the_records_hold_and_for_nothing_else() -> None:
         "front-products",
         "learning-accuracy",
         "learning-loss",
-        "probe-1",
-        "probe-2",
+        "probe-cosine",
+        "probe-odd",
     ]
     captions = [drawn.caption for drawn in report.figures(newer)]
     assert captions[-2].startswith("Cosine between")

@@ -44,7 +44,7 @@ def learning(summaries: Sequence[Summary], of: Callable[[Epoch], float | None], 
         _line(axes, rule, index)
     axes.set_ylabel(axis, fontsize=9)
     axes.set_xlabel("epoch", fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     drawing.legend(made, handles, [s.label for s in summaries])
     return made
 
@@ -93,7 +93,7 @@ def _line(axes: Axes, runs: Sequence[Points], index: int) -> None:
         color=colour,
         marker=drawing.marker(index),
         markersize=3.5,
-        markevery=max(1, len(places) // 10),
+        markevery=max(1, len(places) // 4),
         linewidth=1.2,
     )
     if any(len(ys) > 1 for ys in values):
@@ -106,14 +106,14 @@ def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[
     from matplotlib.lines import Line2D
 
     columns = min(2, len(titles))
-    rows = -(-len(titles) // columns)
-    made = drawing.canvas(labels, rows=rows if columns == 1 else 0.55 * rows)
-    panels: list[Axes] = list(made.subplots(rows, columns, sharex=True, squeeze=False).flat)
+    size = {} if columns == 1 else {"width": 0.5 * drawing.WIDTH, "height": 0.55 * drawing.HEIGHT}
+    made, panels = drawing.canvas(labels, -(-len(titles) // columns), columns, **size)
     while len(panels) > len(titles):
         panels.pop().remove()
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(drawing.verbatim(title), fontsize=9, loc="left", parse_math=False)
         drawing.plain(axes)
+        axes.locator_params(nbins=6)
     handles: list[Artist] = [
         Line2D([], [], color=drawing.colour(i), marker=drawing.marker(i), markersize=5, linewidth=1.2)
         for i in range(len(labels))

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,21 +21,38 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # Okabe & Ito, "Color universal design", 2008: tells apart for colour-blind readers; markers repeat it.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>hp"
-PANEL = 5.2, 3.9
-"""Inches of a panel: small enough for its text to be read on a phone."""
-LINE = 0.2
+WIDTH, HEIGHT = 5.2, 3.9
+"""Inches of a panel with its margins: small enough for its text to be read on a phone."""
+LEFT, RIGHT, BELOW, ABOVE = 0.6, 0.2, 0.5, 0.3
+"""Inches around a panel, for its ticks, labels and title."""
+LINE = 0.19
 """Inches of a legend's line."""
 LONGEST = 60
 """Characters of a label; the table beside the figure has it whole."""
 
 
-def canvas(labels: Sequence[str], rows: float = 1, columns: int = 1) -> Figure:
-    """An empty figure with room for panels, and for a legend of these labels."""
+def canvas(
+    labels: Sequence[str], rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = HEIGHT
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels, and with room for a legend of these labels below them.
+
+    Places are fixed: a layout found by trying draws everything twice.
+    """
     from matplotlib.figure import Figure as Canvas  # half a second: only when a figure is wanted
 
-    lines = -(-len(labels) // _columns(labels, columns))
-    size = (PANEL[0] * columns, PANEL[1] * rows + LINE * lines)
-    return Canvas(figsize=size, layout="constrained")
+    below = BELOW + LINE * -(-len(labels) // _columns(labels, width * columns))
+    across, down = width * columns, height * rows + below - BELOW
+    made = Canvas(figsize=(across, down))
+    panels = made.subplots(rows, columns, squeeze=False).flatten().tolist()
+    made.subplots_adjust(
+        left=LEFT / across,
+        right=1 - RIGHT / across,
+        bottom=below / down,
+        top=1 - ABOVE / down,
+        wspace=(LEFT + RIGHT) / (width - LEFT - RIGHT),
+        hspace=(BELOW + ABOVE) / (height - BELOW - ABOVE),
+    )
+    return made, panels
 
 
 def colour(index: int) -> str:
@@ -48,15 +65,17 @@ def marker(index: int) -> str:
     return MARKERS[index % len(MARKERS)]
 
 
-def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str], columns: int = 1) -> None:
+def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below all panels. Labels are shown as they are, whatever matplotlib would make of `$` or `_`."""
     made = drawing.legend(
         handles,
         ["label"] * len(labels),
-        loc="outside lower center",
-        ncols=_columns(labels, columns),
+        loc="lower center",
+        borderaxespad=0.2,
+        ncols=_columns(labels, drawing.get_figwidth()),
         frameon=False,
         fontsize=8.5,
+        labelspacing=0.3,
     )
     for text, label in zip(made.get_texts(), labels, strict=True):
         text.set_parse_math(False)
@@ -81,14 +100,15 @@ def content(drawing: Figure, kind: Kind, *, transparent: bool = False) -> bytes:
     import matplotlib
 
     made = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "onchip", "svg.fonttype": "none"}), warnings.catch_warnings():
+    settings: dict[Any, Any] = {"svg.hashsalt": "onchip", "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a record's text may be of any script
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         drawing.savefig(made, format=kind, dpi=150, metadata=metadata, transparent=transparent)
     return made.getvalue()
 
 
-def _columns(labels: Sequence[str], panels: int) -> int:
-    """Columns of a legend that its labels fit into."""
+def _columns(labels: Sequence[str], width: float) -> int:
+    """Columns of a legend that its labels fit into, on a figure of that many inches."""
     widest = max((len(verbatim(label)) for label in labels), default=1)
-    return max(1, min(len(labels), int(panels * 72 // (widest + 7))))
+    return max(1, min(len(labels), int(width * 14 // (widest + 7))))  # 14 letters an inch, 7 for mark and gap

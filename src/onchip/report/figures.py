@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,11 +40,19 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its name, for files, and its caption."""
+    """A figure.
+
+    Args:
+        name: for names of files.
+        caption: what it shows.
+        drawing: the figure itself.
+        detail: whether it is for readers who want to know more.
+    """
 
     name: str
     caption: str
     drawing: Figure
+    detail: bool = False
 
     def content(self, kind: Kind, *, transparent: bool = False) -> bytes:
         """The figure as a file's content."""
@@ -77,14 +86,18 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
             learning(summaries, lambda epoch: epoch.train_loss, "mean training loss"),
         ),
         **{
-            f"probe-{number}": (QUANTITIES.get(name, name), probed(summaries, name))
-            for number, name in enumerate(quantities(good), start=1)
+            f"probe-{_file_name(name)}": (QUANTITIES.get(name, name), probed(summaries, name))
+            for name in quantities(good)
         },
     }
     for name, (caption, drawn) in curves.items():
         if drawn is not None:
-            made.append(Drawn(name, f"{caption}.", drawn))
+            made.append(Drawn(name, f"{caption}.", drawn, detail=name.startswith("probe") and name != "probe-cosine"))
     return made
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40]
 
 
 def figure(records: Sequence[Record], kind: Kind) -> bytes | None:
@@ -94,5 +107,5 @@ def figure(records: Sequence[Record], kind: Kind) -> bytes | None:
         return None
     arithmetic = next(cost for cost in COSTS if cost.name == "products")
     made = pareto(summarise(good), [traffic(good), arithmetic])
-    made.suptitle(verbatim(title(good), longest=150), fontsize=9, parse_math=False)
+    made.suptitle(verbatim(title(good), longest=150), fontsize=9, y=0.99, va="top", parse_math=False)
     return content(made, kind)

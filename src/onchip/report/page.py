@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from onchip.records import Record
-from onchip.report.figures import KEY, figures
+from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
 from onchip.report.inline import inline
 from onchip.report.table import NOTE, Cell, Table, table
@@ -84,19 +85,31 @@ def _contents(groups: Sequence[Group]) -> str:
 
 
 def _section(group: Group, number: int) -> str:
-    drawn = [
-        f"<figure>{inline(one.content('svg', transparent=True), f'f{number}-{one.name}-', one.caption)}"
-        f"<figcaption>{escape(one.caption)}</figcaption></figure>\n"
-        for one in figures(group.records)
-    ]
-    return (
-        f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n'
-        f"{_table(table(group.records))}"
-        f'<p class="faint">{escape(KEY) if drawn else ""}</p>\n<div class="figures">\n{"".join(drawn)}</div>\n'
-        f"<details><summary>Settings that these runs share</summary>{_pairs(group.settings)}</details>\n"
-        f"<details><summary>The {len(group.records)} runs: options, versions, counts</summary>\n"
-        f"{''.join(map(_run, group.records))}</details>\n</section>\n"
+    drawn = figures(group.records)
+    main, more = (
+        "".join(_figure(one, f"f{number}-{n}-") for n, one in enumerate(drawn) if one.detail == detail)
+        for detail in (False, True)
     )
+    runs = "".join(map(_run, group.records))
+    pieces = [
+        f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n',
+        _table(table(group.records)),
+        f'<p class="faint">{escape(KEY)}</p>\n<div class="figures">\n{main}</div>\n' if main else "",
+        _details("More that probes saw", f'<div class="figures">\n{more}</div>') if more else "",
+        _details("Settings that these runs share", _pairs(group.settings)),
+        _details(f"The {len(group.records)} runs: options, versions, counts", runs),
+        "</section>\n",
+    ]
+    return "".join(pieces)
+
+
+def _details(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>{content}</details>\n"
+
+
+def _figure(drawn: Drawn, prefix: str) -> str:
+    drawing = inline(drawn.content("svg", transparent=True), prefix, drawn.caption)
+    return f"<figure>{drawing}<figcaption>{escape(drawn.caption)}</figcaption></figure>\n"
 
 
 def _table(made: Table) -> str:
@@ -120,7 +133,7 @@ def _table(made: Table) -> str:
 
 def _breakable(text: str) -> str:
     """Text that may go on in the next line after a sign between options."""
-    return escape(text).replace(";", ";<wbr>")
+    return re.sub("([;=])", r"\1<wbr>", escape(text))
 
 
 def _key(cell: Cell) -> str:

@@ -37,8 +37,7 @@ def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
     """
     shown = {i: s for i, s in enumerate(summaries) if s.test is not None and any(s.spread(c.of) for c in costs)}
     labels = [summary.label for summary in shown.values()]
-    made = drawing.canvas(labels, columns=len(costs))
-    row = made.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    made, row = drawing.canvas(labels, columns=len(costs))
     for axes, cost in zip(row, costs, strict=True):
         spreads = {index: spread for index, summary in shown.items() if (spread := summary.spread(cost.of))}
         for index in spreads:
@@ -46,10 +45,10 @@ def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
         _front(axes, list(shown.values()), cost)
         _scale(axes, list(spreads.values()))
         axes.set_xlabel(cost.axis or "", fontsize=9)
+        axes.set_ylim(*_accuracies(list(shown.values())))
         drawing.plain(axes)
-    row[0].set_ylim(*_accuracies(list(shown.values())))
     row[0].set_ylabel("test accuracy [%]", fontsize=9)
-    drawing.legend(made, _handles(shown), labels, columns=len(costs))
+    drawing.legend(made, _handles(shown), labels)
     return made
 
 
