@@ -17,15 +17,15 @@ LEVELS = """
     standardised
     kernels.native kernels.buffers
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
-        transport.base data.base
-    kernels transport neurons.base meeting front costs data.files
+        transport.base data.base hardware.base
+    kernels transport hardware.cmos hardware.loihi neurons.base meeting front costs data.files
     trains
     encode losses summary
     report.drawing report.groups report.inline
     report.pareto report.curves report.table report.gather
     report.figures
     report.page
-    neurons report data.sources
+    neurons report data.sources hardware
     residual
     plan data
     nn credit

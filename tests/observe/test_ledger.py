@@ -125,11 +125,13 @@ def test_a_stream_books_what_the_whole_sequence_books() -> None:
             rule.backward(output.square().sum())
         rule.step()
         bills.append(ledger.summary())
-    kept = [bill.pop("stored_activity_peak") for bill in bills]
-    for bill, what in itertools.product(bills, ("macs_update", "acs_update")):
-        bill.pop(what)  # a trace that has just begun is still all spikes
-    assert bills[0] == bills[1]
+    kept = [bill["stored_activity_peak"] for bill in bills]
     assert kept[1] < kept[0], "a stream keeps one step, not all"
+    for bill, name in itertools.product(bills, list(bills[0])):
+        # A trace that has just begun is still all spikes, and needs no multiplication.
+        if name in ("macs_update", "acs_update") or name.startswith(("energy", "stored")):
+            del bill[name]
+    assert bills[0] == bills[1]
 
 
 def trainable(name: str, case: Case) -> bool:

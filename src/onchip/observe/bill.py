@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["Counts", "bill"]
+from onchip.hardware import known_tables, table
+
+__all__ = ["Bill", "Counts", "bill"]
+
+Bill = dict[str, int | float]
 
 KINDS = {
     "forward": ("forward", "readout", "probe"),
@@ -38,10 +42,19 @@ class Counts:
     tallies: Counter[tuple[str, str]]
 
 
-def bill(counts: Counts) -> dict[str, int | float]:
+def bill(counts: Counts) -> Bill:
     """The numbers that docs/costs.md explains, by name."""
+    found = _counted(counts)
+    for name in known_tables():
+        energy = table(name).energy(found)
+        key = name.replace("-", "_")
+        found |= {f"energy_pj_{key}": energy.total_pj, f"energy_operations_pj_{key}": energy.operations_pj}
+    return found
+
+
+def _counted(counts: Counts) -> Bill:
     products, moved, tallies = (_totals(c) for c in (counts.products, counts.transported, counts.tallies))
-    found: dict[str, int | float] = {
+    found: Bill = {
         "steps": counts.steps,
         "weights_transported": moved["scalars"],
         "weights_transported_initial": moved["initial_scalars"],
@@ -71,6 +84,7 @@ def bill(counts: Counts) -> dict[str, int | float]:
         "writes_weights": tallies["writes"],
         "writes_feedback": tallies["feedback_writes"],
         "feedback_memory": tallies["feedback_memory"],
+        "stored_activity": tallies["kept"],
         "stored_activity_peak": counts.tallies[counts.stage, "kept_peak"],
         "phases_per_step": tallies["phases"] / passes if passes else 0.0,
         "update_wait_phases": tallies["waits"] / waiting if waiting else 0.0,

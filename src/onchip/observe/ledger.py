@@ -12,7 +12,7 @@ from torch import Tensor
 from onchip.credit import Observer, Product
 from onchip.errors import RequestError
 from onchip.meeting import Meeting
-from onchip.observe.bill import Counts, bill
+from onchip.observe.bill import Bill, Counts, bill
 from onchip.observe.phases import Phases
 from onchip.transport import Transported
 
@@ -76,6 +76,7 @@ class Ledger(Observer):
 
     def kept(self, stage: str, scalars: int) -> None:
         self._kept[stage] += scalars
+        self.tallies[stage, "kept"] += max(scalars, 0)
         for name, now in ((stage, self._kept[stage]), ("", self._kept.total())):
             self.tallies[name, "kept_peak"] = max(self.tallies[name, "kept_peak"], now)
 
@@ -97,11 +98,11 @@ class Ledger(Observer):
             self.tallies["", what] += count
         self._kept.clear()
 
-    def summary(self) -> dict[str, int | float]:
+    def summary(self) -> Bill:
         """Totals over all stages and steps, by the names that docs/costs.md explains."""
         return bill(self._counts())
 
-    def layers(self) -> dict[str, dict[str, int | float]]:
+    def layers(self) -> dict[str, Bill]:
         """The same for each stage alone, without what belongs to the whole network."""
         names = dict.fromkeys(stage for stage, _ in self.products)
         return {name: {what: n for what, n in bill(self._counts(name)).items() if what not in WHOLE} for name in names}
