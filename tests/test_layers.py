@@ -20,20 +20,21 @@ LEVELS = """
         transport.base data.base hardware.base
     kernels transport hardware.cmos hardware.loihi neurons.base meeting front costs data.files
     trains
-    encode losses summary
+    encode losses summary devices.cell devices.pulses
     report.drawing report.groups report.inline
     report.pareto report.curves report.table report.gather
     report.figures
     report.page
     neurons report data.sources hardware
     residual
+    devices.resistive
     plan data
     nn credit
     parts.direct island models
     parts
     rule
-    rules observe.bill observe.phases
-    observe
+    rules devices.crossbar observe.bill observe.phases
+    observe devices
     observe.trial
     observe.bench
     observe.findings

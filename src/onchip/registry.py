@@ -1,4 +1,4 @@
-"""Names on the command line -> rules, networks, neurons, encoders: whatever the packages export."""
+"""Names on the command line -> rules, networks, neurons, devices, encoders: whatever the packages export."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from onchip import encode, losses, models, neurons, nn, rules
+from onchip import devices, encode, losses, models, neurons, nn, rules
 from onchip.data import augment
+from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
 from onchip.errors import RequestError, unknown_name
 from onchip.losses import Loss
 from onchip.options import Call, Scalar, bind, command_name, describe, make_part, parse, split
+from onchip.rates import Rates
 from onchip.rule import Rule
 from onchip.signals import Kind
 
@@ -28,6 +30,7 @@ __all__ = [
     "device",
     "device_name",
     "encoder",
+    "known_devices",
     "known_encoders",
     "known_networks",
     "known_neurons",
@@ -36,6 +39,7 @@ __all__ = [
     "network",
     "neuron",
     "rule",
+    "synapses",
 ]
 
 USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "streams": "randomphase", "times": "latency"}
@@ -87,6 +91,11 @@ def known_neurons() -> dict[str, type[nn.Neuron]]:
 def known_encoders() -> dict[str, Callable[..., Encoder]]:
     """The encoders: the concrete classes that `onchip.encode` exports."""
     return _exported(encode, _is_concrete)
+
+
+def known_devices() -> dict[str, Callable[..., Crossbar]]:
+    """What synapses can be made of: the functions that `onchip.devices` exports."""
+    return _exported(devices, inspect.isfunction)
 
 
 def rule(text: str) -> MakeRule:
@@ -163,6 +172,24 @@ def loss(text: str | None, kind: Kind) -> Loss:
         RequestError: there is no such loss, or its arguments do not fit.
     """
     return make_part(USUAL_LOSS[kind] if text is None else text, _exported(losses, _is_concrete), "loss")
+
+
+def synapses(text: str, *, lr: float, rates: Rates) -> Callable[[Rule], Crossbar]:
+    """What makes the device that a text such as `pulsed:quantum=0.003` asks for, from a rule.
+
+    Args:
+        text: the device with its options.
+        lr: learning rate.
+        rates: how it is shared among layers.
+
+    Raises:
+        RequestError: there is no such device, or its options do not fit.
+    """
+    call = parse(text)
+    function = _find("device", call.name, known_devices())
+    supplied = {"lr": lr, "rates": rates}
+    values = bind(f"device {call.name!r}", function, call.options, settled=["rule", *supplied])
+    return functools.partial(function, **values, **supplied)
 
 
 def augmentation(text: str | None) -> Callable[[Tensor, torch.Generator], Tensor] | None:

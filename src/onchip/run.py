@@ -18,6 +18,7 @@ from torch import Tensor
 import onchip
 from onchip import nn, registry
 from onchip.data import Dataset, load
+from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
 from onchip.errors import RequestError
 from onchip.kernels import native
@@ -40,7 +41,7 @@ class Run:
     Args:
         model: the network.
         rule: the rule that trains it.
-        optimizer: applies the rule's gradients.
+        optimizer: applies the rule's gradients; a `Crossbar` under `synapses`.
         ledger: observes the rule.
         order: draws the order of the samples and their augmentation; always on the CPU.
         encoding: draws what a random encoder needs; on the model's device.
@@ -62,6 +63,11 @@ class Run:
     seconds: float = 0.0
     best: dict[str, Tensor] | None = None
     selected_epoch: int = 0
+
+    def bill(self) -> dict[str, int | float]:
+        """What the ledger counted, and what the device did, if there is one."""
+        written = self.optimizer.summary() if isinstance(self.optimizer, Crossbar) else {}
+        return {**self.ledger.summary(), **written}
 
     def state(self) -> dict[str, Any]:
         """Everything that training on from here needs."""
@@ -217,6 +223,8 @@ def _network(spec: RunSpec, data: Dataset) -> nn.Sequential:
 
 
 def _optimizer(spec: RunSpec, rule: Rule) -> torch.optim.Optimizer:
+    if spec.synapses is not None:
+        return registry.synapses(spec.synapses, lr=spec.lr, rates=spec.rates)(rule)
     parameters = groups(rule.parameters(), spec.rates)
     if spec.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)

@@ -50,6 +50,8 @@ class RunSpec:
             `lr_decay` after each epoch.
         lr_decay: of `exponential`, above 0 and at most 1.
         rates: `equal` for all layers, or `fan`: times min(1, 256 / fan-in); see `onchip.rates`.
+        synapses: devices that apply the updates in place of `optimizer`, such as `pulsed:quantum=0.003`, a function of
+            `onchip.devices`; None for an optimizer.
         clip: norm that the gradient of all parameters together is scaled down to; None for any norm.
         patience: epochs without a new best validation accuracy after which training stops; None never stops.
         augment: random changes to training images, such as `crop:4,flip`; None for none.
@@ -82,6 +84,7 @@ class RunSpec:
     schedule: Literal["cosine", "constant", "exponential"] = "cosine"
     lr_decay: float = 0.7
     rates: Literal["equal", "fan"] = "equal"
+    synapses: str | None = None
     clip: float | None = None
     patience: int | None = None
     augment: str | None = None
@@ -121,6 +124,8 @@ class RunSpec:
         for field, hint in get_type_hints(RunSpec).items():
             if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
                 raise unknown_name(field, str(getattr(self, field)), get_args(hint))
+        for name, value in (("clip", self.clip), ("weight-decay", self.weight_decay)):
+            _check(value, name, self.synapses is None or not value, "none with synapses")
         if self.select == "best" and self.validation == 0.0:
             raise RequestError("select 'best' needs validation samples; got validation=0, expected above 0")
         if self.patience is not None and self.validation == 0.0:

@@ -127,7 +127,7 @@ def train(
         validation_accuracy=run.history[run.selected_epoch - 1].validation_accuracy,
         selected_epoch=run.selected_epoch,
         history=tuple(run.history),
-        ledger=dict(run.ledger.summary()),
+        ledger=run.bill(),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
         samples_per_second=len(data.train) * len(run.history) / run.train_seconds,

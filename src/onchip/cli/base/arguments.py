@@ -36,6 +36,7 @@ __all__ = [
     "Schedule",
     "Select",
     "Steps",
+    "Synapses",
     "TrainSize",
     "Validation",
     "WeightDecay",
@@ -71,6 +72,10 @@ RateDecay = Annotated[
 ]
 Rates = Annotated[
     str | None, typer.Option(help=f"equal, or fan: layers of many inputs learn more slowly. Usually {USUAL.rates}.")
+]
+Synapses = Annotated[
+    str | None,
+    typer.Option(help="Device that updates are written to in place of an optimizer, such as pulsed:quantum=0.003."),
 ]
 Clip = Annotated[float | None, typer.Option(help="Norm to which gradients are scaled down. Usually none.")]
 Patience = Annotated[

@@ -1,0 +1,147 @@
+"""A resistive cell: each pulse moves its conductance by a quantum, more or less."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from onchip.devices import pulses
+from onchip.devices.cell import Cell
+from onchip.devices.pulses import Thinning
+from onchip.errors import RequestError, unknown_name
+from onchip.synapse import Synapse
+
+__all__ = ["Resistive", "StuckAt"]
+
+StuckAt = Literal["initial", "zero", "bound"]
+
+
+@dataclass(frozen=True)
+class Resistive(Cell):
+    """A cell that is moved up and down by pulses; `onchip.devices.pulsed` says how.
+
+    Args:
+        quantum: what a pulse changes at weight 0, in the mean, above 0.
+        upper: largest weight, above 0, in the mean.
+        lower: smallest weight, below 0, in the mean.
+        asymmetry: a; pulses up move by 1 + a quanta, pulses down by 1 - a.
+        cycle_spread: standard deviation from pulse to pulse, in quanta.
+        quantum_spread: from cell to cell, of the quantum, in quanta.
+        asymmetry_spread: from cell to cell, of a.
+        upper_spread: from cell to cell, of the largest weight, as a share of it.
+        lower_spread: the same of the smallest.
+        softness_up: share by which a pulse up is smaller at the upper bound than at 0, in [0, 1].
+        softness_down: the same for a pulse down and the lower bound.
+        stuck: share of cells that no pulse moves, in [0, 1].
+        stuck_at: where they are stuck.
+        thinning: how coincidences become pulses.
+
+    Raises:
+        RequestError: a number out of range.
+    """
+
+    counts: ClassVar[bool] = True
+
+    quantum: float = 1e-3
+    upper: float = 0.6
+    lower: float = -0.6
+    asymmetry: float = 0.0
+    cycle_spread: float = 0.0
+    quantum_spread: float = 0.0
+    asymmetry_spread: float = 0.0
+    upper_spread: float = 0.0
+    lower_spread: float = 0.0
+    softness_up: float = 0.0
+    softness_down: float = 0.0
+    stuck: float = 0.0
+    stuck_at: StuckAt = "initial"
+    thinning: Thinning = "binomial"
+
+    def __post_init__(self) -> None:
+        _require(self.lower < 0 < self.upper, "bounds", f"{self.lower} and {self.upper}", "one on each side of 0")
+        least = min(self.upper, -self.lower)
+        _require(
+            0 < self.quantum <= least,
+            "quantum",
+            self.quantum,
+            f"a number above 0 that is no larger than the bound, {least}",
+        )
+        for name in ("cycle_spread", "quantum_spread", "asymmetry_spread", "upper_spread", "lower_spread"):
+            spread = getattr(self, name)
+            _require(0.0 <= spread < math.inf, name, spread, "a standard deviation of at least 0")
+        _require(-1.0 <= self.asymmetry <= 1.0, "asymmetry", self.asymmetry, "a number of quanta in [-1, 1]")
+        for name in ("softness_up", "softness_down", "stuck"):
+            share = getattr(self, name)
+            _require(0.0 <= share <= 1.0, name, share, "a share in [0, 1]")
+        for name, choices in (("stuck_at", get_args(StuckAt)), ("thinning", get_args(Thinning))):
+            if getattr(self, name) not in choices:
+                raise unknown_name(name, getattr(self, name), choices)
+
+    def make(self, weight: Tensor) -> dict[str, Tensor]:
+        quanta = 1.0 + _spread(weight, self.quantum_spread)
+        asymmetry = self.asymmetry + _spread(weight, self.asymmetry_spread)
+        cells = {
+            "up": (quanta + asymmetry).clamp_min_(0).mul_(self.quantum),
+            "down": (quanta - asymmetry).clamp_min_(0).mul_(self.quantum),
+            "upper": (1.0 + _spread(weight, self.upper_spread)).clamp_min_(0).mul_(self.upper),
+            "lower": (1.0 + _spread(weight, self.lower_spread)).clamp_min_(0).mul_(self.lower),
+        }
+        if self.stuck:
+            cells["stuck"] = torch.rand_like(weight) < self.stuck
+        return cells
+
+    def settle(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
+        outside = int(((weight > cells["upper"]) | (weight < cells["lower"])).sum())
+        weight.clamp_(cells["lower"], cells["upper"])
+        if self.stuck and self.stuck_at != "initial":
+            bound = torch.where(torch.rand_like(weight) < 0.5, cells["lower"], cells["upper"])
+            weight.copy_(torch.where(cells["stuck"], bound if self.stuck_at == "bound" else 0.0, weight))
+        return outside
+
+    def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
+        return pulses.met(synapse, pre, pulses.errors(delta, _known(unit)))
+
+    def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
+        return pulses.always(synapse, pulses.errors(delta, _known(unit)))
+
+    def write(self, weight: Tensor, cells: dict[str, Tensor], met: Tensor, lr: float, unit: float | None) -> Tensor:
+        drawn = pulses.thinned(met, lr * _known(unit) / self.quantum, self.thinning)
+        up, down = drawn[0] * cells["up"], drawn[1] * cells["down"]
+        after = self._moved(weight, cells, up, down)
+        if self.cycle_spread:
+            # The sum of n independent normal deviations is one of √n times the size.
+            spread = (up * cells["up"] + down * cells["down"]).sqrt_()
+            after += spread.mul_(torch.randn_like(weight)).mul_(self.cycle_spread)
+        after = after.clamp_(cells["lower"], cells["upper"])
+        weight.copy_(torch.where(cells["stuck"], weight, after) if self.stuck else after)
+        return drawn.sum(0).to(torch.int64)
+
+    def _moved(self, weight: Tensor, cells: dict[str, Tensor], up: Tensor, down: Tensor) -> Tensor:
+        """Weights after pulses that would move them up and down by so much at weight 0, evenly mixed."""
+        if not self.softness_up and not self.softness_down:
+            return weight + (up - down)
+        # dw = up (1 - γ w / upper) - down (1 - γ w / lower), solved: each pulse sees what those before it have done.
+        tiny = 1e-6 * self.quantum  # for cells whose spread has left no room
+        rate = up * self.softness_up / cells["upper"].clamp_min(tiny)
+        rate -= down * self.softness_down / cells["lower"].clamp_max(-tiny)
+        reached = torch.where(rate > 0, -torch.expm1(-rate) / rate, 1.0)
+        return weight + (up - down - rate * weight) * reached
+
+
+def _spread(weight: Tensor, deviation: float) -> Tensor:
+    """Normal numbers of that standard deviation for every cell; none are drawn for 0."""
+    return torch.randn_like(weight).mul_(deviation) if deviation else torch.zeros_like(weight)
+
+
+def _known(unit: float | None) -> float:
+    assert unit is not None, "the rule refuses a receiver that counts what its errors do not have"
+    return unit
+
+
+def _require(good: bool, name: str, got: object, expected: str) -> None:
+    if not good:
+        raise RequestError(f"a pulsed device got {name}={got}; expected {expected}")
