@@ -107,8 +107,11 @@ def function(name: str, signature: str) -> Callable[..., int] | None:
 def scan(name: str, signature: str, series: Tensor) -> Callable[..., int] | None:
     """As `function`, for a series (T, B, features...); None also where the compiled scans do not fit it.
 
-    They take float32 on a CPU, one step after the other without gaps, maps (C, H, W) in either order.
+    They take float32 on a CPU, one step after the other without gaps, maps (C, H, W) in either order, and leave
+    nothing for autograd to follow.
     """
+    if series.requires_grad and torch.is_grad_enabled():
+        return None
     if series.dtype != torch.float32 or series.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     step = series[0]

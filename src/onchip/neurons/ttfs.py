@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
+from onchip.kernels.times import cross, planes
 from onchip.neurons.base import Drive, Neuron, Tape, require
 from onchip.signals import Signal, Static
 
@@ -36,11 +37,7 @@ class _Timed(Neuron):
                 f"{type(self).__name__} got a Static signal; expected spike times (B, features...). "
                 "Encode images by encode.Latency()"
             )
-        fired = (signal < torch.inf).to(signal.dtype)
-        # An inf must not meet the factor 0. Joined along the batch, a channels_last layout stays as it is.
-        times = signal.clamp(max=torch.finfo(signal.dtype).max) * fired
-        planes: Tensor = torch.cat([fired, times]).unflatten(0, (2, -1))  # (2·B, ...) -> (2, B, ...)
-        return planes
+        return planes(signal)
 
     def local(self, error: Tensor, tape: Tape) -> Tensor:
         return self.adjoint(error, tape)
@@ -90,21 +87,8 @@ class TTFS(_Timed):
 
     def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
-        total, delay = drive.detach()
-        # Gates as numbers: products with 0 and 1 take a fraction of the time of torch.where.
-        start = torch.sub(total, delay).ge_(1.0)
-        fires = torch.add(delay, total, alpha=-2.0).lt_(0.0)
-        mid = (1.0 - start).mul_(fires)
-        partials = torch.empty_like(drive)
-        by_sum, by_time = partials
-        # 1 + S > 0 holds wherever mid does; elsewhere 1 keeps the division harmless.
-        torch.mul(total, mid, out=by_time).add_(1.0).reciprocal_()
-        crossing = (2.0 + delay).mul_(by_time)
-        torch.mul(crossing, by_time, out=by_sum).clamp_(max=self.clip).mul_(mid).neg_()
-        by_time.clamp_(max=self.clip).mul_(mid)
-        times = crossing.sub_(1.0).clamp_(0.0, 1.0).mul_(mid)
-        silent = mid.add_(start).reciprocal_().sub_(1.0)  # 1 / fired - 1: 0 where a neuron fires, else inf
-        return times.add_(silent), Tape({"partials": partials}), None
+        times, partials = cross(drive.detach(), self.clip)
+        return times, Tape({"partials": partials}), None
 
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         return tape.take("partials").mul_(error)
