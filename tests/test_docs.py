@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import onchip
-from onchip import neurons, rules, transport
+from onchip import devices, neurons, rules, transport
 
 NAMES = ["onchip", *sorted(info.name for info in pkgutil.walk_packages(onchip.__path__, "onchip."))]
 MODULES = [name for name in NAMES if not name.endswith(".__main__")]
@@ -69,7 +69,7 @@ def test_every_rule_states_limit_cost_and_reference(name: str) -> None:
 
 @pytest.mark.parametrize(
     "thing",
-    [getattr(module, name) for module in (rules, neurons, transport) for name in module.__all__],
+    [getattr(module, name) for module in (rules, neurons, transport, devices) for name in module.__all__],
     ids=lambda thing: thing.__name__,
 )
 def test_every_option_is_explained(thing: Any) -> None:

@@ -216,9 +216,7 @@ def test_serves_a_rule_of_real_errors_or_refuses_it(name: str) -> None:
             parameter.clamp_(-0.5, 0.5)
     rule = rules.bp(model)
     if Trainer(name, STREAMS[0]).device.counts:
-        with pytest.raises(
-            UnsupportedError, match=r"errors that are real .* use a rule whose errors are spikes"
-        ):
+        with pytest.raises(UnsupportedError, match=r"errors that are real .* use a rule whose errors are spikes"):
             device(name, rule)
         return
     made, weight = device(name, rule), rule.stages[0].parameter

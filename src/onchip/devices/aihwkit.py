@@ -15,7 +15,7 @@ from onchip.options import command_name
 from onchip.rates import Rates
 from onchip.rule import Rule
 
-__all__ = ["aihwkit"]
+__all__ = ["aihwkit", "cell_of"]
 
 ENDING = "PresetDevice"
 UNKNOWN = ("lifetime", "write_noise_std", "corrupt_devices_prob", "diffusion", "gamma_up_dtod", "gamma_down_dtod")
@@ -51,10 +51,10 @@ def aihwkit(
 
     Reference: Rasch et al. 2021 (A flexible and fast PyTorch toolkit, AICAS).
     """
-    return Crossbar(rule, _cell(preset, thinning), lr=lr, rates=rates, bias=bias)
+    return Crossbar(rule, cell_of(preset, thinning), lr=lr, rates=rates, bias=bias)
 
 
-def _cell(name: str, thinning: Thinning) -> Resistive:
+def cell_of(name: str, thinning: Thinning) -> Resistive:
     """The cell that a preset describes."""
     presets, kinds = _module("presets.devices"), _module("configs.devices")
     known = {_short(found): made for found, made in inspect.getmembers(presets, inspect.isclass) if ENDING in found}
