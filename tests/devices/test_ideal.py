@@ -1,0 +1,75 @@
+"""The ideal device is plain gradient descent."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from onchip import devices, rules
+from onchip.parts import Coincidences
+from tests.cases import CASES, Case, whole
+
+
+def _paired(case: Case, rule: str) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    model = case.build().double()
+    return model, copy.deepcopy(model)
+
+
+@pytest.mark.parametrize("rule", ["bp", "ottt", "ssnn_bp", "own_noise_mirror", "dfa", "fbp"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_equals_sgd(case: Case, rule: str) -> None:
+    models, signal = _paired(case, rule), case.signal().double()
+    try:
+        made = [getattr(rules, rule)(model) for model in models]
+    except TypeError:
+        pytest.skip(f"{rule} trains no such neurons")
+    for one, other in zip(made[0].parameters(), made[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+    made[1].load_state_dict(made[0].state_dict())
+    optimizers = [devices.ideal(made[0], lr=0.05), torch.optim.SGD(made[1].parameters(), lr=0.05)]
+    for step in range(3):
+        for one, optimizer in zip(made, optimizers, strict=True):
+            torch.manual_seed(step)
+            one.forward(signal)
+            one.backward(whole(one))
+            optimizer.step()
+            optimizer.zero_grad()
+            one.step()
+    for got, expected in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_updates_of_a_stream_add_up() -> None:
+    case = next(case for case in CASES if case.name == "lif-linear")
+    models, signal = _paired(case, "ottt"), case.signal().double()
+    made = [rules.ottt(model) for model in models]
+    optimizers = [devices.ideal(made[0], lr=0.05), torch.optim.SGD(made[1].parameters(), lr=0.05)]
+    for rule, optimizer in zip(made, optimizers, strict=True):
+        for out in rule.stream(signal):
+            rule.backward(out.square().mean())
+        optimizer.step()
+    for got, expected in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("temporal", [Coincidences(), None])
+def test_biases_are_cells_whose_input_is_always_on(temporal: Coincidences | None) -> None:
+    """A bias takes what a weight takes whose input spikes at every step, under either form of the update."""
+    torch.manual_seed(0)
+    case = next(case for case in CASES if case.name == "stream-linear")
+    model, signal = case.build(), case.signal()
+    signal[..., 0] = 1.0
+    rule = rules.ssnn_bp(model) if temporal is None else rules.ssnn_bp(model, temporal=temporal)
+    stage = rule.stages[0]
+    assert stage.bias is not None
+    before = stage.parameter[:, 0].detach().clone(), stage.bias.detach().clone()
+    device = devices.ideal(rule, lr=0.1)
+    rule.backward(rule.forward(signal).softmax(-1)[..., 0].mean())
+    device.step()
+    change = stage.bias.detach() - before[1]
+    assert change.count_nonzero()
+    torch.testing.assert_close(stage.parameter[:, 0].detach() - before[0], change)
