@@ -290,3 +290,37 @@ class _Peak(TorchDispatchMode):
     def _count(self, size: int) -> None:
         self.now += size
         self.most = max(self.most, self.now)
+
+
+def test_the_readout_may_learn_from_the_trace() -> None:
+    """By hand: ∂W = sum_t e[t] ⊗ a[t] with a[t] = κ a[t-1] + s[t]; all else, streams included, as with spikes."""
+    torch.manual_seed(0)
+    frames = torch.rand(5, 4, 6, dtype=torch.float64)
+    layers = [nn.Linear(6, 8), nn.LIF(), nn.Linear(8, 3)]
+    plain = scaled(nn.Sequential(*layers), 3.0).double()
+    model = nn.Sequential(*plain, nn.Readout(trace=0.7))
+    rule = rules.ottt(plain)
+    output = rule.forward(frames)
+    rule.backward(loss_of(output))
+    by_spikes = gradients(plain)
+    rule.detach()
+    plain.zero_grad()
+    error = output.detach().requires_grad_()
+    loss_of(error).backward()
+    spikes = plain[:2](frames).detach()
+    trace, expected = torch.zeros_like(spikes[0]), torch.zeros(3, 8, dtype=torch.float64)
+    assert error.grad is not None
+    for sent, e in zip(spikes, error.grad, strict=True):
+        trace = 0.7 * trace + sent
+        expected += e.t() @ trace
+    rule = rules.ottt(model)
+    rule.backward(loss_of(rule.forward(frames)))
+    agree(gradients(model), by_spikes | {"2.weight": expected})
+    model.zero_grad()
+    slope = torch.autograd.grad(loss_of(error), error)[0]
+    for t, out in enumerate(rule.stream(frames)):
+        rule.backward((out * slope[t : t + 1]).sum())
+    agree(gradients(model), by_spikes | {"2.weight": expected})
+    for trace_decay in (0.0, 1.0, -1.0):
+        with pytest.raises(RequestError, match="Readout got trace="):
+            nn.Readout(trace=trace_decay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onchip.neurons.base import Drive, SteppedNeuron, Tape
+from onchip.neurons.base import Drive, SteppedNeuron, Tape, require
 from onchip.signals import Static
 
 __all__ = ["Readout"]
@@ -15,8 +15,23 @@ class Readout(SteppedNeuron):
 
     A network's last Linear or Conv2d gets one where no neurons follow it.
 
+    Args:
+        trace: decay of the presynaptic trace from which online rules update the read-out, in (0, 1), as hidden layers
+            are updated; None for its spikes alone, which is the exact gradient.
+
+    Raises:
+        RequestError: a decay out of range.
+
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), whose classifier is such a layer.
     """
+
+    def __init__(self, *, trace: float | None = None) -> None:
+        super().__init__()
+        require(trace is None or 0.0 < trace < 1.0, self, "trace", trace, "a decay in (0, 1), or None")
+        self.trace = trace
+
+    def decay(self) -> float | None:
+        return self.trace
 
     def forward(self, drive: Drive) -> Tensor:
         """The drive (T, B, features...), written out over time where it is Static."""
