@@ -8,9 +8,10 @@ import pytest
 from safetensors.torch import load_file
 
 from onchip import compare as module
-from onchip.compare import Folder, check, compare, next_folder, slug, trainable
+from onchip.compare import check, compare, trainable
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
+from onchip.folder import Folder, next_folder, slug
 from onchip.records import Record, read
 from onchip.run import load_data
 from onchip.settings import RULES, Request, RunSpec

@@ -18,7 +18,7 @@ LEVELS = """
     kernels.native kernels.buffers
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         transport.base data.base hardware.base
-    kernels transport hardware.cmos hardware.loihi neurons.base meeting front costs data.files
+    kernels transport hardware.cmos hardware.loihi neurons.base meeting standin front costs data.files
     trains
     encode losses summary devices.cell devices.pulses
     report.drawing report.groups report.inline
@@ -35,13 +35,14 @@ LEVELS = """
     rule
     rules devices.crossbar observe.bill observe.phases
     observe devices
-    observe.trial
+    observe.trial pricing
     observe.bench
     observe.findings
     observe.audit
     registry
     run
     train
+    jobs folder
     compare cli.base
     cli
     __main__

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from onchip.errors import RequestError
-from onchip.options import Call, bind, command_name, convert, describe, parse, split
+from onchip.options import Call, bind, command_name, convert, describe, grid, parse, split
 
 __all__ = ["Circle", "Round", "Shape", "Square"]  # what may be named in options here
 
@@ -148,3 +148,27 @@ def test_refuses_what_is_no_call(text: str) -> None:
 def test_refuses_by_name_what_does_not_fit(options: dict[str, str], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         bound(**options)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("bp,fa", ["bp", "fa"]),
+        ("fbp:period=1,10,100", ["fbp:period=1", "fbp:period=10", "fbp:period=100"]),
+        ("fbp:period=1 , 2,dfa", ["fbp:period=1", "fbp:period=2", "dfa"]),
+        ("fbp:transport=top:0.1,.01", ["fbp:transport=top:0.1", "fbp:transport=top:.01"]),
+        ("fbp:transport=top:0.1|sign", ["fbp:transport=top:0.1", "fbp:transport=sign"]),
+        ("fbp:transport=low-rank:1:bits=4,8", ["fbp:transport=low-rank:1:bits=4", "fbp:transport=low-rank:1:bits=8"]),
+        ("r:a=1|2;b=x|y", ["r:a=1;b=x", "r:a=1;b=y", "r:a=2;b=x", "r:a=2;b=y"]),
+        ("r:a=1e-3,-2", ["r:a=1e-3", "r:a=-2"]),
+        ("r:a=none|7", ["r:a=none", "r:a=7"]),
+    ],
+)
+def test_a_grid_is_every_combination(text: str, calls: list[str]) -> None:
+    assert grid(text) == calls
+
+
+@pytest.mark.parametrize("text", ["r:a=1|", "r:a=|1", "r:a=1||2", "r:a=1,", "r:b,c=1"])
+def test_a_grid_has_no_gaps(text: str) -> None:
+    with pytest.raises(RequestError):
+        list(map(parse, grid(text)))

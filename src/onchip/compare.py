@@ -2,135 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import json
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from onchip import registry
 from onchip.data import Dataset
-from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
-from onchip.files import write_whole
+from onchip.errors import DivergedError, RequestError, UnsupportedError
+from onchip.folder import Folder
+from onchip.jobs import in_processes
 from onchip.records import Record, append, read
 from onchip.run import build, describe, own_randomness
 from onchip.settings import RULES, Request, RunSpec
-from onchip.train import Watcher, train
+from onchip.train import Unwatched, Watcher, train
 
-__all__ = ["Folder", "check", "compare", "next_folder", "slug", "trainable"]
-
-REQUEST, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
-
-
-class Folder:
-    """Where a comparison keeps its request, records, checkpoints and what is drawn from them.
-
-    Args:
-        path: the folder; made when the comparison begins.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.records = path / RECORDS
-
-    def request(self) -> Request | None:
-        """The request that the folder was made for; None if it holds none.
-
-        Raises:
-            DataError: its `run.json` is damaged.
-        """
-        try:
-            text = (self.path / REQUEST).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise RequestError(f"{self.path} cannot be read: {error.strerror}; choose another folder") from error
-        try:
-            return Request.from_dict(json.loads(text))
-        except (ValueError, AttributeError) as error:
-            raise DataError(f"{self.path / REQUEST} is damaged: {error}; begin again with --force") from error
-
-    def open(self, request: Request, *, resume: bool = False, force: bool = False) -> None:
-        """Make the folder ready for a request.
-
-        Args:
-            request: what is about to run.
-            resume: go on with what the folder holds, which must be the same request.
-            force: delete what an earlier comparison left in it, and nothing else.
-
-        Raises:
-            RequestError: it holds another run, and neither `resume` nor `force` allows for that; or it
-                cannot be written.
-        """
-        earlier = None if force else self.request()
-        if resume:
-            if earlier is None:
-                raise RequestError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-            _refuse_differences(self.path, earlier, request)
-            return
-        try:
-            if force:
-                self._clear()
-            elif any(file.exists() for file in self._own_files()):
-                raise RequestError(
-                    f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
-                )
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path / REQUEST, json.dumps(request.to_dict(), indent=2) + "\n")
-        except OSError as error:
-            raise RequestError(f"{self.path} cannot be written: {error.strerror}; choose another --out") from error
-
-    def checkpoint(self, spec: RunSpec) -> Path:
-        """The file that the run's checkpoints go to."""
-        return self._file(CHECKPOINTS, spec)
-
-    def weights(self, spec: RunSpec) -> Path:
-        """The file that the run's final weights go to."""
-        return self._file(WEIGHTS, spec)
-
-    def forget_checkpoint(self, spec: RunSpec) -> None:
-        """Delete the run's checkpoint, and the checkpoints' folder if it is empty."""
-        self.checkpoint(spec).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            (self.path / CHECKPOINTS).rmdir()
-
-    def _file(self, kind: str, spec: RunSpec) -> Path:
-        (self.path / kind).mkdir(exist_ok=True)
-        return self.path / kind / f"{slug(spec.rule)}-seed{spec.seed}.safetensors"
-
-    def _own_files(self) -> list[Path]:
-        """Everything that a comparison may have left here."""
-        named = [REQUEST, RECORDS, "table.md", "report.html", "figure.svg", "figure.png"]
-        tensors = [
-            *self.path.glob(f"{CHECKPOINTS}/*.safetensors"),
-            *self.path.glob(f"{WEIGHTS}/*.safetensors"),
-        ]
-        return [*(self.path / name for name in named), *tensors]
-
-    def _clear(self) -> None:
-        for file in self._own_files():
-            file.unlink(missing_ok=True)
-        for kind in (CHECKPOINTS, WEIGHTS):
-            with contextlib.suppress(OSError):  # absent, or holds something that is not ours
-                (self.path / kind).rmdir()
-
-
-def slug(text: str) -> str:
-    """A text as part of a file's name.
-
-    Example:
-        >>> slug("fbp:period=100;transport=top:0.1")
-        'fbp_period=100_transport=top_0.1'
-    """
-    return re.sub(r"[^A-Za-z0-9.=-]+", "_", text).strip("_.")
-
-
-def next_folder(parent: Path, name: str) -> Path:
-    """The first of `name-1`, `name-2`, ... that does not exist."""
-    numbers = (number for number in range(1, 10**9) if not (parent / f"{name}-{number}").exists())
-    return parent / f"{name}-{next(numbers)}"
+__all__ = ["check", "compare", "trainable"]
 
 
 def trainable(spec: RunSpec, data: Dataset) -> tuple[list[str], list[str]]:
@@ -175,9 +64,10 @@ def compare(
     resume: bool = False,
     force: bool = False,
     keep_weights: bool = False,
-    watch: Watcher | None = None,
+    jobs: int = 1,
+    watch: Callable[[], Watcher] | None = None,
 ) -> Iterator[Record]:
-    """Train every run of a request, one after the other, into a folder of records.
+    """Train every run of a request into a folder of records.
 
     The request is checked, and the folder made, before this returns; runs train as the records are asked for.
 
@@ -188,7 +78,8 @@ def compare(
         resume: take over the records that it holds, and go on with a run that was cut short.
         force: delete what an earlier comparison left there.
         keep_weights: store the final weights of each run.
-        watch: told of each run's progress.
+        jobs: runs at a time, each in a process of its own with its share of the threads; 1 trains in this one.
+        watch: makes what is told of a run's progress, for each run.
 
     Returns:
         The record of each run, when it has been stored; first those that the folder held. A run that
@@ -197,28 +88,35 @@ def compare(
     Raises:
         RequestError: the request is wrong, or the folder holds another run.
         UnsupportedError: a rule that cannot train this network.
+        ChildProcessError: a run's process was killed; when all others are done.
     """
+    if jobs < 1:
+        raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
     check(request, data)
     folder = Folder(path)
     folder.open(request, resume=resume, force=force)
-    return _records(request, data.to(request.base.device), folder, keep_weights, watch)
+    return _records(request, data, folder, keep_weights, jobs, watch or Unwatched)
 
 
 def _records(
-    request: Request, data: Dataset, folder: Folder, keep_weights: bool, watch: Watcher | None
+    request: Request, data: Dataset, folder: Folder, keep_weights: bool, jobs: int, watch: Callable[[], Watcher]
 ) -> Iterator[Record]:
     earlier = read(folder.records)
     yield from earlier
     finished = {(record.label, record.seed) for record in earlier}
-    for spec in request.runs():
-        if (registry.rule(spec.rule).label, spec.seed) not in finished:
-            record = _run(spec, data, folder, keep_weights, watch)
-            append(folder.records, record)
-            folder.forget_checkpoint(spec)
-            yield record
+    waiting = [spec for spec in request.runs() if (registry.rule(spec.rule).label, spec.seed) not in finished]
+    work = functools.partial(_run, data=data, folder=folder, keep_weights=keep_weights)
+    coming = (
+        ((spec, work(spec, watch())) for spec in waiting) if jobs == 1 else in_processes(work, waiting, jobs, watch)
+    )
+    for spec, record in coming:
+        append(folder.records, record)
+        folder.checkpoint(spec).unlink(missing_ok=True)
+        yield record
+    folder.forget_checkpoints()
 
 
-def _run(spec: RunSpec, data: Dataset, folder: Folder, keep_weights: bool, watch: Watcher | None) -> Record:
+def _run(spec: RunSpec, watch: Watcher, *, data: Dataset, folder: Folder, keep_weights: bool) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
     weights = folder.weights(spec) if keep_weights else None
@@ -229,13 +127,3 @@ def _run(spec: RunSpec, data: Dataset, folder: Folder, keep_weights: bool, watch
     except RuntimeError as error:  # torch's own, such as too little memory; the other runs may still do
         reason = f"{type(error).__name__}: {error}"
     return dataclasses.replace(describe(spec, data), error=reason, seconds=time.perf_counter() - begin)
-
-
-def _refuse_differences(path: Path, earlier: Request, request: Request) -> None:
-    before, now = earlier.to_dict(), request.to_dict()
-    different = [f"{name} was {before[name]!r}, now {now[name]!r}" for name in before if before[name] != now[name]]
-    if different:
-        raise RequestError(
-            f"{path} was made for another request: {'; '.join(different)}. "
-            "Leave these out to resume it, or choose another --out"
-        )

@@ -8,14 +8,17 @@ The grammar, as used by `--rules`, `--neuron` and `--encoder`:
     value  = number | true | false | none | word | part
     part   = name {":" argument}               top:0.1 or top:fraction=0.1
 
-A value therefore holds no comma and no semicolon. What a key means, and of which type its value is,
-comes from the annotated parameters of the function or class that is called.
+A value therefore holds no comma, no semicolon and no bar. `--rules` takes a grid of options as well: bars between
+values, or commas before numbers, which begin no name; see `grid`. What a key means, and of which type its
+value is, comes from the annotated parameters of the function or class that is called.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +26,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from onchip.errors import RequestError, unknown_name
 
-__all__ = ["Call", "Scalar", "bind", "command_name", "convert", "describe", "make_part", "parse", "split"]
+__all__ = ["Call", "Scalar", "bind", "command_name", "convert", "describe", "grid", "make_part", "parse", "split"]
+
+NUMBER = r"[-+]?\.?\d[\d.eE+-]*"
 
 Scalar = str | int | float | bool | None
 """What an option's value looks like in a record."""
@@ -67,6 +72,24 @@ def split(text: str) -> list[str]:
                 "as in fbp:period=100;transport=top:0.1"
             )
     return calls
+
+
+def grid(text: str) -> list[str]:
+    """The calls in a text, those with several values for an option once for each combination of them.
+
+    A number alone takes the place of the number that the value before it ends with.
+
+    Raises:
+        RequestError: as `split`; or a value is empty.
+
+    Example:
+        >>> grid("bp,fbp:period=1|100;transport=full|sign")[3:]
+        ['fbp:period=100;transport=full', 'fbp:period=100;transport=sign']
+        >>> grid("fbp:period=9;transport=top:0.1,0.01")
+        ['fbp:period=9;transport=top:0.1', 'fbp:period=9;transport=top:0.01']
+    """
+    calls = split(re.sub(rf"\s*,\s*(?={NUMBER})", "|", text))
+    return [call for several in calls for call in _combined(several)]
 
 
 def parse(text: str) -> Call:
@@ -200,6 +223,27 @@ def describe(value: object) -> Scalar:
         return name
     fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     return ":".join([name, *(f"{key}={_written(item)}" for key, item in fields.items())])
+
+
+def _combined(call: str) -> list[str]:
+    name, colon, rest = call.partition(":")
+    if not colon:
+        return [call]
+    options = [_alternatives(option) for option in rest.split(";")]
+    return [f"{name}:{';'.join(combination)}" for combination in itertools.product(*options)]
+
+
+def _alternatives(option: str) -> list[str]:
+    """`key=value` for each of the values between bars."""
+    first, *others = (value.strip() for value in option.split("|"))
+    key, equals, _ = first.partition("=")
+    found = [first]
+    for value in others:
+        if not value:
+            raise RequestError(f"{option!r} has an empty value between its bars; expected key=value|value")
+        number = re.fullmatch(NUMBER, value) and re.fullmatch(rf"(.*[=:]){NUMBER}", found[-1])
+        found.append(f"{number[1]}{value}" if number else f"{key}{equals}{value}")
+    return found
 
 
 def _written(value: Scalar) -> str:

@@ -68,6 +68,34 @@ def test_every_number_in_the_table_is_in_the_records(onchip: Onchip) -> None:
         assert row[5:] == [short(value) for value in expected]
 
 
+def test_a_grid_of_options_runs_several_at_once_and_marks_the_front(onchip: Onchip) -> None:
+    grid = ("--rule", "bp,fbp:period=1,4;transport=top:0.5,0.1", "--seeds", "1", "--out", "out", *TINY)
+    result = onchip("compare", *grid, "--jobs", "2")
+    assert result.code == 0
+    options = [f"period={period};transport=top:{share}" for period in (1, 4) for share in (0.5, 0.1)]
+    table = cells(Path("out", "table.md").read_text())
+    assert [row[0] for row in table] == ["bp", *(f"fbp:{option}" for option in options)], "in the order asked for"
+    runs = {run["label"]: run for run in records("out")}
+    points = {
+        label: (run["ledger"]["transport_value_bits"] + run["ledger"]["transport_index_bits"], -run["test_accuracy"])
+        for label, run in runs.items()
+    }
+    for label, *_, front in (row[:5] for row in table):
+        others = [point for other, point in points.items() if other != label]
+        beaten = any(a <= points[label][0] and b <= points[label][1] and (a, b) != points[label] for a, b in others)
+        assert front == ("" if beaten else "yes")
+    before = records("out")
+    assert onchip("compare", *grid[2:], "--rules", "bp,dfa,fbp:period=1|4;transport=top:0.5|0.1", "--resume").code == 0
+    assert records("out")[:-1] == before, "a larger grid keeps what is recorded"
+    assert records("out")[-1]["rule"] == "dfa"
+
+
+def test_a_single_run_takes_one_rule(onchip: Onchip) -> None:
+    result = onchip("train", "--rule", "fbp:period=1,10", "--out", "out", *TINY)
+    assert result.code == 2
+    assert "train got 2 rules" in result.err
+
+
 def test_json_alone_goes_to_standard_output(onchip: Onchip) -> None:
     result = onchip("compare", "--rules", "bp,fa", "--seeds", "1", "--out", "out", "--json", *TINY)
     assert [json.loads(line) for line in result.out.splitlines()] == records("out")
@@ -201,7 +229,7 @@ def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> Non
         ("--data digit", "did you mean 'digits'"),
         ("--data mnist", "mnist: no file"),
         ("--encoder laten", "did you mean 'latency'"),
-        ("--encoder latency", "'times'"),
+        ("--encoder latency", "makes times"),
         ("--optimizer adm", "did you mean 'adam'"),
         ("--schedule cos", "did you mean 'cosine'"),
         ("--augment corp:4", "did you mean 'crop'"),
@@ -219,6 +247,12 @@ def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> Non
         ("--device tpu9", "device got 'tpu9'"),
         ("--config absent.toml", "absent.toml cannot be read"),
         ("--resume", "--resume needs --out"),
+        ("--rules fbp:period=1|x", "expected int"),
+        ("--rules fbp:period=1||2", "empty value"),
+        ("--rules fbp:period=1,2,2", "'fbp:period=2' twice"),
+        ("--rules fbp:transport=full,sign", "unknown rule 'sign'"),
+        ("--jobs 0", "jobs got 0"),
+        ("--probe -1", "probe got -1"),
         ("--resume --out absent", "no run to resume"),
         ("--epochs x", ""),  # the option parser's own messages are laid out for the terminal
         ("--epoch 3", ""),

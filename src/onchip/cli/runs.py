@@ -10,7 +10,7 @@ import typer
 
 from onchip.cli.base import arguments as args
 from onchip.cli.base.config import read_config
-from onchip.cli.base.failing import INTERRUPTED, RUN_FAILED, failing
+from onchip.cli.base.failing import DONE, INTERRUPTED, RUN_FAILED, failing
 from onchip.cli.base.output import show_table, write_report
 from onchip.cli.base.progress import Bars, bars
 from onchip.cli.base.request import wanted
@@ -24,7 +24,8 @@ __all__ = ["compare", "train"]
 def compare(
     context: typer.Context,
     rules: Annotated[
-        str | None, typer.Option(help=f"Rules, such as bp,fbp:period=100;transport=top:0.1. Usually {','.join(RULES)}.")
+        str | None,
+        typer.Option("--rules", "--rule", help=f"Rules, such as bp,fbp:period=10|100. Usually {','.join(RULES)}."),
     ] = None,
     data: args.Data = None,
     data_root: args.DataRoot = None,
@@ -53,6 +54,8 @@ def compare(
     seeds: Annotated[
         str | None, typer.Option(help=f"How many seeds, or seeds with commas between: 0,7. Usually {SEEDS}.")
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Runs at a time, each in a process with its share of the threads.")] = 1,
+    probe: args.Probe = None,
     device: args.Device = None,
     config: args.Config = None,
     out: args.Out = None,
@@ -63,7 +66,8 @@ def compare(
     """Train one network under several rules, each under several seeds, and compare them.
 
     Commas separate rules, a colon begins a rule's options, semicolons separate those:
-    bp,fa,fbp:period=100;transport=top:0.1 names three rules. Quote such a text in a shell.
+    bp,fa,fbp:period=100;transport=top:0.1 names three rules. Bars, or commas before numbers, separate values that
+    are tried in turn: fbp:period=10,100;transport=full|sign names four. Quote such a text in a shell.
     """
     _run(context.params, one=False)
 
@@ -98,6 +102,7 @@ def train(
     augment: args.Augment = None,
     select: args.Select = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed. Usually {RunSpec().seed}.")] = None,
+    probe: args.Probe = None,
     device: args.Device = None,
     config: args.Config = None,
     out: args.Out = None,
@@ -117,36 +122,51 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         one: a single run, whose weights are kept, instead of a comparison.
     """
     with failing():
-        from onchip import compare as grid  # torch takes seconds: only when something runs
+        from onchip import compare as comparison  # torch takes seconds: only when something runs
+        from onchip.folder import Folder, next_folder, slug
         from onchip.registry import rule as rule_named
         from onchip.run import load_data
 
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the folder to go on with, and goes without --force")
-        spec, rules, seeds = wanted(_gathered(options, one, grid.Folder(out).request() if resume else None))
+        spec, rules, seeds = wanted(_gathered(options, one, Folder(out).request() if resume else None))
         if rules is not None:
             rules = [rule_named(rule).label for rule in rules]
+            if one and len(rules) > 1:
+                raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
         data = load_data(spec, root=options["data_root"], download=options["download"])
         if rules is None:
-            rules, left_out = grid.trainable(spec, data)
+            rules, left_out = comparison.trainable(spec, data)
             for reason in left_out:
                 typer.echo(f"left out: {reason}", err=True)
         request = Request(spec, tuple(rules), seeds)
-        out = out or grid.next_folder(Path("runs"), grid.slug("-".join([data.name, spec.net, *(rules if one else ())])))
+        out = out or next_folder(Path("runs"), slug("-".join([data.name, spec.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
-            coming = grid.compare(request, data, out, resume=resume, force=force, keep_weights=one, watch=watch)
-            records, finished = _followed(coming, watch, as_json=options["as_json"])
+            coming = comparison.compare(
+                request,
+                data,
+                out,
+                resume=resume,
+                force=force,
+                keep_weights=one,
+                jobs=options.get("jobs", 1),
+                watch=watch,
+            )
+            records, code = _followed(coming, watch, as_json=options["as_json"])
         if records:
+            order = {rule: place for place, rule in enumerate(request.rules)}
+            records.sort(key=lambda record: order.get(record.label, len(order)))
             write_report(out, records)
             show_table(records, to_error=options["as_json"])
         typer.echo(f"results in {out}", err=True)
-        if not finished:
+        if code == INTERRUPTED:
             command = "train" if one else "compare"
             typer.echo(f"interrupted; go on with: onchip {command} --out {out} --resume", err=True)
-            raise typer.Exit(INTERRUPTED)
-        if any(record.status == "failed" for record in records):
-            raise typer.Exit(RUN_FAILED)
+        if code == DONE and any(record.status == "failed" for record in records):
+            code = RUN_FAILED
+        if code != DONE:
+            raise typer.Exit(code)
 
 
 def _gathered(options: Mapping[str, Any], one: bool, earlier: Request | None) -> dict[str, Any]:
@@ -165,8 +185,8 @@ def _gathered(options: Mapping[str, Any], one: bool, earlier: Request | None) ->
     return {**before, **asked}
 
 
-def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], bool]:
-    """The records of runs as they finish, and whether all did: Ctrl-C ends them early."""
+def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], int]:
+    """The records of runs as they finish, and the exit code: Ctrl-C ends them early, a lost process at the end."""
     records = []
     try:
         for record in coming:
@@ -175,5 +195,8 @@ def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[
             if as_json:
                 typer.echo(record.to_json())
     except KeyboardInterrupt:
-        return records, False
-    return records, True
+        return records, INTERRUPTED
+    except ChildProcessError as error:
+        typer.echo(f"error: {error}", err=True)
+        return records, RUN_FAILED
+    return records, DONE

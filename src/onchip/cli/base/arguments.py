@@ -30,6 +30,7 @@ __all__ = [
     "Optimizer",
     "Out",
     "Patience",
+    "Probe",
     "RateDecay",
     "Rates",
     "Resume",
@@ -80,6 +81,10 @@ Synapses = Annotated[
 Clip = Annotated[float | None, typer.Option(help="Norm to which gradients are scaled down. Usually none.")]
 Patience = Annotated[
     int | None, typer.Option(help="Epochs without a better validation accuracy before a run stops. Usually none.")
+]
+Probe = Annotated[
+    int | None,
+    typer.Option(help=f"Times a run to look at its gradients and activity; no result changes. Usually {USUAL.probe}."),
 ]
 Augment = Annotated[str | None, typer.Option(help="Random changes to training images, such as crop:4,flip.")]
 Select = Annotated[

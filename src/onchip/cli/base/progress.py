@@ -8,7 +8,15 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from onchip.records import Epoch, Record
 from onchip.settings import RunSpec
@@ -17,7 +25,7 @@ __all__ = ["Bars", "bars"]
 
 
 class Bars:
-    """Watches runs: one bar for all of them, one for the epoch at hand.
+    """Makes a bar for each run, below one for all of them.
 
     Args:
         progress: the bars' display; None shows none.
@@ -26,32 +34,16 @@ class Bars:
 
     def __init__(self, progress: Progress | None, runs: int) -> None:
         self._progress = progress
-        self._epochs = 0
-        self._run = ""
+        self._bars: dict[tuple[str, int], TaskID] = {}
         if progress is not None:
             self._all = progress.add_task("all runs", total=runs)
-            self._epoch = progress.add_task("", total=None)
 
-    def run_begins(self, spec: RunSpec) -> None:
-        """Name the run beside its bar."""
-        self._run, self._epochs = f"{spec.rule}, seed {spec.seed}", spec.epochs
-
-    def epoch_begins(self, epoch: int, steps: int) -> None:
-        """Begin the epoch's bar."""
-        if self._progress is not None:
-            what = f"{self._run}, epoch {epoch}/{self._epochs}"
-            self._progress.reset(self._epoch, total=steps, description=what)
-
-    def stepped(self) -> None:
-        """Move the epoch's bar."""
-        if self._progress is not None:
-            self._progress.advance(self._epoch)
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        """Nothing: the next epoch's bar follows."""
+    def __call__(self) -> Bar:
+        """The bar of the next run; it appears when the run begins."""
+        return Bar(self._progress, self._bars)
 
     def finished(self, record: Record) -> None:
-        """One line on a run that is over."""
+        """One line on a run that is over, in place of its bar."""
         if record.test_accuracy is None:
             result = f"failed: {record.error}"
         else:
@@ -59,9 +51,44 @@ class Bars:
         line = f"{record.label}, seed {record.seed}: {result}"
         if self._progress is None:
             typer.echo(line, err=True)
-        else:
-            self._progress.console.print(line, markup=False, highlight=False)
-            self._progress.advance(self._all)
+            return
+        self._progress.console.print(line, markup=False, highlight=False)
+        self._progress.advance(self._all)
+        bar = self._bars.pop((record.label, record.seed), None)
+        if bar is not None:
+            self._progress.remove_task(bar)
+
+
+class Bar:
+    """Watches one run, and shows its steps over all epochs.
+
+    Args:
+        progress: the bars' display; None shows none.
+        bars: the bars that are shown, by rule and seed.
+    """
+
+    def __init__(self, progress: Progress | None, bars: dict[tuple[str, int], TaskID]) -> None:
+        self._progress, self._bars = progress, bars
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """Show the bar."""
+        self._epochs = spec.epochs
+        if self._progress is not None:
+            self._bar = self._progress.add_task(f"{spec.rule}, seed {spec.seed}", total=None)
+            self._bars[spec.rule, spec.seed] = self._bar
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Move the bar to the epoch's begin: a run that is taken up again has some behind it."""
+        if self._progress is not None:
+            self._progress.update(self._bar, total=self._epochs * steps, completed=(epoch - 1) * steps)
+
+    def stepped(self) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.advance(self._bar)
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Nothing: the next epoch follows, or the run's line."""
 
 
 @contextmanager

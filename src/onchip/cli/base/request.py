@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onchip.errors import RequestError
-from onchip.options import split
+from onchip.options import grid
 from onchip.settings import SEEDS, RunSpec, from_mapping
 
 __all__ = ["wanted"]
@@ -21,10 +21,10 @@ def wanted(options: Mapping[str, Any]) -> tuple[RunSpec, list[str] | None, tuple
     settings = dict(options)
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
     if isinstance(rules, str):
-        rules = split(rules)
+        rules = [rules]
     if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, str) for rule in rules)):
         raise RequestError(f"rules got {rules!r}; expected text, or a list of texts")
-    return from_mapping(settings), rules, _seeds(seeds)
+    return from_mapping(settings), rules and [call for text in rules for call in grid(text)], _seeds(seeds)
 
 
 def _seeds(seeds: Any) -> tuple[int, ...]:
