@@ -68,7 +68,7 @@ def test_error_spikes_are_whole_numbers() -> None:
         assert torch.equal(pulses.errors(spikes * unit, unit), spikes)
 
 
-@pytest.mark.parametrize("count", [1.0, 6.0, 0.25, 3.6])
+@pytest.mark.parametrize("count", [1.0, 6.0, 0.25, 3.6, 32.0, 33.0, 500.4])
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.94, 1.0, 2.5])
 @pytest.mark.parametrize("how", ["binomial", "poisson"])
 def test_thinning_has_the_mean_and_variance_of_its_law(how: pulses.Thinning, rate: float, count: float) -> None:

@@ -64,7 +64,7 @@ def thinned(coincidences: Tensor, pulses: float, how: Thinning) -> Tensor:
     whole = coincidences.floor()
     drawn = whole * sure
     if share:
-        several = whole > 0  # most cells have none, and a draw takes time
+        several = whole > 0  # many cells have none, and a draw takes time
         trials = whole[several]
         drawn[several] += torch.binomial(trials, torch.full_like(trials, share))
     rest = coincidences - whole
