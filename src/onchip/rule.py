@@ -194,6 +194,13 @@ class Rule:
         for observer in self._observers:
             observer.stepped(self._feedback.memory())
 
+    def refreshes(self, steps: int) -> dict[str, int] | None:
+        """How often `step` does something to each layer's feedback in so many training steps, by the layer's name.
+
+        None where it does the same at every step.
+        """
+        return self._feedback.refreshes(steps)
+
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
 

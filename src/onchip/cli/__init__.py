@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onchip.cli.audit import audit
+from onchip.cli.cost import cost
 from onchip.cli.lists import data, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
@@ -25,6 +26,7 @@ app.command()(compare)
 app.command()(train)
 app.command()(rules)
 app.command()(audit)
+app.command()(cost)
 app.command()(report)
 app.add_typer(data, name="data")
 

@@ -104,7 +104,7 @@ class Ledger(Observer):
 
     def layers(self) -> dict[str, Bill]:
         """The same for each stage alone, without what belongs to the whole network."""
-        names = dict.fromkeys(stage for stage, _ in self.products)
+        names = dict.fromkeys(stage for counter in self._counters().values() for stage, _ in counter if stage)
         return {name: {what: n for what, n in bill(self._counts(name)).items() if what not in WHOLE} for name in names}
 
     def state_dict(self) -> dict[str, Tensor]:

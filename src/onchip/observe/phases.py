@@ -34,21 +34,19 @@ class Phases:
         stages = [kinds for kinds in made if kinds["forward"]]
         if not stages:
             return Counter()
-        waits = [_wait(stages[index + 1 :]) for index, kinds in enumerate(stages) if kinds["update"]]
+        projected = any(kinds["project"] for kinds in made)
+        pulls = [bool(kinds["pull"]) for kinds in stages]
+        waits = []
+        for index, kinds in enumerate(stages):
+            above = len(stages) - 1 - index
+            if not kinds["update"]:
+                continue
+            if not above:
+                waits.append(0)
+            elif any(pulls) or projected:
+                waits.append(above + (sum(pulls[index + 1 :]) or 1))
+            else:
+                waits.append(2)  # its own read-out, and back
         probed = any(kinds["probe"] for kinds in made)
-        return Counter(phases=len(stages) + _errors(stages) + probed, waits=sum(waits), waiting=len(waits), passes=1)
-
-
-def _errors(stages: list[Counter[str]]) -> int:
-    """Phases in which errors travel: through one stage after another, or straight to all stages."""
-    pulled = sum(bool(kinds["pull"]) for kinds in stages)
-    return pulled or int(any(kinds["project"] for kinds in stages))
-
-
-def _wait(above: list[Counter[str]]) -> int:
-    """Phases between a stage's forward product and its update, from what was made for the stages above it."""
-    if not above:
-        return 0
-    if above[0]["pull"] or above[0]["project"]:
-        return len(above) + _errors(above)
-    return 2 if above[0]["local"] else len(above)  # its own read-out, and back
+        errors = sum(pulls) or int(projected)
+        return Counter(phases=len(stages) + errors + probed, waits=sum(waits), waiting=len(waits), passes=1)

@@ -16,6 +16,7 @@ from onchip.losses import StepLoss
 from onchip.neurons.base import Neuron
 from onchip.observe.ledger import Ledger
 from onchip.rule import Rule
+from onchip.standin import StandIn
 from onchip.synapse import Synapse
 
 __all__ = ["WARM_UP", "Factors", "Outcome", "Setup", "Trial", "same"]
@@ -79,7 +80,7 @@ class Outcome:
     booked: int
 
 
-class Watched(Synapse):
+class Watched(StandIn):
     """A synapse that writes down its update products, and can keep a layer's weights to its forward product.
 
     Args:
@@ -88,7 +89,7 @@ class Watched(Synapse):
     """
 
     def __init__(self, inner: Synapse, weight: Tensor) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.weight = weight
         self.hidden: Tensor | None = None
         self.log: list[Factors] = []
@@ -98,37 +99,16 @@ class Watched(Synapse):
             weight = self.hidden
         return self.inner.apply(x, weight, bias)
 
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return self.inner.pull(delta, weight, shape)
-
     def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
         update = self.inner.outer(pre, delta)
         self.log.append(Factors(pre.detach().clone(), delta.detach().clone(), update.detach().clone()))
         return update
-
-    def check(self, name: str, shape: torch.Size) -> None:
-        self.inner.check(name, shape)
-
-    def products(self, delta: torch.Size) -> int:
-        return self.inner.products(delta)
-
-    def fan_out(self, inputs: torch.Size) -> Tensor:
-        return self.inner.fan_out(inputs)
-
-    def fan_in(self, inputs: torch.Size) -> Tensor:
-        return self.inner.fan_in(inputs)
-
-    def pairs(self, pre: Tensor, post: Tensor) -> int:
-        return self.inner.pairs(pre, post)
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         inner, shape = self.inner.field()
         alone = Watched(inner, self.weight)
         alone.hidden = self.hidden
         return alone, shape
-
-    def bias_update(self, delta: Tensor) -> Tensor:
-        return self.inner.bias_update(delta)
 
 
 class Trial:

@@ -1,0 +1,96 @@
+"""`onchip cost`: what it prints, what it leaves out, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from onchip.cli.base.pricelist import HEADER
+from onchip.rules import __all__ as every_rule
+from tests.cli.conftest import Onchip
+
+
+def row(out: str, rule: str) -> dict[str, str]:
+    """A row of the table, by the heads of the columns."""
+    line = next(line for line in out.splitlines() if line.startswith(f"| {rule} "))
+    return dict(zip(HEADER, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
+
+
+def test_all_rules_that_can_train_are_priced_and_the_others_named(onchip: Onchip) -> None:
+    result = onchip("cost")
+    assert result.code == 0, result.err
+    for name in every_rule:
+        label = name.replace("_", "-")
+        assert (f"| {label} " in result.out) != (f"left out: {name} cannot train LIF" in result.err)
+    assert "horowitz-45nm" in result.out, "the table's name beside the joules"
+
+
+def test_frozen_backpropagation_shows_its_thousandth_and_what_it_hides(onchip: Onchip) -> None:
+    result = onchip("cost", "bp", "fbp:period=100;transport=top:0.1", "--net", "mlp", "--neuron", "ttfs")
+    bp, fbp = row(result.out, "bp"), row(result.out, "fbp:period=100;transport=top:0.1")
+    assert (bp["weights moved / step"], fbp["weights moved / step"]) == ("68.1k", "68.1")
+    assert (bp["fewer than bp"], fbp["fewer than bp"]) == ("1x", "1,000x")
+    assert (fbp["bits / step"], fbp["of these index"], fbp["compares / step"]) == ("2.86k", "681", "681")
+    assert bp["feedback memory"] == "0"
+
+
+def test_json_holds_every_count(onchip: Onchip) -> None:
+    result = onchip("cost", "bp", "dfa", "--json", "--batch-size", "7", "--hardware", "loihi", "--steps", "3")
+    found = [json.loads(line) for line in result.out.splitlines()]
+    assert [price["rule"] for price in found] == ["bp", "dfa"]
+    assert found[0]["energy"]["table"] == "loihi"
+    assert found[0]["energy"]["unpriced"] == ["weights_transported"]
+    assert found[1]["energy"]["unpriced"] == []
+    assert found[0]["times_fewer_weights_than_bp"] == 1.0
+    assert found[1]["times_fewer_weights_than_bp"] is None
+    assert found[0]["step"]["phases_per_step"] == 5.0
+    assert found[0]["step"]["products_update"] == found[0]["step"]["products_forward"]
+
+
+def test_options_change_what_they_should(onchip: Onchip) -> None:
+    def step(*options: str) -> dict[str, float]:
+        return json.loads(onchip("cost", "bp", "--net", "mlp", "--json", *options).out)["step"]
+
+    usual = step()
+    assert step("--batch-size", "64")["products_forward"] == 2 * usual["products_forward"]
+    assert step("--steps", "8")["products_error"] == 2 * usual["products_error"]
+    assert step("--bits", "8")["transport_value_bits"] == usual["transport_value_bits"] / 4
+    assert step("--data", "1x16x16")["writes_weights"] > usual["writes_weights"]
+    assert step("--classes", "20")["weights_transported"] == usual["weights_transported"] + 10 * 256
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--hardware", "abacus"], "unknown hardware table 'abacus'"),
+        (["--bits", "5"], "no prices of 5-bit arithmetic; expected 8, 16, 32"),
+        (["nonsense"], "unknown rule 'nonsense'"),
+        (["dkp", "--neuron", "ttfs"], "dkp cannot train TTFS"),
+        (["--net", "vgg7"], "need at least 8x8"),
+        (["--data", "3x0x8"], "data got '3x0x8'; expected CxHxW"),
+        (["--data", "nowhere"], "unknown data set or size CxHxW: 'nowhere'"),
+        (["--steps", "0"], "steps got 0; expected at least 1"),
+        (["--train-steps", "0"], "train-steps got 0"),
+        (["--classes", "1"], "classes got 1; expected 2 to 100,000"),
+        (["fbp:transport=threshold:0.1"], "which only training shows"),
+    ],
+)
+def test_wrong_requests_are_refused_in_one_line(onchip: Onchip, words: list[str], message: str) -> None:
+    if "vgg7" in words:
+        words = [*words, "--data", "1x4x4"]
+    result = onchip("cost", *words)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("neuron", ["lif", "ttfs"])
+def test_vgg11_is_priced_in_seconds(onchip: Onchip, neuron: str) -> None:
+    """All rules, in less than 20 seconds of a processor's time a core, on two cores."""
+    begin = time.process_time()
+    result = onchip("cost", "--net", "vgg11", "--neuron", neuron, "--data", "3x32x32", "--batch-size", "1")
+    assert result.code == 0
+    assert time.process_time() - begin < 40
