@@ -117,8 +117,9 @@ def test_noise_takes_both_ways() -> None:
         for parameter in silent.parameters():
             parameter.zero_()
     rule = rules.opzo(model, noise=Rademacher())
-    for _ in range(50):
-        rule.forward(Static(torch.rand(64, 6), 6))
+    with pytest.warns(UserWarning, match=r"'2\.body\.0' is silent"):
+        for _ in range(50):
+            rule.forward(Static(torch.rand(64, 6), 6))
     readout = model[3].weight
     assert isinstance(readout, Tensor)
     for estimate in list(rule.state_dict().values())[:2]:

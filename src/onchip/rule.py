@@ -24,6 +24,11 @@ from onchip.signals import Kind, Signal, Static
 
 __all__ = ["Rule"]
 
+SILENT = 1e-3
+"""Firing rate, in spikes a neuron and step, below which a layer passes so little on that nothing above it learns."""
+LOOKS = 100
+"""Training passes from one look for silent layers to the next."""
+
 # Who trains what. Weak on both sides: it keeps nothing alive, and a copied or pickled network is free.
 _trainers: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Rule]] = weakref.WeakKeyDictionary()
 
@@ -84,6 +89,7 @@ class Rule:
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
+        self._silent: set[str] = set()
         self._arriving = 0
         with torch.no_grad():
             feedback.attach(self._plan.receivers if feedback.direct else self._plan.stages)
@@ -193,13 +199,6 @@ class Rule:
             self._feedback.step()
         for observer in self._observers:
             observer.stepped(self._feedback.memory())
-
-    def refreshes(self, steps: int) -> dict[str, int] | None:
-        """How often `step` does something to each layer's feedback in so many training steps, by the layer's name.
-
-        None where it does the same at every step.
-        """
-        return self._feedback.refreshes(steps)
 
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
@@ -328,6 +327,7 @@ class Rule:
         rule = Composition(self._feedback, self._temporal, self._code, self._observers, self._receiver, learning)
         taps: list[Tensor] = []
         kept: list[Signal] = []
+        looks = learning and carries is None and self._passes % LOOKS == 0  # one step of a stream says little
         arrived = stages = 0
         for part, arrives in zip(self._plan.parts, self._plan.arrivals, strict=True):
             if arrives:
@@ -339,6 +339,8 @@ class Rule:
             carry = None if carries is None else carries[stages]
             signal = Island(part, stages, len(self._plan.stages) - 1 - stages, rule, carry)(signal)
             stages += 1
+            if looks and stages < len(self._plan.stages):
+                self._warn_if_silent(part, signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
         dims = 2 if self._plan.kind == "times" else 3
         if self._feedback.direct and signal.dim() != dims:
@@ -350,6 +352,19 @@ class Rule:
             with torch.no_grad():
                 self._feedback.outcome(signal)
         return signal, taps
+
+    def _warn_if_silent(self, stage: Stage, activity: Tensor) -> None:
+        if self._plan.kind != "steps" or stage.name in self._silent:
+            return
+        rate = activity.count_nonzero().item() / activity.numel()
+        if rate < SILENT:
+            self._silent.add(stage.name)
+            warnings.warn(
+                f"{self.name}: layer {stage.name!r} is silent, with {rate:.5f} spikes a neuron and step, so that hardly "
+                "anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower threshold "
+                "or more time steps. onchip.observe.activity reports all layers",
+                stacklevel=4,
+            )
 
     def _received(self, signal: Signal, index: int, taps: list[Tensor], learning: bool) -> Signal:
         """What the receiver number `index` gets of a signal: under direct feedback without the way back."""

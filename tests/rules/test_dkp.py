@@ -143,7 +143,7 @@ def test_refusals() -> None:
         with pytest.raises(RequestError, match="decay="):
             rules.dkp(network(), decay=decay)
     with pytest.raises(UnsupportedError, match="dkp cannot train TTFS"):
-        rules.dkp(CASES[2].build())
+        rules.dkp(next(case for case in CASES if case.name == "ttfs-linear").build())
     rule = rules.dkp(network())
     rule.load_state_dict({"feedback_1": torch.randn(9, 3), "feedback_2": torch.randn(7, 3)})
     loss = loss_of(rule.forward(torch.rand(4, 3, 5)))

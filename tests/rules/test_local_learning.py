@@ -152,7 +152,7 @@ def test_outputs_are_those_of_the_last_pass() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(UnsupportedError, match="local_learning cannot train TTFS"):
-        rules.local_learning(CASES[2].build())
+        rules.local_learning(next(case for case in CASES if case.name == "ttfs-linear").build())
     rule = rules.local_learning(network())
     rule.load_state_dict({"readout_1": torch.randn(9, 3), "readout_2": torch.randn(7, 3)})
     with pytest.raises(RequestError, match=r"local_learning has feedback weights \(9, 3\) for layer '2'"):

@@ -77,4 +77,4 @@ def test_refusals() -> None:
         with pytest.raises(RequestError, match="scale="):
             rules.noisy_bp(model, scale=scale)
     with pytest.raises(UnsupportedError, match="noisy_bp cannot train TTFS"):
-        rules.noisy_bp(CASES[2].build())
+        rules.noisy_bp(next(case for case in CASES if case.name == "ttfs-linear").build())

@@ -194,6 +194,62 @@ def test_it_streams() -> None:
     assert bool(layer.weight.grad.isfinite().all())
 
 
+class Replayed(Noise):
+    """The same noise for a sequence at once and step by step."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, Tensor] = {}
+        self.place: dict[int, int] = {}
+
+    def __call__(self, like: Tensor) -> Tensor:
+        units = like.shape[-1]
+        if units not in self.kept:
+            self.kept[units] = torch.randn(STEPS, BATCH, units, dtype=like.dtype)
+        begin = self.place.get(units, 0)
+        self.place[units] = (begin + len(like)) % STEPS
+        return self.kept[units][begin : begin + len(like)].clone()
+
+
+@pytest.mark.parametrize("centring", [Causal(), Uncentred()])
+def test_streams_add_up_to_the_whole_sequence_with_an_estimate_a_step(centring: Centring) -> None:
+    model = network().double()
+    frames = signal(0).expand().double()
+    slope = torch.linspace(-1.0, 1.0, STEPS * BATCH * CLASSES, dtype=torch.float64).view(STEPS, BATCH, CLASSES)
+    noise, outcomes = Replayed(), []
+    for streamed in (False, True):
+        rule = rules.opzo(model, noise=noise, centring=centring, momentum=0.9, each_step=True)
+        model.zero_grad()
+        if streamed:
+            for t, out in enumerate(rule.stream(frames)):
+                rule.backward((out * slope[t : t + 1]).sum())
+        else:
+            rule.backward((rule.forward(frames) * slope).sum())
+        state = [value.clone() for name, value in rule.state_dict().items() if name.startswith("estimate")]
+        outcomes.append([p.grad.clone() for p in model.parameters() if p.grad is not None] + state)
+        rule.detach()
+    for whole, stream in zip(*outcomes, strict=True):
+        assert bool(whole.any())
+        torch.testing.assert_close(whole, stream)
+
+
+def test_a_look_in_mid_stream_changes_nothing() -> None:
+    model, updates = network(), []
+    for looks in (False, True):
+        torch.manual_seed(3)
+        rule = rules.opzo(model, centring=Causal())
+        model.zero_grad()
+        for out in rule.stream(signal(0)):
+            rule.backward(out.square().mean())
+            if looks:
+                with torch.no_grad():
+                    state = torch.get_rng_state()
+                    rule.forward(signal(1))
+                    torch.set_rng_state(state)
+        updates.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+        rule.detach()
+    assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
 def test_refusals() -> None:
     model = network()
     for options in ({"scale": 0.0}, {"scale": math.nan}, {"momentum": 1.0}, {"quiet_after": 0}):

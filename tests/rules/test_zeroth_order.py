@@ -128,7 +128,7 @@ def test_refusals() -> None:
         with pytest.raises(RequestError, match="scale="):
             rules.zeroth_order(model, scale=scale)
     with pytest.raises(UnsupportedError, match="TTFS"):
-        rules.zeroth_order(CASES[2].build())
+        rules.zeroth_order(next(case for case in CASES if case.name == "ttfs-linear").build())
     rule = rules.zeroth_order(model)
     out = rule.forward(torch.rand(STEPS, 2, 20))
     with pytest.raises(RequestError, match=r"samples of shape \(5,\); expected .* \(3, 2\), or of each sample, \(2,\)"):

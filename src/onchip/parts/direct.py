@@ -44,7 +44,9 @@ class Matrices(Direct):
 
     @abstractmethod
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        """F (n, classes) of one stage. The first call is the first to know n.
+        """F (n, classes) of one stage, or (T, n, classes) where it changes with time.
+
+        The first call is the first to know n.
 
         Args:
             error: e at the output, (T, B, classes) or (B, classes).
@@ -82,7 +84,7 @@ class Matrices(Direct):
     def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
         error = verdict.local[index - 1] if self.local else verdict.error
         matrix = self.matrix(error, index, activity)
-        projected = error @ matrix.t()  # (..., classes) -> (..., n)
+        projected = error @ matrix.mT  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
         self.tell_product(self._stages[index], "local" if self.local else "project", met_at(matrix, post=sent))
         if self.learnt:
@@ -163,9 +165,9 @@ def as_rows(activity: Tensor, leading: int) -> Tensor:
 
 
 def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> Meeting:
-    """What met at a matrix (n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
+    """What met at a matrix (..., n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
     rows = next(len(operand) for operand in (pre, post) if operand is not None)
-    units, classes = matrix.shape
+    units, classes = matrix.shape[-2:]
     return Meeting(Dense(units, classes), torch.Size((rows, units)), torch.Size((rows, classes)), pre, post)
 
 

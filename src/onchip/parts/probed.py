@@ -31,13 +31,22 @@ class Probed(Matrices):
         noise: its distribution.
         centring: how the output is centred.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
+        each_step: make an estimate of each time step in place of one a sequence, as streams do.
 
     Raises:
         RequestError: a value out of range.
     """
 
     def __init__(
-        self, method: str, scale: float, momentum: float, noise: Noise, centring: Centring, quiet_after: int | None
+        self,
+        method: str,
+        scale: float,
+        momentum: float,
+        noise: Noise,
+        centring: Centring,
+        quiet_after: int | None,
+        *,
+        each_step: bool = False,
     ) -> None:
         super().__init__()
         if not 0.0 < scale < math.inf:
@@ -52,9 +61,11 @@ class Probed(Matrices):
         self._noise = noise
         self._centring = centring
         self._quiet_after = quiet_after
+        self._each_step = each_step
         self._weight = 0.0
         self._added: dict[int, Tensor] = {}
         self._before: Tensor | None = None
+        self._course: dict[int, Tensor] = {}
 
     @abstractmethod
     def held(self, like: Tensor, index: int, units: int) -> Tensor:
@@ -69,6 +80,7 @@ class Probed(Matrices):
     def begin(self) -> None:
         if torch.is_grad_enabled():  # a pass that only looks leaves a stream its last output
             self._added.clear()
+            self._course.clear()
             self._before = None
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
@@ -83,18 +95,29 @@ class Probed(Matrices):
             return
         centred = as_rows(self._centring.centre(output, self._before), 2)
         self._before = output[-1].clone()
-        weight = self._scale**2 * len(centred)
-        self._weight = self._momentum * self._weight + weight
-        share = weight / self._weight
+        rows = output.shape[1] if self._each_step else len(centred)  # of an estimate
+        shares = [self._share(rows) for _ in centred.split(rows)]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
             matrix = self.held(output, index, probes.shape[1])
-            # The few classes as rows, not as columns: this product is then twice as fast.
-            answer = (centred.t() @ probes).t()
-            matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * len(probes)))
+            course = []
+            for share, outputs, noise in zip(shares, centred.split(rows), probes.split(rows), strict=True):
+                # The few classes as rows, not as columns: this product is then twice as fast.
+                answer = (outputs.t() @ noise).t()
+                matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * rows))
+                if self._each_step:
+                    course.append(matrix.clone())
+            if course:
+                self._course[index] = torch.stack(course)  # (T, n, classes)
             self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centred))
             self.tell_dropped(self._stages[index], added.numel())
         self._added.clear()
+
+    def _share(self, rows: int) -> float:
+        """What the next estimate, of so many rows, counts beside all before it."""
+        weight = self._scale**2 * rows
+        self._weight = self._momentum * self._weight + weight
+        return weight / self._weight
 
     def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
         if not self._weight:
@@ -102,6 +125,8 @@ class Probed(Matrices):
                 f"{self._method} has not probed the network yet, so there is no feedback; "
                 "call model.train() before rule.forward"
             )
+        if index in self._course:
+            return self._course[index]
         return self.held(error, index, as_rows(activity, 2).shape[1])
 
     def get_extra_state(self) -> Tensor:

@@ -25,6 +25,7 @@ def opzo(
     noise: Noise = Gaussian(),
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
+    each_step: bool = False,
     local: bool = False,
 ) -> Rule:
     """Online pseudo-zeroth-order training: one noisy forward pass estimates the feedback from the output.
@@ -47,6 +48,7 @@ def opzo(
         noise: its distribution; `Gaussian()` by default.
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which no noise is added and the estimate stays; None for never.
+        each_step: make an estimate of each time step, as a stream does, in place of one a sequence.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
     Raises:
@@ -55,7 +57,7 @@ def opzo(
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
-    feedback = Estimated("opzo", scale, momentum, noise, centring, quiet_after)
+    feedback = Estimated("opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step)
     return Rule(
         "opzo",
         model,
