@@ -4,7 +4,7 @@
 
 enum {
     LANES = 4,
-    COLUMNS = 64,
+    COLUMNS = 512,
     ROWS_AT_ONCE = 16,
     SEGMENT = 31 * 16, /* vectors: 31 times 8 bits are what a byte can count */
 };
