@@ -50,6 +50,9 @@ class StandIn(Synapse):
     def bias_update(self, delta: Tensor) -> Tensor:
         return self.inner.bias_update(delta)
 
+    def bare(self) -> Synapse:
+        return self.inner.bare()
+
 
 @dataclass
 class Memory:

@@ -70,6 +70,10 @@ class Synapse(ABC):
     def bias_update(self, delta: Tensor) -> Tensor:
         """Update of the bias (out,): delta (N, out...) summed over all but the output channels."""
 
+    def bare(self) -> Synapse:
+        """The map itself, for products that are no step of the network's own; a wrapper hands out what it wraps."""
+        return self
+
 
 @dataclass(frozen=True)
 class Dense(Synapse):

@@ -43,7 +43,7 @@ def audited(make: Make, case: Case | None = None, *, seed: int = 0) -> Certifica
     if case is None:
         return audit(make, dense, spikes(4, 3, 6), torch.tensor([0, 1, 2]), seed=seed)
     signal = case.signal()
-    samples = signal.shape[1] if case.name.startswith("lif") else len(signal)
+    samples = len(signal) if case.name.startswith("ttfs") else signal.shape[1]
     return audit(make, case.build, signal, torch.arange(samples) % 3, seed=seed)
 
 
@@ -167,6 +167,36 @@ def test_a_trace_that_reads_the_future_is_caught() -> None:
     assert finding(certificate, "later_steps").detail == "layer 0, 2"  # the read-out has no memory, and no trace
 
 
+class Shared(RandomDirect):
+    """One matrix for all layers of a size, it says for each its own."""
+
+    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+        return super().matrix(error, 1, activity)
+
+
+def equal_layers() -> nn.Sequential:
+    layers = [nn.Linear(6, 8), nn.LIF(), nn.Linear(8, 8), nn.LIF(), nn.Linear(8, 3)]
+    return scaled(nn.Sequential(*layers), 3.0)
+
+
+def test_feedback_that_several_layers_hear_is_caught() -> None:
+    claims = Claims(private_feedback=True, direct=True)
+    signal, labels = spikes(4, 3, 6), torch.tensor([0, 1, 2])
+    assert not broken(audit(rule(RandomDirect, claims), equal_layers, signal, labels))
+    certificate = audit(rule(Shared, claims), equal_layers, signal, labels)
+    assert broken(certificate) == {"private_feedback"}
+    assert finding(certificate, "shared_feedback").detail == "direct_1 is read by layer 0, 2"
+    assert finding(audited(rules.fa), "shared_feedback").detail == "feedback_2 is read by layer 0, 2"
+    assert finding(audited(rules.bp), "shared_feedback").found is False, "it has none of its own"
+
+
+def test_messages_that_are_no_spikes_are_found() -> None:
+    assert finding(audited(rules.bp), "real_messages").found is False
+    assert finding(audited(rules.opzo), "real_messages").found, "noise is added to them"
+    assert finding(audited(rules.bp, CASES[1]), "real_messages").found, "averages of spikes"
+    assert finding(audited(rules.bp, CASES[2]), "real_messages").found is None, "spike times"
+
+
 def test_errors_that_come_back_through_time_are_caught() -> None:
     assert broken(audited(rule(Transposed, Claims(causal=True, online=True), ThroughTime()))) == {"causal", "online"}
 
@@ -254,6 +284,12 @@ def test_the_same_audit_gives_the_same_certificate_and_draws_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def frozen() -> nn.Sequential:
+    model = dense()
+    model[0].requires_grad_(False)
+    return model
+
+
 def test_what_tells_nothing_is_refused() -> None:
     labels = torch.tensor([0, 1, 2])
     with pytest.raises(RequestError, match="at least 2 time steps and samples"):
@@ -263,9 +299,9 @@ def test_what_tells_nothing_is_refused() -> None:
     with pytest.raises(RequestError, match="3 labels for 2 samples"):
         audit(rules.bp, dense, spikes(4, 2, 6), labels)
     with pytest.raises(RequestError, match="layer '0' gets no update"):
-        audit(rules.bp, dense, -1e6 * torch.ones(4, 3, 6), labels)
+        audit(rules.bp, frozen, spikes(4, 3, 6), labels)
     count = itertools.count(1)
     with pytest.raises(RequestError, match="start anew"):
         audit(rules.bp, lambda: scaled(dense(), next(count)), spikes(4, 3, 6), labels)
     with pytest.raises(UnsupportedError, match="ottt cannot train TTFS"):
-        audited(rules.ottt, CASES[2])
+        audited(rules.ottt, next(case for case in CASES if case.name == "ttfs-linear"))

@@ -92,7 +92,7 @@ def _certificates(
     for neuron in neurons:
         make_neuron, kind = registry.neuron(neuron)
         size = "x".join(map(str, shape))
-        over = f"{sizes[0]} steps, " if kind == "steps" else ""
+        over = "" if kind == "times" else f"{sizes[0]} steps, "
         about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
         signal, labels = _data(shape, sizes, kind, seed)
         for rule in asked:
@@ -116,14 +116,16 @@ def _certificates(
 
 
 def _data(shape: Shape, sizes: tuple[int, int], kind: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random input, another current at each step or spike times of which some never come; and random labels."""
+    """Random input and labels: another current or spike at each step, or spike times of which some never come."""
     import torch
 
     steps, batch = sizes
     generator = torch.Generator().manual_seed(seed)
-    signal = torch.rand(*((steps,) if kind == "steps" else ()), batch, *shape, generator=generator)
+    signal = torch.rand(*(() if kind == "times" else (steps,)), batch, *shape, generator=generator)
     if kind == "times":
         signal[torch.rand(signal.shape, generator=generator) < 0.25] = torch.inf
+    if kind == "streams":
+        signal = signal.round()
     return signal, torch.randint(CLASSES, (batch,), generator=generator)
 
 

@@ -50,7 +50,7 @@ class Bench:
     @property
     def timed(self) -> bool:
         """Whether the input runs over time steps."""
-        return self.stages[0].neuron.signal == "steps"
+        return self.stages[0].neuron.signal != "times"
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -84,16 +84,18 @@ class Bench:
         """The input with some of its time steps or samples drawn anew."""
         signal = self.setup.signal.clone()
         part = signal[steps, samples] if self.timed else signal[samples]
-        part.copy_(torch.rand(part.shape, generator=self._drawn))
+        drawn = torch.rand(part.shape, generator=self._drawn)
+        part.copy_(drawn.round() if self.stages[0].neuron.signal == "streams" else drawn)
         return signal
 
     def rows(self, factors: Factors) -> tuple[Tensor, Tensor]:
-        """The factors with their rows unfolded, (K, B, features...) each."""
-        return factors.pre.unflatten(0, self.axes), factors.credit.unflatten(0, self.axes)
+        """The factors with their rows unfolded, (K, B, features...) each; K = 1 where they are sums over time."""
+        axes = (-1, self.axes[1])
+        return factors.pre.unflatten(0, axes), factors.credit.unflatten(0, axes)
 
     @functools.cached_property
     def separable(self) -> bool:
-        """Whether every update is a sum over steps and samples: the products that were made, and nothing else."""
+        """Whether every update is a sum over samples: the products that were made, and nothing else."""
         steps, samples = self.axes
         for stage, update in zip(self.stages, self.base.updates, strict=True):
             made = [
@@ -103,11 +105,18 @@ class Bench:
                 for factors in log
             ]
             rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
-            if rows != {steps * samples} or not torch.equal(
+            if rows not in ({samples}, {steps * samples}) or not torch.equal(
                 functools.reduce(torch.add, [f.update for f in made]), update["weight"]
             ):
                 return False
         return True
+
+    @functools.cached_property
+    def by_step(self) -> bool:
+        """Whether every update is a sum over steps, too."""
+        steps, samples = self.axes
+        made = [factors for log in self.base.factors for factors in log]
+        return self.separable and all(len(factors.pre) == steps * samples for factors in made)
 
     def parts_changed(self, outcome: Outcome, part: tuple[slice, slice]) -> list[int]:
         """Layers in which the given steps and samples (two slices) add something else to the update."""

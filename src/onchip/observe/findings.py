@@ -9,6 +9,7 @@ import torch
 from onchip.certificate import Finding
 from onchip.errors import RequestError, UnsupportedError
 from onchip.observe.bench import Bench, Pairs
+from onchip.observe.exchanged import exchanged
 from onchip.observe.trial import WARM_UP, Setup, Trial, same
 
 __all__ = ["findings"]
@@ -33,6 +34,7 @@ def findings(setup: Setup) -> list[Finding]:
         _other_samples(bench),
         *_labels(bench),
         _real_errors(bench),
+        *exchanged(bench),
     ]
 
 
@@ -136,7 +138,7 @@ def _later_steps(bench: Bench) -> Finding:
     test = "another second half of the input: do the factors of the first half's updates change?"
     if not bench.timed:
         return Finding(name, question, test, None, "spike times have no steps")
-    if not bench.separable:
+    if not bench.by_step:
         return Finding(name, question, test, True, "its update is no sum over steps")
     half = (len(bench.setup.signal) + 1) // 2
     outcome = Trial(bench.setup).run(signal=bench.other_signal(steps=slice(half, None)))

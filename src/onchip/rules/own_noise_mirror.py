@@ -62,7 +62,7 @@ def own_noise_mirror(
         temporal=temporal,
         code=code,
         trains=("streams",),
-        claims=Claims(own_feedback=True, no_transport=True, ternary=True),
+        claims=Claims(own_feedback=True, no_transport=True, ternary=temporal.streams),
     )
 
 
@@ -82,7 +82,7 @@ class OwnNoise(Listening):
         for index, stage in enumerate(stages[1:], start=1):
             self.register_buffer(f"product_{index}", torch.zeros_like(stage.weight))
             # One sum of squares for each input of the receptive field: a neuron's, or a channel's at each tap.
-            shape = (_groups(stage.synapse), *stage.weight.shape[1:])
+            shape = (_groups(stage.synapse.bare()), *stage.weight.shape[1:])
             self.register_buffer(f"variance_{index}", stage.weight.new_zeros(shape))
 
     def tell_initial(self, observer: Observer) -> None:
@@ -93,12 +93,12 @@ class OwnNoise(Listening):
 
     def driven(self, index: int, drive: Tensor) -> None:
         stage, noise = self._stages[index], self._noise.pop(index).flatten(0, 1)  # (T·B, features...)
+        synapse = stage.synapse.bare()
         answer = (drive - drive.mean(0)).flatten(0, 1)
-        noise = noise.flatten(1) if isinstance(stage.synapse, Dense) else noise
-        product = stage.synapse.outer(noise, answer)
-        self.tell_product(stage, "learn", Meeting(stage.synapse, noise.shape, answer.shape, noise, answer))
-        one = _one_output(stage.synapse)
-        squares = one.outer(noise.square(), torch.ones_like(answer[:, : len(self._variance(index))]))
+        noise = noise.flatten(1) if isinstance(synapse, Dense) else noise
+        product = synapse.outer(noise, answer)
+        self.tell_product(stage, "learn", Meeting(synapse, noise.shape, answer.shape, noise, answer))
+        squares = _one_output(synapse).outer(noise.square(), torch.ones_like(answer[:, : len(self._variance(index))]))
         self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
         self._variance(index).lerp_(squares, 1.0 - self._decay)
 

@@ -50,5 +50,5 @@ def ssnn_bp(
         temporal=temporal,
         code=code,
         trains=("streams",),
-        claims=Claims(causal=temporal.streams, online=streams, own_sample=True, ternary=True),
+        claims=Claims(causal=temporal.streams, online=streams, own_sample=True, ternary=temporal.streams),
     )
