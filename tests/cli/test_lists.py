@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import onchip as package
-from onchip import registry, rules
+from onchip import devices, registry, rules
 
 from .conftest import Onchip
 
@@ -20,6 +20,15 @@ def test_lists_every_rule_with_its_options(onchip: Onchip) -> None:
 
 def test_explains_one_rule(onchip: Onchip) -> None:
     assert onchip("rules", "fbp").out.strip() == inspect.getdoc(rules.fbp)
+
+
+def test_lists_and_explains_devices(onchip: Onchip) -> None:
+    listed = onchip("devices").out
+    assert {line.split()[0] for line in listed.splitlines()} == {*registry.known_devices(), "options:"}
+    assert "quantum=0.001, bound=0.6" in listed
+    assert "rates=" not in listed, "which is a setting of its own"
+    assert onchip("devices", "pulsed").out.strip() == inspect.getdoc(devices.pulsed)
+    assert "did you mean 'pulsed'" in onchip("devices", "pulse").err
 
 
 def test_refuses_an_unknown_rule(onchip: Onchip) -> None:

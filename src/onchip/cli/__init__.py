@@ -9,7 +9,7 @@ import typer
 
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
-from onchip.cli.lists import data, rules
+from onchip.cli.lists import data, devices, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(compare)
 app.command()(train)
 app.command()(rules)
+app.command()(devices)
 app.command()(audit)
 app.command()(cost)
 app.command()(report)

@@ -1,9 +1,10 @@
-"""`onchip rules` and `onchip data`: what there is."""
+"""`onchip rules`, `onchip devices` and `onchip data`: what there is."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +13,7 @@ from onchip.cli.base.failing import WRONG_REQUEST, failing
 from onchip.errors import DataError, unknown_name
 from onchip.options import command_name, describe
 
-__all__ = ["data", "rules"]
+__all__ = ["data", "devices", "rules"]
 
 data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
 
@@ -24,25 +25,38 @@ def rules(
     with failing():
         from onchip.registry import known_rules
 
-        known = known_rules()
-        if name is None:
-            width = max(map(len, known))
-            for rule, function in known.items():
-                summary = (inspect.getdoc(function) or "").partition("\n")[0]
-                typer.echo(f"{rule:<{width}}  {summary}")
-                options = _options(function)
-                if options:
-                    typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
-            return
-        if command_name(name) not in known:
-            raise unknown_name("rule", name, known)
-        typer.echo(inspect.getdoc(known[command_name(name)]))
+        _show("rule", known_rules(), name, settled=("model",))
 
 
-def _options(function: object) -> list[str]:
-    """A rule's options as the command line writes them, with their defaults; its first parameter is the model."""
-    assert callable(function)
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+def devices(
+    name: Annotated[str | None, typer.Argument(help="A device, to read all about it.", metavar="[DEVICE]")] = None,
+) -> None:
+    """List the devices that synapses can be made of, each with its options; or explain one."""
+    with failing():
+        from onchip.registry import known_devices
+
+        _show("device", known_devices(), name, settled=("rule", "lr", "rates"))
+
+
+def _show(kind: str, known: Mapping[str, Callable[..., Any]], name: str | None, *, settled: tuple[str, ...]) -> None:
+    """All functions of a kind with their options, or the one of a name in full."""
+    if name is None:
+        width = max(map(len, known))
+        for each, function in known.items():
+            summary = (inspect.getdoc(function) or "").partition("\n")[0]
+            typer.echo(f"{each:<{width}}  {summary}")
+            options = _options(function, settled)
+            if options:
+                typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
+        return
+    if command_name(name) not in known:
+        raise unknown_name(kind, name, known)
+    typer.echo(inspect.getdoc(known[command_name(name)]))
+
+
+def _options(function: Callable[..., Any], settled: tuple[str, ...]) -> list[str]:
+    """A function's options as the command line writes them, with their defaults; it supplies some itself."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in settled]
     return [p.name if p.default is inspect.Parameter.empty else f"{p.name}={describe(p.default)}" for p in parameters]
 
 
