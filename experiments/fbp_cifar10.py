@@ -33,9 +33,10 @@ RULES = (
     "bp",
     "fbp:period=100",
     "fbp:period=100;transport=top:0.1",  # 1,000x fewer scalars than BP
-    "fbp:period=32;transport=sign",  # 1,000x fewer bits
+    "fbp:period=balanced:30;transport=top:0.03",  # as many, with a period for each layer
+    "fbp",  # 1,000x fewer bits
     "fbp:period=100;transport=top:0.01",  # 10,000x fewer scalars
-    "fbp:period=13;transport=lowrank",  # more than 10,000x fewer bits
+    "fbp:period=balanced:6;transport=lowrank",  # 10,000x fewer bits on VGG-7
     "never",
     "fa",
     "usf",
@@ -66,7 +67,7 @@ def time_steps(request: Request, data: Dataset, steps: int) -> None:
     for spec in request.runs()[: len(request.rules)]:
         with own_randomness(spec):
             run = build(spec, data)
-            encode, loss_of = encoder(spec, run.encoding), StepLoss()
+            encode, loss_of = encoder(spec, data, run.encoding), StepLoss()
             augment = registry.augmentation(spec.augment)
             drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
             begin, losses = time.perf_counter(), []

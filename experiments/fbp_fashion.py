@@ -44,7 +44,7 @@ from onchip.encode import Latency
 from onchip.losses import StepLoss, predict
 from onchip.neurons import TTFS
 from onchip.observe import Ledger, activity, alignment
-from onchip.parts import Doubling
+from onchip.parts import Balanced, Doubling
 from onchip.plan import plan_of
 from onchip.rates import Rates, groups
 from onchip.rule import Rule
@@ -99,6 +99,21 @@ def fbp(name: str, period: int, transport: Transport = FULL, *, dense: bool = Fa
     return Row(f"fbp, {name}, {text}", lambda model: rules.fbp(model, period=every, transport=transport), period)
 
 
+def balanced(name: str, transport: Transport, mean: int, meet: int) -> Row:
+    """A row of fBP with a period for each layer, in the mean `mean`; all are due after every `meet` steps."""
+    every = Balanced(mean)
+    return Row(f"fbp, {name}, balanced Φ={mean}", lambda m: rules.fbp(m, period=every, transport=transport), meet)
+
+
+def saving(times: int, meet: int) -> Row:
+    """A row of fBP by a budget of so many times fewer bits than BP moves."""
+
+    def make(model: nn.Module) -> Rule:
+        return rules.fbp(model, budget=WIDTH * feedback_weights(model) / times)
+
+    return Row(f"fbp, budget of BP's bits / {times:,}", make, meet)
+
+
 ROWS = (
     Row("bp", rules.bp),
     fbp("full", 100),
@@ -111,8 +126,13 @@ ROWS = (
     fbp("cyclic 10%", 100, Cyclic(0.1)),
     Row("bp, 784-256-256-10, 10,000 images", rules.bp, setting=MLP),
 )
-KEY = ("bp", "fbp, sign, Φ=32", "fbp, rank 1 in 4 bits, Φ=13", "fbp, top 10%, Φ=100", "fbp, top 1%, Φ=100")
-LONGER = tuple(replace(row, setting=LONG) for name in KEY for row in ROWS if row.name == name)
+BALANCED = (
+    saving(1_000, meet=14),
+    saving(10_000, meet=90),
+    balanced("top 3%", Top(0.03), 30, meet=180),
+    balanced("top 0.3%", Top(0.003), 30, meet=180),
+)
+LONGER = tuple(replace(row, setting=LONG) for row in (ROWS[0], *BALANCED))
 LATER = (  # begun when all seeds of the others are done
     fbp("random 10%", 100, Random(0.1)),
     Row("usf", rules.usf),
@@ -181,13 +201,18 @@ def train(row: Row, seed: int) -> dict[str, Any]:
         "alignment": aligned,
         "units": {name: asdict(layer) for name, layer in activity(model, sample(data)).items()},
         "ledger": ledger.summary(),
-        "feedback_weights": sum(stage.weight.numel() for stage in plan_of(model).stages[1:]),
+        "feedback_weights": feedback_weights(model),
         "seconds": trained,
         "threads": torch.get_num_threads(),
         "versions": {"onchip": onchip.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "started": started,
     }
+
+
+def feedback_weights(model: nn.Module) -> int:
+    """Weights that errors come down through: all but the first layer's."""
+    return sum(stage.weight.numel() for stage in plan_of(model).stages[1:])
 
 
 def sample(data: Dataset) -> Iterator[Signal]:
@@ -229,7 +254,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def tables(path: Path) -> str:
     """A table for each setting, from the records of a file alone."""
-    wanted = list(dict.fromkeys(row.name for row in (*ROWS, *LATER, *TRIED)))
+    wanted = list(dict.fromkeys(row.name for row in (*ROWS, *BALANCED, *LATER, *TRIED)))
     settings: dict[str, list[dict[str, Any]]] = {}
     for record in read(path):
         shared = {key: value for key, value in record["settings"].items() if key != "period"}
