@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.credit import Receiver
 from onchip.encode import Poisson, RandomPhase
 from onchip.losses import StepLoss, Winner
 from onchip.parts import Coincidences, Counts, Spikes
@@ -18,6 +19,7 @@ from onchip.signals import Static
 from onchip.trains import Bernoulli, Train
 from onchip.trains import RandomPhase as Phase
 from onchip.transport import Full
+from tests.cases import gradients
 
 BATCH = 32
 LOSS = StepLoss(mix=0.0)
@@ -25,11 +27,17 @@ LOSS = StepLoss(mix=0.0)
 
 def layers(neuron: Any, *closing: Any) -> nn.Sequential:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(20, 16), neuron, nn.Linear(16, 4), *closing)
+    first, last = nn.Linear(20, 16), nn.Linear(16, 4)
     with torch.no_grad():
-        model[0].weight.mul_(1.5)
-        model[2].weight.mul_(2.0)
-    return model
+        first.weight.mul_(1.5)
+        last.weight.mul_(2.0)
+    return nn.Sequential(first, neuron, last, *closing)
+
+
+def gradient(weight: Any) -> Tensor:
+    """What has been added to `.grad`, a copy."""
+    assert isinstance(weight.grad, Tensor)
+    return weight.grad.clone()
 
 
 def problem() -> tuple[Tensor, Tensor]:
@@ -41,9 +49,9 @@ def true_gradients() -> list[Tensor]:
     """Of the clipped network, by plain autograd and nothing of ours."""
     images, labels = problem()
     model = layers(nn.Identity())
-    hidden = model[0](images).clamp(0, 1)
-    torch.nn.functional.cross_entropy(model[2](hidden), labels).backward()
-    return [model[0].weight.grad, model[2].weight.grad]
+    first, _, last = model.children()
+    torch.nn.functional.cross_entropy(last(first(images).clamp(0, 1)), labels).backward()
+    return [gradient(first.weight), gradient(last.weight)]
 
 
 def mean_gradients(rule_of: Any, neuron: nn.Stochastic, encode: Any, loss: Any, repeats: int) -> list[list[Tensor]]:
@@ -55,10 +63,9 @@ def mean_gradients(rule_of: Any, neuron: nn.Stochastic, encode: Any, loss: Any, 
         torch.manual_seed(10 + half)
         for _ in range(repeats):
             rule.backward(loss(rule.forward(encode(images)), labels))
-        weights = [stage.layer.weight for stage in rule.stages]
-        halves.append([weight.grad / repeats for weight in weights])
-        for weight in weights:
-            weight.grad = None
+        halves.append([gradient(stage.weight) / repeats for stage in rule.stages])
+        for parameter in rule.parameters():
+            parameter.grad = None
     return halves
 
 
@@ -97,8 +104,9 @@ def test_the_mean_update_is_the_gradient_of_the_clipped_network(form: str) -> No
 
 def test_instantaneous_potentials_are_biased_and_the_running_mean_is_less_so() -> None:
     found = {}
-    for potential in ("mean", "instant"):
-        neuron = nn.Stochastic(train=Bernoulli(), potential=potential)  # type: ignore[arg-type]
+    potentials: tuple[Literal["mean", "instant"], ...] = ("mean", "instant")
+    for potential in potentials:
+        neuron = nn.Stochastic(train=Bernoulli(), potential=potential)
         halves = mean_gradients(
             lambda model: rules.ssnn_bp(model, gain=1.0, train=Bernoulli(), temporal=Coincidences()),
             neuron,
@@ -121,7 +129,9 @@ def test_both_sides_of_the_gate_matter() -> None:
 
 
 def test_errors_and_activity_are_spikes_of_one_worth() -> None:
-    class Look:
+    class Look(Receiver):
+        counts = True
+
         def __init__(self) -> None:
             self.seen: list[tuple[Tensor, Tensor, float | None]] = []
 
@@ -132,14 +142,15 @@ def test_errors_and_activity_are_spikes_of_one_worth() -> None:
     model = layers(nn.Stochastic(), nn.MeanReadout())
     rule = rules.ssnn_bp(model, gain=2.0, temporal=Coincidences())
     look = Look()
-    rule.deliver(look)  # type: ignore[arg-type]
+    rule.deliver(look)
     rule.backward(LOSS(rule.forward(RandomPhase(8)(images)), labels))
     assert len(look.seen) == 2
     for (pre, delta, unit), depth in zip(look.seen, (0, 1), strict=True):
         assert set(pre.unique().tolist()) == {0.0, 1.0}
+        assert unit is not None
         assert unit == pytest.approx(1 / (8 * BATCH * 2.0**depth))
         assert set((delta / unit).unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert model[0].weight.grad is None
+    assert not gradients(model)
 
 
 def test_counts_have_the_mean_of_coincidences() -> None:
@@ -192,11 +203,10 @@ def test_the_rate_form_has_mean_and_spread_of_the_streams(trials: int) -> None:
 
 def test_without_trials_the_rate_network_is_the_clipped_network() -> None:
     images, labels = problem()
-    model = layers(nn.Rate())
-    rule = rules.bp(model)
+    rule = rules.bp(layers(nn.Rate()))
     rule.backward(LOSS(rule.forward(Static(images, 1)), labels))
-    for weight, truth in zip((model[0].weight, model[2].weight), true_gradients(), strict=True):
-        torch.testing.assert_close(weight.grad, truth)
+    for stage, truth in zip(rule.stages, true_gradients(), strict=True):
+        torch.testing.assert_close(gradient(stage.weight), truth)
 
 
 def test_frozen_feedback_refreshed_at_each_step_is_ssnn_bp() -> None:
