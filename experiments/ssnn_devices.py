@@ -59,6 +59,7 @@ ROWS = {
 """What the weights are written to; where a row does not say otherwise, pulses of a quantum of 0.001, bounds ±0.6."""
 
 MORE = {
+    "asymmetry 0.1": "pulsed:asymmetry=0.1",
     "all spreads, asymmetry 0.02": f"pulsed:asymmetry=0.02;{FAULTS}",
     "all spreads, soft bounds": f"pulsed:softness=1;{FAULTS}",
     "a tenth stuck at the bounds": "pulsed:stuck=0.1;stuck_at=bound",

@@ -33,6 +33,11 @@ def test_the_readme_example_trains() -> None:
     assert all(p.grad is None for p in model.parameters()), "zero_grad was the last word on them"
 
 
+def test_the_example_of_devices_writes_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(block("docs/devices.md"), {})
+    assert "'cells': 159010, 'cell_writes': " in capsys.readouterr().out
+
+
 def test_the_tutorials_rule_is_short_and_appears_by_its_export_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

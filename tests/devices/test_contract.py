@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from onchip import checkpoint, devices, neurons, rules
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import OnchipError, RequestError, UnsupportedError
+from onchip.nn import MeanReadout
+from onchip.parts import Coincidences
 from onchip.plan import plan_of
 from onchip.rule import Rule
+from onchip.trains import Bernoulli
 from tests.cases import CASES, Case
 from tests.devices.toolkit import install
 
@@ -250,6 +253,21 @@ def test_refuses_feedback_that_needs_the_updates(name: str) -> None:
 def test_refuses_bad_options(name: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
         Trainer(name, STREAMS[0], **options)
+
+
+@every
+def test_writes_at_every_step_of_a_stream(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), neurons.Stochastic(), nn.Linear(8, 3), MeanReadout())
+    rule = rules.ssnn_bp(model, train=Bernoulli(), temporal=Coincidences())
+    made, before = device(name, rule), 0
+    for out in rule.stream((torch.rand(4, 5, 6) < 0.7).float()):
+        rule.backward(-out.softmax(-1)[..., 0].log().mean())
+        made.step()
+        made.zero_grad()
+        after = int(made.summary()["cell_writes"])
+        assert after > before
+        before = after
 
 
 @every

@@ -63,6 +63,17 @@ def pulsed(
         RequestError: a number out of range.
         UnsupportedError: a rule whose errors are real numbers, or one that needs its updates for itself.
 
+    Example:
+        >>> import torch
+        >>> from onchip import nn, rules
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.Stochastic(), nn.Linear(8, 3), nn.MeanReadout())
+        >>> rule = rules.ssnn_bp(model)
+        >>> device = pulsed(rule, lr=0.1, cycle_spread=0.3)
+        >>> rule.backward(rule.forward(torch.ones(8, 2, 4)).softmax(-1)[..., 0].mean())
+        >>> device.step()
+        >>> device.summary()["cells"]
+        67
+
     Reference: Gokmen and Vlasov 2016 (Front. Neurosci. 10:333); γ after Rasch et al. 2021 (AICAS, linear step).
     """
     cell = Resistive(
