@@ -136,7 +136,7 @@ class Crossbar(torch.optim.Optimizer, Receiver):
                     parameter.sub_(parameter.grad, alpha=float(group["lr"]))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets what has come and was not asked to be written again."""
+        """Forgets what has come."""
         for array in self._arrays.values():
             array.waiting.clear()
         super().zero_grad(set_to_none)
