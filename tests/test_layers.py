@@ -37,6 +37,7 @@ LEVELS = """
     observe devices
     observe.trial pricing
     observe.bench
+    observe.exchanged
     observe.findings
     observe.audit
     registry

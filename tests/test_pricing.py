@@ -165,7 +165,7 @@ def test_forward_products_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_only_training_shows_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="threshold:0.1 moves as many weights as have changed enough"):
+    with pytest.raises(UnsupportedError, match=r"threshold:0\.1 moves as many weights as have changed enough"):
         price("fbp:period=10;transport=threshold:0.1")
     with pytest.raises(UnsupportedError, match="ssnn_bp cannot train LIF"):
         price("ssnn-bp")

@@ -35,6 +35,8 @@ class Claims:
         no_transport: forward weights are never copied, neither for errors nor now and then into feedback; a copy
             made before training apart. To learn feedback from the responses of synapses is no copy.
         direct: no error passes from layer to layer, so that no layer waits for another.
+        private_feedback: each feedback weight has a part in the update of one layer alone, or of layers side by side
+            whose activity is added.
         causal: in a whole sequence, what a time step adds to an update needs no later step.
         online: in `rule.stream`, each step's update is made before the next step is seen.
         own_sample: what a sample adds to an update needs no other sample of the batch.
@@ -56,6 +58,7 @@ class Claims:
         "booked_transport",
     )
     direct: bool = _claim("no error passes from layer to layer", "errors_above")
+    private_feedback: bool = _claim("each feedback weight serves one layer's update alone", "shared_feedback")
     causal: bool = _claim("a step's part of an update needs no later step", "later_steps")
     online: bool = _claim("it learns while the input comes", "later_steps_streamed")
     own_sample: bool = _claim("a sample's part of an update needs no other sample", "other_samples")

@@ -190,11 +190,21 @@ def test_feedback_that_several_layers_hear_is_caught() -> None:
     assert finding(audited(rules.bp), "shared_feedback").found is False, "it has none of its own"
 
 
+def test_layers_side_by_side_may_share_feedback() -> None:
+    def build() -> nn.Sequential:
+        ways = [nn.Sequential(nn.Linear(8, 7), nn.LIF()) for _ in range(2)]
+        first, last = [nn.Linear(6, 8), nn.LIF()], [nn.Linear(7, 5), nn.LIF(), nn.Linear(5, 3)]
+        return scaled(nn.Sequential(*first, nn.Residual(*ways), *last), 3.0)
+
+    assert not broken(audit(rules.dfa, build, spikes(4, 3, 6), torch.tensor([0, 1, 2])))
+
+
 def test_messages_that_are_no_spikes_are_found() -> None:
     assert finding(audited(rules.bp), "real_messages").found is False
     assert finding(audited(rules.opzo), "real_messages").found, "noise is added to them"
     assert finding(audited(rules.bp, CASES[1]), "real_messages").found, "averages of spikes"
-    assert finding(audited(rules.bp, CASES[2]), "real_messages").found is None, "spike times"
+    timed = next(case for case in CASES if case.name == "ttfs-linear")
+    assert finding(audited(rules.bp, timed), "real_messages").found is None, "spike times"
 
 
 def test_errors_that_come_back_through_time_are_caught() -> None:

@@ -92,12 +92,13 @@ class Watched(StandIn):
         super().__init__(inner)
         self.weight = weight
         self.hidden: Tensor | None = None
+        self.ones = False
         self.log: list[Factors] = []
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.hidden is not None and weight.data_ptr() == self.weight.data_ptr():
             weight = self.hidden
-        return self.inner.apply(x, weight, bias)
+        return self.inner.apply((x != 0).to(x.dtype) if self.ones else x, weight, bias)
 
     def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
         update = self.inner.outer(pre, delta)
@@ -147,6 +148,8 @@ class Trial:
         output_labels: Tensor | None = None,
         other_weights: Collection[int] = (),
         other_errors: Collection[int] = (),
+        other_feedback: str | None = None,
+        ones_between_layers: bool = False,
     ) -> Outcome:
         """Forward, loss and backward.
 
@@ -156,11 +159,17 @@ class Trial:
             output_labels: other labels for the network's output, but not for a layer's read-out of its own.
             other_weights: layers that hold other weights all the while, except in their forward product.
             other_errors: layers whose neurons send another error than theirs.
+            other_feedback: name of a tensor of the feedback that is another.
+            ones_between_layers: whether all layers but the first receive 1 for whatever is not zero.
         """
         _seed(self._setup.seed + 1)
         kept = self.swap(other_weights)
         for index in other_errors:
             _distort(self.rule.stages[index].neuron)
+        if other_feedback is not None:
+            _change(self.feedback_tensors()[other_feedback], self._own_generator())
+        for watched in self._watched[1:]:
+            watched.ones = ones_between_layers
         setup = self._setup
         self._fill(
             setup.signal if signal is None else signal, setup.labels if labels is None else labels, output_labels
@@ -175,14 +184,12 @@ class Trial:
             layers: their indices.
             in_products: whether forward products see the others too.
         """
-        generator = torch.Generator().manual_seed(self._setup.seed)
+        generator = self._own_generator()
         kept = {}
         for index in layers:
             watched = self._watched[index]
             kept[index] = watched.weight.detach().clone()
-            # Every sign and every size changes.
-            factor = -1.0 - torch.rand(watched.weight.shape, generator=generator).to(watched.weight)
-            watched.weight.data.mul_(factor)
+            _change(watched.weight, generator)
             watched.hidden = None if in_products else kept[index]
         return kept
 
@@ -199,6 +206,14 @@ class Trial:
         """What follows the optimizer's step, under a seed of this number's."""
         _seed(self._setup.seed + 2 + number)
         self.rule.step()
+
+    def feedback_tensors(self) -> dict[str, Tensor]:
+        """What the feedback consists of, by name: the tensors themselves, counters apart."""
+        return {
+            name: value
+            for name, value in self.rule.state_dict().items()
+            if value.is_floating_point() and value.numel() and not name.endswith("_extra_state")
+        }
 
     def feedback(self) -> dict[str, Tensor]:
         """A copy of the feedback's state and gradients."""
@@ -224,6 +239,9 @@ class Trial:
         losses = [loss(output, wanted), *(loss(own, labels) for own in local)]
         self.rule.backward(torch.stack(losses).sum(), loss.each(output.detach(), wanted))
 
+    def _own_generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self._setup.seed)
+
     def _restore(self, kept: dict[int, Tensor]) -> None:
         for index, weight in kept.items():
             self._watched[index].weight.data.copy_(weight)
@@ -240,6 +258,11 @@ class Trial:
             named = [*stage.layer.named_parameters(), *stage.neuron.named_parameters()]
             found.append({name: p.grad.clone() for name, p in named if p.grad is not None})
         return tuple(found)
+
+
+def _change(tensor: Tensor, generator: torch.Generator) -> None:
+    """Gives every number another sign and another size, in place."""
+    tensor.detach().mul_(-1.0 - torch.rand(tensor.shape, generator=generator).to(tensor))
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

@@ -66,7 +66,9 @@ def anchored_dkp(
         feedback=Summed(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
         temporal=Online(),
         trains=("steps",),
-        claims=Claims(own_feedback=True, no_transport=True, direct=True, online=centring.streams),
+        claims=Claims(
+            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centring.streams
+        ),
     )
 
 

@@ -41,6 +41,7 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
             own_feedback=True,
             no_transport=True,
             direct=True,
+            private_feedback=True,
             causal=temporal.streams,
             online=temporal.streams,
             own_sample=True,

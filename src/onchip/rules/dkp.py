@@ -51,6 +51,7 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online())
             own_feedback=True,
             no_transport=True,
             direct=True,
+            private_feedback=True,
             causal=temporal.streams,
             online=temporal.streams,
             own_sample=True,

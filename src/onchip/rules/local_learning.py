@@ -47,6 +47,7 @@ def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
             own_feedback=True,
             no_transport=True,
             direct=True,
+            private_feedback=True,
             causal=temporal.streams,
             online=temporal.streams,
             own_sample=True,

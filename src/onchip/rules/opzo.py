@@ -64,7 +64,9 @@ def opzo(
         feedback=Summed(feedback, LocalReadouts("opzo")) if local else feedback,
         temporal=Online(),
         trains=("steps",),
-        claims=Claims(own_feedback=True, no_transport=True, direct=True, online=centring.streams),
+        claims=Claims(
+            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centring.streams
+        ),
     )
 
 

@@ -49,7 +49,7 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussia
         feedback=OnePoint(scale, noise),
         temporal=Online(),
         trains=("steps",),
-        claims=Claims(own_feedback=True, no_transport=True, direct=True, online=True),
+        claims=Claims(own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=True),
     )
 
 
