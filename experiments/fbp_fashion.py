@@ -267,8 +267,8 @@ def tables(path: Path) -> str:
             f"{s['epochs']} x {first['steps'] // s['epochs']:,} steps, batch {s['batch']}, Adam {s['lr']:g} "
             f"with rates `{s['rates']}`, cosine to 0:\n"
         )
-        parts.append("| row | seeds | accuracy % | against bp | scalars | bits | bits, with first copy | dead |")
-        parts.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        parts.append("| row | seeds | accuracy % | against bp | loss | scalars | bits | bits, with first copy | dead |")
+        parts.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         parts += [line(row, records) for row in wanted if any(record["row"] == row for record in records)]
         parts.append("")
     return "\n".join(parts)
@@ -277,8 +277,10 @@ def tables(path: Path) -> str:
 def line(row: str, records: list[dict[str, Any]]) -> str:
     """One row of a table: means ± standard deviations over its seeds."""
     runs = [record for record in records if record["row"] == row]
-    bp = {record["seed"]: record["accuracy"] for record in records if record["rule"] == "bp"}
-    apart = [100 * (record["accuracy"] - bp[record["seed"]]) for record in runs if record["seed"] in bp]
+    bp = {record["seed"]: record for record in records if record["rule"] == "bp"}
+    pairs = [(record, bp[record["seed"]]) for record in runs if record["seed"] in bp]
+    apart = [100 * (record["accuracy"] - other["accuracy"]) for record, other in pairs]
+    losses = [record["losses"][-1] - other["losses"][-1] for record, other in pairs]
     ledger, weights = runs[0]["ledger"], runs[0]["feedback_weights"]
     bill = weights * runs[0]["steps"]  # BP moves every weight at every step
     bits = ledger["transport_value_bits"] + ledger["transport_index_bits"]
@@ -289,7 +291,7 @@ def line(row: str, records: list[dict[str, Any]]) -> str:
         row,
         str(len(runs)),
         spread([100 * record["accuracy"] for record in runs], "{:.2f}"),
-        "" if runs[0]["rule"] == "bp" else spread(apart, "{:+.2f}"),
+        *(["", ""] if runs[0]["rule"] == "bp" else [spread(apart, "{:+.2f}"), f"{statistics.mean(losses):+.4f}"]),
         saved(bill, ledger["weights_transported"]),
         saved(WIDTH * bill, bits),
         saved(WIDTH * bill, bits + first),
