@@ -133,11 +133,17 @@ BALANCED = (
     balanced("top 0.3%", Top(0.003), 30, meet=180),
 )
 LONGER = tuple(replace(row, setting=LONG) for row in (ROWS[0], *BALANCED))
-LATER = (  # begun when all seeds of the others are done
-    fbp("random 10%", 100, Random(0.1)),
+OTHERS = (
+    Row("never", rules.never),
+    Row("fa", rules.fa),
     Row("usf", rules.usf),
+    Row("frsf", rules.frsf),
+    Row("brsf", rules.brsf),
     Row("kolen-pollack", rules.kolen_pollack),
+    Row("weight-mirror", rules.weight_mirror),
 )
+SHALLOW = tuple(replace(row, setting=MLP) for row in (saving(1_000, meet=35), saving(10_000, meet=204), *OTHERS))
+LATER = (fbp("random 10%", 100, Random(0.1)), *OTHERS[2:])  # begun when all seeds of the others are done
 
 
 TRIED = (  # on validation images
@@ -330,7 +336,7 @@ def main() -> None:
         setting = replace(setting, lr=5e-4)
         run(tuple(replace(row, setting=setting) for row in (ROWS[0], ROWS[3], ROWS[4])), TUNING, (1000,))
     else:
-        for rows in (ROWS, LONGER, LATER):
+        for rows in (ROWS, SHALLOW, BALANCED, LONGER, LATER):
             run(rows, RECORDS, SEEDS)
 
 
