@@ -12,6 +12,7 @@ from torch.nn import Module
 from onchip import nn, rules
 from onchip.credit import Temporal
 from onchip.errors import RequestError, UnsupportedError
+from onchip.noise import Gaussian
 from onchip.observe import Ledger
 from onchip.parts import Online, ThroughTime
 from onchip.rule import Rule
@@ -49,7 +50,7 @@ def test_updates_equal_their_formulas() -> None:
     """Without neurons plain autograd knows them, given the noise that the rule drew."""
     model = nn.Sequential(nn.Linear(5, 8), nn.Linear(8, 3)).double()
     frames = torch.rand(4, 2, 5, dtype=torch.float64)
-    rule = rules.noisy_bp(model, scale=0.3)
+    rule = rules.noisy_bp(model, scale=0.3, noise=Gaussian())
     rest = torch.random.get_rng_state()
     rule.backward(loss_of(rule.forward(frames)))
     ours = gradients(model)

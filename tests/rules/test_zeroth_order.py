@@ -11,6 +11,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.errors import RequestError, UnsupportedError
 from onchip.losses import StepLoss
+from onchip.noise import Gaussian
 from onchip.observe import Ledger
 from tests.cases import CASES, agree, gradients, loss_of, scaled
 
@@ -37,7 +38,7 @@ def error_of(noise: Tensor, losses: Tensor, scale: float) -> Tensor:
 def test_updates_equal_their_formulas(told: str) -> None:
     model, scale = nn.Sequential(nn.Linear(5, 8), nn.Linear(8, CLASSES)).double(), 0.3
     frames = torch.rand(STEPS, 2, 5, dtype=torch.float64)
-    rule = rules.zeroth_order(model, scale=scale)
+    rule = rules.zeroth_order(model, scale=scale, noise=Gaussian())
     rest = torch.random.get_rng_state()
     out = rule.forward(frames)
     each = out.detach().square().mean(2)  # (T, B)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from onchip.centring import Centring, LeaveOneOut
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.noise import Gaussian, Noise
+from onchip.noise import Noise, Rademacher
 from onchip.parts import Online
 from onchip.parts.local import LocalReadouts
 from onchip.parts.probed import Probed
@@ -25,7 +25,7 @@ def anchored_dkp(
     scale: float = 0.2,
     momentum: float = 0.995,
     decay: float = 1e-4,
-    noise: Noise = Gaussian(),
+    noise: Noise = Rademacher(),
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
     local: bool = False,
@@ -48,7 +48,7 @@ def anchored_dkp(
         scale: α, standard deviation of the noise, in units of a spike; above 0.
         momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
         decay: weight decay of M, at least 0; it counts once a training step.
-        noise: its distribution; `Gaussian()` by default.
+        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.

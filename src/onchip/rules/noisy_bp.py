@@ -6,14 +6,16 @@ from torch import nn
 
 from onchip.claims import Claims
 from onchip.credit import Temporal
-from onchip.noise import Added, Gaussian, Noise
+from onchip.noise import Added, Noise, Rademacher
 from onchip.parts import Online, Transposed
 from onchip.rule import Rule
 
 __all__ = ["noisy_bp"]
 
 
-def noisy_bp(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussian(), temporal: Temporal = Online()) -> Rule:
+def noisy_bp(
+    model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher(), temporal: Temporal = Online()
+) -> Rule:
     """Errors through the forward weights, in a forward pass with the noise of `opzo`.
 
         h_l <- h_l + α z_l
@@ -26,7 +28,7 @@ def noisy_bp(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussian(),
     Args:
         model: a network of `onchip.nn` whose neurons have a state over time.
         scale: α, standard deviation of the noise, in units of a spike; above 0.
-        noise: its distribution; `Gaussian()` by default.
+        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
         temporal: what of the past counts; `Online()` by default, as in `opzo`, or `ThroughTime()`.
 
     Raises:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from onchip.centring import Centring, LeaveOneOut
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.noise import Gaussian, Noise
+from onchip.noise import Noise, Rademacher
 from onchip.parts import Online
 from onchip.parts.local import LocalReadouts
 from onchip.parts.probed import Probed
@@ -22,7 +22,7 @@ def opzo(
     *,
     scale: float = 0.2,
     momentum: float = 0.999,
-    noise: Noise = Gaussian(),
+    noise: Noise = Rademacher(),
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
     each_step: bool = False,
@@ -45,7 +45,7 @@ def opzo(
         model: a network of `onchip.nn` whose neurons have a state over time.
         scale: α, standard deviation of the noise, in units of a spike; above 0.
         momentum: λ, the share of the estimate kept from one sequence to the next, in [0, 1).
-        noise: its distribution; `Gaussian()` by default.
+        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which no noise is added and the estimate stays; None for never.
         each_step: make an estimate of each time step, as a stream does, in place of one a sequence.

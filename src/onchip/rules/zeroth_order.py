@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
-from onchip.noise import Gaussian, Noise
+from onchip.noise import Noise, Rademacher
 from onchip.parts import Online
 from onchip.parts.direct import met_at
 from onchip.plan import Stage
@@ -19,7 +19,7 @@ from onchip.rule import Rule
 __all__ = ["zeroth_order"]
 
 
-def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussian()) -> Rule:
+def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher()) -> Rule:
     """One-point zeroth-order training: each layer's error is the loss times the noise that was added to it.
 
         h_l <- h_l + α z_l,   g_l = L / α z_l
@@ -35,7 +35,7 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Gaussia
     Args:
         model: a network of `onchip.nn` whose neurons have a state over time.
         scale: α, standard deviation of the noise, in units of a spike; above 0.
-        noise: its distribution; `Gaussian()` by default.
+        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
 
     Raises:
         RequestError: a scale out of range.
