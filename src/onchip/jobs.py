@@ -7,11 +7,14 @@ import multiprocessing
 import pickle
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +42,7 @@ def in_processes(
     closed, the processes end; what they have written to files stays.
 
     Args:
-        work: trains one run and tells a watcher how it gets on; it is pickled once.
+        work: trains one run and tells a watcher how it gets on; it is pickled.
         specs: the runs.
         jobs: processes.
         watch: makes the watcher of a run; it is called here, not in the processes.
@@ -48,36 +51,38 @@ def in_processes(
         ChildProcessError: a process was killed; when all other runs are done.
         Exception: whatever `work` raises, at once.
     """
-    waiting, lost = deque(specs), []
-    pickled, threads = pickle.dumps(work), max(1, torch.get_num_threads() // jobs)
-    workers = [_Worker(pickled, threads) for _ in range(min(jobs, len(waiting)))]
-    try:
-        for worker in workers:
-            worker.begin(waiting.popleft(), watch())
-        while workers:
-            ready = wait([worker.pipe for worker in workers])
-            for worker in [worker for worker in workers if worker.pipe in ready]:
-                spec = worker.spec
-                try:
-                    record = worker.listen()
-                except (EOFError, ConnectionResetError):
-                    lost.append(f"{spec.rule}, seed {spec.seed} ({worker.end()})")
-                    workers.remove(worker)
+    waiting, lost = deque(specs), list[str]()
+    workers: list[_Worker] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "work")  # not sent: who sends it waits until a process has loaded torch and takes it
+        file.write_bytes(pickle.dumps(work))
+        threads = max(1, torch.get_num_threads() // jobs)
+        try:
+            for _ in range(min(jobs, len(waiting))):
+                workers.append(_Worker(file, threads, waiting.popleft(), watch()))
+            while workers:
+                ready = wait([worker.pipe for worker in workers])
+                for worker in [worker for worker in workers if worker.pipe in ready]:
+                    spec = worker.spec
+                    try:
+                        record = worker.listen()
+                    except (EOFError, ConnectionResetError):
+                        workers.remove(worker)
+                        lost.append(f"{spec.rule}, seed {spec.seed} ({worker.end()})")
+                        if waiting:
+                            workers.append(_Worker(file, threads, waiting.popleft(), watch()))
+                        continue
+                    if record is None:
+                        continue
                     if waiting:
-                        workers.append(_Worker(pickled, threads))
-                        workers[-1].begin(waiting.popleft(), watch())
-                    continue
-                if record is None:
-                    continue
-                if waiting:
-                    worker.begin(waiting.popleft(), watch())
-                else:
-                    workers.remove(worker)
-                    worker.end()
-                yield spec, record
-    finally:
-        for worker in workers:
-            worker.end()
+                        worker.begin(waiting.popleft(), watch())
+                    else:
+                        workers.remove(worker)
+                        worker.end()
+                    yield spec, record
+        finally:
+            for worker in workers:
+                worker.end()
     if lost:
         raise ChildProcessError(
             f"the processes of these runs were killed, most likely because memory ran out: {'; '.join(lost)}. "
@@ -88,13 +93,19 @@ def in_processes(
 class _Worker:
     """A process that trains one run after the other, as seen from here."""
 
-    def __init__(self, pickled: bytes, threads: int) -> None:
+    def __init__(self, file: Path, threads: int, spec: RunSpec, watcher: Watcher) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads without their state
         self.pipe, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, pickled, threads), daemon=True)
-        with _deaf():
+        self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, file, threads), daemon=True)
+        resource_tracker.ensure_running()  # else the process's start begins it, and lets signals through
+        # Ctrl-C goes to all processes of a terminal. These must not hear it: their owner ends them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
             self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
+        self.begin(spec, watcher)
 
     def begin(self, spec: RunSpec, watcher: Watcher) -> None:
         """Train this run now."""
@@ -160,11 +171,11 @@ class _Relay:
         self._steps, self._told = 0, time.monotonic()
 
 
-def _serve(pipe: Connection[Any, Any], pickled: bytes, threads: int) -> None:
+def _serve(pipe: Connection[Any, Any], file: Path, threads: int) -> None:
     """The process: trains what it is sent until it is told to end, or nobody listens any more."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # half-written files are removed on the way out
     torch.set_num_threads(threads)
-    work: Work = pickle.loads(pickled)
+    work: Work = pickle.loads(file.read_bytes())
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             spec = pipe.recv()
@@ -184,17 +195,3 @@ def _picklable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes begun in here do not hear Ctrl-C, which goes to all of a terminal: their owner ends them."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread, which alone may do so; and which alone hears Ctrl-C in Python
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
