@@ -29,7 +29,7 @@ LEVELS = """
     residual
     devices.resistive
     plan data
-    nn credit
+    nn credit factors
     parts.direct island models
     parts
     rule

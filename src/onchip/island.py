@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from onchip.credit import Code, Feedback, Layered, Listening, Observer, Product, Receiver, Temporal
+from onchip.factors import Witness, three_factors
 from onchip.kernels.lif import weighted_sum
 from onchip.meeting import Meeting
 from onchip.neurons.base import Tape
@@ -48,6 +49,7 @@ class Composition:
         observers: who looks on.
         receiver: who takes updates in place of `.grad`; None for nobody.
         learning: whether this forward pass may teach feedback.
+        witnesses: who is shown the factors of every update.
     """
 
     feedback: Feedback
@@ -56,6 +58,7 @@ class Composition:
     observers: tuple[Observer, ...] = ()
     receiver: Receiver | None = None
     learning: bool = True
+    witnesses: tuple[Witness, ...] = ()
 
 
 class Island:
@@ -79,6 +82,7 @@ class Island:
         self._code = rule.code
         self._observers = rule.observers
         self._receiver = rule.receiver
+        self._witnesses = rule.witnesses
         self._carry = carry
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
@@ -133,6 +137,9 @@ class Island:
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         """Gradients for the signal, the weight, the bias and the neurons' decay."""
         synapse, neuron = self._stage.synapse, self._stage.neuron
+        for witness in self._witnesses:
+            factors = three_factors(neuron, self._pre, self._factors, error, self._tape)
+            witness.witnessed(self._stage.name, factors)
         delta = self._code.carry(self._temporal.error(neuron, error, self._tape), self._depth)  # (K, B, ...)
         for_signal = for_weight = for_bias = None
         if needs[0]:

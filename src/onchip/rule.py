@@ -16,6 +16,7 @@ from onchip import neurons
 from onchip.claims import Claims
 from onchip.credit import Code, Direct, Feedback, Observer, Receiver, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
+from onchip.factors import Witness
 from onchip.island import Carry, Composition, Island
 from onchip.noise import Added
 from onchip.parts import Real
@@ -86,6 +87,7 @@ class Rule:
         self._disturbance = disturbance
         self._observers: tuple[Observer, ...] = ()
         self._receiver: Receiver | None = None
+        self._witnesses: tuple[Witness, ...] = ()
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
@@ -200,6 +202,13 @@ class Rule:
         for observer in self._observers:
             observer.stepped(self._feedback.memory())
 
+    def refreshes(self, steps: int) -> dict[str, int] | None:
+        """How often `step` does something to each layer's feedback in so many training steps, by the layer's name.
+
+        None where it does the same at every step.
+        """
+        return self._feedback.refreshes(steps)
+
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
 
@@ -269,6 +278,19 @@ class Rule:
                 part.observers = self._observers
         self._feedback.tell_initial(observer)
 
+    def witness(self, witness: Witness) -> None:
+        """Shows the three factors of every update from now on: presynaptic trace, local surrogate, top-down error.
+
+        Raises:
+            UnsupportedError: a rule whose updates have another form.
+        """
+        if not (self._temporal.streams and self._plan.kind == "steps" and isinstance(self._code, Real)):
+            raise UnsupportedError(
+                f"{self.name} has no three-factor form on {self._plan.kind}: its errors come back through time, or are "
+                "spikes, or its neurons have no steps. Use an online rule such as ottt with LIF neurons"
+            )
+        self._witnesses = (*self._witnesses, witness)
+
     def deliver(self, receiver: Receiver) -> None:
         """Hands every update of weights and biases to a receiver from now on, and leaves their `.grad` empty.
 
@@ -289,8 +311,8 @@ class Rule:
             )
         if receiver.counts and self._code.unit(torch.Size((1, 1)), 0) is None:
             raise UnsupportedError(
-                f"{self.name} has errors that are real numbers, and {type(receiver).__name__} counts spikes; use a rule "
-                "whose errors are spikes, such as ssnn_bp, or a device that takes numbers"
+                f"{self.name} has errors that are real numbers, and {type(receiver).__name__} counts spikes; use a "
+                "rule whose errors are spikes, such as ssnn_bp, or a device that takes numbers"
             )
         self._refuse_standardised("hands updates of the weights themselves to a receiver")
         self._receiver = receiver
@@ -324,7 +346,9 @@ class Rule:
         """The network's output and, for direct feedback, what each stage but the first received."""
         learning = self._attached().training and torch.is_grad_enabled()
         signal = validated(signal, self._plan.kind)
-        rule = Composition(self._feedback, self._temporal, self._code, self._observers, self._receiver, learning)
+        rule = Composition(
+            self._feedback, self._temporal, self._code, self._observers, self._receiver, learning, self._witnesses
+        )
         taps: list[Tensor] = []
         kept: list[Signal] = []
         looks = learning and carries is None and self._passes % LOOKS == 0  # one step of a stream says little
@@ -360,8 +384,8 @@ class Rule:
         if rate < SILENT:
             self._silent.add(stage.name)
             warnings.warn(
-                f"{self.name}: layer {stage.name!r} is silent, with {rate:.5f} spikes a neuron and step, so that hardly "
-                "anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower threshold "
+                f"{self.name}: layer {stage.name!r} is silent, with {rate:.5f} spikes a neuron and step, so that "
+                "hardly anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower threshold "
                 "or more time steps. onchip.observe.activity reports all layers",
                 stacklevel=4,
             )
