@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onchip import neurons
 from onchip.claims import Claims
-from onchip.credit import Code, Direct, Feedback, Observer, Receiver, Temporal, Verdict
+from onchip.credit import Code, Direct, Feedback, Layered, Observer, Receiver, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.factors import Witness
 from onchip.island import Carry, Composition, Island
@@ -245,6 +245,13 @@ class Rule:
         """The layers with weights and their neurons, from the input on."""
         return self._plan.stages
 
+    def feedback_weights(self) -> dict[str, Tensor]:
+        """B of each layer that keeps feedback weights of W's shape beside W, by the layer's name; to look at only."""
+        if not isinstance(self._feedback, Layered):
+            return {}
+        kept = {stage.name: self._feedback.beside(index) for index, stage in enumerate(self.stages) if index}
+        return {name: weight for name, weight in kept.items() if weight is not None}
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """What an optimizer should train: the network's parameters, then any that the feedback learns."""
         return chain(self._attached().parameters(), self._feedback.parameters())
@@ -385,8 +392,8 @@ class Rule:
             self._silent.add(stage.name)
             warnings.warn(
                 f"{self.name}: layer {stage.name!r} is silent, with {rate:.5f} spikes a neuron and step, so that "
-                "hardly anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower threshold "
-                "or more time steps. onchip.observe.activity reports all layers",
+                "hardly anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower "
+                "threshold or more time steps. onchip.observe.activity reports all layers",
                 stacklevel=4,
             )
 
