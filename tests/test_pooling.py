@@ -7,7 +7,11 @@ import math
 import pytest
 import torch
 
+from onchip import kernels
+from onchip.kernels.native import Choice
 from onchip.nn import EarliestPool2d
+
+CHOICES: tuple[Choice, Choice] = ("native", "torch")
 
 
 @pytest.mark.parametrize(("side", "shape"), [(2, (4, 6)), (2, (5, 5)), (3, (7, 9)), (1, (3, 3))])
@@ -38,3 +42,25 @@ def test_the_error_goes_to_the_spike_that_won() -> None:
 
 def test_what_is_printed_names_the_side() -> None:
     assert repr(EarliestPool2d(3)) == "EarliestPool2d(3)"
+
+
+@pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
+@pytest.mark.parametrize(("side", "channels"), [(2, 1), (2, 16), (3, 37), (1, 4), (4, 1100)])
+def test_compiled_code_pools_bit_for_bit(side: int, channels: int) -> None:
+    """Times on a grid, so that many are equal; some windows silent, one with a NaN."""
+    drawn = torch.randint(0, 4, (2, channels, 2 * side, 3 * side)) / 4
+    times = drawn.where(torch.rand(drawn.shape) < 0.5, math.inf)
+    times[0, 0, side:, :side] = math.inf
+    times[1, 0, 0, 0] = math.nan
+    error = torch.randn(2, channels, 2, 3)
+    found = []
+    for choice in CHOICES:
+        leaf = times.contiguous(memory_format=torch.channels_last).requires_grad_()
+        with kernels.forced(choice):
+            pooled = EarliestPool2d(side)(leaf)
+            pooled.backward(error)
+        assert leaf.grad is not None
+        found.append((pooled.detach(), leaf.grad))
+    for got, expected in zip(*found, strict=True):
+        assert torch.equal(got.isnan(), expected.isnan())
+        assert torch.equal(got.nan_to_num(9.0, posinf=8.0), expected.nan_to_num(9.0, posinf=8.0))

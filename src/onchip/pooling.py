@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onchip.kernels import native
+
 __all__ = ["EarliestPool2d"]
+
+SIGNATURE = "pppiiiii"
+"""Of both functions in kernels/times.c: three tensors, sizes (B, H, W, C), and the side of the window."""
 
 
 class EarliestPool2d(nn.Module):
@@ -28,7 +36,49 @@ class EarliestPool2d(nn.Module):
 
     def forward(self, times: Tensor) -> Tensor:
         """Spike times (B, C, H, W), inf = silent, to (B, C, H // k, W // k)."""
+        if _compiled(times, self.kernel_size):
+            pooled: Tensor = _Earliest.apply(times, self.kernel_size)
+            return pooled
         return -F.max_pool2d(-times, self.kernel_size)
 
     def extra_repr(self) -> str:
         return str(self.kernel_size)
+
+
+class _Earliest(torch.autograd.Function):
+    """The pool in compiled code, for maps in channels_last order that the windows tile."""
+
+    @staticmethod
+    def forward(ctx: Any, times: Tensor, side: int) -> Tensor:
+        batch, channels, height, width = times.shape
+        grid = batch, channels, height // side, width // side
+        earliest = torch.empty(grid, memory_format=torch.channels_last)
+        which = torch.empty_like(earliest, dtype=torch.uint8)
+        _call("onchip_earliest", times, earliest, which, times.shape, side)
+        ctx.save_for_backward(which)
+        ctx.side, ctx.shape = side, times.shape
+        return earliest
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None]:
+        (which,) = ctx.saved_tensors
+        error = error.contiguous(memory_format=torch.channels_last)
+        spread = torch.empty(ctx.shape, memory_format=torch.channels_last)
+        _call("onchip_earliest_adjoint", error, which, spread, ctx.shape, ctx.side)
+        return spread, None
+
+
+def _compiled(times: Tensor, side: int) -> bool:
+    """Whether compiled code can pool these times, of which at most 256 are in a window."""
+    if times.dim() != 4 or times.shape[2] % side or times.shape[3] % side or side > 16:
+        return False
+    in_rows = times.is_contiguous(memory_format=torch.channels_last)
+    return in_rows and native.scan("onchip_earliest", SIGNATURE, times.detach().unsqueeze(0)) is not None
+
+
+def _call(name: str, first: Tensor, second: Tensor, third: Tensor, shape: torch.Size, side: int) -> None:
+    batch, channels, height, width = shape
+    pool = native.function(name, SIGNATURE)
+    assert pool is not None, "asked for before"
+    pool(first.data_ptr(), second.data_ptr(), third.data_ptr(), batch, height, width, channels, side)

@@ -39,3 +39,60 @@ int64_t onchip_cross(const float *total, const float *delay, float *times, float
     }
     return 0;
 }
+
+enum { STRETCH = 1024 };
+
+/* The earliest time of each pool x pool square of maps (batch, height, width, channels), and which of its pixels had
+ * it: the first of equals, and the first where all are silent. */
+int64_t onchip_earliest(const float *times, float *earliest, uint8_t *which, int64_t batch, int64_t height,
+                        int64_t width, int64_t channels, int64_t pool)
+{
+    const int64_t rows = batch * (height / pool), cells = width / pool;
+#pragma omp parallel for schedule(static) if (batch * height * width * channels > SMALL)
+    for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < cells; x++)
+            for (int64_t first = 0; first < channels; first += STRETCH) {
+                const int64_t n = channels - first < STRETCH ? channels - first : STRETCH;
+                float *best = earliest + (y * cells + x) * channels + first;
+                int32_t winner[STRETCH];
+                for (int64_t c = 0; c < n; c++) {
+                    best[c] = INFINITY;
+                    winner[c] = 0;
+                }
+                for (int32_t k = 0; k < pool * pool; k++) {
+                    const int64_t pixel = (y * pool + k / pool) * width + x * pool + k % pool;
+                    const float *now = times + pixel * channels + first;
+#pragma omp simd
+                    for (int64_t c = 0; c < n; c++) {
+                        const float t = now[c];
+                        const int wins = (t < best[c]) | (t != t); /* NaN wins, and is kept */
+                        best[c] = wins ? t : best[c];
+                        winner[c] = wins ? k : winner[c];
+                    }
+                }
+                for (int64_t c = 0; c < n; c++)
+                    which[(y * cells + x) * channels + first + c] = (uint8_t)winner[c];
+            }
+    return 0;
+}
+
+/* The error of that, to the pixel which had the earliest time. */
+int64_t onchip_earliest_adjoint(const float *error, const uint8_t *which, float *spread, int64_t batch, int64_t height,
+                                int64_t width, int64_t channels, int64_t pool)
+{
+    const int64_t rows = batch * (height / pool), cells = width / pool;
+#pragma omp parallel for schedule(static) if (batch * height * width * channels > SMALL)
+    for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < cells; x++) {
+            const float *from = error + (y * cells + x) * channels;
+            const uint8_t *winner = which + (y * cells + x) * channels;
+            for (int32_t k = 0; k < pool * pool; k++) {
+                const int64_t pixel = (y * pool + k / pool) * width + x * pool + k % pool;
+                float *to = spread + pixel * channels;
+#pragma omp simd
+                for (int64_t c = 0; c < channels; c++)
+                    to[c] = winner[c] == k ? from[c] : 0.0f;
+            }
+        }
+    return 0;
+}
