@@ -1,0 +1,223 @@
+"""How noisy is each rule's gradient, and how near is it to backpropagation's, layer by layer through training?
+
+    python experiments/opzo_gradients.py            measures what experiments/records/opzo_gradients.jsonl does not hold
+    python experiments/opzo_gradients.py --table    writes the tables in docs/opzo.md from the records
+
+Every rule trains its own network on Fashion-MNIST. At some steps training stops; on the weights as they are then, the
+rule and spatial backpropagation with traces (`ottt`, without noise) each take the gradient of the same 20 batches. The
+variance is that from batch to batch, a mean over a layer's weights; the cosine is that of the two mean gradients.
+Measuring leaves the rule as it was.
+
+Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), figure 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onchip import models, rules
+from onchip.data import batches, load
+from onchip.losses import StepLoss
+from onchip.plan import plan_of
+from onchip.rule import Rule
+from onchip.signals import Static
+
+HERE = Path(__file__).resolve().parent
+RECORDS = HERE / "records" / "opzo_gradients.jsonl"
+PAGE = HERE.parent / "docs" / "opzo.md"
+END = "<!-- end of table -->"
+
+SEEDS = (0,)
+BATCHES = 20  # of a measurement
+SHARES = (0.05, 0.5, 1.0)  # of the training, after which is measured
+RULES = ("opzo", "anchored_dkp", "dkp", "dfa", "zeroth_order")
+LOSS = StepLoss()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rules of one network share; cosine schedule to 0."""
+
+    net: str
+    train_size: int
+    steps: int  # T
+    epochs: int
+    batch: int
+    optimizer: str
+    lr: float
+
+
+SETTINGS = (
+    Setting("mlp_wide", 10_000, 6, 1, 128, "Adam", 1e-3),
+    Setting("conv_wide", 4_000, 4, 1, 32, "SGD", 0.05),
+)
+
+
+@dataclass
+class Moments:
+    """Sums over batches of one layer's gradient."""
+
+    total: Tensor
+    squares: Tensor
+
+    def variance(self) -> float:
+        """From batch to batch, a mean over the weights."""
+        mean = self.total / BATCHES
+        return float((self.squares / BATCHES - mean.square()).mean() * BATCHES / (BATCHES - 1))
+
+
+def moments(rule: Rule, images: list[tuple[Tensor, Tensor]], steps: int) -> dict[str, Moments]:
+    """Takes a rule's gradient on every batch, and leaves none behind."""
+    found: dict[str, Moments] = {}
+    for batch, labels in images:
+        out = rule.forward(Static(batch, steps))
+        rule.backward(LOSS(out, labels), LOSS.each(out.detach(), labels))
+        for stage in rule.stages:
+            gradient = stage.parameter.grad
+            assert gradient is not None
+            gradient = gradient.double()
+            zero = torch.zeros_like(gradient)
+            sums = found.setdefault(stage.name, Moments(zero, zero.clone()))
+            sums.total += gradient
+            sums.squares += gradient.square()
+        for parameter in rule.parameters():
+            parameter.grad = None
+    return found
+
+
+def measure(
+    rule: Rule, model: nn.Module, images: list[tuple[Tensor, Tensor]], steps: int
+) -> dict[str, dict[str, float]]:
+    """Variance, that of backpropagation, and cosine, of every layer."""
+    state = {name: value.clone() for name, value in rule.state_dict().items()}
+    with torch.random.fork_rng():
+        ours = moments(rule, images, steps)
+        exact = moments(rules.ottt(copy.deepcopy(model)), images, steps)
+    rule.load_state_dict(state)
+    return {
+        name: {
+            "variance": got.variance(),
+            "variance_bp": exact[name].variance(),
+            "cosine": float(torch.cosine_similarity(got.total.flatten(), exact[name].total.flatten(), 0)),
+        }
+        for name, got in ours.items()
+    }
+
+
+def train(setting: Setting, name: str, seed: int) -> dict[str, Any]:
+    """One run -> its record."""
+    data = load("fashion-mnist", train_size=setting.train_size, validation=0.05)
+    torch.manual_seed(seed)
+    model = getattr(models, setting.net)(data.shape, data.n_classes)
+    rule = getattr(rules, name)(model)
+    make: Callable[..., torch.optim.Optimizer] = (
+        torch.optim.Adam if setting.optimizer == "Adam" else partial(torch.optim.SGD, momentum=0.9)
+    )
+    optimizer = make(rule.parameters(), lr=setting.lr)
+    order = torch.Generator().manual_seed(seed)
+    fixed = list(batches(data.train, setting.batch, generator=torch.Generator().manual_seed(1)))[:BATCHES]
+    total = math.ceil(len(data.train) / setting.batch) * setting.epochs
+    stops = [max(1, round(share * total)) for share in SHARES]
+    step, measured = 0, {}
+    for _ in range(setting.epochs):
+        for images, labels in batches(data.train, setting.batch, generator=order):
+            for group in optimizer.param_groups:
+                group["lr"] = setting.lr * 0.5 * (1.0 + math.cos(math.pi * step / total))
+            out = rule.forward(Static(images, setting.steps))
+            rule.backward(LOSS(out, labels), LOSS.each(out.detach(), labels))
+            optimizer.step()
+            optimizer.zero_grad()
+            rule.step()
+            step += 1
+            if step in stops:
+                measured[step] = measure(rule, model, fixed, setting.steps)
+    return {"rule": name, "seed": seed, "settings": asdict(setting), "training_steps": total, "measured": measured}
+
+
+def run() -> None:
+    """Measures what the file does not hold yet."""
+    RECORDS.parent.mkdir(exist_ok=True)
+    done = [(record["rule"], record["seed"], record["settings"]) for record in read()]
+    for seed in SEEDS:
+        for setting in SETTINGS:
+            for name in RULES:
+                if (name, seed, asdict(setting)) in done:
+                    continue
+                record = train(setting, name, seed)
+                with RECORDS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+                print(f"{setting.net}, {name}, seed {seed}", flush=True)
+
+
+def read() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()] if RECORDS.exists() else []
+
+
+def tables() -> str:
+    """A table for each network, from the records alone."""
+    parts = []
+    for setting in SETTINGS:
+        records = [record for record in read() if record["settings"] == asdict(setting)]
+        if not records:
+            continue
+        hidden = len(plan_of(getattr(models, setting.net)((1, 28, 28), 10)).stages) - 1
+        parts.append(
+            f"`{setting.net}`, {setting.train_size:,} images, T = {setting.steps}, batch {setting.batch}, "
+            f"{setting.optimizer} {setting.lr:g}, {setting.epochs} epoch; hidden layers from the input on; each cell "
+            f"is a mean over seeds after {', '.join(f'{share:.0%}' for share in SHARES)} of the training:\n"
+        )
+        heads = [f"variance / BP's, {layer}" for layer in range(1, hidden + 1)]
+        heads += [f"cosine, {layer}" for layer in range(1, hidden + 1)]
+        parts.append(f"| rule | seeds | {' | '.join(heads)} |")
+        parts.append(f"| --- | ---: |{' ---: |' * len(heads)}")
+        parts += [line(name, [r for r in records if r["rule"] == name], hidden) for name in RULES]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def line(name: str, records: list[dict[str, Any]], hidden: int) -> str:
+    """One row: what was measured at each stop, hidden layer by hidden layer."""
+    stops = [list(record["measured"].values()) for record in records]  # (seed, stop, layer)
+    cells = [f"`{name}`", str(len(records))]
+    for layer in range(hidden):
+        ratios = [
+            statistics.geometric_mean(values["variance"] / values["variance_bp"] for values in at(stops, stop, layer))
+            for stop in range(len(SHARES))
+        ]
+        cells.append(", ".join("diverged" if ratio > 1e9 else f"{ratio:.2g}" for ratio in ratios))
+    for layer in range(hidden):
+        cosines = [statistics.mean(v["cosine"] for v in at(stops, stop, layer)) for stop in range(len(SHARES))]
+        cells.append(", ".join(f"{cosine:.2f}" for cosine in cosines))
+    return f"| {' | '.join(cells)} |"
+
+
+def at(stops: list[list[dict[str, dict[str, float]]]], stop: int, layer: int) -> list[dict[str, float]]:
+    """What every seed measured at one stop in one layer."""
+    return [list(seed[stop].values())[layer] for seed in stops]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="write the tables in docs/opzo.md from the records")
+    if parser.parse_args().table:
+        begin = "<!-- table: opzo_gradients -->\n"
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+        PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+    else:
+        run()
+
+
+if __name__ == "__main__":
+    main()
