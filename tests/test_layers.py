@@ -35,7 +35,7 @@ LEVELS = """
     rule
     rules devices.crossbar observe.bill observe.phases
     observe devices
-    observe.trial pricing
+    observe.probes observe.trial pricing
     observe.bench
     observe.exchanged
     observe.findings

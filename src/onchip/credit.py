@@ -139,6 +139,10 @@ class Layered(Feedback):
     def weight(self, index: int) -> Tensor:
         """B of the stage with this index, of W's shape: what its `pull` uses. Never asked of stage 0."""
 
+    def beside(self, index: int) -> Tensor | None:
+        """B of that stage where it is kept apart from W, for who only looks on; None where it is made when needed."""
+        return None
+
 
 class Listening(Layered):
     """Feedback weights that learn while activity runs forward, from the noise that neurons make of themselves."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from onchip.encode import Encoder
 from onchip.errors import RequestError
 from onchip.kernels import native
 from onchip.observe import Ledger
+from onchip.observe.probes import Probes
 from onchip.rates import groups
 from onchip.records import Epoch, Record
 from onchip.rule import Rule
@@ -43,6 +45,7 @@ class Run:
         rule: the rule that trains it.
         optimizer: applies the rule's gradients; a `Crossbar` under `synapses`.
         ledger: observes the rule.
+        probes: looks at its gradients now and then.
         order: draws the order of the samples and their augmentation; always on the CPU.
         encoding: draws what a random encoder needs; on the model's device.
         history: epochs that are over.
@@ -56,6 +59,7 @@ class Run:
     rule: Rule
     optimizer: torch.optim.Optimizer
     ledger: Ledger
+    probes: Probes
     order: torch.Generator
     encoding: torch.Generator
     history: list[Epoch] = field(default_factory=list)
@@ -77,6 +81,7 @@ class Run:
             "rule": self.rule.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ledger": self.ledger.state_dict(),
+            "probes": self.probes.state(),
             "order": self.order.get_state(),
             "encoding": self.encoding.get_state(),
             "random": torch.get_rng_state(),
@@ -94,6 +99,7 @@ class Run:
         self.rule.load_state_dict(state["rule"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.ledger.load_state_dict(state["ledger"])
+        self.probes.restore(state["probes"])
         self.order.set_state(state["order"])
         self.encoding.set_state(state["encoding"])
         torch.set_rng_state(state["random"])
@@ -138,7 +144,8 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     rule = make_rule(model)
     ledger = Ledger()
     rule.observe(ledger)
-    return Run(model, rule, _optimizer(spec, rule), ledger, order, encoding)
+    probes = Probes(spec.probe, spec.epochs, math.ceil(len(data.train) / spec.batch_size))
+    return Run(model, rule, _optimizer(spec, rule), ledger, probes, order, encoding)
 
 
 def encoder(spec: RunSpec, data: Dataset, generator: torch.Generator) -> Encoder:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -127,6 +128,7 @@ def train(
         validation_accuracy=run.history[run.selected_epoch - 1].validation_accuracy,
         selected_epoch=run.selected_epoch,
         history=tuple(run.history),
+        probes=run.probes.seen,
         ledger=run.bill(),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
@@ -164,12 +166,16 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     for step, (images, labels) in enumerate(drawn):
         for group in run.optimizer.param_groups:
             group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
-        out = run.rule.forward(encode(images)).detach()
+        signal = encode(images)
+        out = run.rule.forward(signal).detach()
         losses = [loss_of(output, labels) for output in run.rule.outputs]  # the network's own, then local ones
         loss, value = torch.stack(losses).sum(), losses[0].item()
         if not math.isfinite(loss.item()):
             raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss.item()}")
         run.rule.backward(loss, loss_of.each(out, labels))
+        before = time.perf_counter()
+        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(loss_of, labels=labels))
+        begin += time.perf_counter() - before  # looking is no training
         if spec.clip is not None:
             _clip(run, spec.clip)
         run.optimizer.step()

@@ -25,6 +25,7 @@ class Activity:
         dead: neurons whose local derivative was 0 for every sample and step. No rule can train what drives
             them, or send an error through them. Smooth surrogates never vanish, so only closed-form spike
             times and surrogates of bounded width have any.
+        saturated: neurons that fired for every sample, and at every step where there are steps.
         rate: spikes a neuron and sample, and step where there are steps; in [0, 1].
         passing: share of the pairs of neuron and sample whose local derivative is not 0 at some step.
     """
@@ -32,6 +33,7 @@ class Activity:
     units: int
     silent: int
     dead: int
+    saturated: int
     rate: float
     passing: float
 
@@ -68,7 +70,7 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
         >>> from onchip import nn
         >>> model = nn.Sequential(nn.Linear(4, 8, bias=False), nn.TTFS(), nn.Linear(8, 3, bias=False), nn.TTFSReadout())
         >>> activity(model, [torch.full((2, 4), torch.inf)])["0"]  # nothing comes in
-        Activity(units=8, silent=8, dead=8, rate=0.0, passing=0.0)
+        Activity(units=8, silent=8, dead=8, saturated=0, rate=0.0, passing=0.0)
 
     Reference: ours; units that have stopped passing gradients are what a late transport finds (docs/fbp.md).
     """
@@ -124,6 +126,7 @@ def _summed(tally: _Tally, samples: int, steps: int) -> Activity:
         units=units,
         silent=int((tally.fired == 0).sum()),
         dead=int((tally.passed == 0).sum()),
+        saturated=int((tally.fired == samples * steps).sum()),
         rate=int(tally.fired.sum()) / (units * samples * steps),
         passing=int(tally.passed.sum()) / (units * samples),
     )

@@ -34,6 +34,9 @@ class Separate(Layered):
     def weight(self, index: int) -> Tensor:
         return self.get_buffer(f"feedback_{index}")
 
+    def beside(self, index: int) -> Tensor:
+        return self.weight(index)
+
     def learn(self) -> None:
         """No optimizer trains these feedback weights."""
 

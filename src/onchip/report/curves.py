@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["learning", "probed", "quantities"]
 
+LOGARITHMIC = {"gradient_variance"}
+"""Of what probes measure, what spans powers of ten."""
+
 Points = list[tuple[float, float]]
 """(x, y) of one run."""
 
@@ -69,6 +72,8 @@ def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
     for axes, layer in zip(panels, layers, strict=True):
         for index, summary in enumerate(summaries):
             _line(axes, [_measured(record, layer, quantity) for record in summary.good], index)
+        if quantity in LOGARITHMIC:
+            axes.set_yscale("log")
     for axes in panels[-2:]:
         axes.set_xlabel("training step", fontsize=9)
     drawing.legend(made, handles, [s.label for s in summaries])

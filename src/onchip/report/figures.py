@@ -27,7 +27,7 @@ KEY = (
 QUANTITIES = {
     "cosine": "Cosine between a rule's gradient and that of backpropagation",
     "norm_ratio": "Norm of a rule's gradient, over that of backpropagation",
-    "noise_ratio": "Standard deviation of a gradient between batches, over its norm",
+    "gradient_variance": "Variance of a weight's gradient between batches, mean over the layer",
     "feedback_cosine": "Cosine between feedback weights and forward weights",
     "rate": "Firing rate: spikes a neuron and sample, and step where there are steps",
     "silent": "Share of neurons that never fire",

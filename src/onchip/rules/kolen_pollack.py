@@ -76,6 +76,9 @@ class Following(Layered):
     def weight(self, index: int) -> Tensor:
         return self.get_parameter(f"feedback_{index}")
 
+    def beside(self, index: int) -> Tensor:
+        return self.weight(index)
+
     def learn(self) -> None:
         for weight, feedback in self._pairs():
             # A copy, not a sum: whoever clears W's gradient need not know of B's.

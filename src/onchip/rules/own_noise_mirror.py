@@ -108,6 +108,9 @@ class OwnNoise(Listening):
         spread = variance.clamp_min(torch.finfo(variance.dtype).tiny)
         return product / spread.repeat_interleave(len(product) // len(variance), 0)
 
+    def beside(self, index: int) -> Tensor:
+        return self.weight(index)
+
     def learn(self) -> None:
         """The means have learnt on the way forward."""
 
