@@ -38,7 +38,7 @@ from peers import Step, peers
 STEPS = 6
 CLASSES = 10
 SHAPES: dict[str, tuple[int, int, int]] = {"conv_wide": (1, 28, 28), "mlp_wide": (1, 28, 28), "conv_rgb": (3, 32, 32)}
-BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 32}
+BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8}
 WARM_UP = 2
 MEMORY_STEPS = 4
 
