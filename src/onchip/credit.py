@@ -176,6 +176,10 @@ class Direct(Feedback):
 
     direct = True
 
+    inside: bool = False
+    """Whether it deals with neurons themselves, noise at their drive and errors at their spikes, before any pool,
+    in place of what stages receive. Then stage `index` stands for the neurons of the stage before it."""
+
     @abstractmethod
     def begin(self) -> None:
         """Called before each sequence, or stream, that may be learnt from."""

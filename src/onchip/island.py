@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onchip.credit import Code, Feedback, Layered, Listening, Observer, Product, Receiver, Temporal
+from onchip.credit import Code, Direct, Feedback, Layered, Listening, Observer, Product, Receiver, Temporal
 from onchip.factors import Witness, three_factors
 from onchip.kernels.lif import weighted_sum
 from onchip.meeting import Meeting
@@ -78,6 +78,8 @@ class Island:
         self._depth = depth
         self._feedback = rule.feedback
         self._listener = rule.feedback if rule.learning and isinstance(rule.feedback, Listening) else None
+        inside = rule.learning and depth and isinstance(rule.feedback, Direct) and rule.feedback.inside
+        self._prober = rule.feedback if inside and isinstance(rule.feedback, Direct) else None
         self._temporal = rule.temporal
         self._code = rule.code
         self._observers = rule.observers
@@ -119,6 +121,8 @@ class Island:
             held = drive = drive.unflatten(0, planes.shape[:2])
             if self._listener is not None and self._index:
                 self._listener.driven(self._index, drive)
+        if self._prober is not None:
+            held = self._prober.receive(self._index + 1, held.expand() if isinstance(held, Static) else held)
         activity, self._tape, membrane = neuron.fire(held, carry.membrane, stage.fused_pool(drive.shape))
         if self._listener is not None and "probability" in self._tape.values:
             self._listener.emitted(self._index, activity - self._tape.values["probability"])

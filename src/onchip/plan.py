@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -186,6 +186,16 @@ class Plan:
 
     kind: Kind
     parts: tuple[Part, ...]
+
+    def unpooled(self) -> Plan:
+        """The same network with every pool a part of its own."""
+        parts: list[Part] = []
+        for part in self.parts:
+            pool = part.pool if isinstance(part, Stage) else None
+            parts.append(replace(part, pool=None) if isinstance(part, Stage) else part)
+            if pool is not None:
+                parts.append(Between(f"pool of {part.name}", nn.AvgPool2d(pool)))
+        return Plan(self.kind, tuple(parts))
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

@@ -75,7 +75,8 @@ class Rule:
     ) -> None:
         self.name = name
         self.claims = claims
-        self._plan = plan_of(model)
+        inside = isinstance(feedback, Direct) and feedback.inside
+        self._plan = plan_of(model).unpooled() if inside else plan_of(model)
         self._refuse_untrainable(trains)
         if feedback.twin:
             self._refuse_standardised("gives weights and feedback one update")
@@ -94,7 +95,7 @@ class Rule:
         self._silent: set[str] = set()
         self._arriving = 0
         with torch.no_grad():
-            feedback.attach(self._plan.receivers if feedback.direct else self._plan.stages)
+            feedback.attach(self._plan.receivers if feedback.direct and not inside else self._plan.stages)
         for module in model.modules():
             _trainers[module] = weakref.ref(self)
 
@@ -370,6 +371,9 @@ class Rule:
             carry = None if carries is None else carries[stages]
             signal = Island(part, stages, len(self._plan.stages) - 1 - stages, rule, carry)(signal)
             stages += 1
+            if isinstance(self._feedback, Direct) and self._feedback.inside and stages < len(self._plan.stages):
+                taps.append(signal)
+                signal = signal.detach()
             if looks and stages < len(self._plan.stages):
                 self._warn_if_silent(part, signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
@@ -402,7 +406,7 @@ class Rule:
         if not index:
             return _cut_off(signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
-        if isinstance(self._feedback, Direct):
+        if isinstance(self._feedback, Direct) and not self._feedback.inside:
             taps.append(signal)
             signal = signal.detach()
             if learning:

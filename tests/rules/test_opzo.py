@@ -250,6 +250,50 @@ def test_a_look_in_mid_stream_changes_nothing() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
 
 
+def test_noise_before_neurons_that_do_nothing_is_noise_after_them() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 30), nn.Linear(30, CLASSES))
+    updates = []
+    for place in ("after", "before"):
+        rule = rules.opzo(model, place=place)
+        model.zero_grad()
+        torch.manual_seed(1)
+        rule.backward(rule.forward(signal(0)).square().mean())
+        updates.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+        rule.detach()
+    assert len(updates[0]) == 6
+    torch.testing.assert_close(*updates)
+
+
+def test_noise_before_the_neurons_finds_their_mean_derivative() -> None:
+    """The last hidden layer's estimate is the read-out's transpose, times how much each neuron heeds its drive."""
+    model = network()
+    rule = rules.opzo(model, place="before", momentum=0.99)
+    state = probe(rule, 300)
+    readout = model[4].weight
+    assert isinstance(readout, Tensor)
+    estimate, transposed = state["estimate_2"], readout.detach().t()
+    heeds = (estimate * transposed).sum(1) / transposed.square().sum(1)  # one number a neuron
+    assert float((heeds > 0).float().mean()) > 0.9
+    assert cosine(estimate, heeds.unsqueeze(1) * transposed) > 0.9
+
+
+def test_noise_before_the_neurons_learns_before_the_pool() -> None:
+    torch.manual_seed(0)
+    first = [nn.Conv2d(1, 4, 3, padding=1), nn.LIF(threshold=0.3), nn.AvgPool2d(2)]
+    model = nn.Sequential(*first, nn.Flatten(), nn.Linear(64, CLASSES))
+    rule, ledger = rules.opzo(model, place="before"), Ledger()
+    rule.observe(ledger)
+    images = Static(torch.rand(8, 1, 8, 8), STEPS)
+    rule.backward(rule.forward(images).square().mean())
+    assert rule.state_dict()["estimate_1"].shape == (4 * 8 * 8, CLASSES)
+    assert ledger.summary()["products_pull"] == 0
+    assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(rule.forward(images), model(images))
+
+
 def test_refusals() -> None:
     model = network()
     for options in ({"scale": 0.0}, {"scale": math.nan}, {"momentum": 1.0}, {"quiet_after": 0}):

@@ -32,6 +32,7 @@ class Probed(Matrices):
         centring: how the output is centred.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
         each_step: make an estimate of each time step in place of one a sequence, as streams do.
+        inside: add the noise to the neurons' drive, and send the errors to their spikes.
 
     Raises:
         RequestError: a value out of range.
@@ -47,6 +48,7 @@ class Probed(Matrices):
         quiet_after: int | None,
         *,
         each_step: bool = False,
+        inside: bool = False,
     ) -> None:
         super().__init__()
         if not 0.0 < scale < math.inf:
@@ -62,6 +64,7 @@ class Probed(Matrices):
         self._centring = centring
         self._quiet_after = quiet_after
         self._each_step = each_step
+        self.inside = inside
         self._weight = 0.0
         self._added: dict[int, Tensor] = {}
         self._before: Tensor | None = None

@@ -23,6 +23,7 @@ class Summed(Direct):
         super().__init__()
         self._parts = parts
         self.parts = nn.ModuleList(parts)
+        self.inside = any(part.inside for part in parts)
 
     def attach(self, stages: Sequence[Stage]) -> None:
         for part in self._parts:

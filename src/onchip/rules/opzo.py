@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from onchip.centring import Centring, LeaveOneOut
@@ -26,6 +28,7 @@ def opzo(
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
     each_step: bool = False,
+    place: Literal["after", "before"] = "after",
     local: bool = False,
 ) -> Rule:
     """Online pseudo-zeroth-order training: one noisy forward pass estimates the feedback from the output.
@@ -49,6 +52,8 @@ def opzo(
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which no noise is added and the estimate stays; None for never.
         each_step: make an estimate of each time step, as a stream does, in place of one a sequence.
+        place: of the noise: `after` the neurons and their pool, or `before` them, at their drive. Then the estimate,
+            which knows of their mean derivative, still meets each neuron's own.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
     Raises:
@@ -57,7 +62,9 @@ def opzo(
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
-    feedback = Estimated("opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step)
+    feedback = Estimated(
+        "opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step, inside=place == "before"
+    )
     return Rule(
         "opzo",
         model,
