@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import encode
-from onchip.encode import Constant, Encoder, Latency, Poisson
+from onchip.encode import Constant, Encoder, Latency, Poisson, RandomPhase
 from onchip.errors import RequestError
 from onchip.signals import Static
 
-ENCODERS: list[Encoder] = [Constant(3), Latency(), Poisson(3)]
+ENCODERS: list[Encoder] = [Constant(3), Latency(), Poisson(3), RandomPhase(3)]
 
 
 def images(*shape: int) -> torch.Tensor:

@@ -15,9 +15,9 @@ import onchip
 LEVELS = """
     errors files claims typed
     standardised
-    kernels.native kernels.buffers
+    kernels.native kernels.buffers kernels.running
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
-        transport.base data.base hardware.base
+        kernels.phase transport.base data.base hardware.base
     kernels transport hardware.cmos hardware.loihi neurons.base meeting standin front costs data.files
     trains
     encode losses summary devices.cell devices.pulses
@@ -26,7 +26,7 @@ LEVELS = """
     report.figures
     report.page
     neurons report data.sources hardware
-    residual
+    residual chain
     devices.resistive
     plan data
     nn credit factors

@@ -11,8 +11,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from onchip import trains
 from onchip.errors import RequestError
+from onchip.kernels.phase import phase
 from onchip.signals import Kind, Signal, Static
 
 __all__ = ["Constant", "Frames", "Latency", "Poisson", "RandomPhase"]
@@ -84,8 +84,11 @@ class Poisson:
         _check_images("Poisson", images)
         _check_generator("Poisson", self.generator, images)
         # float32 whatever the images' dtype: a draw of 16 bits is too coarse for the small probabilities.
-        draws = torch.rand(self.steps, *images.shape, generator=self.generator, device=images.device)
-        return (draws < images).to(images.dtype)  # (T, B, features...)
+        draws = torch.empty(images.shape, device=images.device)
+        spikes = images.new_empty(self.steps, *images.shape)
+        for step in spikes:  # a step at a time stays in the processor's cache
+            torch.lt(draws.uniform_(generator=self.generator), images, out=step)
+        return spikes
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,8 @@ class RandomPhase:
         """(B, features...) in [0, 1] -> spikes (T, B, features...), 0 or 1, of the images' dtype."""
         _check_images("RandomPhase", images)
         _check_generator("RandomPhase", self.generator, images)
-        phase = torch.rand(images.shape, dtype=images.dtype, generator=self.generator, device=images.device)
-        return trains.RandomPhase()(images.expand(self.steps, *images.shape).clone(), phase)[0]
+        begin = torch.rand(images.shape, dtype=images.dtype, generator=self.generator, device=images.device)
+        return phase(images.contiguous(), begin, self.steps)[0]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from onchip.kernels.running import sum_
+from onchip.kernels.phase import phase
 
 __all__ = ["Bernoulli", "RandomPhase", "Train", "winners"]
 
@@ -29,7 +29,7 @@ class Train(ABC):
         """Spikes for numbers in [-1, 1], both (T, ...).
 
         Args:
-            numbers: one for each step; they are overwritten.
+            numbers: one for each step; they are overwritten, and so is `carried`.
             carried: what an earlier call returned, to go on with its trains; None to begin new ones.
 
         Returns:
@@ -51,9 +51,12 @@ class Bernoulli(Train):
     remembers = False
 
     def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        drawn = torch.rand(numbers.shape, dtype=numbers.dtype, device=numbers.device)
-        # [r < p] - [r < -p] in one draw: a spike where r is below |p|, of p's sign.
-        return numbers.sign().mul_(numbers.abs() > drawn), None
+        drawn, fired = torch.empty_like(numbers[0]), torch.empty_like(numbers[0])
+        for step in numbers:  # a step at a time stays in the processor's cache
+            # [r < p] - [r < -p] in one draw: a spike where r is below |p|, of p's sign.
+            torch.lt(drawn.uniform_(), step.abs(), out=fired)
+            step.sign_().mul_(fired)
+        return numbers, None
 
     def count(self, numbers: Tensor, steps: int) -> Tensor:
         trials = torch.full_like(numbers, steps)
@@ -76,14 +79,8 @@ class RandomPhase(Train):
 
     def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         if carried is None:
-            carried = torch.rand(numbers.shape[1:], dtype=numbers.dtype, device=numbers.device)
-        sums = sum_(numbers, before=carried)
-        # The fraction alone goes on: a long stream would else run out of digits.
-        kept = sums[-1] - sums[-1].floor()
-        passed = sums.floor_()
-        spikes = passed.clone()
-        spikes[1:].sub_(passed[:-1])
-        return spikes, kept
+            carried = torch.rand_like(numbers[0])
+        return phase(numbers, carried)
 
     def count(self, numbers: Tensor, steps: int) -> Tensor:
         return (numbers * steps).add_(torch.rand_like(numbers)).floor_()

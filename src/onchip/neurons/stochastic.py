@@ -101,7 +101,7 @@ class Stochastic(_Streamed):
         probability = potential.clamp_(0, 1)
         if pool is not None:
             probability = F.avg_pool2d(probability.flatten(0, 1), pool).unflatten(0, drive.shape[:2])
-        spikes, phase = self._encode(probability.clone(), None if rest is None else before.phase)
+        spikes, phase = self._encode(probability.clone(), None if rest is None else before.phase.clone())
         after.phase = before.phase if phase is None else phase
         if self._by_count:
             counts = running.sum_(spikes.clone(), before=before.count)
