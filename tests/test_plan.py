@@ -71,12 +71,12 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
     "no-neurons": (
         nn.Sequential(nn.Linear(4, 4, bias=False), *readout()),
         RequestError,
-        r"no neurons follow layer '0' .*add nn\.TTFS\(\)",
+        r"no neurons follow layer '0' .*add neurons that exchange times",
     ),
     "early-readout": (
         nn.Sequential(*readout(), nn.Linear(2, 2, bias=False), nn.TTFSReadout()),
         RequestError,
-        r"TTFSReadout after layer '0' is not at the end.*Use nn\.TTFS",
+        r"TTFSReadout after layer '0' is not at the end.*Use other neurons there",
     ),
     "padding-mode": (
         nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")),
