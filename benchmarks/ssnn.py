@@ -1,8 +1,8 @@
 """How fast is a training step of the spike rule, beside a plain loop over time steps?
 
-    python benchmarks/ssnn.py [--rounds 9] [--steps 32] [--json FILE]
+    python benchmarks/ssnn.py [--rounds 9] [--steps 32] [--batch 20] [--json FILE]
 
-784-200-10, batch 100, one thread. Both ways do what the paper does: Bernoulli spikes up, winner-take-all, Bernoulli
+784-200-10, one thread. Both ways do what the paper does: Bernoulli spikes up, winner-take-all, Bernoulli
 spikes down, coincidences; input spikes are drawn in both. "Ours" is the default form beside them: random phases and
 products of counts. Ways take turns in each round, and a ratio is taken inside each.
 """
@@ -27,17 +27,18 @@ from onchip.losses import StepLoss, Winner
 from onchip.parts import Coincidences
 from onchip.trains import Bernoulli
 
-BATCH, RATE, GAIN = 20, 0.2, 2.0
+RATE, GAIN = 0.2, 2.0
 
 
 def loop(images: Tensor, labels: Tensor, steps: int) -> Callable[[], None]:
     """One training step written as METHODS' eight steps are read, a time step after the other."""
     first, last = torch.nn.Linear(784, 200), torch.nn.Linear(200, 10)
+    batch = len(images)
     pixels, onehot = images.flatten(1), torch.nn.functional.one_hot(labels, 10).float()
 
     @torch.no_grad()
     def step() -> None:
-        sums, logits = torch.zeros(BATCH, 200), torch.zeros(BATCH, 10)
+        sums, logits = torch.zeros(batch, 200), torch.zeros(batch, 10)
         updates = [torch.zeros_like(p) for p in (*first.parameters(), *last.parameters())]
         for t in range(1, steps + 1):
             x = (torch.rand_like(pixels) < pixels).float()
@@ -56,7 +57,7 @@ def loop(images: Tensor, labels: Tensor, steps: int) -> Callable[[], None]:
         for parameter, total, worth in zip(
             (*first.parameters(), *last.parameters()), updates, (GAIN, GAIN, 1.0, 1.0), strict=True
         ):
-            parameter -= RATE / (BATCH * steps * worth) * total
+            parameter -= RATE / (batch * steps * worth) * total
 
     return step
 
@@ -78,9 +79,9 @@ def whole(images: Tensor, labels: Tensor, steps: int, *, paper: bool) -> Callabl
     return step
 
 
-def measure(rounds: int, steps: int) -> dict[str, dict[str, float]]:
+def measure(rounds: int, steps: int, batch: int) -> dict[str, dict[str, float]]:
     torch.manual_seed(0)
-    images, labels = torch.rand(BATCH, 1, 28, 28) * (torch.rand(BATCH, 1, 28, 28) < 0.5), torch.randint(10, (BATCH,))
+    images, labels = torch.rand(batch, 1, 28, 28) * (torch.rand(batch, 1, 28, 28) < 0.5), torch.randint(10, (batch,))
     ways = {
         "plain loop": loop(images, labels, steps),
         "the paper's streams": whole(images, labels, steps, paper=True),
@@ -109,15 +110,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = measure(options.rounds, options.steps)
+    rows = measure(options.rounds, options.steps, options.batch)
     for name, row in rows.items():
         print(f"{name:22s} {row['milliseconds']:8.1f} ms   {row['times_as_fast']:.2f} times as fast as the loop")
     if options.json:
         about = {
             "steps": options.steps,
+            "batch": options.batch,
             "rounds": options.rounds,
             "date": date.today().isoformat(),
             "torch": torch.__version__,
