@@ -226,9 +226,14 @@ def line(name: str, entries: list[dict[str, Any]]) -> str:
     """One row of a table: means ± standard deviations over its seeds."""
     runs = [entry for entry in entries if entry["row"] == name]
     reference = {
-        entry["record"]["seed"]: entry["as_clipped"] for entry in entries if entry["row"].startswith("clipped network")
+        (entry["record"]["seed"], entry["record"]["settings"]["lr"]): entry["as_clipped"]
+        for entry in entries
+        if entry["row"].startswith("clipped network")
     }
-    apart = [100 * (run["record"]["test_accuracy"] - reference[run["record"]["seed"]]) for run in runs]
+    apart = [
+        100 * (run["record"]["test_accuracy"] - reference[run["record"]["seed"], run["record"]["settings"]["lr"]])
+        for run in runs
+    ]
     ledger = runs[0]["record"]["ledger"]
     moved = (ledger["transport_value_bits"] + ledger["transport_index_bits"]) / ledger["steps"]
     cells = (
