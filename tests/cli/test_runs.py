@@ -64,6 +64,12 @@ def test_every_number_in_the_table_is_in_the_records(onchip: Onchip) -> None:
         for part in ("forward", "error", "update"):
             samples = runs[0]["epochs"] * runs[0]["train_size"]
             expected.append(statistics.mean(run["ledger"][f"products_{part}"] / samples for run in runs))
+        operations = [
+            sum(ledger[f"operations_{part}"] for part in ("forward", "error", "update")) for ledger in ledgers
+        ]
+        expected.append(statistics.mean(operations) / samples)
+        expected.append(statistics.mean(run["feedback_memory"] + run["stored_activity_peak"] for run in ledgers))
+        expected.append(statistics.mean(run["energy_pj_horowitz_45nm"] for run in ledgers) / samples / 1e6)
         expected.append(statistics.mean(run["samples_per_second"] for run in runs))
         assert row[5:] == [short(value) for value in expected]
 

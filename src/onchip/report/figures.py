@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onchip.costs import COSTS, traffic
+from onchip.costs import COSTS, costs, traffic
 from onchip.records import Record
 from onchip.report.curves import learning, probed, quantities
 from onchip.report.drawing import Kind, content, verbatim
@@ -68,8 +68,13 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
     good = [record for record in records if record.status == "ok"]
     summaries = summarise(good)
     made = [
-        Drawn(f"front-{cost.name}", f"Test accuracy against {cost.axis}.", pareto(summaries, [cost]))
-        for cost in COSTS
+        Drawn(
+            f"front-{_file_name(cost.name)}",
+            f"Test accuracy against {cost.axis}.",
+            pareto(summaries, [cost]),
+            detail=cost.detail,
+        )
+        for cost in costs(good)
         if worth_drawing(summaries, cost)
     ]
     curves = {

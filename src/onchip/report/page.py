@@ -95,7 +95,7 @@ def _section(group: Group, number: int) -> str:
         f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n',
         _table(table(group.records)),
         f'<p class="faint">{escape(KEY)}</p>\n<div class="figures">\n{main}</div>\n' if main else "",
-        _details("More that probes saw", f'<div class="figures">\n{more}</div>') if more else "",
+        _details("More figures", f'<div class="figures">\n{more}</div>') if more else "",
         _details("Settings that these runs share", _pairs(group.settings)),
         _details(f"The {len(group.records)} runs: options, versions, counts", runs),
         "</section>\n",

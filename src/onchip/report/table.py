@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onchip.costs import COSTS, traffic
+from onchip.costs import costs, traffic
 from onchip.records import Record
 from onchip.report.groups import Group
 from onchip.summary import Spread, Summary, count, on_front, summarise, title
@@ -20,7 +20,8 @@ NOTE = (
     "average, for as few bits moved (weights, where a record knows no bits). Weights and bits moved: from forward to "
     "feedback weights in training, the first copy apart; bits include those that say which weights are sent. Forward, "
     "error, update: scalar products that the engine made, for a training sample: of weights and activity, of backward "
-    "weights and errors, of errors and activity. k, M, G: 10^3, 10^6, 10^9."
+    "weights and errors, of errors and activity. Operations: of these, where a spike or an error that is not 0 meets a "
+    "synapse. Memory: feedback weights, and what updates keep of a batch. k, M, G: 10^3, 10^6, 10^9."
 )
 
 
@@ -52,15 +53,19 @@ class Table:
 def table(records: Sequence[Record]) -> Table:
     """A row a rule. Columns of what no record holds are left out."""
     summaries = summarise(records)
-    paid = traffic([record for summary in summaries for record in summary.good])
-    best = {summary.label for summary in on_front(summaries, paid)}
+    good = [record for summary in summaries for record in summary.good]
+    best = {summary.label for summary in on_front(summaries, traffic(good))}
     columns: list[tuple[str, list[Cell]]] = [
         ("rule", [Cell(summary.label) for summary in summaries]),
         ("test %", [_percent(summary.test) for summary in summaries]),
         ("validation %", [_percent(summary.spread(lambda r: r.validation_accuracy)) for summary in summaries]),
         ("seeds", [Cell(_seeds(summary)) for summary in summaries]),
         ("front", [Cell("yes" if summary.label in best else "") for summary in summaries]),
-        *((cost.column, [_count(summary.spread(cost.of)) for summary in summaries]) for cost in COSTS if cost.column),
+        *(
+            (cost.column, [_count(summary.spread(cost.of)) for summary in summaries])
+            for cost in costs(good)
+            if cost.column
+        ),
         ("samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
     ]
     kept = [(name, cells) for name, cells in columns if name == "test %" or any(c.text not in ("-", "") for c in cells)]
