@@ -12,6 +12,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.credit import Receiver
 from onchip.encode import Poisson, RandomPhase
+from onchip.errors import UnsupportedError
 from onchip.losses import StepLoss, Winner
 from onchip.parts import Coincidences, Counts, Spikes
 from onchip.rule import Rule
@@ -226,3 +227,30 @@ def test_frozen_feedback_refreshed_at_each_step_is_ssnn_bp() -> None:
             rule.step()
         found.append([stage.weight.detach().clone() for stage in rule.stages])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_a_stream_carries_potentials_on_and_learns_step_by_step() -> None:
+    """Hidden neurons that always or never fire make no draw matter; what is left are the running means."""
+    images, labels = problem()
+    model = layers(nn.Stochastic(train=Bernoulli()), nn.MeanReadout())
+    first = model[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.bias.copy_(torch.tensor([50.0, -50.0]).repeat(8))
+    rule = rules.ssnn_bp(model, train=Bernoulli(), temporal=Coincidences())
+    signal = Poisson(6)(images)
+    with torch.no_grad():
+        whole = rule.forward(signal)
+    found = []
+    for out in rule.stream(signal):
+        rule.backward(LOSS(out, labels))
+        found.append(out.detach())
+    torch.testing.assert_close(torch.cat(found), whole)
+    assert gradients(model)
+
+
+def test_trains_that_remember_cannot_be_carried_step_by_step() -> None:
+    images, _ = problem()
+    rule = rules.ssnn_bp(layers(nn.Stochastic(), nn.MeanReadout()), temporal=Coincidences())
+    with pytest.raises(UnsupportedError, match="ssnn_bp cannot stream"):
+        next(rule.stream(RandomPhase(4)(images)))
