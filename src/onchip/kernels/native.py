@@ -139,21 +139,27 @@ def _library() -> ctypes.CDLL | None:
             f"compiled kernels were asked for and cannot be built: {reason}. Install a C compiler, name one in "
             f"the environment's CC, or set {VARIABLE}=auto to use torch instead"
         )
+    if library is None:
+        _warn(reason)
     return library
 
 
 @functools.cache
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and the reason, which a warning tells once."""
+    """The library, or None and the reason."""
     try:
         return _load(), ""
     except (BuildError, OSError) as error:
-        warnings.warn(
-            f"compiled kernels are not used, torch does their work: {error}. Results are the same to rounding, "
-            f"and slower; {VARIABLE}=torch silences this",
-            stacklevel=2,
-        )
         return None, str(error)
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels are not used, torch does their work: {reason}. Results are the same to rounding, "
+        f"and slower; {VARIABLE}=torch silences this",
+        stacklevel=2,
+    )
 
 
 def _load() -> ctypes.CDLL:
