@@ -85,3 +85,14 @@ def test_many_rules_keep_their_marks_apart() -> None:
     records = [record(f"rule-{index}", seed) for index in range(40) for seed in range(2)]
     svg = report.figures(records)[0].content("svg")
     assert {f"rule-{index}" for index in range(40)} <= set(texts(svg))
+
+
+def test_names_of_files_hold_no_path() -> None:
+    odd = {**record().ledger, "energy_pj_../../etc": 5}
+    drawn = report.figures([record(ledger=odd), record("fa", ledger=odd)])
+    assert "front-energy-etc" in [one.name for one in drawn]
+
+
+def test_what_is_never_above_zero_is_drawn_too() -> None:
+    probes = tuple(Probe(step, {"1": {"gradient_variance": 0.0}}) for step in (0, 5))
+    assert report.figures([record(probes=probes)])[-1].name == "probe-gradient-variance"

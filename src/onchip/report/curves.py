@@ -72,7 +72,7 @@ def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
     for axes, layer in zip(panels, layers, strict=True):
         for index, summary in enumerate(summaries):
             _line(axes, [_measured(record, layer, quantity) for record in summary.good], index)
-        if quantity in LOGARITHMIC and any(max(line.get_ydata()) > 0 for line in axes.lines):
+        if quantity in LOGARITHMIC and axes.dataLim.minposy < float("inf"):  # anything above 0 is drawn
             axes.set_yscale("log")
     for axes in panels[-2:]:
         axes.set_xlabel("training step", fontsize=9)
