@@ -124,7 +124,7 @@ def read() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()] if RECORDS.exists() else []
 
 
-def table() -> str:
+def tables() -> str:
     """The table, from the records alone."""
     records = [record for record in read() if record["settings"] == asdict(SETTING)]
     lines = ["| after | seeds | test % |", "| --- | ---: | ---: |"]
@@ -142,7 +142,7 @@ def main() -> None:
     if parser.parse_args().table:
         begin = "<!-- table: opzo_finetune -->\n"
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-        PAGE.write_text(before + begin + "\n" + table() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+        PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
     else:
         run()
 

@@ -42,7 +42,7 @@ def run() -> None:
             print(f"{spec.rule}, seed {spec.seed}", flush=True)
 
 
-def table() -> str:
+def tables() -> str:
     """The table, from the records alone."""
     records = read(RECORDS)
     first = records[0]
@@ -76,7 +76,7 @@ def main() -> None:
     if parser.parse_args().table:
         begin = "<!-- table: opzo_nmnist -->\n"
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-        PAGE.write_text(before + begin + "\n" + table() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+        PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
     else:
         run()
 
