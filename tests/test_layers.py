@@ -31,6 +31,7 @@ LEVELS = """
     plan data
     nn credit factors
     parts.direct island models
+    parts.local parts.probed
     parts
     rule
     rules devices.crossbar observe.bill observe.phases

@@ -93,6 +93,11 @@ class Probed(Matrices):
         self.tell_draws(self._stages[index], activity.numel(), kept=True)
         return activity.add(self._added[index], alpha=self._scale)
 
+    def take_over(self, other: Probed, index: int) -> None:
+        """Estimates from the noise that another one has just added, if it has."""
+        if index in other._added:
+            self._added[index] = other._added[index]
+
     def outcome(self, output: Tensor) -> None:
         if not self._added:
             return

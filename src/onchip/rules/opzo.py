@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from onchip.centring import Centring, LeaveOneOut
 from onchip.claims import Claims
+from onchip.credit import Direct
 from onchip.errors import RequestError
 from onchip.noise import Noise, Rademacher
 from onchip.parts import Online
+from onchip.parts.intermediate import Intermediate
 from onchip.parts.local import LocalReadouts
 from onchip.parts.probed import Probed
 from onchip.parts.summed import Summed
@@ -30,6 +32,7 @@ def opzo(
     each_step: bool = False,
     place: Literal["after", "before"] = "after",
     local: bool = False,
+    intermediate: int | None = None,
 ) -> Rule:
     """Online pseudo-zeroth-order training: one noisy forward pass estimates the feedback from the output.
 
@@ -56,19 +59,29 @@ def opzo(
             which knows of their mean derivative, still meets each neuron's own.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
+        intermediate: a hidden layer, from 2, whose read-out teaches the layers below it too, as the output does
+            (intermediate global learning); the loss is then of all `rule.outputs`. None for none.
+
     Raises:
         RequestError: a value out of range.
         UnsupportedError: neurons with spike times.
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
-    feedback = Estimated(
-        "opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step, inside=place == "before"
-    )
+
+    def estimated() -> Estimated:
+        inside = place == "before"
+        return Estimated("opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step, inside=inside)
+
+    feedback: Direct = estimated()
+    if intermediate is not None:
+        feedback = Intermediate(estimated(), estimated(), LocalReadouts("opzo"), intermediate, everywhere=local)
+    elif local:
+        feedback = Summed(feedback, LocalReadouts("opzo"))
     return Rule(
         "opzo",
         model,
-        feedback=Summed(feedback, LocalReadouts("opzo")) if local else feedback,
+        feedback=feedback,
         temporal=Online(),
         trains=("steps",),
         claims=Claims(
