@@ -6,7 +6,6 @@ zero meets a synapse; for an update, where two such meet.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,18 +17,18 @@ from onchip.synapse import Synapse
 __all__ = ["Counted", "Meeting"]
 
 GLANCE = 1024
-"""Entries looked at first: real values almost always show there that they are of many sizes."""
+"""Entries looked at first."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Operations of one product, exactly, and how sparse its operand was.
+    """Operations of one product, exactly, and how sparse the error was.
 
     Args:
         multiplied: operations that need a multiplication (MAC): all operands are real numbers.
         accumulated: operations that only add (AC): an operand is 0 or one size, with or without a sign.
-        values: entries of the operand.
-        active: entries that are not zero.
+        values: entries of an error that was sent; 0 for other products.
+        active: of these, the ones that are not zero.
     """
 
     multiplied: int
@@ -75,7 +74,7 @@ class Meeting:
             >>> from onchip.synapse import Dense
             >>> spikes = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
             >>> Meeting(Dense(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
-            Counted(multiplied=0, accumulated=15, values=6, active=3)
+            Counted(multiplied=0, accumulated=15, values=0, active=0)
         """
         multiplied = accumulated = values = active = 0
         for pre, post in self._planes():
@@ -84,10 +83,9 @@ class Meeting:
                 accumulated += operations
             else:
                 multiplied += operations
-            operand = post if pre is None else pre
-            assert operand is not None, "a meeting has an operand"
-            values += operand.numel()
-            active += int(torch.count_nonzero(operand))
+            if pre is None and post is not None:
+                values += post.numel()
+                active += int(torch.count_nonzero(post))
         return Counted(multiplied, accumulated, values, active)
 
     def _planes(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
@@ -116,8 +114,9 @@ def _reached(operand: Tensor, fan: Tensor) -> int:
 
 def _one_size(operand: Tensor) -> bool:
     """Whether all entries that are not zero have one absolute value, as spikes and signed spikes have."""
-    first = operand.as_strided((min(GLANCE, _span(operand)),), (1,)) if _span(operand) else operand
-    return _same(first) and _same(operand)
+    flat = operand.as_strided((operand.numel(),), (1,)) if _dense(operand) else operand.reshape(-1)
+    # Real values almost always show in a few entries from everywhere that they are of many sizes.
+    return _same(flat[:: 1 + len(flat) // GLANCE]) and _same(flat)
 
 
 def _same(values: Tensor) -> bool:
@@ -126,7 +125,6 @@ def _same(values: Tensor) -> bool:
     return bool(((sizes == 0) | (sizes == largest)).all())
 
 
-def _span(operand: Tensor) -> int:
-    """Entries that lie one after another from the tensor's first on; 0 where they do not."""
-    dense = operand.is_contiguous() or (operand.dim() == 4 and operand.is_contiguous(memory_format=torch.channels_last))
-    return math.prod(operand.shape) if dense else 0
+def _dense(operand: Tensor) -> bool:
+    """Whether the entries lie one after another in memory, in whatever order."""
+    return operand.is_contiguous() or (operand.dim() == 4 and operand.is_contiguous(memory_format=torch.channels_last))

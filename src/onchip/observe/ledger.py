@@ -44,7 +44,7 @@ class Ledger(Observer):
         24
     """
 
-    def __init__(self, *, every: int = 20) -> None:
+    def __init__(self, *, every: int = 50) -> None:
         if every < 1:
             raise RequestError(f"Ledger got every={every}; expected at least 1 training step between exact counts")
         self._every = every
