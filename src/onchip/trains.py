@@ -51,7 +51,7 @@ class Bernoulli(Train):
     remembers = False
 
     def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        drawn, fired = torch.empty_like(numbers[0]), torch.empty_like(numbers[0])
+        drawn, fired = _without_values(numbers[0]), torch.empty_like(numbers[0])
         for step in numbers:  # a step at a time stays in the processor's cache
             # [r < p] - [r < -p] in one draw: a spike where r is below |p|, of p's sign.
             torch.lt(drawn.uniform_(), step.abs(), out=fired)
@@ -79,11 +79,16 @@ class RandomPhase(Train):
 
     def __call__(self, numbers: Tensor, carried: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         if carried is None:
-            carried = torch.rand_like(numbers[0])
+            carried = torch.empty_like(numbers[0]).copy_(_without_values(numbers[0]).uniform_())
         return phase(numbers, carried)
 
     def count(self, numbers: Tensor, steps: int) -> Tensor:
         return (numbers * steps).add_(torch.rand_like(numbers)).floor_()
+
+
+def _without_values(like: Tensor) -> Tensor:
+    """A tensor to draw into: always in the same order, so that draws do not depend on a layout in memory."""
+    return torch.empty(like.shape, dtype=like.dtype, device=like.device)
 
 
 def winners(potential: Tensor) -> Tensor:
