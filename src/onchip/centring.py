@@ -6,6 +6,7 @@ estimate is: on a frozen network, cosine .94 against .68 to the true feedback of
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ class LeaveOneOut(Centring):
 
         c = o - mean_b o,   õ = T / (T-1) (c - mean_t c)
 
-    With a single time step, and so in a stream, only the mean over the other samples of the batch.
+    With a single time step, and so in a stream, only the mean over the other samples of the batch; a warning says so.
     """
 
     streams = True
@@ -58,6 +59,11 @@ class LeaveOneOut(Centring):
             return (centred - centred.mean(0, keepdim=True)) * (steps / (steps - 1))
         if batch == 1:
             raise RequestError("LeaveOneOut got one sample of one time step; expected more of either. Use Causal()")
+        warnings.warn(
+            "LeaveOneOut got one time step at a time, as in a stream, and centres over the batch alone; Causal needs "
+            "neither later steps nor other samples",
+            stacklevel=3,
+        )
         return centred * (batch / (batch - 1))
 
 

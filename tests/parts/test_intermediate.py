@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,7 +21,7 @@ def network() -> nn.Sequential:
     """Without neurons, so that updates are plain products; three hidden layers."""
     torch.manual_seed(0)
     widths = (5, 8, 7, 6, CLASSES)
-    return nn.Sequential(*(nn.Linear(n, m) for n, m in zip(widths[:-1], widths[1:], strict=True))).double()
+    return nn.Sequential(*(nn.Linear(n, m) for n, m in itertools.pairwise(widths))).double()
 
 
 def frames(seed: int) -> Tensor:

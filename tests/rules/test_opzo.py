@@ -194,6 +194,21 @@ def test_it_streams() -> None:
     assert bool(layer.weight.grad.isfinite().all())
 
 
+def test_one_step_is_centred_over_the_batch_and_says_so() -> None:
+    rule = rules.opzo(network(), noise=Gaussian(), momentum=0.0)
+    torch.manual_seed(1)
+    with pytest.warns(UserWarning, match="LeaveOneOut got one time step at a time.*Causal"):
+        out = rule.forward(Static(torch.rand(BATCH, 20), 1))
+    torch.manual_seed(1)
+    torch.rand(BATCH, 20)
+    torch.randn(BATCH * 40)
+    noise = torch.randn(BATCH, 30)
+    output = out.detach()[0]
+    centred = (output - output.mean(0)) * BATCH / (BATCH - 1)
+    expected = noise.t() @ centred / (0.2 * BATCH)
+    torch.testing.assert_close(rule.state_dict()["estimate_2"], expected, rtol=1e-3, atol=1e-4)
+
+
 class Replayed(Noise):
     """The same noise for a sequence at once and step by step."""
 
