@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -107,8 +108,9 @@ def _scale(axes: Axes, spreads: Sequence[Spread]) -> None:
     if most < WIDE * least:
         axes.set_xlim(-0.05 * most, 1.1 * most)
     else:
-        axes.set_xscale("symlog", linthresh=least, linscale=0.5)
-        axes.set_xlim(-0.3 * least, 3 * most)
+        decade = 10.0 ** math.floor(math.log10(least))
+        axes.set_xscale("symlog", linthresh=decade, linscale=0.5)
+        axes.set_xlim(-0.3 * decade, 3 * most)
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
 
 
