@@ -16,7 +16,7 @@ from onchip.folder import Folder
 from onchip.jobs import in_processes
 from onchip.records import Record, append, read
 from onchip.run import build, describe, own_randomness
-from onchip.settings import RULES, Request, RunSpec
+from onchip.settings import RULES, STREAM_RULES, Request, RunSpec
 from onchip.train import Unwatched, Watcher, train
 
 __all__ = ["check", "compare", "trainable"]
@@ -29,7 +29,8 @@ def trainable(spec: RunSpec, data: Dataset) -> tuple[list[str], list[str]]:
         RequestError: the settings are wrong for any rule.
     """
     fitting, reasons = [], []
-    for name in RULES:
+    _, kind = registry.neuron(spec.neuron)
+    for name in STREAM_RULES if kind == "streams" else RULES:
         try:
             check(Request(spec, (name,), (spec.seed,)), data)
             fitting.append(name)

@@ -11,13 +11,16 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from onchip.errors import RequestError, unknown_name
 from onchip.typed import misfits
 
-__all__ = ["RULES", "SEEDS", "Request", "RunSpec", "from_mapping"]
+__all__ = ["RULES", "SEEDS", "STREAM_RULES", "Request", "RunSpec", "from_mapping"]
 
 SEEDS = 3
 """Seeds of a comparison that asks for none: 0, 1, 2."""
 
 RULES = ("bp", "ottt", "fbp", "fa", "dfa")
 """Rules of a comparison that asks for none: one of each way to bring an error to a layer."""
+
+STREAM_RULES = ("bp", "ssnn_bp", "own_noise_mirror", "fa")
+"""The same for neurons that send random spike trains."""
 
 
 @dataclass(frozen=True)
