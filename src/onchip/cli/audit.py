@@ -13,18 +13,14 @@ from rich.table import Table
 from onchip import report
 from onchip.certificate import Certificate
 from onchip.cli.base.failing import RUN_FAILED, failing
-from onchip.errors import RequestError, UnsupportedError, unknown_name
+from onchip.cli.base.sizes import CLASSES, Shape, size_of
+from onchip.errors import RequestError, UnsupportedError
 from onchip.options import split
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["audit"]
-
-CLASSES = 10
-LARGEST = 1024  # channels or pixels a side: an audit needs no more, and memory has an end
-
-Shape = tuple[int, int, int]
 
 
 def audit(
@@ -58,25 +54,10 @@ def audit(
         for name, value, least in (("steps", steps, 2), ("batch-size", batch_size, 2), ("seed", seed, 0)):
             if not least <= value < 2**31:
                 raise RequestError(f"{name} got {value}; expected at least {least}")
-        found = _certificates(rules, net, split(neuron), _shape(data_like), (steps, batch_size), seed)
+        found = _certificates(rules, net, split(neuron), size_of("data-like", data_like)[0], (steps, batch_size), seed)
         _show(found, markdown=markdown, as_json=as_json)
         if not all(certificate.holds for certificate in found):
             raise typer.Exit(RUN_FAILED)
-
-
-def _shape(text: str) -> Shape:
-    """(C, H, W) from a data set's name or from text such as 1x8x8."""
-    sides = text.lower().split("x")
-    if all(side.isdecimal() for side in sides):
-        if len(sides) != 3 or not all(1 <= int(side) <= LARGEST for side in sides):
-            raise RequestError(f"data-like got {text!r}; expected CxHxW, such as 1x8x8, of 1 to {LARGEST} each")
-        return int(sides[0]), int(sides[1]), int(sides[2])
-    from onchip.data.catalogue import describe
-
-    shapes = {info.name: info.shape for info in describe()}
-    if text not in shapes:
-        raise unknown_name("data set or size CxHxW:", text, shapes)
-    return shapes[text]
 
 
 def _certificates(
