@@ -52,7 +52,7 @@ class _Earliest(torch.autograd.Function):
     def forward(ctx: Any, times: Tensor, side: int) -> Tensor:
         batch, channels, height, width = times.shape
         grid = batch, channels, height // side, width // side
-        earliest = torch.empty(grid, memory_format=torch.channels_last)
+        earliest = torch.empty(grid, dtype=times.dtype, memory_format=torch.channels_last)
         which = torch.empty_like(earliest, dtype=torch.uint8)
         _call("onchip_earliest", times, earliest, which, times.shape, side)
         ctx.save_for_backward(which)
@@ -64,7 +64,7 @@ class _Earliest(torch.autograd.Function):
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None]:
         (which,) = ctx.saved_tensors
         error = error.contiguous(memory_format=torch.channels_last)
-        spread = torch.empty(ctx.shape, memory_format=torch.channels_last)
+        spread = torch.empty(ctx.shape, dtype=error.dtype, memory_format=torch.channels_last)
         _call("onchip_earliest_adjoint", error, which, spread, ctx.shape, ctx.side)
         return spread, None
 

@@ -156,6 +156,17 @@ def test_errors_in_any_order_are_read_and_left_alone() -> None:
         assert torch.equal(error, kept)
 
 
+def test_errors_and_states_of_another_type_are_read_as_numbers() -> None:
+    potentials, error, before = (
+        series((2, 3, 4, 6)),
+        torch.randn(4, 2, 3, 4, 6).bfloat16(),
+        torch.rand(2, 3, 4, 6).double(),
+    )
+    got = adjoint(potentials.clone(), error, MEMBRANES[0], Sigmoid(), None)
+    assert torch.equal(got, adjoint(potentials.clone(), error.float(), MEMBRANES[0], Sigmoid(), None))
+    assert torch.equal(trace(potentials, 0.5, before), trace(potentials, 0.5, before.float()))
+
+
 def test_maps_in_torchs_own_order_are_left_to_torch() -> None:
     drive = torch.randn(4, 2, 3, 4, 4)
     compiled, expected = both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, 2))

@@ -76,7 +76,7 @@ def fire(
     kept = torch.empty_like(potentials[0])
     if rest is not None:
         kept.copy_(rest)
-    output = buffers.empty_like(potentials) if pool is None else _pooled_like(potentials, pool)
+    output = buffers.empty_like(potentials) if pool is None else buffers.empty(*_pooled(potentials, pool), potentials)
     scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)
     extent = _extent(potentials, pool)
     if scan is not None and extent is not None:
@@ -187,9 +187,9 @@ def _adjoint_compiled(
     extent, known = _extent(potentials, pool), surrogate.compiled()
     if scan is None or extent is None or known is None:
         return False
-    grid = potentials if pool is None else _pooled_like(potentials, pool)
-    if error[0].stride() != grid[0].stride():
-        error = torch.empty_like(grid).copy_(error)
+    shape, strides = (potentials.shape, potentials.stride()) if pool is None else _pooled(potentials, pool)
+    if error.stride()[1:] != strides[1:] or error.dtype != potentials.dtype:
+        error = torch.empty_strided(shape, strides, dtype=potentials.dtype).copy_(error)
     pointers = potentials.data_ptr(), error.data_ptr()
     constants = membrane.decay, membrane.threshold
     scan(*pointers, len(potentials), *extent, error.stride(0), past, *known, *constants)
@@ -208,9 +208,9 @@ def _extent(potentials: Tensor, pool: int | None) -> tuple[int, ...] | None:
     return (batch, height, width, channels, pool) if in_rows else None
 
 
-def _pooled_like(potentials: Tensor, pool: int) -> Tensor:
+def _pooled(potentials: Tensor, pool: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape (T, B, C, h, w) and strides, in channels_last order, of the pool of maps (T, B, C, H, W)."""
     steps, batch, channels, height, width = potentials.shape
     height, width = height // pool, width // pool
-    step = batch * height * width * channels
-    strides = step, height * width * channels, 1, width * channels, channels
-    return buffers.empty((steps, batch, channels, height, width), strides, potentials)
+    image = height * width * channels
+    return (steps, batch, channels, height, width), (batch * image, image, 1, width * channels, channels)

@@ -24,7 +24,7 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
     traced = buffers.empty_like(signal)
     scan = native.scan("onchip_trace", "pppiid", signal)
     if scan is not None:
-        if before is not None and before.stride() != signal[0].stride():
+        if before is not None and (before.stride() != signal[0].stride() or before.dtype != signal.dtype):
             before = torch.empty_like(signal[0]).copy_(before)
         start = None if before is None else before.data_ptr()
         scan(signal.data_ptr(), start, traced.data_ptr(), len(signal), signal[0].numel(), decay)
