@@ -1,0 +1,67 @@
+"""What can be said of the page without a browser; see `test_browser` for the rest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+from onchip import report
+from onchip.records import Record
+from tests.examples import record
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&"
+
+
+class Tags(HTMLParser):
+    """Every tag of a page with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def page(*records: Record) -> str:
+    return report.page(report.grouped(records))
+
+
+def test_the_same_runs_give_the_same_page() -> None:
+    assert page(record(), record("fa")) == page(record(), record("fa"))
+
+
+def test_nothing_is_fetched_and_no_other_script_runs() -> None:
+    text = page(record(), record("fa"))
+    tags = Tags(text).found
+    for _, attributes in tags:
+        links = [attributes.get(name) or "#" for name in ("src", "href", "xlink:href")]
+        assert all(link.startswith(("#", "data:,")) for link in links)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = (a["content"] or "" for _, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "url(http" not in text
+
+
+def test_what_a_record_holds_is_text() -> None:
+    named = record(HOSTILE, network=HOSTILE, options={HOSTILE: HOSTILE}, settings={HOSTILE: HOSTILE})
+    failed = record(HOSTILE, seed=1, accuracy=None, network=HOSTILE, versions={HOSTILE: HOSTILE})
+    tags = Tags(report.page(report.grouped([named, failed]), [HOSTILE])).found
+    assert "img" not in {tag for tag, _ in tags}
+    assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
+
+
+def test_ids_are_unique_over_all_figures() -> None:
+    tags = Tags(page(record(), record("fa"), record(data="mnist"))).found
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_a_hundred_runs_stay_below_ten_megabytes() -> None:
+    runs = [record(f"rule:option={index % 34}", seed=index // 34, accuracy=0.5 + index / 300) for index in range(100)]
+    assert len(page(*runs).encode()) < 10e6
