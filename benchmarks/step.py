@@ -5,8 +5,8 @@
 The floor is the network with ReLU in place of neurons, trained by plain torch on the same T·B images, in
 torch's default memory layout. Every contender takes one step in each round, in turn, so that a noisy machine
 disturbs all alike; a ratio is taken inside each round. On one thread the clock counts the processor's seconds,
-which other programs lengthen less than the wall's. Peak memory is the highest rise of resident
-memory over a few steps in a process of its own (Linux only).
+which other programs lengthen less than the wall's. Each has a process of its own. Peak memory is the highest
+rise of resident memory over its first steps (Linux only).
 
 Two kinds of input: `static`, one image held for T steps, which the first layer multiplies once; and `frames`,
 the same images written out over time, as event data would come. `torch` stands for kernels in plain torch, as
@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -39,8 +40,7 @@ STEPS = 6
 CLASSES = 10
 SHAPES: dict[str, tuple[int, int, int]] = {"conv_wide": (1, 28, 28), "mlp_wide": (1, 28, 28), "conv_rgb": (3, 32, 32)}
 BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8}
-WARM_UP = 2
-MEMORY_STEPS = 4
+WARM_UP = 3
 
 
 def network(net: str) -> nn.Sequential:
@@ -127,18 +127,31 @@ def seconds(step: Step) -> float:
     return clock() - begin
 
 
-def peak_growth(net: str, chosen: list[str], name: str, threads: int) -> float:
-    """MiB by which resident memory rose at most during a few steps; NaN where the system is not Linux."""
+def contender(pipe: Connection, net: str, chosen: list[str], name: str, threads: int) -> None:
+    """One way to make a step, in a process and with a heap of its own: its peak of memory, then a step at each call.
+
+    In one process the heap that one contender leaves behind would spare the next its page faults.
+    """
     torch.set_num_threads(threads)
-    step = contenders(net, chosen)[name]()
+    try:
+        step = contenders(net, chosen)[name]()
+    except UnsupportedError as refusal:
+        pipe.send(refusal)
+        return
+    pipe.send(peak_growth(step))
+    while pipe.recv():
+        pipe.send(seconds(step))
+
+
+def peak_growth(step: Step) -> float:
+    """MiB by which resident memory rose at most during a few steps; NaN where the system is not Linux."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return float("nan")
-    before = _kib(status, "VmRSS")
-    reset.write_text("5")  # forgets the peak so far, that of importing torch
-    for _ in range(MEMORY_STEPS):
+    before = _kib(status, "VmRSS") if reset.exists() else 0
+    if reset.exists():
+        reset.write_text("5")  # forgets the peak so far, that of importing torch
+    for _ in range(WARM_UP):
         step()
-    return (_kib(status, "VmHWM") - before) / 2**10
+    return (_kib(status, "VmHWM") - before) / 2**10 if reset.exists() else float("nan")
 
 
 def _kib(status: Path, field: str) -> int:
@@ -147,32 +160,30 @@ def _kib(status: Path, field: str) -> int:
 
 
 def measure(net: str, chosen: list[str], rounds: int) -> dict[str, dict[str, float]]:
-    steps = {}
-    for name, make in contenders(net, chosen).items():
-        try:
-            steps[name] = make()
-        except UnsupportedError as refusal:
-            print(f"left out: {refusal}", file=sys.stderr)
-    for step in steps.values():
-        for _ in range(WARM_UP):
-            step()
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(seconds(step))
     fresh = multiprocessing.get_context("spawn")
+    pipes, memory = {}, {}
+    for name in contenders(net, chosen):
+        pipe, far = fresh.Pipe()
+        fresh.Process(target=contender, args=(far, net, chosen, name, torch.get_num_threads()), daemon=True).start()
+        memory[name], pipes[name] = pipe.recv(), pipe
+    for name in [name for name, grown in memory.items() if isinstance(grown, UnsupportedError)]:
+        print(f"left out: {memory[name]}", file=sys.stderr)
+        del pipes[name]
+    times: dict[str, list[float]] = {name: [] for name in pipes}
+    for _ in range(rounds):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            times[name].append(pipe.recv())
     rows = {}
-    for name in steps:
-        with fresh.Pool(1) as pool:
-            memory = pool.apply(peak_growth, (net, chosen, name, torch.get_num_threads()))
-        ratios = [base / own for base, own in zip(times["floor"], times[name], strict=True)]
+    for name, spent in times.items():
+        ratios = [base / own for base, own in zip(times["floor"], spent, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         rows[name] = {
-            "samples_per_second": BATCH[net] / statistics.median(times[name]),
+            "samples_per_second": BATCH[net] / statistics.median(spent),
             "ratio": middle,
             "ratio_quartile_low": low,
             "ratio_quartile_high": high,
-            "peak_growth_mib": memory,
+            "peak_growth_mib": memory[name],
         }
     return rows
 
