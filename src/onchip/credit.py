@@ -61,8 +61,8 @@ class Observer(ABC):
         """Forward weights of a stage were copied into feedback; `initial` before any training."""
 
     @abstractmethod
-    def stepped(self, feedback: int) -> None:
-        """One training step, weight update included, is over; the feedback holds that many scalars."""
+    def stepped(self, memory: Callable[[], int]) -> None:
+        """One training step, weight update included, is over; `memory` counts the scalars that the feedback holds."""
 
 
 class Feedback(nn.Module, ABC):

@@ -114,6 +114,7 @@ class Pricing:
             object.__setattr__(stage, "synapse", Recalling(stage.synapse, stage.name, self.memory))
         ledger = Ledger(every=1)
         rule.observe(ledger)
+        torch.manual_seed(1)  # neurons that draw then do the same under every rule
         self._learn(rule, rule.forward(self.signal))
         share = self.batch_size / len(self.labels)
         step = _stretched(ledger.summary(), share)

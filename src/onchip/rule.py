@@ -201,7 +201,7 @@ class Rule:
         with torch.no_grad():
             self._feedback.step()
         for observer in self._observers:
-            observer.stepped(self._feedback.memory())
+            observer.stepped(self._feedback.memory)
 
     def refreshes(self, steps: int) -> dict[str, int] | None:
         """How often `step` does something to each layer's feedback in so many training steps, by the layer's name.

@@ -18,6 +18,7 @@ from onchip.transport import Transported
 
 __all__ = ["Ledger"]
 
+MOVED = tuple(field.name for field in fields(Transported))
 WHOLE = ("feedback_memory", "phases_per_step", "update_wait_phases")
 """What belongs to the network and to none of its layers."""
 
@@ -59,8 +60,7 @@ class Ledger(Observer):
         self._phases = Phases()
 
     def product(self, stage: str, kind: Product, met: Meeting) -> None:
-        self._phases.product(stage, kind)
-        if kind in ("update", "learn") and self._phases.first(stage, kind):
+        if self._phases.first(stage, kind) and kind in ("update", "learn"):
             self.tallies[stage, "writes" if kind == "update" else "feedback_writes"] += met.synapses
         self.products[stage, kind] += met.products
         if self._exact((stage, f"{kind}/products")):
@@ -75,25 +75,29 @@ class Ledger(Observer):
             self.counted[stage, "fired/spikes"] += spikes()
 
     def kept(self, stage: str, scalars: int) -> None:
-        self._kept[stage] += scalars
-        self.tallies[stage, "kept"] += max(scalars, 0)
-        for name, now in ((stage, self._kept[stage]), ("", self._kept.total())):
-            self.tallies[name, "kept_peak"] = max(self.tallies[name, "kept_peak"], now)
+        for name in (stage, ""):
+            now = self._kept[name] = self._kept[name] + scalars
+            if now > self.tallies[name, "kept_peak"]:
+                self.tallies[name, "kept_peak"] = now
+        if scalars > 0:
+            self.tallies[stage, "kept"] += scalars
 
     def drew(self, stage: str, count: int) -> None:
         self.tallies[stage, "draws"] += count
 
     def transport(self, stage: str, moved: Transported, *, initial: bool) -> None:
         prefix = "initial_" if initial else ""
-        for field in fields(moved):
-            self.transported[stage, prefix + field.name] += getattr(moved, field.name)
+        for name in MOVED:
+            if count := getattr(moved, name):
+                self.transported[stage, prefix + name] += count
         self.transported[stage, prefix + "events"] += 1
         if not initial:
             self.tallies[stage, "feedback_writes"] += moved.writes or moved.scalars
 
-    def stepped(self, feedback: int) -> None:
+    def stepped(self, memory: Callable[[], int]) -> None:
+        if self.steps % self._every == 0:
+            self.tallies["", "feedback_memory"] = memory()
         self.steps += 1
-        self.tallies["", "feedback_memory"] = feedback
         for what, count in self._phases.closed().items():
             self.tallies["", what] += count
         self._kept.clear()
