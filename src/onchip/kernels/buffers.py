@@ -1,7 +1,7 @@
 """Large buffers that are used again: in a training step, each comes back in the next one.
 
 Linux's allocator returns blocks above 32 MiB to the system as soon as they are free, and a fresh one costs a fault
-a page. On the machine of docs/speed.md that took four times as long as the scan that filled it.
+a page. On the machine of docs/speed.md that took twice as long as the scan that filled it.
 """
 
 from __future__ import annotations
