@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from onchip import nn, rules
 from onchip.errors import RequestError, UnsupportedError
+from onchip.hardware import known_tables
 from onchip.observe import Ledger
 from onchip.rule import Rule
 from onchip.signals import Signal, Static
@@ -180,3 +183,11 @@ def test_a_ledger_goes_on_from_its_state() -> None:
     assert other.transported == ledger.transported
     with pytest.raises(RequestError, match="a ledger's state holds no 'weights'"):
         other.load_state_dict({"weights": torch.tensor(1)})
+
+
+def test_every_number_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
+    for name in Ledger().summary():
+        explained = re.sub("^(macs|acs)_", "operations_", name)
+        assert f"`{explained}`" in page or name.startswith("energy_"), name
+    assert all(f"`{name}`" in page for name in known_tables())
