@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-NETS = {
+NETS = {  # those without results are left out
     "conv_wide": "32C3-P2-64C3-P2-10 on 28x28 (`conv_wide`)",
     "mlp_wide": "F800-F800-10 on 784 pixels (`mlp_wide`)",
     "conv_rgb": "64C3-P2-128C3-P2-256C3-P2-10 on 3x32x32",
@@ -21,11 +21,12 @@ HEAD = """# Speed
 How fast a training step is beside the same network without neurons: ReLU in place of spikes, plain torch, the same
 T·B images, float32. Above 1, a spiking step costs less than its dense products in torch's default layout do.
 
-`python benchmarks/step.py --net NAME --threads 1` measures it, other libraries included where they are installed; all
-take a step in each round, in turn, and ratios are taken inside a round: their median, and quartiles. On one thread
-seconds are the processor's. `static` is one image held for T steps, which the first layer multiplies once; `frames` are
-T images, as event data come. The other libraries get frames. `torch` is without compiled kernels. Peak memory is the
-highest rise over a few steps.
+`python benchmarks/step.py --net NAME --threads 1` measures it, other libraries included where they are installed. Each
+has a process of its own; all take a step in each round, in turn, and ratios are taken inside a round: their median, and
+quartiles. On one thread seconds are the processor's. `static` is one image held for T steps, which the first layer
+multiplies once; `frames` are T images, as event data come. The other libraries get frames. `torch` is without compiled
+kernels. Peak memory is the highest rise over the first steps. The machine had two
+cores, and other programs at work on them.
 """
 
 KERNELS = """

@@ -174,6 +174,8 @@ def measure(net: str, chosen: list[str], rounds: int) -> dict[str, dict[str, flo
         for name, pipe in pipes.items():
             pipe.send(True)
             times[name].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(False)
     rows = {}
     for name, spent in times.items():
         ratios = [base / own for base, own in zip(times["floor"], spent, strict=True)]
