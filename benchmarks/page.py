@@ -35,7 +35,7 @@ KERNELS = """
 A whole sequence is one product a layer; what is left are scans over time. They are plain C, built by the system's
 compiler when first needed (some seconds, once) and kept in the user's cache folder. A stretch of neurons runs through
 all steps while it is in the cache, with its pool; the potential overwrites the drive, and the error the potential.
-Spikes, potentials, traces and spike times are those of torch's kernels bit for bit, errors equal to rounding. Buffers
+Spikes, potentials and spike times equal those of torch's kernels bit for bit, traces and errors to rounding. Buffers
 above 32 MiB are used again: the allocator would hand them back, and a fault for each page of a new one took longer
 than the scan. `onchip.kernels.active()` says which kernels run, and records keep it (`versions`). Without a compiler
 torch does the work, after one warning; the environment's `ONCHIP_KERNELS` as `torch` or `native` insists on either.

@@ -74,7 +74,7 @@ def test_augmentation_is_composed() -> None:
         (lambda: registry.neuron("lfi"), "unknown neuron"),
         (lambda: registry.neuron("lif:decay=2")[0](), "decay"),
         (lambda: registry.encoder("pixels", "steps", steps=1, generator=generator()), "unknown encoder"),
-        (lambda: registry.encoder("latency", "steps", steps=1, generator=generator()), "'times'"),
+        (lambda: registry.encoder("latency", "steps", steps=1, generator=generator()), "makes times, .* take 'steps'"),
         (lambda: registry.encoder("poisson:steps=3", "steps", steps=1, generator=generator()), "'steps'"),
         (lambda: registry.augmentation("compose"), "There are: "),
         (lambda: registry.augmentation("crop:0"), "Crop"),

@@ -35,9 +35,9 @@ def plain(model: nn.Module) -> Rule:
 
 
 def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> None:
-    result = onchip("audit", "--all", "--neuron", "lif,ttfs", "--markdown")
+    result = onchip("audit", "--all", "--neuron", "lif,ttfs,stochastic", "--markdown")
     assert result.code == 0
-    remedy = "run: onchip audit --all --neuron lif,ttfs --markdown > docs/certificates.md"
+    remedy = "run: onchip audit --all --neuron lif,ttfs,stochastic --markdown > docs/certificates.md"
     assert result.out == PAGE.read_text(encoding="utf-8"), remedy
     for name in rules.__all__:
         assert f"## {name.replace('_', '-')}: " in result.out

@@ -15,7 +15,7 @@ def test_lists_every_rule_with_its_options(onchip: Onchip) -> None:
     assert result.code == 0
     for name in registry.known_rules():
         assert any(line.split()[0] == name for line in result.out.splitlines())
-    assert "period=100" in result.out
+    assert "decay=0.0001" in result.out
 
 
 def test_explains_one_rule(onchip: Onchip) -> None:

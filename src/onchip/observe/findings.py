@@ -15,7 +15,7 @@ from onchip.observe.trial import WARM_UP, Setup, Trial, same
 __all__ = ["findings"]
 
 SPAN = 128
-"""Steps for which feedback is watched for a refresh: more than the usual period of fbp, 100."""
+"""Steps for which feedback is watched for a refresh: more than the longest period that fbp takes unasked, 100."""
 
 
 def findings(setup: Setup) -> list[Finding]:
