@@ -1,9 +1,11 @@
-"""Errors as the shell sees them: one line on standard error, and an exit code."""
+"""Errors and warnings as the shell sees them: one line on standard error, and an exit code."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -17,7 +19,12 @@ INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Turns the errors that onchip raises on purpose into a message and an exit code, without a traceback."""
+    """Turns the errors that onchip raises on purpose into a message and an exit code, without a traceback.
+
+    Warnings meanwhile are one line, too, and do not show where in the code they come from.
+    """
+    before = warnings.formatwarning
+    warnings.formatwarning = _one_line
     try:
         yield
     except OnchipError as error:
@@ -26,3 +33,9 @@ def failing() -> Iterator[None]:
     except OSError as error:  # a full disk, a folder that went away
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(RUN_FAILED) from error
+    finally:
+        warnings.formatwarning = before
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    return f"warning: {message}\n"
