@@ -14,7 +14,7 @@ import onchip
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
     errors files claims typed
-    standardised
+    standardised trainers
     kernels.native kernels.buffers kernels.running
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         kernels.phase transport.base data.base hardware.base

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -12,7 +11,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from onchip import neurons
+from onchip import neurons, trainers
 from onchip.claims import Claims
 from onchip.credit import Code, Direct, Feedback, Layered, Observer, Receiver, Temporal, Verdict
 from onchip.errors import OnchipError, RequestError, UnsupportedError
@@ -29,9 +28,6 @@ SILENT = 1e-3
 """Firing rate, in spikes a neuron and step, below which a layer passes so little on that nothing above it learns."""
 LOOKS = 100
 """Training passes from one look for silent layers to the next."""
-
-# Who trains what. Weak on both sides: it keeps nothing alive, and a copied or pickled network is free.
-_trainers: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Rule]] = weakref.WeakKeyDictionary()
 
 
 class Rule:
@@ -80,7 +76,7 @@ class Rule:
         self._refuse_untrainable(trains)
         if feedback.twin:
             self._refuse_standardised("gives weights and feedback one update")
-        self._refuse_second_rule(model)
+        trainers.refuse_second(name, model)
         self._model: nn.Module | None = model
         self._feedback = feedback
         self._temporal = temporal
@@ -96,8 +92,7 @@ class Rule:
         self._arriving = 0
         with torch.no_grad():
             feedback.attach(self._plan.receivers if feedback.direct and not inside else self._plan.stages)
-        for module in model.modules():
-            _trainers[module] = weakref.ref(self)
+        trainers.claim(self, model)
 
     def forward(self, signal: Signal) -> Tensor:
         """Output of the network, with the rule listening.
@@ -335,8 +330,7 @@ class Rule:
     def detach(self) -> nn.Module:
         """Lets go of the network and returns it: a plain torch module that another rule may train."""
         model = self._attached()
-        for module in model.modules():
-            _trainers.pop(module, None)
+        trainers.release(model)
         self._model = self._pending = None
         self._outputs = []
         return model
@@ -479,16 +473,6 @@ class Rule:
                 raise UnsupportedError(
                     f"{self.name} {does}, and those of {type(stage.layer).__name__} {stage.name!r} are made of "
                     "parameters anew at each step; use nn.Conv2d"
-                )
-
-    def _refuse_second_rule(self, model: nn.Module) -> None:
-        for name, module in model.named_modules():
-            holder = _trainers.get(module)
-            rule = holder() if holder is not None else None
-            if rule is not None:
-                raise RequestError(
-                    f"{self.name}: {type(module).__name__} {name!r} is already trained by rule {rule.name!r}; "
-                    "call detach() on that rule first"
                 )
 
 

@@ -186,7 +186,7 @@ def test_a_gain_that_clips_is_said_once() -> None:
         for _ in range(40):
             rule.backward(LOSS(rule.forward(RandomPhase(4)(images)), labels))
 
-    with pytest.warns(UserWarning, match=r"\d+% of the errors 1 layers above .* \(β = 60\); use a smaller gain"):
+    with pytest.warns(UserWarning, match=r"\d+% of the errors at depth 1 below .* \(β = 60\); use a smaller gain"):
         train()
 
 

@@ -83,7 +83,7 @@ class Spikes(Code):
         if share > self.tolerated:
             self._warned = True
             warnings.warn(
-                f"{share:.0%} of the errors {depth} layers above the output are clipped to one spike a step "
+                f"{share:.0%} of the errors at depth {depth} below the output are clipped to one spike a step "
                 f"(β = {self.gain:g}); use a smaller gain"
                 if depth
                 else f"{share:.0%} of the output's errors lie beyond ±1 and are clipped; use a mean of softmax "
