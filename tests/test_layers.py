@@ -16,6 +16,7 @@ LEVELS = """
     errors files claims typed
     standardised trainers
     kernels.native kernels.buffers kernels.running
+    kernels.sparse
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         kernels.phase transport.base data.base hardware.base
     kernels transport hardware.cmos hardware.loihi neurons.base meeting standin front costs data.files

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import grad as conv_grad
 
 from onchip.errors import RequestError, UnsupportedError
+from onchip.kernels import sparse
 from onchip.standardised import StandardisedConv2d
 
 __all__ = ["Convolution", "Dense", "Synapse", "is_synapse", "synapse_of"]
@@ -83,13 +84,16 @@ class Dense(Synapse):
     outputs: int
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
+        drive = sparse.product(x, weight.t(), bias)
+        return F.linear(x, weight, bias) if drive is None else drive
 
     def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return delta @ weight
+        pulled = sparse.product(delta, weight)
+        return delta @ weight if pulled is None else pulled
 
     def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
-        return delta.t() @ pre
+        turned = sparse.product(pre.t(), delta, turned=True)  # (in, out)
+        return delta.t() @ pre if turned is None else turned.t()
 
     def check(self, name: str, shape: torch.Size) -> None:
         if len(shape) != 2 or shape[1] != self.inputs:
