@@ -15,7 +15,9 @@ import onchip
 LEVELS = """
     errors files claims typed
     standardised trainers
-    kernels.native kernels.buffers kernels.running
+    kernels.native kernels.buffers kernels.running kernels.fused.surrogates
+    kernels.fused
+    kernels.gpu
     kernels.sparse
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         kernels.phase transport.base data.base hardware.base

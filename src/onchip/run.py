@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 
 import onchip
-from onchip import nn, registry
+from onchip import kernels, nn, registry
 from onchip.data import Dataset, load
 from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
 from onchip.errors import RequestError
-from onchip.kernels import native
 from onchip.observe import Ledger
 from onchip.observe.probes import Probes
 from onchip.rates import groups
@@ -200,7 +199,7 @@ def describe(spec: RunSpec, data: Dataset) -> Record:
             "torch": torch.__version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "kernels": native.active(),
+            "kernels": kernels.active(spec.device),
         },
         device=spec.device,
         device_name=registry.device_name(spec.device),

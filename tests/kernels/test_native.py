@@ -105,7 +105,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernels.active() == "torch"
     assert native.function("onchip_pack", "ppiii") is None
     monkeypatch.setenv(native.VARIABLE, "fast")
-    with pytest.raises(RequestError, match="ONCHIP_KERNELS=fast; expected one of auto, native, torch"):
+    with pytest.raises(RequestError, match="ONCHIP_KERNELS=fast; expected one of auto, native, triton, torch"):
         kernels.active()
 
 

@@ -4,10 +4,10 @@
     s[t] = 1 if u[t] >= θ else 0  spike
     v[t] = u[t] - θ s[t] (soft reset)  or  u[t] (1 - s[t]) (hard reset)
 
-On a CPU the time of a scan is memory traffic and page faults, not arithmetic. So the potential overwrites
+The time of a scan is memory traffic, and page faults on a CPU, not arithmetic. So the potential overwrites
 the drive, the error overwrites the potential, and an average pool is taken with the spikes. Compiled code
-(scans.c) runs each neuron through all steps while it is in the cache; torch, the portable reference, goes step
-by step.
+(scans.c on CPUs, Triton on GPUs) runs each neuron through all steps while it is in the cache or in registers; torch,
+the portable reference, goes step by step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from onchip.kernels import buffers, native
+from onchip.kernels import buffers, gpu, native
 from onchip.surrogate import Surrogate
 
 __all__ = ["Membrane", "adjoint", "fire", "local", "unpool", "weighted_sum"]
@@ -66,23 +66,25 @@ def fire(
 
     Returns:
         Spikes (or their pooled average) (T, B, ...), potentials u (T, B, features...), and the
-        membrane v after the last step (B, features...).
+        membrane v after the last step (B, features...), float32 at least.
     """
     if steps is None:
         potentials = inputs = drive
     else:
         potentials = buffers.empty((steps, *drive.shape), (drive.numel(), *drive.stride()), drive)
         inputs = drive.expand(potentials.shape)
-    kept = torch.empty_like(potentials[0])
+    kept = torch.empty_like(potentials[0], dtype=torch.promote_types(drive.dtype, torch.float32))
     if rest is not None:
         kept.copy_(rest)
     output = buffers.empty_like(potentials) if pool is None else buffers.empty(*_pooled(potentials, pool), potentials)
+    extent, tensors = _extent(potentials, pool), (drive, potentials, output, kept)
+    flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
+    fused = gpu.scan("fire", potentials)
+    if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
+        return output, potentials, kept
     scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)
-    extent = _extent(potentials, pool)
     if scan is not None and extent is not None:
-        pointers = (tensor.data_ptr() for tensor in (drive, potentials, output, kept))
-        flags = steps is not None, rest is not None, membrane.hard
-        scan(*pointers, len(potentials), *extent, *flags, membrane.decay, membrane.threshold)
+        scan(*(tensor.data_ptr() for tensor in tensors), len(potentials), *extent, *flags, *constants)
         return output, potentials, kept
     if rest is None:
         kept.zero_()
@@ -113,7 +115,7 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
         surrogate: ψ.
         pool: side of the average pool that `fire` took, or None.
     """
-    if _adjoint_compiled(potentials, error, membrane, surrogate, pool, past=membrane.hard + 2 * membrane.detach_reset):
+    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=membrane.hard + 2 * membrane.detach_reset):
         return potentials
     later: Tensor | None = None
     buffer = torch.empty_like(potentials[0])
@@ -140,7 +142,7 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
 
 def local(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
     """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
-    if _adjoint_compiled(potentials, error, membrane, surrogate, pool, past=NO_PAST):
+    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=NO_PAST):
         return potentials
     buffer = torch.empty_like(potentials[0])
     for potential, arriving in zip(potentials, error, strict=True):
@@ -168,9 +170,12 @@ def unpool(error: Tensor, pool: int | None, buffer: Tensor) -> Tensor:
 
 def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
     """sum_t weights[t] series[t] for series (T, B, features...): (B, features...), a new tensor."""
+    fused, total = gpu.scan("weighted_sum", series), torch.empty_like(series[0])
+    if fused is not None and fused(series, tuple(weights), total):
+        return total
     scan = native.scan("onchip_weighted_sum", "pppii", series)
     if scan is not None:
-        total, factors = torch.empty_like(series[0]), torch.tensor(weights, dtype=torch.float32)
+        factors = torch.tensor(weights, dtype=torch.float32)
         scan(series.data_ptr(), factors.data_ptr(), total.data_ptr(), len(series), total.numel())
         return total
     total = series[0] * weights[0]
@@ -179,19 +184,23 @@ def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
     return total
 
 
-def _adjoint_compiled(
+def _in_one_pass(
     potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: int
 ) -> bool:
     """Writes errors over the potentials in compiled code; False, and nothing done, where torch is to do it."""
-    scan = native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials)
+    fused, scan = gpu.scan("adjoint", potentials), native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials)
     extent, known = _extent(potentials, pool), surrogate.compiled()
-    if scan is None or extent is None or known is None:
+    if (fused is None and scan is None) or extent is None or known is None:
         return False
     shape, strides = (potentials.shape, potentials.stride()) if pool is None else _pooled(potentials, pool)
     if error.stride()[1:] != strides[1:] or error.dtype != potentials.dtype:
-        error = torch.empty_strided(shape, strides, dtype=potentials.dtype).copy_(error)
-    pointers = potentials.data_ptr(), error.data_ptr()
+        error = torch.empty_strided(shape, strides, dtype=potentials.dtype, device=potentials.device).copy_(error)
     constants = membrane.decay, membrane.threshold
+    if fused is not None and fused(potentials, error, extent, past, known, *constants):
+        return True
+    if scan is None:
+        return False
+    pointers = potentials.data_ptr(), error.data_ptr()
     scan(*pointers, len(potentials), *extent, error.stride(0), past, *known, *constants)
     return True
 

@@ -4,7 +4,8 @@ Measured beside torch.compile (19 s), torch's C++ extensions (33 s) and numba (a
 of the compiler took a second and ran as fast. The library is loaded after torch and shares its threads.
 
 Who wants torch alone sets the environment's ONCHIP_KERNELS to `torch`; `native` refuses to go on without a
-compiler; `auto`, the default, falls back to torch and warns once.
+compiler; `auto`, the default, falls back to torch and warns once. `triton` is about GPUs (`onchip.kernels.gpu`), and
+leaves CPUs as `auto` has them.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "scan"]
+__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "plain", "scan"]
 
-Choice = Literal["auto", "native", "torch"]
-"""`native` insists on compiled kernels, `torch` avoids them, `auto` takes them where they can be built."""
+Choice = Literal["auto", "native", "triton", "torch"]
+"""`native` insists on compiled kernels on CPUs, `triton` on those for GPUs (`onchip.kernels.gpu`), `torch` avoids
+both, `auto` takes them where they can be had."""
 
 VARIABLE = "ONCHIP_KERNELS"
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
@@ -107,18 +109,24 @@ def function(name: str, signature: str) -> Callable[..., int] | None:
 def scan(name: str, signature: str, series: Tensor) -> Callable[..., int] | None:
     """As `function`, for a series (T, B, features...); None also where the compiled scans do not fit it.
 
-    They take float32 on a CPU, one step after the other without gaps, maps (C, H, W) in either order, and leave
-    nothing for autograd to follow.
+    They take float32 on a CPU, and series that are `plain`.
     """
-    if series.requires_grad and torch.is_grad_enabled():
-        return None
-    if series.dtype != torch.float32 or series.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
-    step = series[0]
-    gapless = step.is_contiguous() or (step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last))
-    if not gapless or series.stride(0) != step.numel():
+    if series.dtype != torch.float32 or series.device.type != "cpu" or not plain(series):
         return None
     return function(name, signature)
+
+
+def plain(series: Tensor) -> bool:
+    """Whether a series (T, B, features...) may be worked on outside of torch.
+
+    One step follows the other without gaps, maps (C, H, W) in either order, and there is nothing for autograd or
+    torch.compile to follow.
+    """
+    if (series.requires_grad and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+        return False
+    step = series[0]
+    gapless = step.is_contiguous() or (step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last))
+    return gapless and series.stride(0) == step.numel()
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from onchip.kernels import buffers, native
+from onchip.kernels import buffers, gpu, native
 
 __all__ = ["static_trace", "trace"]
 
@@ -22,10 +22,12 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
         a, (T, B, features...), a new tensor.
     """
     traced = buffers.empty_like(signal)
-    scan = native.scan("onchip_trace", "pppiid", signal)
+    fused, scan = gpu.scan("trace", signal), native.scan("onchip_trace", "pppiid", signal)
+    if before is not None and (before.stride() != signal[0].stride() or before.dtype != signal.dtype):
+        before = torch.empty_like(signal[0]).copy_(before)
+    if fused is not None and fused(signal, before, traced, decay):
+        return traced
     if scan is not None:
-        if before is not None and (before.stride() != signal[0].stride() or before.dtype != signal.dtype):
-            before = torch.empty_like(signal[0]).copy_(before)
         start = None if before is None else before.data_ptr()
         scan(signal.data_ptr(), start, traced.data_ptr(), len(signal), signal[0].numel(), decay)
         return traced

@@ -1,0 +1,115 @@
+"""Errors of leaky integrate-and-fire neurons on a GPU: through time, or at each step alone.
+
+A program runs a block of neurons from the last step to the first, the error of the step after in registers, float32.
+Errors of a pool are read from its small grid; neighbours that share one find it in the cache.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from onchip.kernels.fused.surrogates import constants, gated
+
+__all__ = ["adjoint"]
+
+RESET_SOFT: tl.constexpr = tl.constexpr(0)
+RESET_HARD: tl.constexpr = tl.constexpr(1)
+DETACHED_HARD: tl.constexpr = tl.constexpr(3)
+NO_PAST: tl.constexpr = tl.constexpr(4)
+"""As in kernels/scans.c; 2 is the detached soft reset."""
+
+BLOCK = 1024
+
+
+def adjoint(
+    potentials: Tensor,
+    error: Tensor,
+    extent: tuple[int, ...],
+    past: int,
+    known: tuple[int, float],
+    decay: float,
+    threshold: float,
+) -> None:
+    """Writes dL/dI over the potentials (T, B, ...).
+
+    Args:
+        potentials: u.
+        error: (T, B, ...) on the pooled grid, each step in the potentials' order; steps may be one and the same.
+        extent: (B, H, W, C, pool), as in kernels/lif.py.
+        past: how errors reach the past, as in kernels/scans.c.
+        known: the surrogate's number and constant.
+        decay: λ.
+        threshold: θ.
+    """
+    _, _, width, channels, pool = extent
+    n = potentials[0].numel()
+    _adjoint[(triton.cdiv(n, BLOCK),)](
+        potentials[-1],
+        error[-1],
+        len(potentials),
+        n,
+        error.stride(0),
+        *((channels, width) if pool > 1 else (1, 1)),
+        decay,
+        threshold,
+        decay * threshold,
+        *constants(*known),
+        1.0 / (pool * pool),
+        KIND=known[0],
+        PAST=past,
+        POOL=pool,
+        BLOCK=BLOCK,
+        enable_fp_fusion=False,
+    )
+
+
+@triton.jit
+def _adjoint(
+    potentials,  # of the last step
+    error,
+    steps,
+    n,
+    error_step,
+    channels,
+    width,
+    decay,
+    threshold,
+    through,
+    first,
+    second,
+    share,
+    KIND: tl.constexpr,
+    PAST: tl.constexpr,
+    POOL: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    live = at < n
+    if POOL == 1:
+        arriving = at
+    else:
+        pixel, channel = at // channels, at % channels
+        cell = pixel // width // POOL * (width // POOL) + pixel % width // POOL
+        arriving = cell * channels + channel
+    later = tl.zeros([BLOCK], tl.float32)
+    for back in range(steps):
+        u = tl.load(potentials + at, mask=live).to(tl.float32)
+        g = tl.load(error + arriving, mask=live).to(tl.float32)
+        if POOL > 1:
+            g = g * share
+        if PAST == RESET_SOFT:
+            g = tl.fma(later, -through, g)
+        if PAST == RESET_HARD:
+            # The last step has nothing after it: infinity times zero would be NaN.
+            g = tl.where(back > 0, g - decay * u * later, g)
+        delta = gated(u - threshold, g, first, second, KIND)
+        if PAST == RESET_HARD or PAST == DETACHED_HARD:
+            later = tl.where(u >= threshold, 0.0, later)
+        if PAST != NO_PAST:
+            delta = tl.fma(later, decay, delta)
+        later = delta
+        tl.store(potentials + at, delta.to(potentials.dtype.element_ty), mask=live)
+        potentials -= n
+        error -= error_step

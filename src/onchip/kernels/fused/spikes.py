@@ -1,0 +1,135 @@
+"""Leaky integrate-and-fire neurons over time on a GPU, with the average pool of their spikes.
+
+A program has a block of neurons, or of pooled cells with the p² neurons of each, and runs them through all steps.
+Their membranes are float32 in registers, whatever the tensors are. Sums and products are fused where kernels/scans.c
+fuses them, and nowhere else (`enable_fp_fusion=False` at the launch), so float32 spikes and potentials are those of
+compiled code and of torch, bit for bit. In half precision a spike is decided by the potential as it is stored, which
+is what the backward pass reads.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+__all__ = ["fire"]
+
+BLOCKS = {1: 1024, 2: 512}
+"""Cells a program by the side of the pool, 4 warps: 128 bits of float32 a thread. Larger pools fill the registers."""
+
+
+def fire(
+    drive: Tensor,
+    potentials: Tensor,
+    output: Tensor,
+    kept: Tensor,
+    extent: tuple[int, ...],
+    decay: float,
+    threshold: float,
+    held: bool,
+    rested: bool,
+    hard: bool,
+) -> None:
+    """Fills potentials (T, B, ...), which may be the drive itself, output and kept.
+
+    Args:
+        drive: (T, B, ...), or (B, ...) if held.
+        potentials: u.
+        output: spikes, or their averages.
+        kept: v, (B, ...) float32; holds v before the first step if rested.
+        extent: (B, H, W, C, pool), as in kernels/lif.py.
+        decay: λ.
+        threshold: θ.
+        held: one drive for all steps.
+        rested: the neurons do not start from zero.
+        hard: reset to zero.
+    """
+    _, _, width, channels, pool = extent
+    cells, n = output[0].numel(), potentials[0].numel()
+    block = BLOCKS.get(pool, 128)
+    # With no pool a "row" would be one pixel of n channels, of which the kernel wants to know nothing.
+    sizes = (cells, n, channels, width) if pool > 1 else (cells, n, 1, 1)
+    _fire[(triton.cdiv(cells, block),)](
+        drive,
+        potentials,
+        output,
+        kept,
+        len(potentials),
+        *sizes,
+        decay,
+        threshold,
+        HELD=held,
+        RESTED=rested,
+        HARD=hard,
+        POOL=pool,
+        BLOCK=block,
+        enable_fp_fusion=False,
+    )
+
+
+@triton.jit
+def _fire(
+    drive,
+    potentials,
+    output,
+    kept,
+    steps,
+    cells,
+    n,
+    channels,
+    width,
+    decay,
+    threshold,
+    HELD: tl.constexpr,
+    RESTED: tl.constexpr,
+    HARD: tl.constexpr,
+    POOL: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    out = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    live = out < cells
+    if POOL == 1:
+        corner = out
+    else:
+        cell, channel = out // channels, out % channels
+        across = width // POOL
+        corner = (cell // across * POOL * width + cell % across * POOL) * channels + channel
+    membranes = ()
+    currents = ()
+    for i in tl.static_range(POOL * POOL):
+        at = corner + (i // POOL * width + i % POOL) * channels
+        if RESTED:
+            membranes = membranes + (tl.load(kept + at, mask=live),)
+        else:
+            membranes = membranes + (tl.zeros([BLOCK], tl.float32),)
+        if HELD:
+            currents = currents + (tl.load(drive + at, mask=live).to(tl.float32),)
+    for _ in range(steps):
+        fired = tl.zeros([BLOCK], tl.float32)
+        after = ()
+        for i in tl.static_range(POOL * POOL):
+            at = corner + (i // POOL * width + i % POOL) * channels
+            if HELD:
+                current = currents[i]
+            else:
+                current = tl.load(drive + at, mask=live).to(tl.float32)
+            u = tl.fma(membranes[i], decay, current)
+            stored = u.to(potentials.dtype.element_ty)
+            tl.store(potentials + at, stored, mask=live)
+            s = tl.where(stored.to(tl.float32) >= threshold, 1.0, 0.0)
+            fired += s
+            if HARD:
+                after = after + (u - u * s,)
+            else:
+                after = after + (u - threshold * s,)
+        membranes = after
+        share = tl.div_rn(fired, POOL * POOL * 1.0) if POOL > 1 else fired
+        tl.store(output + out, share.to(output.dtype.element_ty), mask=live)
+        # Pointers move on, so that places within a step are numbers of 32 bits.
+        drive += n
+        potentials += n
+        output += cells
+    for i in tl.static_range(POOL * POOL):
+        at = corner + (i // POOL * width + i % POOL) * channels
+        tl.store(kept + at, membranes[i], mask=live)

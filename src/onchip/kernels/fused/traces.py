@@ -1,0 +1,69 @@
+"""Traces and weighted sums over time on a GPU, in float32 whatever the tensors are."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+__all__ = ["trace", "weighted_sum"]
+
+BLOCK = 1024
+
+
+def trace(signal: Tensor, before: Tensor | None, traced: Tensor, decay: float) -> None:
+    """Fills `traced` (T, B, ...) with a[t] = λ a[t-1] + x[t]; `before` (B, ...) lies as a step of the signal does."""
+    n = signal[0].numel()
+    started = before is not None
+    _trace[(triton.cdiv(n, BLOCK),)](
+        signal,
+        before if started else signal,
+        traced,
+        len(signal),
+        n,
+        decay,
+        STARTED=started,
+        BLOCK=BLOCK,
+        enable_fp_fusion=False,
+    )
+
+
+def weighted_sum(series: Tensor, weights: tuple[float, ...], total: Tensor) -> None:
+    """Fills `total` (B, ...) with the sum over t of weights[t] series[t]."""
+    n = total.numel()
+    factors = _on_device(weights, series.device)
+    _weighted_sum[(triton.cdiv(n, BLOCK),)](series, factors, total, len(series), n, BLOCK=BLOCK, enable_fp_fusion=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    """The weights on the device; the same ones come back at every step, and a copy would wait for it."""
+    return torch.tensor(weights, dtype=torch.float32, device=device)
+
+
+@triton.jit
+def _trace(signal, before, traced, steps, n, decay, STARTED: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    live = at < n
+    last = tl.zeros([BLOCK], tl.float32)
+    if STARTED:
+        last = tl.load(before + at, mask=live).to(tl.float32)
+    for _ in range(steps):
+        last = tl.fma(last, decay, tl.load(signal + at, mask=live).to(tl.float32))
+        tl.store(traced + at, last.to(traced.dtype.element_ty), mask=live)
+        signal += n
+        traced += n
+
+
+@triton.jit
+def _weighted_sum(series, factors, total, steps, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    live = at < n
+    whole = tl.zeros([BLOCK], tl.float32)
+    for t in range(steps):
+        whole = tl.fma(tl.load(series + at, mask=live).to(tl.float32), tl.load(factors + t), whole)
+        series += n
+    tl.store(total + at, whole.to(total.dtype.element_ty), mask=live)

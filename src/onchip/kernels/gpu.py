@@ -1,0 +1,109 @@
+"""Which kernels a device runs, and the way to those in Triton: where it is missing or fails, torch does their work.
+
+`ONCHIP_KERNELS=triton` insists on them. They then also run in Triton's interpreter on a CPU, if the environment has
+TRITON_INTERPRET=1 from the start: slow, and how they are tested without a GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from onchip.errors import RequestError
+from onchip.kernels import native
+
+__all__ = ["active", "scan"]
+
+TYPES = torch.float32, torch.bfloat16, torch.float16
+LARGEST = 2**30
+"""Numbers in a step that 32-bit places can tell apart, with room for the last block."""
+
+_broken: list[str] = []
+"""Why Triton is out of use, once it has failed."""
+
+
+def active(device: torch.device | str = "cpu") -> Literal["native", "triton", "torch"]:
+    """Which kernels run the scans of a device; compiles some of them if it is their turn.
+
+    On a CPU that is said of float32; Triton takes float32, bfloat16 and float16.
+
+    Raises:
+        RequestError: kernels were insisted on that cannot be had, or that do not run on such a device.
+    """
+    device, asked = torch.device(device), native.choice()
+    if _reached(device):
+        signal = torch.zeros(1, 1, device=device)
+        probe = scan("trace", signal)
+        return "triton" if probe is not None and probe(signal, None, torch.empty_like(signal), 0.5) else "torch"
+    runs_on = {"native": "cpu", "triton": "cuda"}.get(asked, device.type)
+    if device.type != runs_on:
+        raise RequestError(
+            f"kernels got {native.VARIABLE}={asked} and device {device.type!r}; expected device {runs_on!r} for these. "
+            f"Set {native.VARIABLE}=auto to take those of the device"
+        )
+    return native.active() if device.type == "cpu" else "torch"
+
+
+def scan(name: str, series: Tensor) -> Callable[..., bool] | None:
+    """A Triton scan for a series (T, B, features...), by its name in `onchip.kernels.fused`; None where it is torch's.
+
+    What is returned says whether it did its work; if not, nothing was touched, and torch is to do it.
+
+    Raises:
+        RequestError: Triton was insisted on and cannot be had.
+    """
+    if not _reached(series.device) or series.dtype not in TYPES or not native.plain(series):
+        return None
+    if series[0].numel() > LARGEST or (_broken and native.choice() != "triton"):
+        return None
+    return functools.partial(_tried, name, series.device)
+
+
+def _reached(device: torch.device) -> bool:
+    """Whether Triton is asked to work on a device."""
+    asked = native.choice()
+    if device.type == "cpu":
+        return asked == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+    return device.type == "cuda" and asked in ("auto", "triton")
+
+
+def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
+    try:
+        # Triton launches on the current device, wherever the tensors are.
+        with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+            _launcher(name)(*arguments)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a compiler, a linker or a driver may raise
+        _give_up(error)
+        return False
+    return True
+
+
+@functools.cache
+def _launcher(name: str) -> Callable[..., None]:
+    module = {"fire": "spikes", "adjoint": "errors"}.get(name, "traces")
+    return getattr(importlib.import_module(f"onchip.kernels.fused.{module}"), name)
+
+
+def _give_up(error: Exception) -> None:
+    reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[-1]}"
+    if native.choice() == "triton":
+        raise RequestError(
+            f"Triton kernels were asked for and cannot be had: {reason}. Install a Triton that fits this torch and "
+            f"GPU, or set {native.VARIABLE}=auto to use torch instead"
+        ) from error
+    _broken.append(reason)
+    warnings.warn(
+        f"Triton kernels are not used, torch does their work: {reason}. Results are the same to rounding, and slower; "
+        f"{native.VARIABLE}=torch silences this",
+        stacklevel=2,
+    )
