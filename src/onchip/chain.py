@@ -19,7 +19,8 @@ from onchip.synapse import Synapse
 __all__ = ["Between", "Part", "Plan", "Skip", "Stage"]
 
 
-@dataclass(frozen=True)
+# Nothing here is compared by its fields (eq=False): that is more than torch.compile can follow.
+@dataclass(frozen=True, eq=False)
 class Stage:
     """Synapses and the neurons that they drive.
 
@@ -82,7 +83,7 @@ class Stage:
         return F.avg_pool2d(activity.flatten(0, 1), self.pool).unflatten(0, activity.shape[:2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Between:
     """A layer without weights between stages; ordinary autograd carries errors through it."""
 
@@ -121,7 +122,7 @@ class Between:
         return applied
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Skip:
     """A place at which a signal parts from the chain, or comes back to it.
 
@@ -161,7 +162,7 @@ Part = Stage | Between | Skip
 """What a network is read as."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A network read from input to output.
 
@@ -183,7 +184,7 @@ class Plan:
                 parts.append(Between(f"pool of {part.name}", nn.AvgPool2d(pool)))
         return Plan(self.kind, tuple(parts))
 
-    @cached_property
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages in order."""
         return tuple(part for part in self.parts if isinstance(part, Stage))

@@ -80,9 +80,12 @@ def _inferred(stage: Stage, signal: Signal) -> Signal:
     planes = stage.neuron.planes(signal)
     folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
     stage.synapse.check(stage.name, folded.shape)
-    # Where no derivative is wanted the stage runs as one, in place; but whoever hooks a layer wants it called.
-    as_one = not torch.is_grad_enabled() and not _hooked(stage)
-    drive = stage.synapse.apply(folded, stage.weight, stage.bias) if as_one else stage.layer(folded)
+    # Where no derivative is wanted the stage runs as one, in place; torch.compile makes its own passes of what is
+    # written out. But whoever hooks a layer wants it called.
+    hooked, compiling = _hooked(stage), torch.compiler.is_compiling()
+    as_one = not (torch.is_grad_enabled() or hooked or compiling)
+    bare = as_one or (compiling and not hooked)
+    drive = stage.synapse.apply(folded, stage.weight, stage.bias) if bare else stage.layer(folded)
     held = Static(drive, planes.steps) if isinstance(planes, Static) else drive.unflatten(0, planes.shape[:2])
     pool = stage.fused_pool(drive.shape)
     if not as_one and pool and isinstance(stage.neuron, Stochastic):

@@ -77,11 +77,26 @@ class LIF(SteppedNeuron):
 
     def forward(self, drive: Drive) -> Tensor:
         """Spikes (T, B, features...) from a drive (T, B, features...) or Static, from rest."""
+        if torch.compiler.is_compiling():
+            return self._unrolled(drive.expand() if isinstance(drive, Static) else drive)
         current = drive.image if isinstance(drive, Static) else drive
         steps = drive.steps if isinstance(drive, Static) else None
         decay = None if self.decay_parameter is None else torch.sigmoid(self.decay_parameter)
         spikes: Tensor = _Spikes.apply(current, decay, self, steps)
         return spikes
+
+    def _unrolled(self, drive: Tensor) -> Tensor:
+        """The same, written out for torch.compile, which makes one pass of it."""
+        constants = self._constants
+        decay = constants.decay if self.decay_parameter is None else torch.sigmoid(self.decay_parameter)
+        membrane, fired = torch.zeros_like(drive[0]), []
+        for current in drive.unbind():
+            potential = current + decay * membrane
+            spikes = _Fired.apply(potential, constants.threshold, self.surrogate)
+            fired.append(spikes)
+            constant = spikes.detach() if constants.detach_reset else spikes
+            membrane = constants.reset(potential, constant)
+        return torch.stack(fired)
 
     def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         steps = drive.steps if isinstance(drive, Static) else None
@@ -180,6 +195,21 @@ class _Spikes(torch.autograd.Function):
         delta = ctx.neuron.adjoint(error, ctx.tape)
         decay_error = ctx.tape.values.pop("decay_error", None)
         return (delta if ctx.steps is None else delta.sum(0)), decay_error, None, None
+
+
+class _Fired(torch.autograd.Function):
+    """Spikes of one step, with the surrogate as derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, potential: Tensor, threshold: float, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(potential)
+        ctx.threshold, ctx.surrogate = threshold, surrogate
+        return (potential >= threshold).to(potential.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None, None]:
+        (potential,) = ctx.saved_tensors
+        return ctx.surrogate.gate_(potential - ctx.threshold, error), None, None
 
 
 def _dense(drive: Tensor, *, batch_axis: bool) -> Tensor:
