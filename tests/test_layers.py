@@ -21,8 +21,9 @@ LEVELS = """
     kernels.sparse
     noise signals surrogate synapse pooling options settings records checkpoint rates centring certificate
         kernels.phase transport.base data.base hardware.base
-    kernels transport hardware.cmos hardware.loihi neurons.base meeting standin front costs data.files
-    trains
+    kernels
+    kernels.held transport hardware.cmos hardware.loihi neurons.base meeting standin front costs data.files
+    trains rounded
     encode losses summary devices.cell devices.pulses
     report.drawing report.groups report.inline
     report.pareto report.curves report.table report.gather

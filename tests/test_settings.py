@@ -35,6 +35,7 @@ from onchip.settings import Request, RunSpec, from_mapping
         ("clip", float("inf")),
         ("patience", 0),
         ("select", "first"),
+        ("precision", "float16"),
     ],
 )
 def test_refuses_a_setting_out_of_range(name: str, value: Any) -> None:
@@ -60,6 +61,11 @@ def test_names_the_nearest_setting() -> None:
 def test_watching_validation_needs_validation_samples(changes: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="needs validation samples"):
         RunSpec(validation=0.0, **changes)
+
+
+def test_what_is_written_to_devices_is_not_rounded() -> None:
+    with pytest.raises(RequestError, match="precision got bfloat16; expected float32 with synapses"):
+        RunSpec(precision="bfloat16", synapses="ideal")
 
 
 def test_a_whole_number_may_stand_for_a_fraction() -> None:

@@ -20,6 +20,7 @@ from onchip.island import Carry, Composition, Island
 from onchip.noise import Added
 from onchip.parts import Real
 from onchip.plan import Stage, plan_of, validated
+from onchip.rounded import Rounded
 from onchip.signals import Kind, Signal, Static
 
 __all__ = ["Rule"]
@@ -271,6 +272,24 @@ class Rule:
         """Moves the network and its feedback to a device, and returns the rule."""
         self._attached().to(device)
         self._feedback.to(device)
+        return self
+
+    def in_bfloat16(self) -> Rule:
+        """Makes the products at synapses in bfloat16 from now on, and returns the rule; all else stays float32.
+
+        The bare model, as it is evaluated, is not touched. See `onchip.rounded`.
+
+        Raises:
+            UnsupportedError: neurons with spike times, which bfloat16 tells apart by 1/256 at best.
+        """
+        if self._plan.kind == "times":
+            raise UnsupportedError(
+                f"{self.name} got spike times to round to bfloat16, which would change their order; expected neurons "
+                "over time steps. Use float32"
+            )
+        for stage in self._plan.stages:
+            # A stage is frozen for everybody else; feedback holds this very one.
+            object.__setattr__(stage, "synapse", Rounded(stage.synapse))
         return self
 
     def observe(self, observer: Observer) -> None:

@@ -141,6 +141,8 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     encoder(spec, data, encoding)
     model = _network(spec, data).to(device)
     rule = make_rule(model)
+    if spec.precision == "bfloat16":
+        rule.in_bfloat16()
     ledger = Ledger()
     rule.observe(ledger)
     probes = Probes(spec.probe, spec.epochs, math.ceil(len(data.train) / spec.batch_size))

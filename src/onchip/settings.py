@@ -62,6 +62,8 @@ class RunSpec:
             with the `best` validation accuracy.
         probe: times that training stops for a look at its gradients and activity at even
             distances; see `onchip.observe.probes`. It changes no result.
+        precision: of products at synapses in training: `float32`, or `bfloat16`, with all else in float32; see
+            `onchip.rounded`.
         device: where to compute, as torch names it: `cpu`, `cuda`, `cuda:1`.
 
     Raises:
@@ -93,6 +95,7 @@ class RunSpec:
     augment: str | None = None
     select: Literal["last", "best"] = "last"
     probe: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -129,6 +132,9 @@ class RunSpec:
                 raise unknown_name(field, str(getattr(self, field)), get_args(hint))
         for name, value in (("clip", self.clip), ("weight-decay", self.weight_decay)):
             _check(value, name, self.synapses is None or not value, "none with synapses")
+        _check(
+            self.precision, "precision", self.synapses is None or self.precision == "float32", "float32 with synapses"
+        )
         if self.select == "best" and self.validation == 0.0:
             raise RequestError("select 'best' needs validation samples; got validation=0, expected above 0")
         if self.patience is not None and self.validation == 0.0:

@@ -30,6 +30,7 @@ __all__ = [
     "Optimizer",
     "Out",
     "Patience",
+    "Precision",
     "Probe",
     "RateDecay",
     "Rates",
@@ -89,6 +90,9 @@ Probe = Annotated[
 Augment = Annotated[str | None, typer.Option(help="Random changes to training images, such as crop:4,flip.")]
 Select = Annotated[
     str | None, typer.Option(help=f"Weights to test: the last, or those of the best epoch. Usually {USUAL.select}.")
+]
+Precision = Annotated[
+    str | None, typer.Option(help=f"Products in training: float32 or bfloat16. Usually {USUAL.precision}.")
 ]
 Device = Annotated[str | None, typer.Option(help=f"Where to compute: cpu, cuda, cuda:1. Usually {USUAL.device}.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of these options; the command line wins.")]
