@@ -98,7 +98,8 @@ def run_steps(
         frames: input at each step.
         feedback: weights that errors come down through, for each synapse but the first; W if None.
         online: no derivative through time, and traces at the synapses' inputs.
-        taps: if given, collects at each step what each synapse but the first receives, and cuts it off there.
+        taps: if given, collects at each step what each synapse but the first receives, before it is flattened, and
+            cuts it off there.
     """
     cells = {module: _Cell(module, online) for module in model if isinstance(module, LIF)}
     traces: dict[int, Tensor] = {}
@@ -107,10 +108,10 @@ def run_steps(
         h, index = frame, 0
         arrived = []
         for place, module in enumerate(model):
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.Flatten) and len(arrived) < index and taps is not None:
+                arrived.append(h)
+                h = h.detach()
             if isinstance(module, nn.Linear | nn.Conv2d):
-                if index and taps is not None:
-                    arrived.append(h)
-                    h = h.detach()
                 trace = None
                 after = model[place + 1] if place + 1 < len(model) else None
                 if online and isinstance(after, LIF):

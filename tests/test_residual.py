@@ -53,7 +53,7 @@ def by_hand(model: nn.Sequential, h: Tensor, taps: list[Tensor] | None = None) -
     c = tapped(first.body[3](layer(first.body[2], b)) + a)
     short = second.shortcut[2](layer(second.shortcut[1], layer(second.shortcut[0], c)))
     d = second.body[1](layer(second.body[0], c)) + short
-    return layer(model[5], tapped(layer(model[4], d)))
+    return layer(model[5], layer(model[4], tapped(d)))  # maps are seen before they are flattened
 
 
 def test_layered_rules_add_up_the_errors_of_both_ways() -> None:

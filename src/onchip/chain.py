@@ -191,18 +191,20 @@ class Plan:
 
     @cached_property
     def arrivals(self) -> tuple[bool, ...]:
-        """Of each part, whether it is the first stage or fork that the activity arriving there meets.
+        """Of each part, whether it is the first stage, fork or `Flatten` that the activity arriving there meets.
 
-        Direct rules have an error of its own for each such activity, and so for each way on from it.
+        Direct rules have an error of its own for each such activity, and so for each way on from it. They see maps as
+        maps: before they are flattened.
         """
         found, fresh = [], True
         for part in self.parts:
             meets = isinstance(part, Stage) or (isinstance(part, Skip) and part.does == "fork")
-            found.append(fresh and meets)
+            flattens = isinstance(part, Between) and isinstance(part.module, nn.Flatten)
+            found.append(fresh and (meets or flattens))
             if isinstance(part, Skip):
                 fresh = part.does == "join"
-            elif isinstance(part, Stage):
-                fresh = True
+            else:
+                fresh = isinstance(part, Stage) or (fresh and not flattens)
         return tuple(found)
 
     @cached_property

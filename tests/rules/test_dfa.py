@@ -67,7 +67,7 @@ def test_dfa_is_its_formula_for_spike_times(case: Case) -> None:
     readout = model[-2]
     assert isinstance(readout, nn.Linear)
     hidden = nn.Sequential(*list(model)[:-2])
-    times = signal
+    times = arrived = signal
     for module in hidden:
         planes = torch.stack([torch.isfinite(times).to(times.dtype), torch.where(torch.isfinite(times), times, 0.0)])
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -76,9 +76,10 @@ def test_dfa_is_its_formula_for_spike_times(case: Case) -> None:
             times = module(torch.stack([layer(before[0]), layer(before[1])]))
         else:
             times = module(times)
+        arrived = arrived if isinstance(module, nn.Flatten) else times
     logits = 2 * readout(torch.isfinite(times).double()) - readout(torch.where(torch.isfinite(times), times, 0.0))
     error = torch.autograd.grad(loss_of(logits), logits, retain_graph=True)[0]
-    arriving = projected(feedback_of(rule)[-1], error, times) * torch.isfinite(times)
+    arriving = projected(feedback_of(rule)[-1], error, arrived).reshape(times.shape) * torch.isfinite(times)
     name = [key for key in ours if key.endswith("weight")][-2]
     (expected,) = torch.autograd.grad(times, layer.weight, arriving)
     agree({name: ours[name]}, {name: expected})
