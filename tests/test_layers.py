@@ -14,7 +14,7 @@ import onchip
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
     errors files claims typed
-    standardised trainers
+    standardised trainers memory
     kernels.native kernels.buffers kernels.running kernels.fused.surrogates
     kernels.fused
     kernels.gpu

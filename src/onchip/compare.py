@@ -11,7 +11,7 @@ from pathlib import Path
 
 from onchip import registry
 from onchip.data import Dataset
-from onchip.errors import DivergedError, RequestError, UnsupportedError
+from onchip.errors import DivergedError, MemoryLimitError, RequestError, UnsupportedError
 from onchip.folder import Folder
 from onchip.jobs import in_processes
 from onchip.records import Record, append, read
@@ -123,7 +123,7 @@ def _run(spec: RunSpec, watch: Watcher, *, data: Dataset, folder: Folder, keep_w
     weights = folder.weights(spec) if keep_weights else None
     try:
         return train(spec, data, save_to=folder.checkpoint(spec), resume=True, weights=weights, watch=watch)
-    except DivergedError as error:
+    except (DivergedError, MemoryLimitError) as error:
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; the other runs may still do
         reason = f"{type(error).__name__}: {error}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "DataError",
     "DivergedError",
+    "MemoryLimitError",
     "OnchipError",
     "RequestError",
     "UnsupportedError",
@@ -33,6 +34,10 @@ class DataError(OnchipError):
 
 class DivergedError(OnchipError):
     """A run left the finite numbers: NaN or infinity in a loss or a weight."""
+
+
+class MemoryLimitError(OnchipError):
+    """A device has too little memory for what was asked of it."""
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> RequestError:

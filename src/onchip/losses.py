@@ -67,7 +67,7 @@ class StepLoss(Loss):
         steps = out.shape[0]
         folded = out.flatten(0, 1)  # (T*B, classes)
         cross_entropy = F.cross_entropy(folded, labels.repeat(steps))
-        onehot = F.one_hot(labels, out.shape[2]).to(out.dtype)  # (B, classes)
+        onehot = _onehot(labels, out)  # (B, classes)
         return (1.0 - self.mix) * cross_entropy + self.mix * (out - onehot).square().mean()
 
     def each(self, out: Tensor, labels: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class StepLoss(Loss):
         cross_entropy = F.cross_entropy(steps.flatten(0, 1), repeated.flatten(), reduction="none").view_as(repeated)
         if out.dim() == 2:
             return cross_entropy[0]
-        squares = (out - F.one_hot(labels, out.shape[2]).to(out.dtype)).square().mean(2)
+        squares = (out - _onehot(labels, out)).square().mean(2)
         return (1.0 - self.mix) * cross_entropy + self.mix * squares
 
 
@@ -116,7 +116,7 @@ class _Drawn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, out: Tensor, labels: Tensor, temperature: float) -> Tensor:
-        onehot = F.one_hot(labels, out.shape[-1]).to(out.dtype)  # (B, classes)
+        onehot = _onehot(labels, out)  # (B, classes)
         ctx.error = (winners(out / temperature) - onehot) / out[..., 0].numel()
         return StepLoss(mix=0.0)(out, labels)
 
@@ -136,3 +136,8 @@ def predict(out: Tensor, *, last: bool = False) -> Tensor:
     if out.dim() == 3:
         out = out[-1] if last else out.sum(0)
     return out.argmax(-1)
+
+
+def _onehot(labels: Tensor, out: Tensor) -> Tensor:
+    """(B, classes) for labels (B,), of the output's type; torch's own looks at the labels first, and so waits."""
+    return (labels.unsqueeze(1) == torch.arange(out.shape[-1], device=out.device)).to(out.dtype)

@@ -19,6 +19,7 @@ from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
 from onchip.errors import RequestError, unknown_name
 from onchip.losses import Loss
+from onchip.memory import enough
 from onchip.options import Call, Scalar, bind, command_name, describe, make_part, parse, split
 from onchip.rates import Rates
 from onchip.rule import Rule
@@ -209,9 +210,11 @@ def device(name: str) -> torch.device:
 
     Raises:
         RequestError: this machine has no such device.
+        MemoryLimitError: the device's memory is full.
     """
     try:
-        torch.zeros(1, device=name).item()
+        with enough("a single number", name):
+            torch.zeros(1, device=name).item()
         return torch.device(name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]

@@ -22,6 +22,7 @@ from onchip.data import Dataset, load
 from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
 from onchip.errors import RequestError
+from onchip.memory import enough
 from onchip.observe import Ledger
 from onchip.observe.probes import Probes
 from onchip.rates import groups
@@ -129,6 +130,7 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     Raises:
         RequestError: the settings do not fit each other or the data.
         UnsupportedError: the rule cannot train this network.
+        MemoryLimitError: the network does not fit into the device's memory.
     """
     if data.name != spec.data:
         raise RequestError(f"a run on {spec.data!r} got the data set {data.name!r}; load the one it names")
@@ -139,8 +141,9 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     order = torch.Generator().manual_seed(_spread(spec.seed, ORDER))
     encoding = torch.Generator(device).manual_seed(_spread(spec.seed, ENCODING))
     encoder(spec, data, encoding)
-    model = _network(spec, data).to(device)
-    rule = make_rule(model)
+    with enough(f"the network {spec.net!r} under {spec.rule}", spec.device):
+        model = _network(spec, data).to(device)
+        rule = make_rule(model)
     if spec.precision == "bfloat16":
         rule.in_bfloat16()
     ledger = Ledger()

@@ -16,10 +16,12 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from onchip import checkpoint, nn, registry
 from onchip.data import Dataset, Split, batches
-from onchip.errors import DataError, DivergedError
-from onchip.losses import predict
+from onchip.errors import DataError, DivergedError, MemoryLimitError
+from onchip.losses import Loss, predict
+from onchip.memory import first_line, fitting, ran_out, release
 from onchip.plan import plan_of
 from onchip.records import Epoch, Record
+from onchip.rule import Rule
 from onchip.run import Run, build, describe, encoder, evaluation_encoder, own_randomness
 from onchip.settings import RunSpec
 from onchip.signals import Signal
@@ -89,6 +91,7 @@ def train(
         UnsupportedError: the rule cannot train this network.
         DivergedError: the loss or a weight is no longer finite.
         DataError: the checkpoint is damaged or of another run.
+        MemoryLimitError: the device has too little memory; the message names a batch that fits, found by trying.
 
     Example:
         >>> from onchip.run import load_data
@@ -97,8 +100,20 @@ def train(
         >>> record.ledger["weights_transported"]
         0
     """
+    try:
+        return _train(spec, data, save_to, resume, weights, watch or Unwatched())
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        reason = first_line(error)
+    # Only here, with the error and its traceback gone, is the memory free again.
+    raise _too_large(spec, data, reason)
+
+
+def _train(
+    spec: RunSpec, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: Watcher
+) -> Record:
     begin = time.perf_counter()
-    watch = watch or Unwatched()
     record = describe(spec, data)
     with own_randomness(spec):
         run = build(spec, data)
@@ -167,12 +182,9 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
         for group in run.optimizer.param_groups:
             group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
         signal = encode(images)
-        out = run.rule.forward(signal).detach()
-        losses = [loss_of(output, labels) for output in run.rule.outputs]  # the network's own, then local ones
-        loss, value = torch.stack(losses).sum(), losses[0].item()
-        if not math.isfinite(loss.item()):
-            raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss.item()}")
-        run.rule.backward(loss, loss_of.each(out, labels))
+        value, loss = _gradients(run.rule, loss_of, signal, labels)
+        if not math.isfinite(loss):
+            raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss}")
         before = time.perf_counter()
         run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(loss_of, labels=labels))
         begin += time.perf_counter() - before  # looking is no training
@@ -192,6 +204,44 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
         held_out = accuracy(run.model, data.validation, evaluation_encoder(spec, data), spec.batch_size)
     _select(run, spec, epoch, held_out)
     run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
+
+
+def _gradients(rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor) -> tuple[float, float]:
+    """Fills the gradients of a batch; returns the loss of the network's output, and with local ones added."""
+    out = rule.forward(signal).detach()
+    losses = [loss_of(output, labels) for output in rule.outputs]  # the network's own, then local ones
+    loss = torch.stack(losses).sum()
+    rule.backward(loss, loss_of.each(out, labels))
+    # A step waits for the device here alone, with all of its products under way.
+    own, whole = torch.stack([losses[0].detach(), loss.detach()]).tolist()
+    return own, whole
+
+
+def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
+    """What to say of a run for which memory did not suffice."""
+    tried = min(spec.batch_size, len(data.train))
+
+    def step(batch: int) -> None:
+        smaller = dataclasses.replace(spec, batch_size=batch)
+        with own_randomness(smaller):
+            run, moved = build(smaller, data), data.to(smaller.device)
+            loss_of = registry.loss(spec.loss, registry.neuron(spec.neuron)[1])
+            images, labels = next(batches(moved.train, batch, generator=run.order))
+            for _ in range(2):  # the optimizer's own memory is there from the second step on
+                _gradients(run.rule, loss_of, encoder(spec, data, run.encoding)(images), labels)
+                run.optimizer.step()
+                run.optimizer.zero_grad()
+                run.rule.step()
+
+    fits = fitting(tried, step)
+    release()
+    remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
+    if fits is not None:
+        remedy = f"a batch of {fits} fits. Use --batch-size {fits}"
+    return MemoryLimitError(
+        f"{spec.rule} with seed {spec.seed} ran out of memory on {spec.device!r} with a batch of {tried}: {reason}; "
+        f"{remedy}"
+    )
 
 
 def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None:
