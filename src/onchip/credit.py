@@ -231,6 +231,10 @@ class Temporal(ABC):
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
         """Error at the neurons' drive, (K, B, features...), from the error at their activity."""
 
+    @abstractmethod
+    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Sums over time of that error, (B, features...): each step times its weight, and as it is."""
+
     def met(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The rows (N, features...) whose products are the update: each step of each sample, unless overridden."""
         return pre.flatten(0, 1), delta.flatten(0, 1)

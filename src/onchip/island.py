@@ -144,16 +144,21 @@ class Island:
         for witness in self._witnesses:
             factors = three_factors(neuron, self._pre, self._factors, error, self._tape)
             witness.witnessed(self._stage.name, factors)
-        delta = self._code.carry(self._temporal.error(neuron, error, self._tape), self._depth)  # (K, B, ...)
         for_signal = for_weight = for_bias = None
-        if needs[0]:
-            for_signal = self._sent_down(delta)
-        if self._factors is None:
-            pre, credit = self._temporal.met(self._pre, delta)
+        unit = self._code.unit(error.shape, self._depth)
+        if self._factors is not None and unit is None and not needs[0]:
+            pre, (credit, biased) = self._pre, self._temporal.sums(neuron, error, self._tape, self._factors)
         else:
-            pre, credit = self._pre, weighted_sum(delta, self._factors)
+            delta = self._code.carry(self._temporal.error(neuron, error, self._tape), self._depth)  # (K, B, ...)
+            biased = delta.flatten(0, 1)
+            if needs[0]:
+                for_signal = self._sent_down(delta)
+            if self._factors is None:
+                pre, credit = self._temporal.met(self._pre, delta)
+            else:
+                pre, credit = self._pre, weighted_sum(delta, self._factors)
         if needs[1] and self._receiver is not None:
-            self._receiver.take(self._stage, pre, credit, self._code.unit(delta.shape, self._depth))
+            self._receiver.take(self._stage, pre, credit, unit)
             self._tell("update", pre.shape, credit.shape, pre, credit)
         elif needs[1]:
             for_weight = synapse.outer(pre, credit)
@@ -161,7 +166,7 @@ class Island:
             if self._feedback.twin and self._index:
                 self._tell("learn", pre.shape, credit.shape, pre, credit)
         if needs[2] and self._receiver is None:
-            for_bias = synapse.bias_update(delta.flatten(0, 1))
+            for_bias = synapse.bias_update(biased)
         for observer in self._observers:
             observer.kept(self._stage.name, -self._kept)
         return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)

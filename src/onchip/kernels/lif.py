@@ -21,7 +21,7 @@ from torch import Tensor
 from onchip.kernels import buffers, gpu, native
 from onchip.surrogate import Surrogate
 
-__all__ = ["Membrane", "adjoint", "fire", "local", "unpool", "weighted_sum"]
+__all__ = ["NO_PAST", "Membrane", "adjoint", "extent_of", "fire", "local", "pooled", "unpool", "weighted_sum"]
 
 
 NO_PAST = 4
@@ -76,8 +76,8 @@ def fire(
     kept = torch.empty_like(potentials[0], dtype=torch.promote_types(drive.dtype, torch.float32))
     if rest is not None:
         kept.copy_(rest)
-    output = buffers.empty_like(potentials) if pool is None else buffers.empty(*_pooled(potentials, pool), potentials)
-    extent, tensors = _extent(potentials, pool), (drive, potentials, output, kept)
+    output = buffers.empty_like(potentials) if pool is None else buffers.empty(*pooled(potentials, pool), potentials)
+    extent, tensors = extent_of(potentials, pool), (drive, potentials, output, kept)
     flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
     fused = gpu.scan("fire", potentials)
     if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
@@ -189,10 +189,10 @@ def _in_one_pass(
 ) -> bool:
     """Writes errors over the potentials in compiled code; False, and nothing done, where torch is to do it."""
     fused, scan = gpu.scan("adjoint", potentials), native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials)
-    extent, known = _extent(potentials, pool), surrogate.compiled()
+    extent, known = extent_of(potentials, pool), surrogate.compiled()
     if (fused is None and scan is None) or extent is None or known is None:
         return False
-    shape, strides = (potentials.shape, potentials.stride()) if pool is None else _pooled(potentials, pool)
+    shape, strides = (potentials.shape, potentials.stride()) if pool is None else pooled(potentials, pool)
     if error.stride()[1:] != strides[1:] or error.dtype != potentials.dtype:
         error = torch.empty_strided(shape, strides, dtype=potentials.dtype, device=potentials.device).copy_(error)
     constants = membrane.decay, membrane.threshold
@@ -205,7 +205,7 @@ def _in_one_pass(
     return True
 
 
-def _extent(potentials: Tensor, pool: int | None) -> tuple[int, ...] | None:
+def extent_of(potentials: Tensor, pool: int | None) -> tuple[int, ...] | None:
     """Sizes (B, H, W, C) of maps and the side of their pool, or (1, 1, 1, n) and 1 where there is no pool.
 
     None for maps that do not lie in channels_last order.
@@ -217,7 +217,7 @@ def _extent(potentials: Tensor, pool: int | None) -> tuple[int, ...] | None:
     return (batch, height, width, channels, pool) if in_rows else None
 
 
-def _pooled(potentials: Tensor, pool: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def pooled(potentials: Tensor, pool: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shape (T, B, C, h, w) and strides, in channels_last order, of the pool of maps (T, B, C, H, W)."""
     steps, batch, channels, height, width = potentials.shape
     height, width = height // pool, width // pool

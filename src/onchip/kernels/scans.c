@@ -1,4 +1,4 @@
-/* Scans over time: leaky integrate-and-fire neurons, their surrogate gradients, traces, weighted sums.
+/* Scans over time: leaky integrate-and-fire neurons, their surrogate gradients.
  *
  * A tensor is T steps of n numbers in one order. Maps are in channels_last order: a step is B rows of images,
  * an image H rows of W pixels, a pixel C numbers. Each stretch of neurons runs through all steps while it
@@ -11,7 +11,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { STRETCH = 1024, SMALL = 1 << 15 };
+enum { STRETCH = 1024, SMALL = 1 << 15, ROOM = 1 << 12, HELD = 256 };
 
 enum surrogate { SIGMOID, ATAN, FAST_SIGMOID, TRIANGLE, RECTANGLE };
 
@@ -96,7 +96,8 @@ static struct neuron made(int64_t kind, double option, double decay, double thre
     return a;
 }
 
-/* One step of a stretch: potential over the drive's place, spike out, membrane on. */
+/* One step of a stretch: potential over the drive's place, spike out, membrane on. Who does not want the potential
+ * gives the membrane's place for it, which is written after it. */
 INLINE void fire(int hard, const float *drive, float *potential, float *spikes, float *membrane, int64_t n, float decay,
                  float threshold, int add)
 {
@@ -120,7 +121,7 @@ static void fire_flat(const float *drive, float *potentials, float *spikes, floa
             memset(v, 0, (size_t)m * sizeof(float));
         for (int64_t t = 0; t < steps; t++) {
             const float *in = drive + (held ? 0 : t * n) + at;
-            float *u = potentials + t * n + at, *out = spikes + t * n + at;
+            float *u = potentials ? potentials + t * n + at : v, *out = spikes + t * n + at;
             if (hard)
                 fire(1, in, u, out, v, m, decay, threshold, 0);
             else
@@ -130,7 +131,8 @@ static void fire_flat(const float *drive, float *potentials, float *spikes, floa
 }
 
 /* Neurons over time, on maps (batch, height, width, channels); out come spikes, or their averages over squares.
- * `held` drives are one step for all; `rested` membranes hold a state, others are only written. */
+ * `held` drives are one step for all, and then potentials may be NULL; `rested` membranes hold a state, others are
+ * only written. */
 int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t batch,
                     int64_t height, int64_t width, int64_t channels, int64_t pool, int64_t held, int64_t rested,
                     int64_t hard, double decay, double threshold)
@@ -154,7 +156,7 @@ int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float 
                     for (int64_t x = 0; x < pool; x++) {
                         const int64_t pixel = (at * pool + y) * row + (cell * pool + x) * channels;
                         const float *in = drive + (held ? 0 : t * n) + pixel;
-                        float *u = potentials + t * n + pixel, *v = membrane + pixel;
+                        float *v = membrane + pixel, *u = potentials ? potentials + t * n + pixel : v;
                         if (hard)
                             fire(1, in, u, out, v, channels, keeps, level, 1);
                         else
@@ -268,47 +270,62 @@ int64_t onchip_adjoint(float *potentials, const float *error, int64_t steps, int
     return unknown;
 }
 
-/* Trace a[t] = decay · a[t-1] + x[t]; `before` is a at the start, or NULL for none. */
-int64_t onchip_trace(const float *signal, const float *before, float *traced, int64_t steps, int64_t n, double decay)
+/* Potentials of a stretch under a held drive, from rest: as `fire` has them, bit for bit. */
+INLINE void charge(int hard, const float *drive, float *potentials, float *membrane, int64_t steps, int64_t n,
+                   struct neuron a)
 {
-    const float keeps = (float)decay;
-#pragma omp parallel for schedule(static) if (steps * n > SMALL)
-    for (int64_t at = 0; at < n; at += STRETCH) {
-        const int64_t m = least(STRETCH, n - at);
-        const float *last = before ? before + at : 0;
-        for (int64_t t = 0; t < steps; t++) {
-            const float *now = signal + t * n + at;
-            float *to = traced + t * n + at;
-            if (!last)
-                memcpy(to, now, (size_t)m * sizeof(float));
-            else
+    memset(membrane, 0, (size_t)n * sizeof(float));
+    for (int64_t t = 0; t < steps; t++) {
+        float *to = potentials + t * n;
 #pragma omp simd
-                for (int64_t i = 0; i < m; i++)
-                    to[i] = muladd(keeps, last[i], now[i]);
-            last = to;
+        for (int64_t i = 0; i < n; i++) {
+            const float u = muladd(a.decay, membrane[i], drive[i]), s = u >= a.threshold ? 1.0f : 0.0f;
+            to[i] = u;
+            membrane[i] = hard ? u - u * s : u - a.threshold * s;
         }
     }
-    return 0;
 }
 
-/* Sum over t of weights[t] · series[t]. */
-int64_t onchip_weighted_sum(const float *series, const float *weights, float *total, int64_t steps, int64_t n)
+/* As onchip_adjoint under a held drive (batch, height, width, channels), from rest, with potentials made anew and
+ * errors summed over time: total = sum of weights[t] · error[t], and plain = sum of error[t] or NULL.
+ * Returns 1 also for more than HELD steps. */
+int64_t onchip_held(const float *drive, const float *error, const float *weights, float *total, float *plain,
+                    int64_t steps, int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t pool,
+                    int64_t error_step, int64_t hard, int64_t past, int64_t kind, double option, double decay,
+                    double threshold)
 {
-#pragma omp parallel for schedule(static) if (steps * n > SMALL)
-    for (int64_t at = 0; at < n; at += STRETCH) {
-        const int64_t m = least(STRETCH, n - at);
-        for (int64_t t = 0; t < steps; t++) {
-            const float *now = series + t * n + at, weight = weights[t];
-            float *to = total + at;
-            if (t == 0)
+    if (steps > HELD)
+        return 1;
+    const struct maps m = {steps, channels, pool, error_step};
+    const struct neuron a = made(kind, option, decay, threshold);
+    const int64_t rows = batch * height, row = width * channels, small = width / pool * channels;
+    const int64_t stretch = least(STRETCH, ROOM / steps), pixels = channels < stretch ? stretch / channels : 1;
+    int unknown = 0;
+#pragma omp parallel for schedule(static) collapse(3) reduction(| : unknown) if (steps * rows * row > SMALL)
+    for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < width; x += pixels)
+            for (int64_t channel = 0; channel < channels; channel += stretch) {
+                float potentials[ROOM], membrane[STRETCH];
+                const int64_t end = least(x + pixels, width), wide = least(stretch, channels - channel);
+                const int64_t n = (end - x) * wide, at = y * row + x * channels + channel;
+                if (hard)
+                    charge(1, drive + at, potentials, membrane, steps, n, a);
+                else
+                    charge(0, drive + at, potentials, membrane, steps, n, a);
+                /* A part of channels is a part of one pixel, so pixels of a stretch follow each other. */
+                const float *g = error + y / pool * small + channel + x / pool * channels;
+                const struct part p = {potentials - x % pool * channels, g, n, x % pool, x % pool + end - x, wide};
+                unknown |= errors(kind, past, p, m, a);
+                for (int64_t t = 0; t < steps; t++) {
+                    const float *now = potentials + t * n, weight = weights[t];
 #pragma omp simd
-                for (int64_t i = 0; i < m; i++)
-                    to[i] = now[i] * weight;
-            else
+                    for (int64_t i = 0; i < n; i++)
+                        total[at + i] = t ? muladd(weight, now[i], total[at + i]) : weight * now[i];
+                    if (plain)
 #pragma omp simd
-                for (int64_t i = 0; i < m; i++)
-                    to[i] = muladd(weight, now[i], to[i]);
-        }
-    }
-    return 0;
+                        for (int64_t i = 0; i < n; i++)
+                            plain[at + i] = t ? plain[at + i] + now[i] : now[i];
+                }
+            }
+    return unknown;
 }

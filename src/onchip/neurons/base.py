@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import OnchipError, RequestError
+from onchip.kernels.lif import weighted_sum
 from onchip.signals import Kind, Signal, Static
 
 __all__ = ["Drive", "Neuron", "SteppedNeuron", "Tape"]
@@ -77,6 +79,15 @@ class Neuron(torch.nn.Module, ABC):
     @abstractmethod
     def local(self, error: Tensor, tape: Tape) -> Tensor:
         """Error at the drive (K, B, features...) of the same step only; spends the tape."""
+
+    def sums(self, error: Tensor, tape: Tape, weights: Sequence[float], *, through_time: bool) -> tuple[Tensor, Tensor]:
+        """Sum over t of weights[t] δ[t], and of δ[t], each (B, features...), of the errors δ at the drive.
+
+        `adjoint` makes them, or `local` where not `through_time`. Neurons that need not write them out override this.
+        """
+        delta = self.adjoint(error, tape) if through_time else self.local(error, tape)
+        total = weighted_sum(delta, weights)
+        return total, total if all(weight == 1.0 for weight in weights) else delta.sum(0)
 
     def decay(self) -> float | None:
         """Factor by which the state decays a step; None where nothing is kept over time."""

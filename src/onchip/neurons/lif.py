@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from onchip.kernels import held
 from onchip.kernels import lif as kernel
 from onchip.kernels.trace import trace
 from onchip.neurons.base import Drive, SteppedNeuron, Tape, require
@@ -102,6 +104,11 @@ class LIF(SteppedNeuron):
         steps = drive.steps if isinstance(drive, Static) else None
         current = _dense(drive.image if isinstance(drive, Static) else drive, batch_axis=steps is None)
         learns = self.decay_parameter is not None
+        if steps is not None and rest is None and not learns and self.surrogate.compiled() is not None:
+            done = held.fire(current, steps, self.membrane(), pool)
+            if done is not None:
+                spikes, kept = done
+                return spikes, Tape({"drive": current.expand(steps, *current.shape)}, pool), kept
         before = rest[0] if learns and rest is not None else rest
         spikes, potentials, kept = kernel.fire(current, steps, self.membrane(), before, pool)
         tape = Tape({"potentials": potentials}, pool)
@@ -117,17 +124,33 @@ class LIF(SteppedNeuron):
 
     def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
         past = self._past(tape) if self.decay_parameter is not None else None
-        delta = kernel.adjoint(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)
+        delta = kernel.adjoint(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
         if past is not None:
             tape.values["decay_error"] = (delta * past).sum()
         return delta
 
     def local(self, error: Tensor, tape: Tape) -> Tensor:
         eligible = self._eligibility(tape) if self.decay_parameter is not None else None
-        delta = kernel.local(tape.take("potentials"), error, self.membrane(), self.surrogate, tape.pool)
+        delta = kernel.local(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
         if eligible is not None:
             tape.values["decay_error"] = (delta * eligible).sum()
         return delta
+
+    def sums(self, error: Tensor, tape: Tape, weights: Sequence[float], *, through_time: bool) -> tuple[Tensor, Tensor]:
+        if "drive" in tape.values:
+            drive, membrane = tape.values["drive"][0], self.membrane()
+            done = held.sums(drive, error, membrane, self.surrogate, tape.pool, weights, through_time=through_time)
+            if done is not None:
+                tape.take("drive")
+                return done
+        return super().sums(error, tape, weights, through_time=through_time)
+
+    def _potentials(self, tape: Tape) -> Tensor:
+        """u (T, B, features...), to be overwritten; made anew where the tape has but the drive that was held."""
+        if "drive" not in tape.values:
+            return tape.take("potentials")
+        drive = tape.take("drive")
+        return kernel.fire(drive[0], len(drive), self.membrane(), None, tape.pool)[1]
 
     def _eligibility(self, tape: Tape) -> Tensor:
         """du[t]/dλ with the reset detached, itself a trace: ε[t] = λ ε[t-1] + v[t-1], (T, B, features...)."""
@@ -185,16 +208,18 @@ class _Spikes(torch.autograd.Function):
     def forward(ctx: Any, drive: Tensor, decay: Tensor | None, neuron: LIF, steps: int | None) -> Tensor:
         ctx.neuron, ctx.steps = neuron, steps
         # `fire` overwrites its drive, which here belongs to the caller.
-        held: Drive = drive.clone() if steps is None else Static(drive, steps)
-        spikes, ctx.tape, _ = neuron.fire(held, None, None)
+        given: Drive = drive.clone() if steps is None else Static(drive, steps)
+        spikes, ctx.tape, _ = neuron.fire(given, None, None)
         return spikes
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        delta = ctx.neuron.adjoint(error, ctx.tape)
-        decay_error = ctx.tape.values.pop("decay_error", None)
-        return (delta if ctx.steps is None else delta.sum(0)), decay_error, None, None
+        if ctx.steps is None:
+            delta = ctx.neuron.adjoint(error, ctx.tape)
+        else:
+            delta, _ = ctx.neuron.sums(error, ctx.tape, [1.0] * ctx.steps, through_time=True)
+        return delta, ctx.tape.values.pop("decay_error", None), None, None
 
 
 class _Fired(torch.autograd.Function):

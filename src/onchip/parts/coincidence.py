@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,6 +33,9 @@ class Coincidences(Temporal):
 
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
         return neuron.local(error, tape)
+
+    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        return neuron.sums(error, tape, weights, through_time=False)
 
 
 @dataclass(frozen=True)

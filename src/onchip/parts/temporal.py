@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from onchip.credit import Temporal
@@ -28,6 +30,9 @@ class ThroughTime(Temporal):
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
         return neuron.adjoint(error, tape)
 
+    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        return neuron.sums(error, tape, weights, through_time=True)
+
 
 class Online(Temporal):
     """The past counts through a trace at the synapse's input; no error travels back in time.
@@ -49,3 +54,6 @@ class Online(Temporal):
 
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
         return neuron.local(error, tape)
+
+    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        return neuron.sums(error, tape, weights, through_time=False)
