@@ -125,6 +125,7 @@ def test_a_cpu_without_memory_is_known() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert memory.ran_out(caught.value)
+    assert memory.first_line(caught.value).startswith("DefaultCPUAllocator: can't allocate memory")
 
 
 def test_other_errors_go_their_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -70,5 +71,6 @@ def release() -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first sentence of what torch says of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
+    """The first sentence of what torch says of it, without the place in its own source that some begin with."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[enforce fail .*?\. ", "", line).split(". ")[0].rstrip(".")
