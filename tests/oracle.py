@@ -106,7 +106,7 @@ def run_steps(
     outputs = []
     for frame in frames:
         h, index = frame, 0
-        arrived = []
+        arrived: list[Tensor] = []
         for place, module in enumerate(model):
             if isinstance(module, nn.Linear | nn.Conv2d | nn.Flatten) and len(arrived) < index and taps is not None:
                 arrived.append(h)

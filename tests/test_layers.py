@@ -34,6 +34,7 @@ LEVELS = """
     devices.resistive
     plan data
     nn credit factors
+    parts.grid
     parts.direct island models
     parts.local parts.probed
     parts

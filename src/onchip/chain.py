@@ -203,8 +203,8 @@ class Plan:
             found.append(fresh and (meets or flattens))
             if isinstance(part, Skip):
                 fresh = part.does == "join"
-            else:
-                fresh = isinstance(part, Stage) or (fresh and not flattens)
+            elif isinstance(part, Stage) or flattens:
+                fresh = not flattens
         return tuple(found)
 
     @cached_property

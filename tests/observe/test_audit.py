@@ -123,7 +123,7 @@ def test_options_that_need_several_steps_cannot_stream() -> None:
 class BackwardInDisguise(RandomDirect):
     """Direct feedback that is the product of the forward weights above: backpropagation without its derivatives."""
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         product = torch.eye(error.shape[-1])
         for stage in self._stages[: index - 1 : -1]:
             product = stage.weight.t() @ product
@@ -136,7 +136,7 @@ class Stashed(BackwardInDisguise):
     def begin(self) -> None:
         self.kept = [stage.weight.detach().clone() for stage in self._stages]
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         product = torch.eye(error.shape[-1])
         for weight in self.kept[: index - 1 : -1]:
             product = weight.t() @ product
@@ -170,8 +170,8 @@ def test_a_trace_that_reads_the_future_is_caught() -> None:
 class Shared(RandomDirect):
     """One matrix for all layers of a size, it says for each its own."""
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        return super().matrix(error, 1, activity)
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
+        return super().matrix(error, 1, units)
 
 
 def equal_layers() -> nn.Sequential:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from onchip.credit import Direct, Observer, Verdict
+from onchip.credit import Direct, Observer, Product, Verdict
 from onchip.errors import RequestError
 from onchip.meeting import Meeting
+from onchip.parts.grid import coarse, from_grid, to_grid
 from onchip.plan import Stage
 from onchip.synapse import Dense
 
@@ -20,7 +21,14 @@ __all__ = ["Matrices", "Unprobed", "as_rows", "met_at"]
 
 
 class Matrices(Direct):
-    """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first."""
+    """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first.
+
+    Args:
+        grid: side of the coarse grid on which feedback to maps lives, at least 1; None for a number for each pixel.
+
+    Raises:
+        RequestError: a side out of range.
+    """
 
     stem: ClassVar[str]
     """What the names of the buffers or parameters that hold the matrices begin with."""
@@ -37,13 +45,16 @@ class Matrices(Direct):
     steps: int = 0
     """Training steps so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, grid: int | None = None) -> None:
         super().__init__()
+        if grid is not None and grid < 1:
+            raise RequestError(f"feedback got grid={grid}; expected a side of at least 1 number, or none")
+        self._grid = grid
         self._stages: tuple[Stage, ...] = ()
         self._decayed: set[str] = set()
 
     @abstractmethod
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         """F (n, classes) of one stage, or (T, n, classes) where it changes with time.
 
         The first call is the first to know n.
@@ -51,8 +62,12 @@ class Matrices(Direct):
         Args:
             error: e at the output, (T, B, classes) or (B, classes).
             index: of the stage, from 1.
-            activity: what the stage received, (T, B, features...) or (B, features...).
+            units: n, numbers that the stage receives at a time step, on the grid if there is one.
         """
+
+    def seen(self, features: torch.Size) -> torch.Size:
+        """Shape of what a stage receives as the feedback sees it: on its grid."""
+        return coarse(features, self._grid)
 
     def attach(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
@@ -77,27 +92,50 @@ class Matrices(Direct):
         if not self.local:
             return None
         rows = as_rows(activity, 2)
-        matrix = self.matrix(rows.new_empty(1, 1, classes), index, activity)
+        matrix = self.matrix(rows.new_empty(1, 1, classes), index, rows.shape[1])
         self.tell_product(self._stages[index], "readout", met_at(matrix, pre=rows))
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
     def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
         error = verdict.local[index - 1] if self.local else verdict.error
-        matrix = self.matrix(error, index, activity)
+        features = activity.shape[error.dim() - 1 :]
+        seen = self.seen(features)
+        matrix = self.matrix(error, index, math.prod(seen))
         # The few classes as rows in memory too: the product is then three times as fast.
         projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
         self.tell_product(self._stages[index], "local" if self.local else "project", met_at(matrix, post=sent))
         if self.learnt:
             rows = as_rows(activity, error.dim() - 1)
-            learning = (sent.t() @ rows).t().contiguous()  # (n, classes)
+            learning = sent.t() @ rows  # (classes, n), to the grid afterwards: classes are fewer than samples
+            self.tell_product(self._stages[index], "learn", met_at(learning.t(), rows, sent))
+            if seen != features:
+                maps = _as_maps(learning, features)
+                learning = as_rows(to_grid(maps, seen), 1)
+                self.tell_turned(index, "learn", maps, seen)
+            learning = learning.t().contiguous()
             matrix.grad = learning if matrix.grad is None else matrix.grad + learning
-            self.tell_product(self._stages[index], "learn", met_at(matrix, rows, sent))
-        features = activity.shape[error.dim() - 1 :]
         if len(features) < 3:
             return projected.view(activity.shape)
-        channels, height, width = features
-        return projected.unflatten(-1, (height, width, channels)).movedim(-1, -3)
+        return self.spread(index, "project", _as_maps(projected, seen), features)
+
+    def spread(self, index: int, kind: Product, coefficients: Tensor, features: torch.Size) -> Tensor:
+        """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""
+        self.tell_turned(index, kind, coefficients, features)
+        return from_grid(coefficients, features)
+
+    def tell_turned(self, index: int, kind: Product, maps: Tensor, size: torch.Size) -> None:
+        """Reports the products that bring maps (..., C, H, W) to the grid or back, shape (C, h, w): sides in turn."""
+        if not self.observers:
+            return
+        for axis in (-2, -1):
+            if maps.shape[axis] != size[axis]:
+                rows = maps.movedim(axis, -1).flatten(0, -2)
+                turn = Dense(maps.shape[axis], size[axis])
+                met = Meeting(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
+                self.tell_product(self._stages[index], kind, met)
+                reached = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
+                maps = from_grid(maps, reached) if size[axis] > maps.shape[axis] else to_grid(maps, reached)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # torch's hook for tensors whose shape a fresh module cannot know
@@ -162,6 +200,12 @@ def as_rows(activity: Tensor, leading: int) -> Tensor:
     if activity.dim() - leading == 3:
         activity = activity.movedim(-3, -1)
     return activity.reshape(math.prod(activity.shape[:leading]), -1)
+
+
+def _as_maps(rows: Tensor, features: torch.Size) -> Tensor:
+    """Rows (..., n) with maps in (H, W, C) order as maps (..., C, H, W)."""
+    channels, height, width = features
+    return rows.unflatten(-1, (height, width, channels)).movedim(-1, -3)
 
 
 def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> Meeting:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from onchip.parts.direct import Unprobed
@@ -26,6 +24,5 @@ class LocalReadouts(Unprobed):
         super().__init__()
         self._method = method
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        units = math.prod(activity.shape[error.dim() - 1 :])
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         return self.grown(self._method, index, units, error.shape[-1])

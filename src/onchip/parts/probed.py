@@ -33,6 +33,7 @@ class Probed(Matrices):
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
         each_step: make an estimate of each time step in place of one a sequence, as streams do.
         inside: add the noise to the neurons' drive, and send the errors to their spikes.
+        grid: side of the coarse grid on which noise to maps is drawn, and its effect kept; None for all pixels.
 
     Raises:
         RequestError: a value out of range.
@@ -49,8 +50,9 @@ class Probed(Matrices):
         *,
         each_step: bool = False,
         inside: bool = False,
+        grid: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(grid)
         if not 0.0 < scale < math.inf:
             raise RequestError(f"{method} got scale={scale}; expected a standard deviation above 0")
         if not 0.0 <= momentum < 1.0:
@@ -89,9 +91,15 @@ class Probed(Matrices):
     def receive(self, index: int, activity: Tensor) -> Tensor:
         if self._quiet_after is not None and self.steps >= self._quiet_after:
             return activity
-        self._added[index] = self._centring.noise(self._noise(activity))
-        self.tell_draws(self._stages[index], activity.numel(), kept=True)
-        return activity.add(self._added[index], alpha=self._scale)
+        features = activity.shape[2:]
+        seen = self.seen(features)
+        corner = activity  # of the grid's size, in the activity's order in memory
+        for axis, size in enumerate(seen, start=2):
+            corner = corner.narrow(axis, 0, size)
+        added = self._added[index] = self._centring.noise(self._noise(corner))
+        self.tell_draws(self._stages[index], added.numel(), kept=True)
+        noise = added if seen == features else self.spread(index, "learn", added, features)
+        return activity.add(noise, alpha=self._scale)
 
     def take_over(self, other: Probed, index: int) -> None:
         """Estimates from the noise that another one has just added, if it has."""
@@ -127,7 +135,7 @@ class Probed(Matrices):
         self._weight = self._momentum * self._weight + weight
         return weight / self._weight
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         if not self._weight:
             raise RequestError(
                 f"{self._method} has not probed the network yet, so there is no feedback; "
@@ -135,7 +143,7 @@ class Probed(Matrices):
             )
         if index in self._course:
             return self._course[index]
-        return self.held(error, index, as_rows(activity, 2).shape[1])
+        return self.held(error, index, units)
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor([self.steps, self._weight], dtype=torch.float64)

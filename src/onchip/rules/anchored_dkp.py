@@ -28,6 +28,7 @@ def anchored_dkp(
     noise: Noise = Rademacher(),
     centring: Centring = LeaveOneOut(),
     quiet_after: int | None = None,
+    grid: int | None = None,
     local: bool = False,
 ) -> Rule:
     """The feedback of `opzo`, which learns as in `dkp` too: one matrix, taught by noise and by the optimizer.
@@ -51,6 +52,7 @@ def anchored_dkp(
         noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
         centring: how the output is centred; `LeaveOneOut()` by default.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
+        grid: as in `opzo`; what Kolen-Pollack adds stays on the grid too.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
     Raises:
@@ -59,7 +61,7 @@ def anchored_dkp(
 
     Reference: ours; of Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv 2012.00152).
     """
-    feedback = Anchored(scale, momentum, decay, noise, centring, quiet_after)
+    feedback = Anchored(scale, momentum, decay, noise, centring, quiet_after, grid)
     return Rule(
         "anchored_dkp",
         model,
@@ -86,8 +88,9 @@ class Anchored(Probed):
         noise: Noise,
         centring: Centring,
         quiet_after: int | None,
+        grid: int | None,
     ) -> None:
-        super().__init__("anchored_dkp", scale, momentum, noise, centring, quiet_after)
+        super().__init__("anchored_dkp", scale, momentum, noise, centring, quiet_after, grid=grid)
         if not 0.0 <= decay < math.inf:
             raise RequestError(f"anchored_dkp got decay={decay}; expected a weight decay of at least 0")
         self.decay = decay

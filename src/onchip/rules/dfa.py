@@ -54,9 +54,8 @@ class RandomDirect(Unprobed):
 
     stem = "direct_"
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        name = f"{self.stem}{index}"
-        units, classes = math.prod(activity.shape[error.dim() - 1 :]), error.shape[-1]
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
+        name, classes = f"{self.stem}{index}", error.shape[-1]
         if name not in self._buffers:
             bound = 1.0 / math.sqrt(units)
             self.register_buffer(name, error.new_empty(units, classes).uniform_(-bound, bound))

@@ -16,7 +16,7 @@ from onchip.rule import Rule
 __all__ = ["dkp"]
 
 
-def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online()) -> Rule:
+def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(), grid: int | None = None) -> Rule:
     """Direct Kolen-Pollack: as `dfa`, but the feedback from the output to each layer learns.
 
         g_l = F_l e,   ∂F_l = sum_t,b h_l e^T + decay F_l
@@ -33,9 +33,10 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online())
         model: a network of `onchip.nn` whose neurons have a state over time.
         decay: weight decay of F, at least 0; it counts once a training step, however many backward passes.
         temporal: what of the past counts; `Online()` by default, or `ThroughTime()`.
+        grid: side of the grid of lowest spatial frequencies on which feedback to maps lives; None for all pixels.
 
     Raises:
-        RequestError: a decay out of range.
+        RequestError: a decay or a grid out of range.
         UnsupportedError: neurons with spike times.
 
     Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
@@ -44,7 +45,7 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online())
     return Rule(
         "dkp",
         model,
-        feedback=KolenPollackDirect(decay),
+        feedback=KolenPollackDirect(decay, grid),
         temporal=temporal,
         trains=("steps",),
         claims=Claims(
@@ -65,12 +66,11 @@ class KolenPollackDirect(Unprobed):
     stem = "feedback_"
     learnt = True
 
-    def __init__(self, decay: float) -> None:
-        super().__init__()
+    def __init__(self, decay: float, grid: int | None) -> None:
+        super().__init__(grid)
         if not 0.0 <= decay < math.inf:
             raise RequestError(f"dkp got decay={decay}; expected a weight decay of at least 0")
         self.decay = decay
 
-    def matrix(self, error: Tensor, index: int, activity: Tensor) -> Tensor:
-        units = math.prod(activity.shape[error.dim() - 1 :])
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         return self.grown("dkp", index, units, error.shape[-1])

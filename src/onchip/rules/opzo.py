@@ -31,6 +31,7 @@ def opzo(
     quiet_after: int | None = None,
     each_step: bool = False,
     place: Literal["after", "before"] = "after",
+    grid: int | None = None,
     local: bool = False,
     intermediate: int | None = None,
 ) -> Rule:
@@ -57,6 +58,8 @@ def opzo(
         each_step: make an estimate of each time step, as a stream does, in place of one a sequence.
         place: of the noise: `after` the neurons and their pool, or `before` them, at their drive. Then the estimate,
             which knows of their mean derivative, still meets each neuron's own.
+        grid: draw the noise of maps on a grid of that side, their lowest spatial frequencies, and keep the estimates
+            there; None draws and keeps a number for each pixel.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
 
         intermediate: a hidden layer, from 2, whose read-out teaches the layers below it too, as the output does
@@ -70,8 +73,8 @@ def opzo(
     """
 
     def estimated() -> Estimated:
-        inside = place == "before"
-        return Estimated("opzo", scale, momentum, noise, centring, quiet_after, each_step=each_step, inside=inside)
+        places = {"each_step": each_step, "inside": place == "before"}
+        return Estimated("opzo", scale, momentum, noise, centring, quiet_after, **places, grid=grid)
 
     feedback: Direct = estimated()
     if intermediate is not None:

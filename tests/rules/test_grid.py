@@ -1,0 +1,143 @@
+"""Feedback on a coarse grid of the maps: its formulas, its limits, its bill."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onchip import Static, nn, rules
+from onchip.errors import RequestError
+from onchip.observe import Ledger
+from onchip.parts.grid import from_grid, to_grid
+from onchip.rule import Rule
+from tests.cases import loss_of
+
+STEPS, BATCH, MAPS, SIDE, CLASSES, GRID = 4, 32, 4, 8, 3, 3
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Conv2d(2, MAPS, 3, padding=1), nn.LIF(threshold=0.3)),
+        *(nn.Conv2d(MAPS, MAPS, 3, padding=1), nn.LIF(threshold=0.3)),
+        *(nn.Flatten(), nn.Linear(MAPS * SIDE * SIDE, CLASSES)),
+    )
+
+
+def signal(seed: int) -> Static:
+    return Static(torch.rand(BATCH, 2, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)), STEPS)
+
+
+def readout(model: nn.Sequential) -> Tensor:
+    """The read-out's transposed weights on the grid, in the order of the feedback: (n, classes)."""
+    weight = model[-1].weight
+    assert isinstance(weight, Tensor)
+    on_grid = to_grid(weight.detach().view(CLASSES, MAPS, SIDE, SIDE), torch.Size((MAPS, GRID, GRID)))
+    return on_grid.permute(2, 3, 1, 0).reshape(-1, CLASSES)
+
+
+def test_the_estimate_approaches_the_readout_on_the_grid() -> None:
+    model = network()
+    rule = rules.opzo(model, grid=GRID, momentum=0.99)
+    for seed in range(100):
+        rule.forward(signal(seed))
+    estimate = rule.state_dict()["estimate_2"]
+    assert estimate.shape == (MAPS * GRID * GRID, CLASSES)
+    assert F.cosine_similarity(estimate.flatten(), readout(model).flatten(), 0).item() > 0.9
+    along = float((estimate * readout(model)).sum() / readout(model).square().sum())
+    assert along == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+def test_a_grid_as_large_as_the_maps_changes_nothing(name: str) -> None:
+    updates = []
+    for grid in (None, SIDE):
+        model = network()
+        rule = getattr(rules, name)(model, grid=grid)
+        torch.manual_seed(1)
+        rule.backward(loss_of(rule.forward(signal(0))))
+        updates.append([p.grad for p in rule.parameters() if p.grad is not None])
+    assert len(updates[0]) >= 6
+    assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
+def by_hand(model: nn.Sequential, error: Tensor, feedback: Tensor, activity: Tensor) -> Tensor:
+    """The last hidden layer's update: M e on the grid, spread over the maps, gated, and met with the traces."""
+    layer = model[2]
+    assert isinstance(layer, nn.Conv2d)
+    sent = (error @ feedback.t()).view(STEPS, BATCH, GRID, GRID, MAPS).permute(0, 1, 4, 2, 3)
+    arriving = from_grid(sent, torch.Size((MAPS, SIDE, SIDE)))
+    trace = membrane = torch.zeros(1)
+    total = torch.zeros_like(layer.weight)
+    for t in range(STEPS):
+        trace = 0.5 * trace + activity[t]
+        potential = 0.5 * membrane + layer(activity[t]).detach()
+        membrane = potential - 0.3 * (potential >= 0.3).float()
+        gate = torch.sigmoid(4 * (potential - 0.3))
+        delta = 4 * gate * (1 - gate) * arriving[t]
+        total += torch.nn.grad.conv2d_weight(trace, layer.weight.shape, delta, padding=1)
+    return total
+
+
+def test_dkps_update_is_its_formula_on_the_grid() -> None:
+    model = network()
+    rule = rules.dkp(model, grid=GRID, decay=0.0)
+    out = rule.forward(signal(0))
+    error = _error(out)
+    rule.backward(loss_of(out))
+    with torch.no_grad():
+        hidden = model[1](model[0](signal(0).image).expand(STEPS, *[-1] * 4).contiguous())
+        received = model[3](_folded(model[2], hidden))
+    feedback = rule.state_dict()["feedback_2"]
+    layer = model[2]
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(layer.weight.grad, by_hand(model, error, feedback, hidden), rtol=1e-3, atol=1e-6)
+    rows = to_grid(received, torch.Size((MAPS, GRID, GRID))).permute(0, 1, 3, 4, 2).flatten(2)
+    learnt = list(rule.parameters())[-1].grad
+    torch.testing.assert_close(learnt, torch.einsum("tbn,tbc->nc", rows, error), rtol=1e-3, atol=1e-6)
+
+
+def _folded(layer: torch.nn.Module, activity: Tensor) -> Tensor:
+    folded: Tensor = layer(activity.flatten(0, 1))
+    return folded.unflatten(0, activity.shape[:2])
+
+
+def _error(out: Tensor) -> Tensor:
+    exposed = out.detach().requires_grad_(True)
+    (error,) = torch.autograd.grad(loss_of(exposed), exposed)
+    return error
+
+
+def billed(rule: Rule) -> dict[str, float]:
+    ledger = Ledger()
+    rule.observe(ledger)
+    rule.backward(loss_of(rule.forward(signal(0))))
+    rule.step()
+    return ledger.summary()
+
+
+def test_memory_draws_and_products_are_those_of_the_grid() -> None:
+    bill = billed(rules.opzo(network(), grid=GRID))
+    kept, samples = 2 * MAPS * GRID * GRID, STEPS * BATCH
+    assert bill["feedback_memory"] == kept * CLASSES
+    assert bill["random_draws"] == samples * kept
+    turned = MAPS * (GRID * GRID * SIDE + SIDE * GRID * SIDE)  # rows, then columns, of one sample's maps
+    assert bill["products_project"] == samples * (kept * CLASSES + 2 * turned)
+    assert bill["products_learn"] == samples * (kept * CLASSES + 2 * turned), "estimates, and noise brought to the maps"
+    assert bill["products_pull"] == 0
+
+
+def test_dkps_products_on_the_grid_are_billed() -> None:
+    bill = billed(rules.dkp(network(), grid=GRID))
+    units, samples = MAPS * SIDE * SIDE, STEPS * BATCH
+    turned = MAPS * (SIDE * GRID * SIDE + GRID * GRID * SIDE)
+    assert bill["products_learn"] == 2 * (samples * units * CLASSES + CLASSES * turned)
+
+
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+def test_a_grid_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="grid=0"):
+        getattr(rules, name)(network(), grid=0)
