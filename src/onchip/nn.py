@@ -67,7 +67,7 @@ class Sequential(torch.nn.Sequential):
             UnsupportedError: a module that has no place in a spiking network.
         """
         plan = plan_of(self)
-        signal = validated(signal, plan.kind)
+        signal = validated(signal, plan)
         kept: list[Signal] = []
         for part in plan.parts:
             signal = _inferred(part, signal) if isinstance(part, Stage) else part(signal, plan.kind, kept)

@@ -155,12 +155,17 @@ def _side(size: int | tuple[int, ...]) -> int | None:
     return size[0] if len(set(size)) == 1 else None
 
 
-def validated(signal: Signal, kind: Kind) -> Signal:
-    """Returns the signal if neurons of this kind can take it.
+TYPES = torch.float32, torch.float64, torch.bfloat16, torch.float16
+
+
+def validated(signal: Signal, plan: Plan) -> Signal:
+    """Returns the signal if a network can take it.
 
     Raises:
-        RequestError: the wrong kind or type of signal, no samples, or spike times out of range.
+        RequestError: the wrong kind or type of signal, no samples, spike times out of range, or another device or
+            type than the weights'.
     """
+    kind = plan.kind
     if isinstance(signal, Static) and kind == "times":
         raise RequestError("got a Static image; expected spike times (B, features...). Use encode.Latency()")
     if isinstance(signal, Static) and kind == "streams":
@@ -180,11 +185,31 @@ def validated(signal: Signal, kind: Kind) -> Signal:
         raise RequestError(
             f"got a signal of shape {tuple(tensor.shape)}; expected {expected}, none of them zero{remedy}"
         )
+    _check_place(tensor, plan)
     if kind == "times":
         _check_times(tensor)
     if kind == "streams":
         _check_spikes(tensor)
     return signal
+
+
+def _check_place(signal: Tensor, plan: Plan) -> None:
+    """Raises RequestError unless the signal and all weights are on one device, and of one type."""
+    for stage in plan.stages:
+        layer, weight = f"{type(stage.layer).__name__} {stage.name!r}", stage.parameter
+        if weight.device != signal.device:
+            raise RequestError(
+                f"{layer} is on device {str(weight.device)!r} and the signal on {str(signal.device)!r}; expected one "
+                "device. Use signal.to(...) or rule.to(...), which moves the network and its feedback"
+            )
+        if weight.dtype not in TYPES:
+            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in TYPES)
+            raise RequestError(f"{layer} has weights of {weight.dtype}; expected {known}. Use model.float()")
+        if weight.dtype != signal.dtype and not torch.is_autocast_enabled(signal.device.type):
+            raise RequestError(
+                f"{layer} has weights of {weight.dtype} and the signal is of {signal.dtype}; expected one type. "
+                "Use signal.to(...)"
+            )
 
 
 def _check_spikes(spikes: Tensor) -> None:

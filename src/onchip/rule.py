@@ -227,7 +227,7 @@ class Rule:
                 f"{self.name} cannot stream: it needs the whole sequence before it can assign credit. "
                 "Use rule.forward, or an online rule such as ottt"
             )
-        signal = validated(signal, self._plan.kind)
+        signal = validated(signal, self._plan)
         carries = [Carry() for _ in self._plan.stages]
         self._begin()
         if isinstance(signal, Static):
@@ -366,7 +366,8 @@ class Rule:
     def _run(self, signal: Signal, carries: list[Carry] | None) -> tuple[Tensor, list[Tensor]]:
         """The network's output and, for direct feedback, what each stage but the first received."""
         learning = self._attached().training and torch.is_grad_enabled()
-        signal = validated(signal, self._plan.kind)
+        signal = validated(signal, self._plan)
+        self._check_feedback(signal)
         rule = Composition(
             self._feedback, self._temporal, self._code, self._observers, self._receiver, learning, self._witnesses
         )
@@ -400,6 +401,15 @@ class Rule:
             with torch.no_grad():
                 self._feedback.outcome(signal)
         return signal, taps
+
+    def _check_feedback(self, signal: Signal) -> None:
+        device = signal.image.device if isinstance(signal, Static) else signal.device
+        kept = next(chain(self._feedback.buffers(), self._feedback.parameters()), None)
+        if kept is not None and kept.device != device:
+            raise RequestError(
+                f"{self.name} has its feedback on device {str(kept.device)!r} and the network on {str(device)!r}; "
+                "expected one device. Use rule.to(...), which moves both"
+            )
 
     def _warn_if_silent(self, stage: Stage, activity: Tensor) -> None:
         if self._plan.kind != "steps" or stage.name in self._silent:

@@ -81,7 +81,7 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
     model.eval()
     try:
         for signal in signals:
-            count, steps = _run(plan, validated(signal, plan.kind), tallies)
+            count, steps = _run(plan, validated(signal, plan), tallies)
             samples += count
     finally:
         model.train(training)
