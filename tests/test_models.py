@@ -15,8 +15,8 @@ from onchip.observe import activity
 from onchip.signals import Signal, Static
 
 Make = Callable[..., nn.Sequential]
-VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9]
-RESNETS = [models.resnet18, models.resnet34]
+VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9, models.conv9_narrow]
+RESNETS = [models.resnet8, models.resnet18, models.resnet34]
 NETWORKS = [made for name in models.__all__ if (made := getattr(models, name)) not in VGGS + RESNETS]
 
 
@@ -62,13 +62,13 @@ def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> No
         assert max(rates) < 0.7, rates
 
 
-@pytest.mark.parametrize(("make", "layers"), [(models.resnet18, 20), (models.resnet34, 36)])
+@pytest.mark.parametrize(("make", "layers"), [(models.resnet8, 9), (models.resnet18, 20), (models.resnet34, 36)])
 def test_residual_networks_are_awake_and_of_their_size(make: Make, layers: int) -> None:
     torch.manual_seed(0)
     model = make((1, 8, 8), 10)
     images = load("digits").train.images[:4].float().div_(255)
     rates = [layer.rate for layer in activity(model, [Static(images, 6)]).values()]
-    assert len(rates) == layers, "17 or 33 in the chain and 3 in shortcuts"
+    assert len(rates) == layers, "7, 17 or 33 in the chain, and 2 or 3 in shortcuts"
     assert min(rates) > 0.02, rates
     assert max(rates) < 0.7, rates
     assert model(Static(images, 2)).shape == (2, 4, 10)

@@ -24,12 +24,12 @@ def script(name: str) -> ModuleType:
     return sys.modules[name]
 
 
-@pytest.mark.parametrize("name", ["opzo_fashion", "opzo_finetune", "opzo_gradients", "opzo_nmnist"])
+@pytest.mark.parametrize("name", ["opzo", "opzo_finetune", "opzo_gradients", "opzo_nmnist"])
 def test_the_tables_in_the_docs_are_made_from_the_records(name: str) -> None:
     assert script(name).tables() in (ROOT / "docs" / "opzo.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["opzo_fashion", "opzo_nmnist"])
+@pytest.mark.parametrize("name", ["opzo", "opzo_nmnist"])
 def test_every_run_was_made_once_and_succeeded(name: str) -> None:
     records = read(script(name).RECORDS)
     keys = [(record.network, record.label, record.seed) for record in records]
@@ -39,13 +39,13 @@ def test_every_run_was_made_once_and_succeeded(name: str) -> None:
 
 def test_no_direct_rule_sent_an_error_from_layer_to_layer() -> None:
     spatial = {"ottt", "noisy-bp"}
-    for record in read(script("opzo_fashion").RECORDS):
+    for record in read(script("opzo").RECORDS):
         assert (record.ledger["products_pull"] > 0) == (record.rule in spatial), record.label
         assert (record.ledger["weights_transported"] > 0) == (record.rule in spatial), record.label
 
 
 def test_learning_rates_were_chosen_by_a_seed_of_their_own() -> None:
-    module = script("opzo_fashion")
+    module = script("opzo")
     records = read(module.TUNING)
     assert {record.seed for record in records} == {module.TUNING_SEED}
     assert not {record.seed for record in records} & set(module.SEEDS)
