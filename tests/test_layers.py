@@ -14,7 +14,7 @@ import onchip
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
     errors files claims typed
-    standardised trainers memory
+    standardised trainers memory silence
     kernels.native kernels.buffers kernels.running kernels.fused.surrogates
     kernels.fused
     kernels.gpu
@@ -39,7 +39,7 @@ LEVELS = """
     parts.local parts.probed
     parts
     rule
-    rules devices.crossbar observe.bill observe.phases
+    rules gradients devices.crossbar observe.bill observe.phases
     observe devices
     observe.probes observe.trial pricing
     observe.bench

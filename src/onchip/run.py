@@ -21,7 +21,7 @@ from onchip import kernels, nn, registry
 from onchip.data import Dataset, load
 from onchip.devices.crossbar import Crossbar
 from onchip.encode import Encoder
-from onchip.errors import RequestError
+from onchip.errors import RequestError, UnsupportedError
 from onchip.memory import enough
 from onchip.observe import Ledger
 from onchip.observe.probes import Probes
@@ -136,7 +136,13 @@ def build(spec: RunSpec, data: Dataset) -> Run:
         raise RequestError(f"a run on {spec.data!r} got the data set {data.name!r}; load the one it names")
     make_rule = registry.rule(spec.rule)
     registry.augmentation(spec.augment)
-    registry.loss(spec.loss, registry.neuron(spec.neuron)[1])
+    kind = registry.neuron(spec.neuron)[1]
+    registry.loss(spec.loss, kind)
+    if spec.chunk is not None and kind == "streams":
+        raise UnsupportedError(
+            f"got chunk={spec.chunk} for {spec.neuron}, whose errors are spikes of a worth that depends on the batch; "
+            "use a smaller batch size"
+        )
     device = registry.device(spec.device)
     order = torch.Generator().manual_seed(_spread(spec.seed, ORDER))
     encoding = torch.Generator(device).manual_seed(_spread(spec.seed, ENCODING))
@@ -237,10 +243,13 @@ def _optimizer(spec: RunSpec, rule: Rule) -> torch.optim.Optimizer:
     if spec.synapses is not None:
         return registry.synapses(spec.synapses, lr=spec.lr, rates=spec.rates)(rule)
     parameters = groups(rule.parameters(), spec.rates)
+    # On a GPU one kernel for all layers. None is torch's own choice, which every record on a CPU was made with.
+    fused = True if torch.device(spec.device).type == "cuda" else None
+    shared: dict[str, Any] = {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": fused}
     if spec.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)
+        return torch.optim.SGD(parameters, momentum=spec.momentum, **shared)
     made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.optimizer]
-    return made(parameters, lr=spec.lr, weight_decay=spec.weight_decay)
+    return made(parameters, **shared)
 
 
 def _spread(seed: int, stream: int) -> int:

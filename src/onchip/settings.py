@@ -45,6 +45,7 @@ class RunSpec:
         steps: time steps T that an encoder shows an image for.
         epochs: passes over the training samples.
         batch_size: samples a training step.
+        chunk: samples of it at a time, for less memory; None for all at once. See `onchip.gradients`.
         lr: learning rate at the start.
         optimizer: `adam`, `adamw` (decoupled weight decay) or `sgd`.
         momentum: of `sgd`, in [0, 1).
@@ -82,6 +83,7 @@ class RunSpec:
     steps: int = 4
     epochs: int = 20
     batch_size: int = 32
+    chunk: int | None = None
     lr: float = 5e-3
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     momentum: float = 0.9
@@ -110,6 +112,7 @@ class RunSpec:
         _check(self.steps, "steps", self.steps >= 1, "at least 1 time step")
         _check(self.epochs, "epochs", self.epochs >= 1, "at least 1 epoch")
         _check(self.batch_size, "batch-size", self.batch_size >= 1, "at least 1 sample a batch")
+        _check(self.chunk, "chunk", self.chunk is None or self.chunk >= 1, "at least 1 sample at a time")
         _check(self.lr, "lr", 0.0 < self.lr <= 1e6, "a learning rate above 0, 1e6 at most")
         _check(self.momentum, "momentum", 0.0 <= self.momentum < 1.0, "at least 0 and below 1")
         _check(
@@ -130,7 +133,7 @@ class RunSpec:
         for field, hint in get_type_hints(RunSpec).items():
             if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
                 raise unknown_name(field, str(getattr(self, field)), get_args(hint))
-        for name, value in (("clip", self.clip), ("weight-decay", self.weight_decay)):
+        for name, value in (("clip", self.clip), ("weight-decay", self.weight_decay), ("chunk", self.chunk)):
             _check(value, name, self.synapses is None or not value, "none with synapses")
         _check(
             self.precision, "precision", self.synapses is None or self.precision == "float32", "float32 with synapses"

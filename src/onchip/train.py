@@ -17,11 +17,11 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from onchip import checkpoint, nn, registry
 from onchip.data import Dataset, Split, batches
 from onchip.errors import DataError, DivergedError, MemoryLimitError
-from onchip.losses import Loss, predict
+from onchip.gradients import gradients
+from onchip.losses import predict
 from onchip.memory import first_line, fitting, ran_out, release
 from onchip.plan import plan_of
 from onchip.records import Epoch, Record
-from onchip.rule import Rule
 from onchip.run import Run, build, describe, encoder, evaluation_encoder, own_randomness
 from onchip.settings import RunSpec
 from onchip.signals import Signal
@@ -174,7 +174,8 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     """Train one epoch and add it to the history."""
     steps = math.ceil(len(data.train) / spec.batch_size)
     encode, augment = encoder(spec, data, run.encoding), registry.augmentation(spec.augment)
-    loss_of, total_loss = registry.loss(spec.loss, registry.neuron(spec.neuron)[1]), 0.0
+    kind = registry.neuron(spec.neuron)[1]
+    loss_of, total_loss = registry.loss(spec.loss, kind), 0.0
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()
     drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
@@ -182,7 +183,7 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
         for group in run.optimizer.param_groups:
             group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
         signal = encode(images)
-        value, loss = _gradients(run.rule, loss_of, signal, labels)
+        value, loss = gradients(run.rule, loss_of, signal, labels, kind, spec.chunk)
         if not math.isfinite(loss):
             raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss}")
         before = time.perf_counter()
@@ -206,17 +207,6 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
 
 
-def _gradients(rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor) -> tuple[float, float]:
-    """Fills the gradients of a batch; returns the loss of the network's output, and with local ones added."""
-    out = rule.forward(signal).detach()
-    losses = [loss_of(output, labels) for output in rule.outputs]  # the network's own, then local ones
-    loss = torch.stack(losses).sum()
-    rule.backward(loss, loss_of.each(out, labels))
-    # A step waits for the device here alone, with all of its products under way.
-    own, whole = torch.stack([losses[0].detach(), loss.detach()]).tolist()
-    return own, whole
-
-
 def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
     """What to say of a run for which memory did not suffice."""
     tried = min(spec.batch_size, len(data.train))
@@ -225,10 +215,12 @@ def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
         smaller = dataclasses.replace(spec, batch_size=batch)
         with own_randomness(smaller):
             run, moved = build(smaller, data), data.to(smaller.device)
-            loss_of = registry.loss(spec.loss, registry.neuron(spec.neuron)[1])
+            kind = registry.neuron(spec.neuron)[1]
+            loss_of = registry.loss(spec.loss, kind)
             images, labels = next(batches(moved.train, batch, generator=run.order))
             for _ in range(2):  # the optimizer's own memory is there from the second step on
-                _gradients(run.rule, loss_of, encoder(spec, data, run.encoding)(images), labels)
+                signal = encoder(spec, data, run.encoding)(images)
+                gradients(run.rule, loss_of, signal, labels, kind, spec.chunk)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
                 run.rule.step()

@@ -12,6 +12,7 @@ from onchip.settings import RunSpec
 __all__ = [
     "Augment",
     "BatchSize",
+    "Chunk",
     "Clip",
     "Config",
     "Data",
@@ -59,6 +60,7 @@ Encoder = Annotated[str | None, typer.Option(help="How images become signals. Us
 Steps = Annotated[int | None, typer.Option(help=f"Time steps T of one image. Usually {USUAL.steps}.")]
 Epochs = Annotated[int | None, typer.Option(help=f"Passes over the training samples. Usually {USUAL.epochs}.")]
 BatchSize = Annotated[int | None, typer.Option(help=f"Samples a training step. Usually {USUAL.batch_size}.")]
+Chunk = Annotated[int | None, typer.Option(help="Samples of a step at a time, for less memory. Usually all.")]
 LearningRate = Annotated[float | None, typer.Option("--lr", help=f"Learning rate. Usually {USUAL.lr:g}.")]
 Optimizer = Annotated[str | None, typer.Option(help=f"adam, adamw or sgd. Usually {USUAL.optimizer}.")]
 Momentum = Annotated[float | None, typer.Option(help=f"Momentum of sgd. Usually {USUAL.momentum}.")]
