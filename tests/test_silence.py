@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from onchip import Static, nn, rules
-from onchip.rule import LOOKS, Rule
+from onchip.rule import Rule
+from onchip.silence import LOOKS
 
 
 def network(gain: float) -> tuple[nn.Sequential, nn.Linear]:

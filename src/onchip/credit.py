@@ -176,6 +176,9 @@ class Direct(Feedback):
 
     direct = True
 
+    by_sample: ClassVar[bool] = False
+    """Whether it asks how good each step of each sample was, and not only for the error at the output."""
+
     inside: bool = False
     """Whether it deals with neurons themselves, noise at their drive and errors at their spikes, before any pool,
     in place of what stages receive. Then stage `index` stands for the neurons of the stage before it."""

@@ -22,13 +22,9 @@ from onchip.parts import Real
 from onchip.plan import Stage, plan_of, validated
 from onchip.rounded import Rounded
 from onchip.signals import Kind, Signal, Static
+from onchip.silence import LOOKS, Silence
 
 __all__ = ["Rule"]
-
-SILENT = 1e-3
-"""Firing rate, in spikes a neuron and step, below which a layer passes so little on that nothing above it learns."""
-LOOKS = 100
-"""Training passes from one look for silent layers to the next."""
 
 
 class Rule:
@@ -89,7 +85,7 @@ class Rule:
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
-        self._silent: set[str] = set()
+        self._silence = Silence(name)
         self._arriving = 0
         with torch.no_grad():
             feedback.attach(self._plan.receivers if feedback.direct and not inside else self._plan.stages)
@@ -132,8 +128,8 @@ class Rule:
         Args:
             loss: a scalar made of what the last `forward` returned, and of all `outputs` where there are more.
             samples: values of the loss at the network's output for each step and sample, (T, B), or each
-                sample, (B,), with the loss as their mean. Zeroth-order rules do better with them; no other
-                rule takes notice.
+                sample, (B,), with the loss as their mean. Rules that are `by_sample` do better with them; no
+                other takes notice.
 
         Raises:
             RequestError: no forward pass waits for its backward, or the loss does not depend on it or on
@@ -236,6 +232,11 @@ class Rule:
             chunks = (frame.unsqueeze(0) for frame in signal)
         for chunk in chunks:
             yield self._expose(*self._run(chunk, carries))
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether `backward` makes use of `samples`."""
+        return isinstance(self._feedback, Direct) and self._feedback.by_sample
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -373,7 +374,8 @@ class Rule:
         )
         taps: list[Tensor] = []
         kept: list[Signal] = []
-        looks = learning and carries is None and self._passes % LOOKS == 0  # one step of a stream says little
+        # One step of a stream says little.
+        looks = learning and carries is None and self._plan.kind == "steps" and self._passes % LOOKS == 0
         arrived = stages = 0
         for part, arrives in zip(self._plan.parts, self._plan.arrivals, strict=True):
             if arrives:
@@ -389,7 +391,7 @@ class Rule:
                 taps.append(signal)
                 signal = signal.detach()
             if looks and stages < len(self._plan.stages):
-                self._warn_if_silent(part, signal)
+                self._silence.look(part.name, signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
         dims = 2 if self._plan.kind == "times" else 3
         if self._feedback.direct and signal.dim() != dims:
@@ -409,19 +411,6 @@ class Rule:
             raise RequestError(
                 f"{self.name} has its feedback on device {str(kept.device)!r} and the network on {str(device)!r}; "
                 "expected one device. Use rule.to(...), which moves both"
-            )
-
-    def _warn_if_silent(self, stage: Stage, activity: Tensor) -> None:
-        if self._plan.kind != "steps" or stage.name in self._silent:
-            return
-        rate = activity.count_nonzero().item() / activity.numel()
-        if rate < SILENT:
-            self._silent.add(stage.name)
-            warnings.warn(
-                f"{self.name}: layer {stage.name!r} is silent, with {rate:.5f} spikes a neuron and step, so that "
-                "hardly anything reaches the layers above; use larger first weights, nn.StandardisedConv2d, a lower "
-                "threshold or more time steps. onchip.observe.activity reports all layers",
-                stacklevel=4,
             )
 
     def _received(self, signal: Signal, index: int, taps: list[Tensor], learning: bool) -> Signal:

@@ -139,3 +139,8 @@ def test_refusals() -> None:
     out = rule.forward(torch.rand(STEPS, 2, 20))
     with pytest.raises(RequestError, match=r"no noise .* model\.train\(\)"):
         rule.backward(loss_of(out))
+
+
+def test_it_alone_asks_for_the_loss_of_each_sample() -> None:
+    assert rules.zeroth_order(network()).by_sample
+    assert not any(getattr(rules, name)(network()).by_sample for name in ("bp", "dfa", "opzo", "local_learning"))

@@ -56,6 +56,8 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademac
 class OnePoint(Direct):
     """The noise that a layer got, times the loss that came of it."""
 
+    by_sample = True
+
     def __init__(self, scale: float, noise: Noise) -> None:
         super().__init__()
         if not 0.0 < scale < float("inf"):
