@@ -49,14 +49,17 @@ def test_the_error_names_a_batch_that_fits(monkeypatch: pytest.MonkeyPatch) -> N
     seen = holds(20, monkeypatch)
     message = (
         r"^bp with seed 0 ran out of memory on 'cpu' with a batch of 64: CUDA out of memory; "
-        r"a batch of 16 fits\. Use --batch-size 16$"
+        r"a batch of 16 fits\. Use --batch-size 16, or --chunk 16 to learn from as many as now$"
     )
     with pytest.raises(MemoryLimitError, match=message):
         train(SPEC, load_data(SPEC))
     assert seen == [64, 32, 16, 16], "two steps: the optimizer's memory is there from the second on"
     monkeypatch.undo()
     holds(16, monkeypatch)
-    assert train(dataclasses.replace(SPEC, batch_size=16), load_data(SPEC)).status == "ok"
+    for smaller in (dataclasses.replace(SPEC, batch_size=16), dataclasses.replace(SPEC, chunk=16)):
+        assert train(smaller, load_data(SPEC)).status == "ok"
+    with pytest.raises(MemoryLimitError, match=r"with a batch of 32: .* a batch of 16 fits"):
+        train(dataclasses.replace(SPEC, chunk=32), load_data(SPEC))
 
 
 def test_no_batch_may_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def gradients(
         out = rule.forward(part).detach()
         losses = [loss_of(output, meant) * share for output in rule.outputs]  # the network's own, then local ones
         loss = torch.stack(losses).sum()
-        rule.backward(loss, loss_of.each(out, meant) * share)
+        rule.backward(loss, loss_of.each(out, meant) * share if rule.by_sample else None)
         told.append(torch.stack([losses[0].detach(), loss.detach()]))
     # A step waits for the device here alone, with all of its products under way.
     own, whole = torch.stack(told).sum(0).tolist()

@@ -209,18 +209,16 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
 
 def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
     """What to say of a run for which memory did not suffice."""
-    tried = min(spec.batch_size, len(data.train))
+    tried, kind = min(spec.chunk or spec.batch_size, len(data.train)), registry.neuron(spec.neuron)[1]
 
     def step(batch: int) -> None:
-        smaller = dataclasses.replace(spec, batch_size=batch)
+        smaller = dataclasses.replace(spec, batch_size=batch, chunk=None)
         with own_randomness(smaller):
             run, moved = build(smaller, data), data.to(smaller.device)
-            kind = registry.neuron(spec.neuron)[1]
             loss_of = registry.loss(spec.loss, kind)
             images, labels = next(batches(moved.train, batch, generator=run.order))
             for _ in range(2):  # the optimizer's own memory is there from the second step on
-                signal = encoder(spec, data, run.encoding)(images)
-                gradients(run.rule, loss_of, signal, labels, kind, spec.chunk)
+                gradients(run.rule, loss_of, encoder(spec, data, run.encoding)(images), labels, kind)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
                 run.rule.step()
@@ -230,6 +228,8 @@ def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
     remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
     if fits is not None:
         remedy = f"a batch of {fits} fits. Use --batch-size {fits}"
+        if kind != "streams":  # whose errors depend on the batch
+            remedy += f", or --chunk {fits} to learn from as many as now"
     return MemoryLimitError(
         f"{spec.rule} with seed {spec.seed} ran out of memory on {spec.device!r} with a batch of {tried}: {reason}; "
         f"{remedy}"
