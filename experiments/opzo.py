@@ -6,9 +6,10 @@
 
 Training images are drawn class by class; the whole test split, 10,000 images, is looked at once a run, after its last
 step. Where `rates` says so, 3,000 other training images chose the learning rate of each rule, with one seed of its own
-and half of the epochs. One seed gives every row the same first weights and the same order of images, so differences
-are taken seed by seed; seeds come one after the other, the rows that matter most first, so that a table cut short is
-balanced. CIFAR-10 is read from pictures, in a folder `cifar10-jpeg` where the script is run.
+and half of the epochs; strengths of the noise and sides of grids were compared so as well, at one rate. One seed gives
+every row the same first weights and the same order of images, so differences are taken seed by seed; seeds come one
+after the other, the rows that matter most first, so that a table cut short is balanced. CIFAR-10 is read from
+pictures, in a folder `cifar10-jpeg` where the script is run.
 
 Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), table 1 and section 5.
 """
@@ -36,6 +37,7 @@ SEEDS = (0, 1, 2)
 TUNING_SEED = 1000
 BP = "ottt"  # spatial backpropagation under the traces that all other rows use too
 TUNED = (BP, "opzo", "anchored-dkp", "dkp", "dfa")
+VARIANTS = ("opzo:scale=0.1", "opzo:scale=0.05", "opzo:grid=7", "opzo:grid=4", "anchored-dkp:scale=0.1")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Bench:
         for rule in TUNED if self.rates else ():
             for lr in self.rates:
                 yield replace(half, rule=rule, lr=lr)
+        for rule in VARIANTS if self.rates and self.spec.optimizer == "sgd" else ():
+            yield replace(half, rule=rule)
 
     def rate(self, rule: str) -> float:
         """The learning rate with the best validation accuracy for the rule's next of kin, where rates were compared."""
@@ -92,15 +96,16 @@ FLAT = replace(FASHION, net="mlp-wide", train_size=10_000, steps=6, epochs=6, ba
 BEST = "anchored-dkp:quiet_after=HALF"
 PAPER = (BP, "opzo", "dkp", BEST, "dfa")
 OTHERS = ("opzo:quiet_after=HALF", "noisy-bp", "opzo:local=true", "local-learning", "anchored-dkp")
-GRIDS = ("opzo:grid=4", "opzo:grid=4;quiet_after=HALF", "dkp:grid=4", "anchored-dkp:grid=4;quiet_after=HALF")
+WEAK = ("opzo:scale=0.1", "opzo:scale=0.1;quiet_after=HALF")
+GRIDS = ("opzo:grid=7", "dkp:grid=7", "anchored-dkp:grid=7;quiet_after=HALF")
 
 MLP = Bench(FLAT, (*PAPER, *OTHERS, "zeroth-order"), (1e-3, 2e-3, 4e-3, 8e-3))
-WIDE = Bench(replace(SGD, net="conv-wide", epochs=4), (*PAPER, *GRIDS, *OTHERS), (0.025, 0.05, 0.1))
-DEEP = Bench(replace(SGD, net="conv-deep", epochs=3), (*PAPER, *GRIDS, *OTHERS), (0.025, 0.05, 0.1))
+WIDE = Bench(replace(SGD, net="conv-wide", epochs=4), (*PAPER, *WEAK, *GRIDS, *OTHERS), (0.025, 0.05, 0.1))
+DEEP = Bench(replace(SGD, net="conv-deep", epochs=3), (*PAPER, *WEAK, *GRIDS, *OTHERS), (0.025, 0.05, 0.1))
 RESIDUAL = Bench(replace(SGD, net="resnet8", epochs=3), PAPER)
 NINE = Bench(replace(SGD, net="conv9-narrow", epochs=3), PAPER)
 DIGITS = Bench(replace(FLAT, data="mnist", epochs=3, lr=2e-3), PAPER)
-COLOUR = Bench(replace(SGD, data="folder:cifar10-jpeg", net="conv-wide", epochs=4), (*PAPER, *GRIDS[:2]))
+COLOUR = Bench(replace(SGD, data="folder:cifar10-jpeg", net="conv-wide", epochs=4), (*PAPER, *WEAK))
 ADAM = Bench(replace(WIDE.spec, optimizer="adam"), PAPER, (1e-3, 2e-3, 4e-3))
 """Adam's step does not depend on a gradient's size, so that no rule gains by larger ones."""
 BENCHES = (MLP, WIDE, DEEP, RESIDUAL, NINE, DIGITS, COLOUR, ADAM)
