@@ -13,9 +13,10 @@ import onchip
 # From the bottom up; a module imports from lines above its own only. A folder's name stands for all of its
 # files that have no line of their own. A new module at the top of the package gets a place here.
 LEVELS = """
-    errors files claims typed
+    errors files claims typed allocator
     standardised trainers memory silence
     kernels.native kernels.buffers kernels.running kernels.fused.surrogates
+    kernels.fused.errors
     kernels.fused
     kernels.gpu
     kernels.sparse

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onchip import allocator
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
 from onchip.cli.lists import data, devices, rules
@@ -56,4 +57,5 @@ def main() -> None:
     # torch brings on Linux, reads this when torch is loaded.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    allocator.keep()
     app()
