@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip import kernels
+from onchip.kernels import held
 from onchip.kernels.lif import Membrane, adjoint, fire, local, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
@@ -45,17 +46,17 @@ def test_triton_runs_here() -> None:
 def test_spikes_and_potentials_are_the_cpus_bit_for_bit(shape: tuple[int, ...], membrane: Membrane) -> None:
     drive, rest = series(shape), torch.rand_like(series(shape)[0])
     for pool in pools(shape):
-        for held in (False, True):
+        for one in (False, True):
             for start in (None, rest):
 
                 def work(
                     move: Callable[[Tensor], Tensor],
                     pool: int | None = pool,
-                    held: bool = held,
+                    one: bool = one,
                     start: Tensor | None = start,
                 ) -> tuple[Tensor, ...]:
                     begun = None if start is None else move(start)
-                    return fire(move(drive[0] if held else drive), 4 if held else None, membrane, begun, pool)
+                    return fire(move(drive[0] if one else drive), 4 if one else None, membrane, begun, pool)
 
                 for got, wanted in both(work):
                     assert got.stride() == wanted.stride()
@@ -116,3 +117,27 @@ def test_half_precision_is_rounded_where_it_is_stored(dtype: torch.dtype) -> Non
                     assert torch.equal(spike, (potential.float() >= membrane.threshold).to(dtype))
                     kept = membrane.reset(u, spike.float())
                 assert torch.equal(last, kept)
+
+
+@pytest.mark.parametrize("membrane", MEMBRANES, ids=str)
+def test_sums_under_a_held_drive_agree(membrane: Membrane) -> None:
+    weights = [0.3, 0.5, 0.7, 1.1]
+    for shape in SHAPES:
+        for pool in pools(shape):
+            drive = series(shape)[0]
+            error = torch.randn_like(fire(drive, 4, membrane, None, pool)[0])
+
+            def work(
+                move: Callable[[Tensor], Tensor],
+                drive: Tensor = drive,
+                error: Tensor = error,
+                pool: int | None = pool,
+            ) -> tuple[Tensor, ...]:
+                fired = held.fire(move(drive), 4, membrane, pool)
+                sums = held.sums(move(drive), move(error), membrane, Sigmoid(), pool, weights, through_time=True)
+                assert fired is not None
+                assert sums is not None
+                return *fired, *sums
+
+            for got, wanted in both(work):
+                torch.testing.assert_close(got, wanted, rtol=2e-5, atol=1e-5)

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onchip import kernels
-from onchip.kernels import gpu
+from onchip import Static, kernels, nn, rules
+from onchip.kernels import gpu, held
 from onchip.kernels.lif import Membrane, adjoint, fire, local, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
@@ -170,6 +170,57 @@ def test_errors_in_any_order_and_type_are_read_and_left_alone() -> None:
         for got, expected in both(lambda e=error: (adjoint(potentials.clone(), e, MEMBRANES[0], Sigmoid(), 2),)):  # type: ignore[misc]
             torch.testing.assert_close(got, expected, rtol=2e-5, atol=1e-6)
         assert torch.equal(error, kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF], ids=str)
+@pytest.mark.parametrize("membrane", MEMBRANES[:4], ids=str)
+def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane) -> None:
+    for shape, pool in [((3, 37), None), ((2, 3, 6, 4), None), ((2, 3, 6, 4), 2)]:
+        drive, weights = series(shape)[0].to(dtype), [0.5, 2.0, 1.0, 0.25, 3.0]
+        found, (spikes, _, kept) = held.fire(drive, 5, membrane, pool), fire(drive, 5, membrane, None, pool)
+        assert found is not None
+        assert torch.equal(found[0], spikes)
+        assert torch.equal(found[1], kept)
+        error = torch.randn_like(spikes)
+        for way, through_time in ((adjoint, True), (local, False)):
+            potentials = fire(drive, 5, membrane, None, pool)[1]
+            delta = way(potentials.clone(), error, membrane, Sigmoid(), pool).float()
+            for factors in (weights, [1.0] * 5):
+                sums = held.sums(drive, error, membrane, Sigmoid(), pool, factors, through_time=through_time)
+                assert sums is not None
+                # Here each error is rounded before it is added, there their sum alone.
+                precision = max(8 * torch.finfo(dtype).eps, 2e-6)
+                for got, expected in zip(sums, (weighted_sum(delta, factors), delta.sum(0)), strict=True):
+                    assert got.dtype == dtype
+                    torch.testing.assert_close(got.float(), expected, rtol=precision, atol=precision)
+
+
+def test_a_pool_too_wide_for_registers_is_left_to_torch() -> None:
+    side = gpu.WIDEST + 1
+    drive = series((1, 2, side, side))
+    for got, expected in both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, side)):
+        assert same(got, expected)
+
+
+def test_a_long_held_drive_keeps_its_potentials() -> None:
+    drive = series((3, 37))[0]
+    assert held.fire(drive, held.UNROLLED, MEMBRANES[0], None) is not None
+    assert held.fire(drive, held.UNROLLED + 1, MEMBRANES[0], None) is None
+
+
+@pytest.mark.parametrize("psi", SURROGATES, ids=str)
+def test_gradients_under_every_surrogate_are_those_of_torch(psi: Surrogate) -> None:
+    def gradients() -> tuple[Tensor, ...]:
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.LIF(surrogate=psi), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(64, 3)
+        )
+        rule = rules.bp(model)
+        rule.backward(rule.forward(Static(2 * torch.rand(3, 1, 8, 8), 4)).square().mean())
+        return tuple(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
+
+    for got, expected in both(gradients):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_stream_goes_on_where_it_stopped() -> None:

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("triton")
 HERE = Path(__file__)
 
-POINTERS = {"drive", "potentials", "output", "error", "signal", "before", "traced", "series", "total"}
+POINTERS = {"drive", "potentials", "output", "error", "signal", "before", "traced", "series", "total", "plain"}
 FLOAT32 = {"kept", "factors"}
 SCALARS = {"decay", "threshold", "through", "first", "second", "share"}
 WIDE = {"n", "cells", "channels", "error_step"}
@@ -68,7 +68,7 @@ def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
 
     for pool, block in BLOCKS.items():
         for flag in (False, True):
-            constants = {"HELD": flag, "RESTED": flag, "HARD": flag, "POOL": pool, "BLOCK": block}
+            constants = {"HELD": flag, "RESTED": flag, "HARD": flag, "KEEPS": not flag, "POOL": pool, "BLOCK": block}
             code = compiled(_fire, constants, number, architecture)
             assert "ld.global.v" in code, "loads are to be wide"
             assert "fma.rn.f32" in code
@@ -76,6 +76,7 @@ def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
 
 @pytest.mark.parametrize("number", ["fp32", "bf16", "fp16"])
 def test_errors_and_traces_compile_for_gpus(number: str) -> None:
+    from onchip.kernels.fused import held
     from onchip.kernels.fused.errors import BLOCK, _adjoint
     from onchip.kernels.fused.traces import _trace, _weighted_sum
 
@@ -83,6 +84,8 @@ def test_errors_and_traces_compile_for_gpus(number: str) -> None:
     for kind, past, pool in kinds:
         constants = {"KIND": kind, "PAST": past, "POOL": pool, "BLOCK": BLOCK}
         assert "ld.global.v4" in compiled(_adjoint, constants, number, 80)
+        flags = {"STEPS": 16, "HARD": past in (1, 3), "BLOCK": held.BLOCK}
+        assert "ld.global.v" in compiled(held._sums, {**constants, **flags}, number, 80)
     for started in (False, True):
         assert "ld.global.v4" in compiled(_trace, {"STARTED": started, "BLOCK": BLOCK}, number, 80)
     assert "ld.global.v4" in compiled(_weighted_sum, {"BLOCK": BLOCK}, number, 80)

@@ -20,11 +20,14 @@ from torch import Tensor
 from onchip.errors import RequestError
 from onchip.kernels import native
 
-__all__ = ["active", "scan"]
+__all__ = ["WIDEST", "active", "scan"]
 
 TYPES = torch.float32, torch.bfloat16, torch.float16
 LARGEST = 2**30
 """Numbers in a step that 32-bit places can tell apart, with room for the last block."""
+
+WIDEST = 8
+"""Side of the largest pool, p: the p² membranes of a cell are in registers at once."""
 
 _broken: list[str] = []
 """Why Triton is out of use, once it has failed."""
@@ -90,7 +93,7 @@ def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
 
 @functools.cache
 def _launcher(name: str) -> Callable[..., None]:
-    module = {"fire": "spikes", "adjoint": "errors"}.get(name, "traces")
+    module = {"fire": "spikes", "adjoint": "errors", "sums": "held"}.get(name, "traces")
     return getattr(importlib.import_module(f"onchip.kernels.fused.{module}"), name)
 
 

@@ -79,7 +79,7 @@ def fire(
     output = buffers.empty_like(potentials) if pool is None else buffers.empty(*pooled(potentials, pool), potentials)
     extent, tensors = extent_of(potentials, pool), (drive, potentials, output, kept)
     flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
-    fused = gpu.scan("fire", potentials)
+    fused = gpu.scan("fire", potentials) if (pool or 1) <= gpu.WIDEST else None
     if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
         return output, potentials, kept
     scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)

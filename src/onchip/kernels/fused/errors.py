@@ -12,7 +12,7 @@ from torch import Tensor
 
 from onchip.kernels.fused.surrogates import constants, gated
 
-__all__ = ["adjoint"]
+__all__ = ["adjoint", "arrival", "error_of"]
 
 RESET_SOFT: tl.constexpr = tl.constexpr(0)
 RESET_HARD: tl.constexpr = tl.constexpr(1)
@@ -21,6 +21,34 @@ NO_PAST: tl.constexpr = tl.constexpr(4)
 """As in kernels/scans.c; 2 is the detached soft reset."""
 
 BLOCK = 1024
+
+
+@triton.jit
+def arrival(at, channels, width, POOL: tl.constexpr):
+    """Where on its grid the error of a neuron is, for neurons in channels_last order."""
+    if POOL == 1:
+        place = at
+    else:
+        pixel, channel = at // channels, at % channels
+        cell = pixel // width // POOL * (width // POOL) + pixel % width // POOL
+        place = cell * channels + channel
+    return place
+
+
+@triton.jit
+def error_of(u, g, later, more, decay, threshold, through, first, second, KIND: tl.constexpr, PAST: tl.constexpr):
+    """δ[t] from δ[t+1], where there are `more` steps after this one."""
+    if PAST == RESET_SOFT:
+        g = tl.fma(later, -through, g)
+    if PAST == RESET_HARD:
+        # The last step has nothing after it: infinity times zero would be NaN.
+        g = tl.where(more, g - decay * u * later, g)
+    delta = gated(u - threshold, g, first, second, KIND)
+    if PAST == RESET_HARD or PAST == DETACHED_HARD:
+        later = tl.where(u >= threshold, 0.0, later)
+    if PAST != NO_PAST:
+        delta = tl.fma(later, decay, delta)
+    return delta
 
 
 def adjoint(
@@ -87,29 +115,14 @@ def _adjoint(
 ):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = at < n
-    if POOL == 1:
-        arriving = at
-    else:
-        pixel, channel = at // channels, at % channels
-        cell = pixel // width // POOL * (width // POOL) + pixel % width // POOL
-        arriving = cell * channels + channel
+    arriving = arrival(at, channels, width, POOL)
     later = tl.zeros([BLOCK], tl.float32)
     for back in range(steps):
         u = tl.load(potentials + at, mask=live).to(tl.float32)
         g = tl.load(error + arriving, mask=live).to(tl.float32)
         if POOL > 1:
             g = g * share
-        if PAST == RESET_SOFT:
-            g = tl.fma(later, -through, g)
-        if PAST == RESET_HARD:
-            # The last step has nothing after it: infinity times zero would be NaN.
-            g = tl.where(back > 0, g - decay * u * later, g)
-        delta = gated(u - threshold, g, first, second, KIND)
-        if PAST == RESET_HARD or PAST == DETACHED_HARD:
-            later = tl.where(u >= threshold, 0.0, later)
-        if PAST != NO_PAST:
-            delta = tl.fma(later, decay, delta)
-        later = delta
-        tl.store(potentials + at, delta.to(potentials.dtype.element_ty), mask=live)
+        later = error_of(u, g, later, back > 0, decay, threshold, through, first, second, KIND, PAST)
+        tl.store(potentials + at, later.to(potentials.dtype.element_ty), mask=live)
         potentials -= n
         error -= error_step

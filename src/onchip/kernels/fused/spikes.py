@@ -21,7 +21,7 @@ BLOCKS = {1: 1024, 2: 512}
 
 def fire(
     drive: Tensor,
-    potentials: Tensor,
+    potentials: Tensor | None,
     output: Tensor,
     kept: Tensor,
     extent: tuple[int, ...],
@@ -35,7 +35,7 @@ def fire(
 
     Args:
         drive: (T, B, ...), or (B, ...) if held.
-        potentials: u.
+        potentials: u; None if nobody wants them.
         output: spikes, or their averages.
         kept: v, (B, ...) float32; holds v before the first step if rested.
         extent: (B, H, W, C, pool), as in kernels/lif.py.
@@ -46,22 +46,23 @@ def fire(
         hard: reset to zero.
     """
     _, _, width, channels, pool = extent
-    cells, n = output[0].numel(), potentials[0].numel()
+    cells, n = output[0].numel(), kept.numel()
     block = BLOCKS.get(pool, 128)
     # With no pool a "row" would be one pixel of n channels, of which the kernel wants to know nothing.
     sizes = (cells, n, channels, width) if pool > 1 else (cells, n, 1, 1)
     _fire[(triton.cdiv(cells, block),)](
         drive,
-        potentials,
+        drive if potentials is None else potentials,
         output,
         kept,
-        len(potentials),
+        len(output),
         *sizes,
         decay,
         threshold,
         HELD=held,
         RESTED=rested,
         HARD=hard,
+        KEEPS=potentials is not None,
         POOL=pool,
         BLOCK=block,
         enable_fp_fusion=False,
@@ -84,6 +85,7 @@ def _fire(
     HELD: tl.constexpr,
     RESTED: tl.constexpr,
     HARD: tl.constexpr,
+    KEEPS: tl.constexpr,
     POOL: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -116,7 +118,8 @@ def _fire(
                 current = tl.load(drive + at, mask=live).to(tl.float32)
             u = tl.fma(membranes[i], decay, current)
             stored = u.to(potentials.dtype.element_ty)
-            tl.store(potentials + at, stored, mask=live)
+            if KEEPS:
+                tl.store(potentials + at, stored, mask=live)
             s = tl.where(stored.to(tl.float32) >= threshold, 1.0, 0.0)
             fired += s
             if HARD:

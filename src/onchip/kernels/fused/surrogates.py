@@ -1,13 +1,16 @@
-"""ψ(x) · error on a GPU, by the numbers and formulas of kernels/scans.c."""
+"""ψ(x) · error on a GPU, by the numbers and formulas of kernels/scans.c; and constants of a scan there."""
 
 from __future__ import annotations
 
+import functools
 import math
 
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
-__all__ = ["constants", "gated"]
+__all__ = ["constants", "gated", "on_device"]
 
 SIGMOID: tl.constexpr = tl.constexpr(0)
 ATAN: tl.constexpr = tl.constexpr(1)
@@ -24,6 +27,12 @@ def constants(kind: int, option: float) -> tuple[float, float]:
     if kind in (SIGMOID.value, FAST_SIGMOID.value):
         return option, 1.0
     return option / 2, 1 / option
+
+
+@functools.lru_cache(maxsize=64)
+def on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    """Weights on the device; the same ones come back at every step, and a copy would wait for it."""
+    return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
 @triton.jit

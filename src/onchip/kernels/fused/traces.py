@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from onchip.kernels.fused.surrogates import on_device
 
 __all__ = ["trace", "weighted_sum"]
 
@@ -34,14 +33,8 @@ def trace(signal: Tensor, before: Tensor | None, traced: Tensor, decay: float) -
 def weighted_sum(series: Tensor, weights: tuple[float, ...], total: Tensor) -> None:
     """Fills `total` (B, ...) with the sum over t of weights[t] series[t]."""
     n = total.numel()
-    factors = _on_device(weights, series.device)
+    factors = on_device(weights, series.device)
     _weighted_sum[(triton.cdiv(n, BLOCK),)](series, factors, total, len(series), n, BLOCK=BLOCK, enable_fp_fusion=False)
-
-
-@functools.lru_cache(maxsize=64)
-def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
-    """The weights on the device; the same ones come back at every step, and a copy would wait for it."""
-    return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
 @triton.jit

@@ -1,0 +1,127 @@
+"""Errors of neurons under one drive held for all steps on a GPU, summed over time where they arise.
+
+A program makes the potentials of a block of neurons anew, keeps them in registers, all steps at once, and goes back
+through them. It reads the drive and the errors, and writes sums: 1/p² numbers a neuron and step, and a few a neuron.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from onchip.kernels.fused.errors import arrival, error_of
+from onchip.kernels.fused.surrogates import constants, on_device
+
+__all__ = ["sums"]
+
+BLOCK = 512
+
+
+def sums(
+    drive: Tensor,
+    error: Tensor,
+    weights: tuple[float, ...],
+    total: Tensor,
+    plain: Tensor,
+    extent: tuple[int, ...],
+    past: int,
+    known: tuple[int, float],
+    decay: float,
+    threshold: float,
+    hard: bool,
+) -> None:
+    """Fills total (B, ...) with the sum over t of weights[t] δ[t], and plain with that of δ[t].
+
+    Args:
+        drive: I, (B, ...).
+        error: (T, B, ...), as `onchip.kernels.fused.errors.adjoint` takes it.
+        weights: a number for each step.
+        total: filled.
+        plain: filled; it may be `total`, for weights of 1.
+        extent: (B, H, W, C, pool), as in kernels/lif.py.
+        past: how errors reach the past, as in kernels/scans.c.
+        known: the surrogate's number and constant.
+        decay: λ.
+        threshold: θ.
+        hard: reset to zero.
+    """
+    _, _, width, channels, pool = extent
+    n = drive.numel()
+    _sums[(triton.cdiv(n, BLOCK),)](
+        drive,
+        error[-1],
+        on_device(weights, drive.device),
+        total,
+        plain,
+        n,
+        error.stride(0),
+        *((channels, width) if pool > 1 else (1, 1)),
+        decay,
+        threshold,
+        decay * threshold,
+        *constants(*known),
+        1.0 / (pool * pool),
+        STEPS=len(error),
+        KIND=known[0],
+        PAST=past,
+        HARD=hard,
+        POOL=pool,
+        BLOCK=BLOCK,
+        enable_fp_fusion=False,
+    )
+
+
+@triton.jit
+def _sums(
+    drive,
+    error,  # of the last step
+    factors,
+    total,
+    plain,
+    n,
+    error_step,
+    channels,
+    width,
+    decay,
+    threshold,
+    through,
+    first,
+    second,
+    share,
+    STEPS: tl.constexpr,
+    KIND: tl.constexpr,
+    PAST: tl.constexpr,
+    HARD: tl.constexpr,
+    POOL: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    live = at < n
+    arriving = arrival(at, channels, width, POOL)
+    current = tl.load(drive + at, mask=live).to(tl.float32)
+    membrane = tl.zeros([BLOCK], tl.float32)
+    potentials = ()
+    for _ in tl.static_range(STEPS):
+        u = tl.fma(membrane, decay, current)
+        stored = u.to(drive.dtype.element_ty).to(tl.float32)
+        s = tl.where(stored >= threshold, 1.0, 0.0)
+        if HARD:
+            membrane = u - u * s
+        else:
+            membrane = u - threshold * s
+        potentials = potentials + (stored,)
+    later = tl.zeros([BLOCK], tl.float32)
+    whole = tl.zeros([BLOCK], tl.float32)
+    bare = tl.zeros([BLOCK], tl.float32)
+    for back in tl.static_range(STEPS):
+        g = tl.load(error + arriving, mask=live).to(tl.float32)
+        if POOL > 1:
+            g = g * share
+        u = potentials[STEPS - 1 - back]
+        later = error_of(u, g, later, back > 0, decay, threshold, through, first, second, KIND, PAST)
+        whole = tl.fma(later, tl.load(factors + STEPS - 1 - back), whole)
+        bare += later
+        error -= error_step
+    tl.store(plain + at, bare.to(plain.dtype.element_ty), mask=live)
+    tl.store(total + at, whole.to(total.dtype.element_ty), mask=live)
