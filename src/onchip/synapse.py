@@ -139,9 +139,14 @@ class Convolution(Synapse):
         return _channels_last(F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups))
 
     def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return conv_grad.conv2d_input(
-            shape, _channels_last(weight), delta, self.stride, self.padding, self.dilation, self.groups
-        )
+        # torch's own conv2d_input hands over an input without memory, which is then filled, and never read.
+        unread = torch.empty(shape, dtype=delta.dtype, device=delta.device, memory_format=torch.channels_last)
+        geometry = self.stride, self.padding, self.dilation, False, (0, 0), self.groups
+        wanted = (True, False, False)
+        pulled: Tensor = torch.ops.aten.convolution_backward(
+            delta, unread, _channels_last(weight), None, *geometry, wanted
+        )[0]
+        return pulled
 
     def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
         pre = _channels_last(pre)
