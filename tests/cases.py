@@ -37,7 +37,7 @@ def scaled(model: nn.Sequential, factor: float) -> nn.Sequential:
 
 def loss_of(output: Tensor) -> Tensor:
     """A loss whose error differs from one step, sample and class to the next."""
-    slope = torch.linspace(-1.0, 1.0, output.numel(), dtype=output.dtype).view_as(output)
+    slope = torch.linspace(-1.0, 1.0, output.numel(), dtype=output.dtype, device=output.device).view_as(output)
     return (output * slope).sum() + output.square().mean()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from onchip import nn, rules
+from onchip import kernels, nn, plan, rules
 from onchip.errors import RequestError
 from onchip.signals import Signal, Static
+from onchip.silence import Silence
+from tests.cases import Case, whole
+from tests.rules.test_contract import RULES, TRAINED
 
 Asked = Callable[[nn.Sequential, Signal], Tensor]
 
@@ -76,3 +81,59 @@ def test_feedback_that_stayed_behind() -> None:
     with pytest.raises(RequestError, match=r"fa has its feedback on device 'meta' and the network on 'cpu'.*rule\.to"):
         rule.forward(torch.rand(3, 2, 4))
     assert rules.bp(network()).to("cpu").forward(torch.rand(3, 2, 4)).shape == (3, 2, 3)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Numbers that Python asks of a device, each of which it would wait for: who asked. It gets a number."""
+    asked: list[str] = []
+
+    def stand_in(answer: Callable[[Tensor], object]) -> Callable[[Tensor], object]:
+        def answered(tensor: Tensor) -> object:
+            asked.append(traceback.extract_stack(limit=2)[0].name)
+            return answer(tensor)
+
+        return answered
+
+    answers: dict[str, Callable[[Tensor], object]] = {
+        "item": lambda tensor: 0.5,
+        "tolist": lambda tensor: [0.5] * tensor.numel(),
+        "__float__": lambda tensor: 0.5,
+        "__int__": lambda tensor: 1,
+        "__bool__": lambda tensor: False,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(Tensor, name, stand_in(answer))
+    return asked
+
+
+@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in TRAINED])
+def test_a_step_keeps_to_one_device_and_waits_for_nothing(
+    name: str, case: Case, waits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On tensors that have a device and no numbers, of which none may meet one of another device."""
+    monkeypatch.setattr(Silence, "look", lambda *_: None)  # now and then, in one step of a hundred
+    monkeypatch.setattr(plan, "_check_times", lambda _: None)
+    monkeypatch.setattr(plan, "_check_spikes", lambda _: None)
+    with kernels.forced("torch"), FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device("meta"):
+            model, signal = case.build(), case.signal()
+        rule = RULES[name](model)
+        optimizer = torch.optim.SGD(rule.parameters(), lr=0.1)
+        for _ in range(2):
+            waits.clear()
+            rule.forward(signal)
+            rule.backward(whole(rule))
+            optimizer.step()
+            optimizer.zero_grad()
+            rule.step()
+    learnt = any(isinstance(module, nn.LIF) and module.decay_parameter is not None for module in model)
+    assert set(waits) <= ({"decay"} if learnt else set()), "LIF asks for a decay that it learns"
+
+
+def test_the_check_of_devices_can_fail() -> None:
+    with FakeTensorMode():
+        there, here = torch.zeros(2, 2, device="meta"), torch.zeros(2, 2)
+        for meet in (torch.add, torch.mm):
+            with pytest.raises(RuntimeError, match="same device"):
+                meet(there, here)

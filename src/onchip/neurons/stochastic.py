@@ -96,7 +96,7 @@ class Stochastic(_Streamed):
         before = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, drive.shape[1:], shape)
         sums = running.sum_(drive, self._memory, before.sums)
         after = _State(sums[-1].clone(), before.clock.clone(), before.phase, before.count)
-        potential, after.clock[0] = running.mean_(sums, self._memory, float(before.clock[0]))
+        potential, after.clock[0] = running.mean_(sums, self._memory, _begun(rest, before))
         gate = (potential > 0) & (potential < 1)
         probability = potential.clamp_(0, 1)
         if pool is not None:
@@ -155,7 +155,7 @@ class MeanReadout(_Streamed):
         drive = _written_out(drive)
         shape = drive.shape[1:]
         state = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, shape, shape)
-        begun = float(state.clock[0])
+        begun = _begun(rest, state)
         sums = running.sum_(drive, before=state.sums)
         state.sums = sums[-1].clone()
         output, state.clock[0] = running.mean_(sums, weight=begun)
@@ -203,6 +203,11 @@ class _State:
 def _written_out(drive: Drive) -> Tensor:
     """The drive at every step, (T, B, features...), to be overwritten."""
     return drive.expand().clone() if isinstance(drive, Static) else drive
+
+
+def _begun(rest: Tensor | None, state: _State) -> float:
+    """The clock at the start; a sequence from rest need not wait for its device to say so."""
+    return 0.0 if rest is None else float(state.clock[0])
 
 
 def _pooled(shape: Sequence[int], pool: int | None) -> tuple[int, ...]:
