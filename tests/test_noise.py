@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from onchip import kernels
 from onchip.noise import Gaussian, Noise, Rademacher, Sphere
 
 every = pytest.mark.parametrize("noise", [Gaussian(), Rademacher(), Sphere()])
@@ -44,3 +45,14 @@ def test_signs_are_signs_and_directions_have_one_length() -> None:
     for like in (torch.zeros(1, 1, 1), torch.zeros(1, 1, 64), torch.zeros(2, 3, 5)):
         assert torch.equal(Rademacher()(like).abs(), torch.ones_like(like))
     torch.testing.assert_close(Sphere()(MAPS).square().sum((2, 3, 4)), torch.full((3, 5), 36.0))
+
+
+@pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
+@pytest.mark.parametrize("size", [1, 7, 8, 63, 64, 300_001])
+def test_compiled_signs_are_torchs(size: int) -> None:
+    like = torch.zeros(1, 1, size)
+    torch.manual_seed(0)
+    drawn = Rademacher()(like)
+    torch.manual_seed(0)
+    with kernels.forced("torch"):
+        assert torch.equal(Rademacher()(like), drawn)
