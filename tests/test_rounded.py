@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import platform
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
 
 from onchip import nn, rules
 from onchip.errors import UnsupportedError
-from onchip.rounded import Rounded
+from onchip.rounded import Rounded, warn_if_emulated
 from onchip.signals import Static
 from onchip.synapse import synapse_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")
 
 EPS = torch.finfo(torch.bfloat16).eps
 """The distance of neighbours at 1; a number is rounded by half of it at most."""
@@ -85,6 +90,21 @@ def test_the_bare_model_stays_float32() -> None:
     before = model(signal)
     rules.bp(model).in_bfloat16()
     assert torch.equal(model(signal), before)
+
+
+@pytest.mark.parametrize(("amx", "avx"), [(False, False), (True, False), (False, True)])
+def test_who_has_to_emulate_it_is_told_once(monkeypatch: pytest.MonkeyPatch, amx: bool, avx: bool) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    warn_if_emulated.cache_clear()
+    model = nn.Sequential(nn.Linear(8, 16), nn.LIF(), nn.Linear(16, 3))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        rules.bp(model).in_bfloat16().in_bfloat16()
+        warn_if_emulated(torch.device("cuda"))
+    warn_if_emulated.cache_clear()
+    assert ["no products in bfloat16" in str(one.message) for one in told] == ([] if amx or avx else [True])
 
 
 def test_spike_times_are_refused() -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import platform
+import warnings
+
 import torch
 from torch import Tensor
 
 from onchip.standin import StandIn
 from onchip.synapse import Synapse
 
-__all__ = ["Rounded"]
+__all__ = ["Rounded", "warn_if_emulated"]
+
+
+@functools.cache  # once a device is enough
+def warn_if_emulated(device: torch.device) -> None:
+    """Warns where products in bfloat16 have to be made of others."""
+    if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        warnings.warn(
+            "this processor has no products in bfloat16 (AVX-512 BF16 or AMX); they take some ten times as long as in "
+            "float32",
+            stacklevel=3,
+        )
 
 
 class Rounded(StandIn):

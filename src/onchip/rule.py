@@ -20,7 +20,7 @@ from onchip.island import Carry, Composition, Island
 from onchip.noise import Added
 from onchip.parts import Real
 from onchip.plan import Stage, plan_of, validated
-from onchip.rounded import Rounded
+from onchip.rounded import Rounded, warn_if_emulated
 from onchip.signals import Kind, Signal, Static
 from onchip.silence import LOOKS, Silence
 
@@ -288,6 +288,7 @@ class Rule:
                 f"{self.name} got spike times to round to bfloat16, which would change their order; expected neurons "
                 "over time steps. Use float32"
             )
+        warn_if_emulated(self._plan.stages[0].parameter.device)
         for stage in self._plan.stages:
             # A stage is frozen for everybody else; feedback holds this very one.
             object.__setattr__(stage, "synapse", Rounded(stage.synapse))
