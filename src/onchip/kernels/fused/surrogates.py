@@ -20,6 +20,7 @@ TRIANGLE: tl.constexpr = tl.constexpr(3)
 
 def constants(kind: int, option: float) -> tuple[float, float]:
     """The two constants that `gated` wants for a surrogate, as `made` in kernels/scans.c has them."""
+    option = float(option)  # a whole number would make a kernel of its own
     if kind == ATAN.value:
         return math.pi * option / 2, option / 2
     if kind == TRIANGLE.value:
