@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--net conv_rgb] [--rules bp,ottt,dfa,opzo] [--batch 256] [--rounds 15] [--json FILE]
 
 Networks and optimizer are those of step.py, and spikingjelly, where it is installed, is that of peers.py, which chooses
-its kernels by itself: of the libraries there it is the one with kernels for GPUs. We get one image held for T = 6 steps,
+its kernels by itself: of the libraries there it has kernels for GPUs. We get one image held for T = 6 steps,
 it gets the same frames. Ours take a turn in float32 and one with products in bfloat16. All take one step in each round,
 in turn; ratios to spikingjelly's BPTT are taken inside a round.
 """
