@@ -115,3 +115,22 @@ def test_memory_does_not_grow_with_time_but_for_the_spikes() -> None:
     """The drive that is kept is one step, seen T times."""
     _, tape, _ = nn.LIF().fire(Static(drive_of((4, 64)), 100), None, None)
     assert sum(value.untyped_storage().nbytes() for value in tape.values.values()) == 4 * 4 * 64
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    drive, error, threads = drive_of((9, 8, 16, 16)), torch.randn(4, 9, 8, 16, 16), torch.get_num_threads()
+
+    def results() -> list[Tensor]:
+        found = held.fire(drive, 4, MEMBRANES[0], None)
+        sums = held.sums(drive, error, MEMBRANES[0], Sigmoid(), None, [1.0, 2.0, 0.5, 3.0], through_time=True)
+        assert found is not None
+        assert sums is not None
+        return [*found, *sums]
+
+    alone = results()
+    torch.set_num_threads(2)
+    try:
+        together = results()
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(one, two) for one, two in zip(alone, together, strict=True))
