@@ -9,8 +9,13 @@ which other programs lengthen less than the wall's. Each has a process of its ow
 rise of resident memory over its first steps (Linux only).
 
 Two kinds of input: `static`, one image held for T steps, which the first layer multiplies once; and `frames`,
-the same images written out over time, as event data would come. `torch` stands for kernels in plain torch, as
-without a compiler. Other libraries take part where they are installed (peers.py).
+the same images written out over time, as event data would come; spike times, `times`, come once. `torch` stands
+for kernels in plain torch, as without a compiler, `in chunks` for a batch in four parts. Other libraries take part
+where they are installed (peers.py). `--keep` makes all contenders keep the memory that they free, as the command line
+of `onchip` does (onchip.allocator); by default all have the allocator as it is.
+
+Where a step's time goes is told by torch's profiler in steps of their own: shares of products, of scans over time,
+and of all else, Python included.
 """
 
 from __future__ import annotations
@@ -32,19 +37,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onchip import Static, kernels, models, nn, rules
+from onchip import Static, allocator, encode, kernels, models, nn, rules
 from onchip.errors import UnsupportedError
+from onchip.gradients import chunks
+from onchip.signals import Kind, Signal
 from peers import Step, peers
+from watched import page_faults, peak_growth, shares
 
 STEPS = 6
 CLASSES = 10
-SHAPES: dict[str, tuple[int, int, int]] = {"conv_wide": (1, 28, 28), "mlp_wide": (1, 28, 28), "conv_rgb": (3, 32, 32)}
-BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8}
-WARM_UP = 3
+CHUNKS = 4
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "conv_wide": (1, 28, 28),
+    "mlp_wide": (1, 28, 28),
+    "conv_rgb": (3, 32, 32),
+    "vgg7": (3, 32, 32),
+}
+BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8, "vgg7": 8}
+TIMES = ("vgg7",)
+"""Networks of neurons with spike times, which have no steps."""
 
 
 def network(net: str) -> nn.Sequential:
     """The spiking network: one of `onchip.models`, or 64C3-P2-128C3-P2-256C3-P2-classes."""
+    if net in TIMES:
+        return getattr(models, net)(SHAPES[net], CLASSES, neuron=nn.TTFS)
     if net != "conv_rgb":
         return getattr(models, net)(SHAPES[net], CLASSES)
     layers: list[torch.nn.Module] = []
@@ -56,15 +73,29 @@ def network(net: str) -> nn.Sequential:
 
 
 def images(net: str) -> tuple[Tensor, Tensor]:
+    """Images (B, C, H, W), and labels, a time step after the other."""
     torch.manual_seed(0)
-    return torch.rand(BATCH[net], *SHAPES[net]), torch.randint(0, CLASSES, (BATCH[net],)).repeat(STEPS)
+    drawn, labels = torch.rand(BATCH[net], *SHAPES[net]), torch.randint(0, CLASSES, (BATCH[net],))
+    return drawn, labels.repeat(steps_of(net))
+
+
+def steps_of(net: str) -> int:
+    return 1 if net in TIMES else STEPS
+
+
+def signal_of(net: str, form: str) -> Signal:
+    """The images as `static`, `frames` or `times`."""
+    batch, _ = images(net)
+    if form == "times":
+        return encode.Latency()(batch)
+    return Static(batch, STEPS) if form == "static" else Static(batch, STEPS).expand().contiguous()
 
 
 def floor(net: str, memory_format: torch.memory_format) -> Step:
     """The network without neurons on T·B images, all in plain torch."""
     batch, labels = images(net)
-    frames = batch.repeat(STEPS, 1, 1, 1).contiguous(memory_format=memory_format)
-    layers = [torch.nn.ReLU() if isinstance(layer, nn.LIF) else layer for layer in network(net)]
+    frames = batch.repeat(steps_of(net), 1, 1, 1).contiguous(memory_format=memory_format)
+    layers = [without_time(layer) for layer in network(net)]
     model = torch.nn.Sequential(*layers).to(memory_format=memory_format)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 
@@ -76,17 +107,29 @@ def floor(net: str, memory_format: torch.memory_format) -> Step:
     return step
 
 
-def ours(net: str, name: str, *, static: bool) -> Step:
-    """The spiking network under one rule."""
-    batch, labels = images(net)
-    signal = Static(batch, STEPS) if static else Static(batch, STEPS).expand().contiguous()
+def without_time(layer: torch.nn.Module) -> torch.nn.Module:
+    """What stands in the floor for a layer of ours."""
+    if isinstance(layer, nn.EarliestPool2d):
+        return torch.nn.MaxPool2d(layer.kernel_size)
+    if isinstance(layer, nn.TTFSReadout):
+        return torch.nn.Identity()
+    return torch.nn.ReLU() if isinstance(layer, nn.Neuron) else layer
+
+
+def ours(net: str, name: str, form: str, parts: int = 1) -> Step:
+    """The spiking network under one rule, the batch in so many parts."""
+    kind: Kind = "times" if form == "times" else "steps"
+    size = BATCH[net] // parts
+    labels = images(net)[1].view(steps_of(net), -1).split(size, 1)
+    signals = list(chunks(signal_of(net, form), size, kind))
     rule = getattr(rules, name)(network(net))
     optimizer = torch.optim.SGD(rule.parameters(), lr=1e-3)
 
     def step() -> None:
-        rule.forward(signal)
-        losses = [F.cross_entropy(out.flatten(0, 1), labels) for out in rule.outputs]
-        rule.backward(torch.stack(losses).sum())
+        for signal, label in zip(signals, labels, strict=True):
+            rule.forward(signal)
+            losses = [F.cross_entropy(out.reshape(-1, CLASSES), label.flatten()) for out in rule.outputs]
+            rule.backward(torch.stack(losses).sum() / parts)
         optimizer.step()
         optimizer.zero_grad()
         rule.step()
@@ -94,9 +137,9 @@ def ours(net: str, name: str, *, static: bool) -> Step:
     return step
 
 
-def without_compiler(net: str, name: str, *, static: bool) -> Step:
+def without_compiler(net: str, name: str, form: str) -> Step:
     """As `ours`, by kernels in plain torch."""
-    inner = ours(net, name, static=static)
+    inner = ours(net, name, form)
 
     def step() -> None:
         with kernels.forced("torch"):
@@ -111,13 +154,18 @@ def contenders(net: str, chosen: list[str]) -> dict[str, Callable[[], Step]]:
         "floor": lambda: floor(net, torch.contiguous_format),
         "floor, channels_last": lambda: floor(net, torch.channels_last),
     }
+    forms = ("times",) if net in TIMES else ("static", "frames")
     for name in chosen:
-        for kind in ("static", "frames"):
-            made[f"{name}, {kind}"] = partial(ours, net, name, static=kind == "static")
-    for kind in ("static", "frames"):
-        made[f"{chosen[0]}, {kind}, torch"] = partial(without_compiler, net, chosen[0], static=kind == "static")
-    batch, labels = images(net)
-    return made | peers(network(net), Static(batch, STEPS).expand().contiguous(), labels)
+        for form in forms:
+            made[f"{name}, {form}"] = partial(ours, net, name, form)
+    for form in forms:
+        made[f"{chosen[0]}, {form}, in chunks"] = partial(ours, net, chosen[0], form, CHUNKS)
+        made[f"{chosen[0]}, {form}, torch"] = partial(without_compiler, net, chosen[0], form)
+    if net in TIMES:  # no other library has these neurons
+        return made
+    frames = signal_of(net, "frames")
+    assert isinstance(frames, Tensor)
+    return made | peers(network(net), frames, images(net)[1])
 
 
 def seconds(step: Step) -> float:
@@ -127,47 +175,34 @@ def seconds(step: Step) -> float:
     return clock() - begin
 
 
-def contender(pipe: Connection, net: str, chosen: list[str], name: str, threads: int) -> None:
+def contender(pipe: Connection, net: str, chosen: list[str], name: str, threads: int, keeps: bool) -> None:
     """One way to make a step, in a process and with a heap of its own: its peak of memory, then a step at each call.
 
     In one process the heap that one contender leaves behind would spare the next its page faults.
     """
     torch.set_num_threads(threads)
+    if keeps and not allocator.keep():
+        raise SystemExit("--keep needs glibc, and an environment without settings of its own")
     try:
         step = contenders(net, chosen)[name]()
     except UnsupportedError as refusal:
         pipe.send(refusal)
         return
-    pipe.send(peak_growth(step))
+    pipe.send({"peak_growth_mib": peak_growth(step), "page_faults": page_faults(step)} | shares(step))
     while pipe.recv():
         pipe.send(seconds(step))
 
 
-def peak_growth(step: Step) -> float:
-    """MiB by which resident memory rose at most during a few steps; NaN where the system is not Linux."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    before = _kib(status, "VmRSS") if reset.exists() else 0
-    if reset.exists():
-        reset.write_text("5")  # forgets the peak so far, that of importing torch
-    for _ in range(WARM_UP):
-        step()
-    return (_kib(status, "VmHWM") - before) / 2**10 if reset.exists() else float("nan")
-
-
-def _kib(status: Path, field: str) -> int:
-    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1])
-
-
-def measure(net: str, chosen: list[str], rounds: int) -> dict[str, dict[str, float]]:
+def measure(net: str, chosen: list[str], rounds: int, keeps: bool) -> dict[str, dict[str, float]]:
     fresh = multiprocessing.get_context("spawn")
-    pipes, memory = {}, {}
+    pipes, found = {}, {}
     for name in contenders(net, chosen):
         pipe, far = fresh.Pipe()
-        fresh.Process(target=contender, args=(far, net, chosen, name, torch.get_num_threads()), daemon=True).start()
-        memory[name], pipes[name] = pipe.recv(), pipe
-    for name in [name for name, grown in memory.items() if isinstance(grown, UnsupportedError)]:
-        print(f"left out: {memory[name]}", file=sys.stderr)
+        arguments = far, net, chosen, name, torch.get_num_threads(), keeps
+        fresh.Process(target=contender, args=arguments, daemon=True).start()
+        found[name], pipes[name] = pipe.recv(), pipe
+    for name in [name for name, seen in found.items() if isinstance(seen, UnsupportedError)]:
+        print(f"left out: {found[name]}", file=sys.stderr)
         del pipes[name]
     times: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(rounds):
@@ -185,8 +220,7 @@ def measure(net: str, chosen: list[str], rounds: int) -> dict[str, dict[str, flo
             "ratio": middle,
             "ratio_quartile_low": low,
             "ratio_quartile_high": high,
-            "peak_growth_mib": memory[name],
-        }
+        } | found[name]
     return rows
 
 
@@ -196,6 +230,7 @@ def main() -> None:
     parser.add_argument("--rules", default=",".join(rules.__all__), help="separated by commas; by default all")
     parser.add_argument("--threads", type=int, help="of torch; by default as many as it takes by itself")
     parser.add_argument("--rounds", type=int, default=15, help="at least 2; more give steadier quartiles")
+    parser.add_argument("--keep", action="store_true", help="let all contenders keep the memory that they free")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     if options.rounds < 2:
@@ -206,10 +241,10 @@ def main() -> None:
         parser.error(f"got --rules {options.rules}; there are {', '.join(rules.__all__)}")
     if options.threads:
         torch.set_num_threads(options.threads)
-    rows = measure(options.net, chosen, options.rounds)
+    rows = measure(options.net, chosen, options.rounds, options.keep)
     result = {
         "net": options.net,
-        "steps": STEPS,
+        "steps": steps_of(options.net),
         "batch": BATCH[options.net],
         "rounds": options.rounds,
         "date": date.today().isoformat(),
@@ -217,14 +252,16 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "kernels": kernels.active(),
+        "keeps": options.keep,
         "rows": rows,
     }
     head = {key: value for key, value in result.items() if key != "rows"}
     print(", ".join(f"{key} {value}" for key, value in head.items()))
-    print(f"{'step':26} {'samples/s':>10} {'against the floor (quartiles)':>32} {'peak MiB':>9}")
+    print(f"{'step':26} {'samples/s':>10} {'against the floor (quartiles)':>32} {'peak MiB':>9}  products, scans, rest")
     for name, row in rows.items():
         spread = f"{row['ratio']:.2f} ({row['ratio_quartile_low']:.2f} to {row['ratio_quartile_high']:.2f})"
-        print(f"{name:26} {row['samples_per_second']:10.0f} {spread:>32} {row['peak_growth_mib']:9.0f}")
+        parts = "  ".join(f"{row[part]:5.0%}" for part in ("products", "scans", "rest"))
+        print(f"{name:26} {row['samples_per_second']:10.0f} {spread:>32} {row['peak_growth_mib']:9.0f}  {parts}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 
