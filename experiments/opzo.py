@@ -2,7 +2,7 @@
 
     python experiments/opzo.py                    trains what experiments/records/opzo*.jsonl do not hold yet
     python experiments/opzo.py --nets "mlp-wide; conv-wide" --seeds 0
-    python experiments/opzo.py --table            writes the tables in docs/opzo.md from the records
+    python experiments/opzo.py --table            writes the tables and the picture of docs/opzo.md from the records
 
 Training images are drawn class by class; the whole test split, 10,000 images, is looked at once a run, after its last
 step. Where `rates` says so, 3,000 other training images chose the learning rate of each rule, with one seed of its own
@@ -23,14 +23,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from onchip.records import Record, append, read
+from onchip.report.curves import learning
+from onchip.report.drawing import content
 from onchip.run import load_data
 from onchip.settings import RunSpec
+from onchip.summary import summarise
 from onchip.train import train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "opzo.jsonl"
 TUNING = HERE / "records" / "opzo_tuning.jsonl"
 PAGE = HERE.parent / "docs" / "opzo.md"
+CURVES = HERE.parent / "docs" / "opzo-curves.svg"
 END = "<!-- end of table -->"
 
 SEEDS = (0, 1, 2)
@@ -96,7 +100,7 @@ FLAT = replace(FASHION, net="mlp-wide", train_size=10_000, steps=6, epochs=6, ba
 BEST = "anchored-dkp:quiet_after=HALF"
 PAPER = (BP, "opzo", "dkp", BEST, "dfa")
 OTHERS = ("opzo:quiet_after=HALF", "noisy-bp", "opzo:local=true", "local-learning", "anchored-dkp")
-WEAK = ("opzo:scale=0.1", "opzo:scale=0.1;quiet_after=HALF")
+WEAK = ("opzo:scale=0.1", "opzo:scale=0.1;quiet_after=HALF", "anchored-dkp:scale=0.1;quiet_after=HALF")
 GRIDS = ("opzo:grid=7", "dkp:grid=7", "anchored-dkp:grid=7;quiet_after=HALF")
 
 MLP = Bench(FLAT, (*PAPER, *OTHERS, "zeroth-order"), (1e-3, 2e-3, 4e-3, 8e-3))
@@ -152,6 +156,15 @@ def tables() -> str:
     return "\n".join(parts)
 
 
+def curves() -> bytes:
+    """The training loss of the paper's rules after each epoch on the first network (the paper's figure 3)."""
+    wanted = {BP, "opzo", "dkp", "dfa", "local-learning"}  # zeroth-order stays above 2
+    records = [record for record in read(RECORDS) if MLP.holds(record) and record.label in wanted]
+    drawn = learning(summarise(records), lambda epoch: epoch.train_loss, "training loss")
+    assert drawn is not None, "every run has several epochs"
+    return content(drawn, "svg")
+
+
 def line(label: str, records: list[Record]) -> str:
     """One row of a table: means ± standard deviations over its seeds."""
     runs = [record for record in records if record.label == label]
@@ -178,7 +191,7 @@ def spread(values: list[float], form: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="write the tables in docs/opzo.md from the records")
+    parser.add_argument("--table", action="store_true", help="write the tables and the picture of docs/opzo.md")
     parser.add_argument("--nets", help="the networks to train, separated by semicolons, as the tables name them")
     parser.add_argument("--seeds", help="separated by commas; by default all")
     options = parser.parse_args()
@@ -186,6 +199,7 @@ def main() -> None:
         begin = "<!-- table: opzo -->\n"
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
         PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+        CURVES.write_bytes(curves())
         return
     chosen = [name.strip() for name in options.nets.split(";")] if options.nets else [bench.name for bench in BENCHES]
     benches = [bench for bench in BENCHES if bench.name in chosen]

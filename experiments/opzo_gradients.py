@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onchip import models, rules
+from onchip import models, registry, rules
 from onchip.data import batches, load
 from onchip.losses import StepLoss
 from onchip.plan import plan_of
@@ -39,10 +39,10 @@ RECORDS = HERE / "records" / "opzo_gradients.jsonl"
 PAGE = HERE.parent / "docs" / "opzo.md"
 END = "<!-- end of table -->"
 
-SEEDS = (0,)
+SEEDS = (0, 1, 2)
 BATCHES = 20  # of a measurement
 SHARES = (0.05, 0.5, 1.0)  # of the training, after which is measured
-RULES = ("opzo", "anchored_dkp", "dkp", "dfa", "zeroth_order")
+RULES = ("opzo", "opzo:scale=0.1", "anchored-dkp", "dkp", "dfa", "zeroth-order")
 LOSS = StepLoss()
 
 
@@ -121,7 +121,7 @@ def train(setting: Setting, name: str, seed: int) -> dict[str, Any]:
     data = load("fashion-mnist", train_size=setting.train_size, validation=0.05)
     torch.manual_seed(seed)
     model = getattr(models, setting.net)(data.shape, data.n_classes)
-    rule = getattr(rules, name)(model)
+    rule = registry.rule(name)(model)
     make: Callable[..., torch.optim.Optimizer] = (
         torch.optim.Adam if setting.optimizer == "Adam" else partial(torch.optim.SGD, momentum=0.9)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -32,9 +33,18 @@ def test_the_tables_in_the_docs_are_made_from_the_records(name: str) -> None:
 @pytest.mark.parametrize("name", ["opzo", "opzo_nmnist"])
 def test_every_run_was_made_once_and_succeeded(name: str) -> None:
     records = read(script(name).RECORDS)
-    keys = [(record.network, record.label, record.seed) for record in records]
+    keys = [
+        (record.data, record.network, record.settings["optimizer"], record.label, record.seed) for record in records
+    ]
     assert len(set(keys)) == len(keys) > 0
     assert all(record.status == "ok" for record in records)
+
+
+def test_the_curves_are_drawn_from_the_records() -> None:
+    module = script("opzo")
+    drawn, kept = module.curves().decode(), module.CURVES.read_text(encoding="utf-8")
+    assert re.findall(r"<text.*?</text>", drawn, re.DOTALL) == re.findall(r"<text.*?</text>", kept, re.DOTALL)
+    assert drawn.count("<path") == kept.count("<path") > 6
 
 
 def test_no_direct_rule_sent_an_error_from_layer_to_layer() -> None:
@@ -59,5 +69,5 @@ def test_one_point_gradients_are_thousands_of_times_as_noisy_and_opzos_are_not()
                 ratio = layer["variance"] / layer["variance_bp"]
                 if record["rule"] == "opzo":
                     assert ratio < 10
-                elif record["rule"] == "zeroth_order":
+                elif record["rule"] == "zeroth-order":
                     assert ratio > 1000
