@@ -42,9 +42,9 @@ class Rademacher(Noise):
     def __call__(self, like: Tensor) -> Tensor:
         # 64 bits a draw, and a table of the signs of 8 bits: 20 times as fast as a draw for each entry.
         words = torch.empty(like.numel() // 64 + 1, dtype=torch.int64, device=like.device).random_(-(2**63), None)
-        scan = native.scan("onchip_signs", "ppi", like)
+        drawn = like.new_empty(like.numel())  # on its own, whatever the order of `like`
+        scan = native.scan("onchip_signs", "ppi", drawn.unsqueeze(0))
         if scan is not None:
-            drawn = like.new_empty(like.numel())
             scan(words.data_ptr(), drawn.data_ptr(), drawn.numel())
             return _laid_out(drawn, like)
         octets = words.view(torch.uint8)[: like.numel() // 8 + 1].int()

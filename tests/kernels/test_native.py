@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from onchip import kernels
 from onchip.errors import RequestError
 from onchip.kernels import native
 
-HAS_COMPILER = kernels.active() == "native"
+# Not whether the kernels are active: sources that do not compile must fail here, as all other tests of them skip then.
+HAS_COMPILER = any(map(shutil.which, [os.environ.get("CC") or "cc", "gcc", "clang"]))
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="needs a C compiler")
 
 

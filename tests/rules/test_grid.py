@@ -111,6 +111,46 @@ def _error(out: Tensor) -> Tensor:
     return error
 
 
+def test_a_stream_on_the_grid_adds_up_to_the_whole_sequence() -> None:
+    outcomes = []
+    for streamed in (False, True):
+        torch.manual_seed(0)
+        model = network()
+        rule = rules.dkp(model, grid=GRID, decay=0.0)
+        torch.manual_seed(1)
+        if streamed:
+            for out in rule.stream(signal(0)):
+                rule.backward(out.square().sum())
+        else:
+            rule.backward(rule.forward(signal(0)).square().sum())
+        outcomes.append([p.grad for p in rule.parameters() if p.grad is not None])
+    assert len(outcomes[0]) == 8
+    for whole, stream in zip(*outcomes, strict=True):
+        assert bool(whole.any())
+        torch.testing.assert_close(whole, stream, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
+
+
+def test_a_checkpoint_keeps_the_estimate_on_the_grid() -> None:
+    outcomes = []
+    for restored in (False, True):
+        model = network()
+        rule = rules.opzo(model, grid=GRID)
+        torch.manual_seed(1)
+        rule.backward(loss_of(rule.forward(signal(0))))
+        rule.step()
+        model.zero_grad()
+        if restored:
+            state = {key: value.clone() for key, value in rule.state_dict().items()}
+            rule.detach()
+            rule = rules.opzo(model, grid=GRID)
+            rule.load_state_dict(state)
+        torch.manual_seed(2)
+        rule.backward(loss_of(rule.forward(signal(1))))
+        outcomes.append([p.grad for p in model.parameters() if p.grad is not None])
+    assert len(outcomes[0]) == 6
+    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+
+
 def billed(rule: Rule) -> dict[str, float]:
     ledger = Ledger()
     rule.observe(ledger)

@@ -39,6 +39,7 @@ both, `auto` takes them where they can be had."""
 
 VARIABLE = "ONCHIP_KERNELS"
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 # No -ffast-math: NaN and rounding stay as the source has them, so fused multiply-adds are written out, too.
 # Traps and errno are of no use to us, and keep a compiler from vectorising comparisons.
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared"]
@@ -220,7 +221,7 @@ def _compiler() -> str:
 
 def _fingerprint(compiler: str) -> str:
     """What a built library depends on: sources, flags, compiler and the processor's instructions."""
-    parts = [source.read_text(encoding="utf-8") for source in SOURCES]
+    parts = [source.read_text(encoding="utf-8") for source in (*SOURCES, *HEADERS)]
     parts += [*FLAGS, compiler, str(os.stat(compiler).st_mtime_ns), sys.platform, platform.machine(), _processor()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

@@ -6,12 +6,11 @@
  */
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#include "common.h"
 
-enum { STRETCH = 1024, SMALL = 1 << 15, ROOM = 1 << 12, HELD = 256 };
+enum { ROOM = 1 << 12, HELD = 256 };
 
 enum surrogate { SIGMOID, ATAN, FAST_SIGMOID, TRIANGLE, RECTANGLE };
 
@@ -23,20 +22,6 @@ struct neuron {
     float through;       /* decay · threshold, what a soft reset passes on */
     float first, second; /* constants of the surrogate */
 };
-
-INLINE float muladd(float a, float b, float c)
-{
-#ifdef FP_FAST_FMAF
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
-INLINE int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* exp(-x) for x >= 0, to 2 units in the last place down to exp(-87); NaN stays NaN. */
 INLINE float decaying(float x)

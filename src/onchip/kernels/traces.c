@@ -2,26 +2,9 @@
  * runs through all steps while it stays in the nearest cache. Products and sums round as torch's do.
  */
 
-#include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-enum { STRETCH = 1024, SMALL = 1 << 15 };
-
-INLINE float muladd(float a, float b, float c)
-{
-#ifdef FP_FAST_FMAF
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
-INLINE int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+#include "common.h"
 
 /* Trace a[t] = decay · a[t-1] + x[t]; `before` is a at the start, or NULL for none. */
 int64_t onchip_trace(const float *signal, const float *before, float *traced, int64_t steps, int64_t n, double decay)
