@@ -22,11 +22,12 @@ from pathlib import Path
 import torch
 
 import onchip
-from onchip import encode, models, rules
+from onchip import encoding as encode
+from onchip import models, rules
+from onchip.cost.ledger import Ledger
 from onchip.losses import StepLoss
-from onchip.neurons import LIF, TTFS
-from onchip.observe import Ledger
-from onchip.signals import Signal
+from onchip.nn.neurons import LIF, TTFS
+from onchip.nn.signals import Signal
 
 EVERY = 50
 """Steps between two exact counts, as `Ledger()` has them."""

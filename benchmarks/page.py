@@ -79,7 +79,8 @@ page, as counted above. The command line tells it to keep them (`onchip.allocato
 
 A first layer under a static image keeps its drive, one step, in place of T steps of potentials: they are made anew when
 the errors come back, and the errors are summed over time where they arise. `--chunk 16` takes a batch 16 samples at a
-time (`onchip.gradients`): the same gradients to rounding, but for rules that estimate from a batch, such as `opzo`.
+time (`onchip.training.gradients`): the same gradients to rounding, but for rules that estimate from a batch, such as
+`opzo`.
 
 Left out: activity kept as bytes or bits. Products want floats, so that what is saved between two layers is needed
 again at once; and chunks give more. Recomputing what other layers keep would cost a product a layer.

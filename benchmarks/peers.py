@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onchip.neurons import LIF
+from onchip.nn.neurons import LIF
 
 __all__ = ["Step", "peers"]
 

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from onchip import kernels, models, nn, rules
-from onchip.encode import Poisson, RandomPhase
+from onchip.encoding import Poisson, RandomPhase
+from onchip.learning.temporal.coincidence import Coincidences
 from onchip.losses import StepLoss, Winner
-from onchip.parts import Coincidences
-from onchip.trains import Bernoulli
+from onchip.nn.spike_train import Bernoulli
 
 RATE, GAIN = 0.2, 2.0
 

@@ -37,10 +37,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onchip import Static, allocator, encode, kernels, models, nn, rules
+from onchip import Static, allocator, kernels, models, nn, rules
+from onchip import encoding as encode
 from onchip.errors import UnsupportedError
-from onchip.gradients import chunks
-from onchip.signals import Kind, Signal
+from onchip.nn.signals import Kind, Signal
+from onchip.training.gradients import chunks
 from peers import Step, peers
 from watched import page_faults, peak_growth, shares
 

@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 
 from onchip import models, rules
-from onchip.centring import Causal
-from onchip.rule import Rule
+from onchip.learning.centering import Causal
+from onchip.learning.rule import Rule
 
 LENGTHS = (6, 24, 96)
 SHAPE, CLASSES = (1, 28, 28), 10

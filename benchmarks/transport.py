@@ -23,10 +23,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from onchip import encode, models, rules
-from onchip.neurons import TTFS
-from onchip.plan import plan_of
-from onchip.rule import Rule
+from onchip import encoding as encode
+from onchip import models, rules
+from onchip.learning.rule import Rule
+from onchip.nn.graph_builder import plan_of
+from onchip.nn.neurons import TTFS
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Threshold, Top, Transport
 
 SHAPE, CLASSES = (3, 32, 32), 10

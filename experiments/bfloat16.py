@@ -3,7 +3,7 @@
     python experiments/bfloat16.py            trains what experiments/records/bfloat16.jsonl does not hold yet
     python experiments/bfloat16.py --table    writes the table in docs/gpu.md from the records
 
-Every row is a run of `onchip.train` on the embedded digits with the usual network; only the precision of products in
+Every row is a run of `onchip.training` on the embedded digits with the usual network; only the precision of products in
 training differs. Networks are tested in float32, once a run, after the last step. One seed gives both precisions the
 same first weights and the same order of images, so differences are taken seed by seed.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from onchip.records import Record, append, read
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record, append, read
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "bfloat16.jsonl"

@@ -21,13 +21,13 @@ import dataclasses
 import time
 from pathlib import Path
 
-from onchip import registry
-from onchip.compare import Folder, compare
 from onchip.data import Dataset, batches
 from onchip.losses import StepLoss
 from onchip.report import markdown
-from onchip.run import build, encoder, load_data, own_randomness
-from onchip.settings import Request, RunSpec
+from onchip.runs.config import Request, RunSpec
+from onchip.training import registry
+from onchip.training.builder import build, encoder, load_data, own_randomness
+from onchip.training.sweep import Folder, compare
 
 RULES = (
     "bp",

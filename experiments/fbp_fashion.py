@@ -40,17 +40,18 @@ from torch import nn
 
 import onchip
 from onchip import models, rules
+from onchip.cost.ledger import Ledger
 from onchip.data import Dataset, Split, batches, load
-from onchip.encode import Latency
+from onchip.diagnostics import activity, alignment
+from onchip.encoding import Latency
+from onchip.learning.lr_scaling import Rates, groups
+from onchip.learning.rule import Rule
 from onchip.losses import StepLoss, predict
-from onchip.neurons import TTFS
-from onchip.observe import Ledger, activity, alignment
-from onchip.parts import Balanced, Doubling
-from onchip.plan import plan_of
-from onchip.rates import Rates, groups
-from onchip.rule import Rule
-from onchip.signals import Signal
+from onchip.nn.graph_builder import plan_of
+from onchip.nn.neurons import TTFS
+from onchip.nn.signals import Signal
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Top, Transport
+from onchip.transport.schedule import Balanced, Doubling
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "fbp_fashion.jsonl"

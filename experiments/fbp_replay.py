@@ -26,14 +26,14 @@ from torch import Tensor
 
 from onchip import models, rules
 from onchip.data import batches, load
-from onchip.encode import Latency
+from onchip.encoding import Latency
+from onchip.learning.lr_scaling import groups
 from onchip.losses import StepLoss
-from onchip.neurons import TTFS
-from onchip.parts import Balanced, Doubling, Schedule
-from onchip.parts.budget import within
-from onchip.rates import groups
+from onchip.nn.neurons import TTFS
 from onchip.transport import Full, LowRank, Sign, Top, Transport
 from onchip.transport.base import planned_bits
+from onchip.transport.budget import within
+from onchip.transport.schedule import Balanced, Doubling, Schedule
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "fbp_replay.jsonl"

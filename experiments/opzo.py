@@ -22,13 +22,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from onchip.records import Record, append, read
 from onchip.report.curves import learning
 from onchip.report.drawing import content
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.summary import summarise
-from onchip.train import train
+from onchip.report.summary import summarise
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record, append, read
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "opzo.jsonl"

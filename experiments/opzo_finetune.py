@@ -25,9 +25,9 @@ from torch import nn
 
 from onchip import models, rules
 from onchip.data import Split, batches, load
+from onchip.learning.rule import Rule
 from onchip.losses import StepLoss, predict
-from onchip.rule import Rule
-from onchip.signals import Static
+from onchip.nn.signals import Static
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "opzo_finetune.jsonl"

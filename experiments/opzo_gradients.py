@@ -27,12 +27,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onchip import models, registry, rules
+from onchip import models, rules
 from onchip.data import batches, load
+from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
-from onchip.plan import plan_of
-from onchip.rule import Rule
-from onchip.signals import Static
+from onchip.nn.graph_builder import plan_of
+from onchip.nn.signals import Static
+from onchip.training import registry
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "opzo_gradients.jsonl"

@@ -17,10 +17,10 @@ import statistics
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from onchip.records import Record, append, read
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record, append, read
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "opzo_nmnist.jsonl"

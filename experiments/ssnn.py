@@ -4,7 +4,7 @@
     python experiments/ssnn.py --tune     the runs on validation images that chose rates and gains
     python experiments/ssnn.py --table    writes the tables in docs/ssnn.md from the records
 
-Every row is a run of `onchip.train`, with the settings that its record holds. The test images are looked at twice a
+Every row is a run of `onchip.training`, with the settings that its record holds. The test images are looked at twice a
 run, after its last step: by the network itself, with spike trains as long as in training, and by the clipped network
 of the same weights ("as clipped"), which is what the trains approach as T grows. One seed gives every row the same
 first weights and the same order of images, so differences are taken seed by seed.
@@ -30,11 +30,11 @@ import torch
 from safetensors.torch import load_file
 
 from onchip.data import Dataset
-from onchip.encode import Frames
-from onchip.run import build, load_data
-from onchip.settings import RunSpec
-from onchip.signals import Static
-from onchip.train import accuracy, train
+from onchip.encoding import Frames
+from onchip.nn.signals import Static
+from onchip.runs.config import RunSpec
+from onchip.training.builder import build, load_data
+from onchip.training.loop import accuracy, train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "ssnn.jsonl"

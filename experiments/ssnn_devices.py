@@ -8,7 +8,7 @@ down, -9.37 ± 2.51; soft bounds, -2.50 ± 0.52.
     python experiments/ssnn_devices.py            trains what experiments/records/ssnn_devices.jsonl does not hold yet
     python experiments/ssnn_devices.py --table    writes the table in docs/devices.md from the records
 
-Every row is a run of `onchip.train` with `ssnn_bp` on 10,000 images of Fashion-MNIST, 784-200-10, T = 8, two epochs;
+Every row is a run of `onchip.training` with `ssnn_bp` on 10,000 images of Fashion-MNIST, 784-200-10, T = 8, two epochs;
 only what the weights are written to differs. The 10,000 test images are looked at once a run, after its last step, by
 the network itself, with spike trains as long as in training. One seed gives every row the same first weights and the
 same order of images, so differences are taken seed by seed.
@@ -25,10 +25,10 @@ from pathlib import Path
 
 import torch
 
-from onchip.records import Record, append, read
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record, append, read
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records" / "ssnn_devices.jsonl"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from onchip import nn
-from onchip.rule import Rule
-from onchip.trains import Bernoulli
+from onchip.learning.rule import Rule
+from onchip.nn.spike_train import Bernoulli
 
 __all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times", "whole"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from onchip.records import Epoch, Record
+from onchip.runs.record import Epoch, Record
 
 BASE = Record(
     label="bp",

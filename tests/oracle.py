@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onchip.neurons import LIF, TTFS
 from onchip.nn import EarliestPool2d, Readout, TTFSReadout
+from onchip.nn.neurons import LIF, TTFS
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
 __all__ = ["run_steps", "run_times", "slope_of"]

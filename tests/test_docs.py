@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import onchip
-from onchip import devices, neurons, rules, transport
+from onchip import devices, rules, transport
+from onchip.nn import neurons
 
 NAMES = ["onchip", *sorted(info.name for info in pkgutil.walk_packages(onchip.__path__, "onchip."))]
 MODULES = [name for name in NAMES if not name.endswith(".__main__")]

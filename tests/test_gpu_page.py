@@ -7,7 +7,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-from onchip.records import read
+from onchip.runs.record import read
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")

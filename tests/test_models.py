@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from onchip import encode, models, nn
+from onchip import encoding as encode
+from onchip import models, nn
 from onchip.data import load
+from onchip.diagnostics import activity
 from onchip.errors import RequestError
-from onchip.neurons.base import Neuron
-from onchip.observe import activity
-from onchip.signals import Signal, Static
+from onchip.nn.neurons.base import Neuron
+from onchip.nn.signals import Signal, Static
 
 Make = Callable[..., nn.Sequential]
 VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9, models.conv9_narrow]

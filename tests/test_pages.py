@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from onchip import nn, rules
 from onchip.cli import app
-from onchip.records import read
+from onchip.runs.record import read
 
 ROOT = Path(__file__).parent.parent
 

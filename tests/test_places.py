@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from onchip import kernels, nn, plan, rules
+from onchip import kernels, nn, rules
 from onchip.errors import RequestError
-from onchip.signals import Signal, Static
-from onchip.silence import Silence
+from onchip.learning.silent_layers import Silence
+from onchip.nn import graph_builder as plan
+from onchip.nn.signals import Signal, Static
 from tests.cases import Case, whole
 from tests.rules.test_contract import RULES, TRAINED
 

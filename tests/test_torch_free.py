@@ -42,4 +42,4 @@ def test_report_and_command_line_load_no_torch() -> None:
         if module.startswith("onchip."):
             for file in files_of(module):
                 waiting += loaded_at_once(file)
-    assert {"onchip.records", "onchip.settings", "typer"} <= met
+    assert {"onchip.runs.record", "onchip.runs.config", "typer"} <= met

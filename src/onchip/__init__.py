@@ -7,7 +7,7 @@ from onchip.errors import OnchipError
 
 if TYPE_CHECKING:
     from onchip import nn, rules, transport
-    from onchip.signals import Static
+    from onchip.nn.signals import Static
 
 __all__ = ["OnchipError", "Static", "__version__", "nn", "rules", "transport"]
 
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Loads what needs torch when it is first asked for, so that `onchip --help` need not wait for torch."""
     if name == "Static":
-        return import_module("onchip.signals").Static
+        return import_module("onchip.nn.signals").Static
     if name in ("nn", "rules", "transport"):
         return import_module(f"onchip.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from onchip.errors import RequestError
-from onchip.trains import winners
+from onchip.nn.spike_train import winners
 
 __all__ = ["Loss", "StepLoss", "Winner", "predict"]
 

@@ -16,7 +16,7 @@ import torch
 
 from onchip import nn
 from onchip.errors import RequestError
-from onchip.neurons.base import Neuron
+from onchip.nn.neurons.base import Neuron
 
 __all__ = [
     "conv4",

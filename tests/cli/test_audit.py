@@ -8,8 +8,9 @@ from torch import nn
 
 from onchip import rules
 from onchip.claims import Claims
-from onchip.parts import Online, Transposed
-from onchip.rule import Rule
+from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 from .conftest import Onchip
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from onchip.cli.base.pricelist import HEADER
+from onchip.cli.shared.pricelist import HEADER
 from onchip.rules import __all__ as every_rule
 from tests.cli.conftest import Onchip
 

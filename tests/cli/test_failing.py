@@ -7,7 +7,7 @@ import warnings
 import pytest
 import typer
 
-from onchip.cli.base.failing import WRONG_REQUEST, failing
+from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.errors import RequestError
 
 

@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 import onchip as package
-from onchip import devices, registry, rules
+from onchip import devices, rules
+from onchip.training import registry
 
 from .conftest import Onchip
 

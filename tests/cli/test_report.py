@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onchip.records import append
+from onchip.runs.record import append
 from tests.examples import record
 
 from .conftest import Onchip

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from onchip import compare as module
-from onchip.records import Record
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record
+from onchip.training import sweep as module
+from onchip.training.loop import train
 
 from .conftest import Onchip
 

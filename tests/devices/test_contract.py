@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onchip import checkpoint, devices, neurons, rules
+from onchip import devices, rules
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-from onchip.nn import MeanReadout
-from onchip.parts import Coincidences
-from onchip.plan import plan_of
-from onchip.rule import Rule
-from onchip.trains import Bernoulli
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.coincidence import Coincidences
+from onchip.nn import MeanReadout, neurons
+from onchip.nn.graph_builder import plan_of
+from onchip.nn.spike_train import Bernoulli
+from onchip.runs import checkpoint
 from tests.cases import CASES, Case
 from tests.devices.toolkit import install
 

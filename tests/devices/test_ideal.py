@@ -10,7 +10,7 @@ from torch import nn
 
 from onchip import devices, rules
 from onchip.errors import UnsupportedError
-from onchip.parts import Coincidences
+from onchip.learning.temporal.coincidence import Coincidences
 from tests.cases import CASES, Case, whole
 
 

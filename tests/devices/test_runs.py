@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from onchip.errors import RequestError, UnsupportedError
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 SPEC = RunSpec(
     rule="ssnn_bp",

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from onchip.records import read
+from onchip.runs.record import read
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from onchip import rules
 from onchip.errors import MemoryLimitError
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 from tests.cases import Case, gradients
 from tests.rules.test_contract import RULES, TRAINED, Trainer
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from onchip import Static, kernels, nn, rules
 from onchip.kernels import held, lif
 from onchip.kernels.lif import Membrane
-from onchip.neurons.base import Tape
+from onchip.nn.neurons.base import Tape
 from onchip.surrogate import Sigmoid, Surrogate, Triangle
 from tests.kernels.test_compiled import MEMBRANES, SHAPES, SURROGATES
 

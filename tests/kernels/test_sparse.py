@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels import sparse
-from onchip.synapse import Dense
+from onchip.nn.synapses.base import Dense
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 

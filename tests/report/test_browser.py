@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from onchip import report
-from onchip.records import Record
+from onchip.runs.record import Record
 from tests.examples import record
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[browser]'")

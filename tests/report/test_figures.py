@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from onchip import report
-from onchip.records import Probe
+from onchip.runs.record import Probe
 from tests.examples import record
 
 RECORDS = [record(seed=0), record(seed=1, accuracy=0.6), record("dfa"), record("fa", accuracy=None)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onchip import report
-from onchip.settings import RunSpec
+from onchip.runs.config import RunSpec
 from tests.examples import record
 
 SETTINGS = dataclasses.asdict(RunSpec())

@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 
 from onchip import report
-from onchip.records import Record
+from onchip.runs.record import Record
 from tests.examples import record
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"

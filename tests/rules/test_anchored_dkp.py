@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
-from onchip.observe import Ledger
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
 from tests.cases import CASES, Case, gradients, loss_of, scaled
 
 RATE, DECAY = 0.05, 0.02

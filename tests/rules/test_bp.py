@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from onchip import nn, rules
-from onchip.signals import Static
+from onchip.nn.signals import Static
 from tests.cases import Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps, run_times
 from tests.stacks import STACKS, TIMED

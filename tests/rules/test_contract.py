@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onchip import neurons, rules
+from onchip import rules
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-from onchip.neurons.base import Neuron
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
+from onchip.nn import neurons
+from onchip.nn.neurons.base import Neuron
 from tests.cases import CASES, Case, gradients, loss_of, whole
 
 Make = Callable[[nn.Module], Rule]

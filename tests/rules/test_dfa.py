@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.observe import Ledger
-from onchip.parts import ThroughTime
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
 from tests.stacks import STACKS, TIMED

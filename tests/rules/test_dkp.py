@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.observe import Ledger
-from onchip.rates import groups
-from onchip.rule import Rule
+from onchip.learning.lr_scaling import groups
+from onchip.learning.rule import Rule
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.observe import Ledger
-from onchip.parts import Online
-from onchip.rule import Rule
+from onchip.cost.ledger import Ledger
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 from tests.cases import CASES, Case, agree, gradients, loss_of
 from tests.oracle import run_steps, run_times
 from tests.stacks import ONLINE, STACKS, TIMED

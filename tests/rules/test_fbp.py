@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
-from onchip.observe import Ledger
-from onchip.parts import Balanced, Online, ThroughTime
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online, ThroughTime
 from onchip.transport import Cyclic, Full, Sign, Threshold, Top, Transport
 from onchip.transport.base import planned_bits
+from onchip.transport.schedule import Balanced
 from tests.cases import CASES, Case, agree, gradients, loss_of
 from tests.oracle import run_steps, run_times
 from tests.stacks import ONLINE, TIMED

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import Static, nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
-from onchip.observe import Ledger
-from onchip.parts.grid import from_grid, to_grid
-from onchip.rule import Rule
+from onchip.learning.feedback.grid import from_grid, to_grid
+from onchip.learning.rule import Rule
 from tests.cases import loss_of
 
 STEPS, BATCH, MAPS, SIDE, CLASSES, GRID = 4, 32, 4, 8, 3, 3

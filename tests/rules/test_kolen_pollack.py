@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onchip import Static, nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
-from onchip.observe import Ledger
-from onchip.parts import Online
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.observe import Ledger
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled, whole
 from tests.oracle import run_steps
 from tests.rules.test_dfa import projected

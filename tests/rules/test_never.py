@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from onchip import Static, nn, rules
-from onchip.observe import Ledger
-from onchip.parts import Doubling
-from onchip.rule import Rule
+from onchip.cost.ledger import Ledger
+from onchip.learning.rule import Rule
 from onchip.transport import Cyclic, Threshold
+from onchip.transport.schedule import Doubling
 
 
 def model_of() -> nn.Sequential:

@@ -10,12 +10,12 @@ import torch
 from torch.nn import Module
 
 from onchip import nn, rules
-from onchip.credit import Temporal
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.noise import Gaussian
-from onchip.observe import Ledger
-from onchip.parts import Online, ThroughTime
-from onchip.rule import Rule
+from onchip.learning.interfaces import Temporal
+from onchip.learning.noise import Gaussian
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online, ThroughTime
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 
 QUIET = 1e-9  # noise too small to change a spike

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import Static, nn, rules
-from onchip.centring import Antithetic, Causal, Centring, LeaveOneOut, Uncentred
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.noise import Gaussian, Noise, Rademacher, Sphere
-from onchip.observe import Ledger
-from onchip.rule import Rule
+from onchip.learning.centering import Antithetic, Causal, Centring, LeaveOneOut, Uncentred
+from onchip.learning.noise import Gaussian, Noise, Rademacher, Sphere
+from onchip.learning.rule import Rule
 
 STEPS, BATCH, CLASSES = 6, 64, 5
 

@@ -18,9 +18,9 @@ from torch.utils._pytree import tree_iter
 
 from onchip import nn, rules
 from onchip.errors import RequestError, UnsupportedError
-from onchip.parts import Online
-from onchip.rule import Rule
-from onchip.signals import Signal, Static
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
+from onchip.nn.signals import Signal, Static
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled, spikes, whole
 from tests.oracle import run_steps
 from tests.stacks import STACKS

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.encode import RandomPhase
+from onchip.cost.ledger import Ledger
+from onchip.encoding import RandomPhase
 from onchip.errors import RequestError
+from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
-from onchip.observe import Ledger
-from onchip.rule import Rule
 
 LOSS = StepLoss(mix=0.0)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
 from tests.cases import CASES, Case, gradients, loss_of
 from tests.oracle import run_steps, run_times
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from onchip import Static, nn, rules
-from onchip.observe import Ledger
-from onchip.rule import Rule
+from onchip.cost.ledger import Ledger
+from onchip.learning.rule import Rule
 
 RULES = ["usf", "brsf", "frsf"]
 

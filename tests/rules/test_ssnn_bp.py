@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.credit import Receiver
-from onchip.encode import Poisson, RandomPhase
+from onchip.encoding import Poisson, RandomPhase
 from onchip.errors import UnsupportedError
+from onchip.learning.coding.spikes import Spikes
+from onchip.learning.interfaces import Receiver
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.coincidence import Coincidences, Counts
 from onchip.losses import StepLoss, Winner
-from onchip.parts import Coincidences, Counts, Spikes
-from onchip.rule import Rule
-from onchip.signals import Static
-from onchip.trains import Bernoulli, Train
-from onchip.trains import RandomPhase as Phase
+from onchip.nn.signals import Static
+from onchip.nn.spike_train import Bernoulli, Train
+from onchip.nn.spike_train import RandomPhase as Phase
 from onchip.transport import Full
 from tests.cases import gradients
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
-from onchip.observe import Ledger
-from onchip.rule import Rule
+from onchip.learning.rule import Rule
 
 
 def model_of(*, groups: int = 1) -> nn.Sequential:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
+from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
+from onchip.learning.noise import Gaussian
 from onchip.losses import StepLoss
-from onchip.noise import Gaussian
-from onchip.observe import Ledger
 from tests.cases import CASES, agree, gradients, loss_of, scaled
 
 STEPS, CLASSES = 3, 4

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from onchip import report
 from onchip.certificate import Certificate
-from onchip.cli.base.failing import RUN_FAILED, failing
-from onchip.cli.base.sizes import CLASSES, Shape, size_of
+from onchip.cli.shared.failing import RUN_FAILED, failing
+from onchip.cli.shared.sizes import CLASSES, Shape, size_of
 from onchip.errors import RequestError, UnsupportedError
-from onchip.options import split
+from onchip.runs.grammar import split
 
 if TYPE_CHECKING:
     import torch
@@ -64,8 +64,8 @@ def _certificates(
     rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int
 ) -> list[Certificate]:
     """Audits each rule, or each that can train them if None, on each kind of neurons."""
-    from onchip import registry
-    from onchip.observe import audit as audited
+    from onchip.audit import audit as audited
+    from onchip.training import registry
 
     asked = [registry.rule(rule) for rule in rules or registry.known_rules()]
     build = registry.network(net)

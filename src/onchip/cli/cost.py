@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from onchip.cli.base.failing import failing
-from onchip.cli.base.pricelist import HEADER, cells, markdown, note, to_json
-from onchip.cli.base.sizes import size_of
+from onchip.cli.shared.failing import failing
+from onchip.cli.shared.pricelist import HEADER, cells, markdown, note, to_json
+from onchip.cli.shared.sizes import size_of
 from onchip.errors import RequestError, UnsupportedError
-from onchip.settings import RunSpec
+from onchip.runs.config import RunSpec
 
 if TYPE_CHECKING:
-    from onchip.pricing import Price, Pricing
+    from onchip.cost.estimate import Price, Pricing
 
 __all__ = ["cost"]
 
@@ -97,9 +97,9 @@ def _pricing(
     """The network and a few samples, all of one seed."""
     import torch
 
-    from onchip import registry
-    from onchip.hardware import table
-    from onchip.pricing import Pricing
+    from onchip.cost.energy import table
+    from onchip.cost.estimate import Pricing
+    from onchip.training import registry
 
     table(hardware, bits=bits)  # refused before anything is computed
     make_neuron, kind = registry.neuron(neuron)
@@ -123,7 +123,7 @@ def _pricing(
 
 def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, list[Price]]:
     """The price of bp, that all transport is held against, and those that were asked for."""
-    from onchip import registry
+    from onchip.training import registry
 
     asked = [registry.rule(text) for text in rules or registry.known_rules()]
     try:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from onchip.cli.base import arguments as args
-from onchip.cli.base.failing import WRONG_REQUEST, failing
+from onchip.cli.shared import arguments as args
+from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.errors import DataError, unknown_name
-from onchip.options import command_name, describe
+from onchip.runs.grammar import command_name, describe
 
 __all__ = ["data", "devices", "rules"]
 
@@ -23,7 +23,7 @@ def rules(
 ) -> None:
     """List the learning rules, each with its options; or explain one."""
     with failing():
-        from onchip.registry import known_rules
+        from onchip.training.registry import known_rules
 
         _show("rule", known_rules(), name, settled=("model",))
 
@@ -33,7 +33,7 @@ def devices(
 ) -> None:
     """List the devices that synapses can be made of, each with its options; or explain one."""
     with failing():
-        from onchip.registry import known_devices
+        from onchip.training.registry import known_devices
 
         _show("device", known_devices(), name, settled=("rule", "lr", "rates"))
 

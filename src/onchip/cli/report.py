@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from onchip import report as reports
-from onchip.cli.base.failing import failing
+from onchip._atomic import write_whole
+from onchip.cli.shared.failing import failing
 from onchip.errors import RequestError, unknown_name
-from onchip.files import write_whole
-from onchip.options import split
+from onchip.runs.grammar import split
 
 __all__ = ["report"]
 

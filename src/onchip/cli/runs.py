@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from onchip.cli.base import arguments as args
-from onchip.cli.base.config import read_config
-from onchip.cli.base.failing import DONE, INTERRUPTED, RUN_FAILED, failing
-from onchip.cli.base.output import show_table, write_report
-from onchip.cli.base.progress import Bars, bars
-from onchip.cli.base.request import wanted
+from onchip.cli.shared import arguments as args
+from onchip.cli.shared.config import read_config
+from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
+from onchip.cli.shared.output import show_table, write_report
+from onchip.cli.shared.progress import Bars, bars
+from onchip.cli.shared.request import wanted
 from onchip.errors import RequestError
-from onchip.records import Record
-from onchip.settings import RULES, SEEDS, Request, RunSpec
+from onchip.runs.config import RULES, SEEDS, Request, RunSpec
+from onchip.runs.record import Record
 
 __all__ = ["compare", "train"]
 
@@ -126,10 +126,10 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         one: a single run, whose weights are kept, instead of a comparison.
     """
     with failing():
-        from onchip import compare as comparison  # torch takes seconds: only when something runs
-        from onchip.folder import Folder, next_folder, slug
-        from onchip.registry import rule as rule_named
-        from onchip.run import load_data
+        from onchip.runs.directory import Folder, next_folder, slug
+        from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
+        from onchip.training.builder import load_data
+        from onchip.training.registry import rule as rule_named
 
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):

@@ -11,9 +11,9 @@ from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
 from onchip.devices.resistive import Resistive
 from onchip.errors import RequestError, UnsupportedError, unknown_name
-from onchip.options import command_name
-from onchip.rates import Rates
-from onchip.rule import Rule
+from onchip.learning.lr_scaling import Rates
+from onchip.learning.rule import Rule
+from onchip.runs.grammar import command_name
 
 __all__ = ["aihwkit", "cell_of"]
 
@@ -42,7 +42,7 @@ def aihwkit(
         lr: learning rate.
         preset: the preset's name, such as `gokmen-vlasov` for the toolkit's `GokmenVlasovPresetDevice`.
         thinning: how coincidences become pulses.
-        rates: how the learning rate is shared among layers; see `onchip.rates`.
+        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:

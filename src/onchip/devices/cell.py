@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from onchip.synapse import Synapse
+from onchip.nn.synapses.base import Synapse
 
 __all__ = ["Cell"]
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from onchip.credit import Receiver
 from onchip.devices.cell import Cell
 from onchip.errors import RequestError, unknown_name
-from onchip.plan import Stage
-from onchip.rates import Rates, groups
-from onchip.rule import Rule
+from onchip.learning.interfaces import Receiver
+from onchip.learning.lr_scaling import Rates, groups
+from onchip.learning.rule import Rule
+from onchip.nn.graph_builder import Stage
 
 __all__ = ["Crossbar"]
 
@@ -58,7 +58,7 @@ class Crossbar(torch.optim.Optimizer, Receiver):
         rule: whose updates it takes, from now on.
         cell: what holds a weight.
         lr: learning rate.
-        rates: how it is shared among layers; see `onchip.rates`.
+        rates: how it is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory.
 
     Raises:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from onchip.devices.cell import Cell
 from onchip.devices.crossbar import Crossbar
-from onchip.rates import Rates
-from onchip.rule import Rule
-from onchip.synapse import Synapse
+from onchip.learning.lr_scaling import Rates
+from onchip.learning.rule import Rule
+from onchip.nn.synapses.base import Synapse
 
 __all__ = ["Ideal", "ideal"]
 
@@ -23,7 +23,7 @@ def ideal(rule: Rule, *, lr: float, rates: Rates = "equal", bias: Literal["cells
     Args:
         rule: whose updates they take.
         lr: learning rate.
-        rates: how it is shared among layers; see `onchip.rates`.
+        rates: how it is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory. Here it is the same.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import Literal
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
 from onchip.devices.resistive import Resistive, StuckAt
-from onchip.rates import Rates
-from onchip.rule import Rule
+from onchip.learning.lr_scaling import Rates
+from onchip.learning.rule import Rule
 
 __all__ = ["pulsed"]
 
@@ -56,7 +56,7 @@ def pulsed(
         stuck: share of cells that no pulse moves.
         stuck_at: where they are: at their `initial` weight, at `zero`, or at a `bound`, either by chance.
         thinning: how coincidences become pulses; `binomial` is the less noisy.
-        rates: how the learning rate is shared among layers; see `onchip.rates`.
+        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import popcount
-from onchip.synapse import Dense, Synapse
+from onchip.nn.synapses.base import Dense, Synapse
 
 __all__ = ["Thinning", "always", "errors", "met", "thinned"]
 

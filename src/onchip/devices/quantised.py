@@ -12,9 +12,9 @@ from torch import Tensor
 from onchip.devices.cell import Cell
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import RequestError
-from onchip.rates import Rates
-from onchip.rule import Rule
-from onchip.synapse import Synapse
+from onchip.learning.lr_scaling import Rates
+from onchip.learning.rule import Rule
+from onchip.nn.synapses.base import Synapse
 
 __all__ = ["Quantised", "quantised"]
 
@@ -41,7 +41,7 @@ def quantised(
         lr: learning rate.
         states: of a cell, 2 at least; an odd number has one at 0. The default is q = 0.001.
         bound: largest weight, above 0.
-        rates: how the learning rate is shared among layers; see `onchip.rates`.
+        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:

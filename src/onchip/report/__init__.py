@@ -6,8 +6,8 @@ from onchip.report.figures import figure, figures
 from onchip.report.gather import gather
 from onchip.report.groups import Group, grouped, once
 from onchip.report.page import page
+from onchip.report.summary import title
 from onchip.report.table import NOTE, Table, as_csv, as_latex, failures, markdown, table
-from onchip.summary import title
 
 __all__ = [
     "KINDS",

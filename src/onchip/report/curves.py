@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from onchip.records import Epoch, Record
 from onchip.report import drawing
-from onchip.summary import Summary
+from onchip.report.summary import Summary
+from onchip.runs.record import Epoch, Record
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onchip.costs import COSTS, costs, traffic
-from onchip.records import Record
+from onchip.report.costs import COSTS, costs, traffic
 from onchip.report.curves import learning, probed, quantities
 from onchip.report.drawing import Kind, content, verbatim
 from onchip.report.pareto import pareto, worth_drawing
-from onchip.summary import summarise, title
+from onchip.report.summary import summarise, title
+from onchip.runs.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ QUANTITIES = {
     "saturated": "Share of neurons that fire whenever they can",
     "passing": "Share of neurons and samples that pass error",
 }
-"""What probes measure, in words; see `onchip.observe.probes`."""
+"""What probes measure, in words; see `onchip.diagnostics.probes`."""
 
 
 @dataclass(frozen=True)

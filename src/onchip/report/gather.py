@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from onchip.errors import RequestError
-from onchip.records import Record, read_sound
 from onchip.report.groups import once
+from onchip.runs.record import Record, read_sound
 
 __all__ = ["gather"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onchip.records import Record
-from onchip.settings import RunSpec
-from onchip.summary import title
+from onchip.report.summary import title
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Record
 
 __all__ = ["Group", "grouped", "once"]
 

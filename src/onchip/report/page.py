@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from onchip.records import Record
 from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
 from onchip.report.inline import inline
 from onchip.report.table import NOTE, Cell, Table, table
+from onchip.runs.record import Record
 
 __all__ = ["page"]
 

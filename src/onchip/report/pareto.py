@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from onchip.costs import Cost
 from onchip.report import drawing
-from onchip.summary import Spread, Summary, count, on_front
+from onchip.report.costs import Cost
+from onchip.report.summary import Spread, Summary, count, on_front
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onchip.costs import costs, traffic
-from onchip.records import Record
+from onchip.report.costs import costs, traffic
 from onchip.report.groups import Group
-from onchip.summary import Spread, Summary, count, on_front, summarise, title
+from onchip.report.summary import Spread, Summary, count, on_front, summarise, title
+from onchip.runs.record import Record
 
 __all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "failures", "markdown", "table"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.parts import ThroughTime, Transposed
-from onchip.rule import Rule
+from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
 
 __all__ = ["bp"]
 

@@ -7,11 +7,11 @@ import math
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
 from onchip.errors import RequestError
-from onchip.parts import Online
-from onchip.parts.direct import Unprobed
-from onchip.rule import Rule
+from onchip.learning.feedback.direct import Unprobed
+from onchip.learning.interfaces import Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 __all__ = ["dkp"]
 

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Code, Temporal
 from onchip.errors import RequestError
-from onchip.parts import Balanced, Copied, Doubling, Real, Schedule, ThroughTime
-from onchip.parts.budget import within
-from onchip.plan import Stage, plan_of
-from onchip.rule import Rule
+from onchip.learning.coding.real import Real
+from onchip.learning.feedback.stored import Copied
+from onchip.learning.interfaces import Code, Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
+from onchip.nn.graph_builder import Stage, plan_of
 from onchip.transport import Full, Transport
+from onchip.transport.budget import within
+from onchip.transport.schedule import Balanced, Doubling, Schedule
 
 __all__ = ["fbp"]
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Layered, Observer, Temporal
 from onchip.errors import RequestError
-from onchip.parts import ThroughTime
-from onchip.parts.separate import drawn_like
-from onchip.plan import Stage
-from onchip.rule import Rule
+from onchip.learning.feedback.stored import drawn_like
+from onchip.learning.interfaces import Layered, Observer, Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
+from onchip.nn.graph_builder import Stage
 
 __all__ = ["kolen_pollack"]
 

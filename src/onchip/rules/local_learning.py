@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.parts import Online
-from onchip.parts.local import LocalReadouts
-from onchip.rule import Rule
+from onchip.learning.feedback.local import LocalReadouts
+from onchip.learning.interfaces import Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 __all__ = ["local_learning"]
 

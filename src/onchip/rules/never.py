@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Code, Temporal
-from onchip.parts import Copied, Real, ThroughTime
-from onchip.rule import Rule
+from onchip.learning.coding.real import Real
+from onchip.learning.feedback.stored import Copied
+from onchip.learning.interfaces import Code, Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
 
 __all__ = ["never"]
 

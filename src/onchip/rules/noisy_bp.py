@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.noise import Added, Noise, Rademacher
-from onchip.parts import Online, Transposed
-from onchip.rule import Rule
+from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.interfaces import Temporal
+from onchip.learning.noise import Added, Noise, Rademacher
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 __all__ = ["noisy_bp"]
 

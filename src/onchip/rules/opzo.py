@@ -6,17 +6,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from onchip.centring import Centring, LeaveOneOut
 from onchip.claims import Claims
-from onchip.credit import Direct
 from onchip.errors import RequestError
-from onchip.noise import Noise, Rademacher
-from onchip.parts import Online
-from onchip.parts.intermediate import Intermediate
-from onchip.parts.local import LocalReadouts
-from onchip.parts.probed import Probed
-from onchip.parts.summed import Summed
-from onchip.rule import Rule
+from onchip.learning.centering import Centring, LeaveOneOut
+from onchip.learning.feedback.intermediate import Intermediate
+from onchip.learning.feedback.local import LocalReadouts
+from onchip.learning.feedback.perturbation import Probed
+from onchip.learning.feedback.summed import Summed
+from onchip.learning.interfaces import Direct
+from onchip.learning.noise import Noise, Rademacher
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
 
 __all__ = ["opzo"]
 

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Listening, Observer, Temporal
 from onchip.errors import RequestError
-from onchip.meeting import Meeting
-from onchip.parts import Counts, Spikes
-from onchip.plan import Stage
-from onchip.rule import Rule
-from onchip.synapse import Convolution, Dense, Synapse
-from onchip.trains import RandomPhase, Train
+from onchip.learning.coding.spikes import Spikes
+from onchip.learning.interfaces import Listening, Observer, Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.coincidence import Counts
+from onchip.nn.graph_builder import Stage
+from onchip.nn.spike_train import RandomPhase, Train
+from onchip.nn.synapses.base import Convolution, Dense, Synapse
+from onchip.nn.synapses.product import Meeting
 
 __all__ = ["own_noise_mirror"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.parts import Counts, Spikes, Transposed
-from onchip.rule import Rule
-from onchip.trains import RandomPhase, Train
+from onchip.learning.coding.spikes import Spikes
+from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.interfaces import Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.coincidence import Counts
+from onchip.nn.spike_train import RandomPhase, Train
 
 __all__ = ["ssnn_bp"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
-from onchip.parts import SignSymmetric, ThroughTime
-from onchip.rule import Rule
+from onchip.learning.feedback.sign_symmetric import SignSymmetric
+from onchip.learning.interfaces import Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
 
 __all__ = ["usf"]
 

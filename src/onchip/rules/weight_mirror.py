@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.credit import Temporal
 from onchip.errors import RequestError
-from onchip.meeting import Meeting
-from onchip.parts import Random, ThroughTime
-from onchip.plan import Stage
-from onchip.rule import Rule
+from onchip.learning.feedback.stored import Random
+from onchip.learning.interfaces import Temporal
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import ThroughTime
+from onchip.nn.graph_builder import Stage
+from onchip.nn.synapses.product import Meeting
 
 __all__ = ["weight_mirror"]
 

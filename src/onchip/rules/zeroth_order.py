@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.credit import Direct, Observer, Verdict
 from onchip.errors import RequestError
-from onchip.noise import Noise, Rademacher
-from onchip.parts import Online
-from onchip.parts.direct import met_at
-from onchip.plan import Stage
-from onchip.rule import Rule
+from onchip.learning.feedback.direct import met_at
+from onchip.learning.interfaces import Direct, Observer, Verdict
+from onchip.learning.noise import Noise, Rademacher
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.online import Online
+from onchip.nn.graph_builder import Stage
 
 __all__ = ["zeroth_order"]
 

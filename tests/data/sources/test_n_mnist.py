@@ -9,11 +9,11 @@ import torch
 
 from onchip.data import batches, check, load
 from onchip.data.sources.n_mnist import n_mnist
-from onchip.encode import Constant, Frames
+from onchip.encoding import Constant, Frames
 from onchip.errors import DataError, RequestError
-from onchip.run import load_data
-from onchip.settings import RunSpec
-from onchip.train import train
+from onchip.runs.config import RunSpec
+from onchip.training.builder import load_data
+from onchip.training.loop import train
 
 Event = tuple[int, int, int, int]
 """x, y, polarity, time in µs."""

@@ -1,0 +1,132 @@
+"""The step that nothing disturbs, and what a disturbance made of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from onchip.audit.trial import Factors, Outcome, Setup, Trial, same
+from onchip.errors import RequestError
+
+__all__ = ["Bench", "Pairs"]
+
+Pairs = set[tuple[int, int]]
+"""(reader, read): layers by their index from the input."""
+
+
+class Bench:
+    """The undisturbed step, and what becomes of it.
+
+    Args:
+        setup: what trials share.
+
+    Raises:
+        RequestError: some layer gets no update, or one that is not finite; or one seed gives two results.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._drawn = torch.Generator().manual_seed(setup.seed)
+        trial = Trial(setup)
+        self.stages = trial.rule.stages
+        self.base = trial.run()
+        again = Trial(setup).run()
+        if self.changed(again) or not same(again.feedback, self.base.feedback):
+            raise RequestError(
+                "two training steps from one seed differ although nothing was changed; expected `make` and `build` "
+                "to start anew each time, and to draw from torch's global generator only"
+            )
+        for stage, update in zip(self.stages, self.base.updates, strict=True):
+            weight = update.get("weight")
+            if weight is None or not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
+                raise RequestError(
+                    f"layer {stage.name!r} gets no update here, or none that is finite, so nothing can be told about "
+                    "it; use more time steps, a larger batch, a shallower network or another seed"
+                )
+
+    @property
+    def timed(self) -> bool:
+        """Whether the input runs over time steps."""
+        return self.stages[0].neuron.signal != "times"
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """Planes or steps K, and samples B, that the rows of an update product are folded of."""
+        shape = self.setup.signal.shape
+        return (shape[0], shape[1]) if self.timed else (2, shape[0])
+
+    @functools.cached_property
+    def weight_readers(self) -> tuple[Pairs, bool]:
+        """Which layer's update reads which layer's weights, and whether feedback reads any in the same step."""
+        pairs: Pairs = set()
+        feedback = False
+        for read in range(len(self.stages)):
+            outcome = Trial(self.setup).run(other_weights=[read])
+            pairs |= {(reader, read) for reader in self.changed(outcome)}
+            feedback |= not same(outcome.feedback, self.base.feedback)
+        return pairs, feedback
+
+    def changed(self, outcome: Outcome) -> list[int]:
+        """Layers whose update differs from the undisturbed one."""
+        both = zip(outcome.updates, self.base.updates, strict=True)
+        return [index for index, (got, expected) in enumerate(both) if not same(got, expected)]
+
+    def named(self, layers: Collection[int]) -> str:
+        """Names of layers, for a message."""
+        if len(layers) == len(self.stages):
+            return "all layers"
+        return "layer " + ", ".join(self.stages[index].name for index in sorted(layers))
+
+    def other_signal(self, *, steps: slice = slice(None), samples: slice = slice(None)) -> Tensor:
+        """The input with some of its time steps or samples drawn anew."""
+        signal = self.setup.signal.clone()
+        part = signal[steps, samples] if self.timed else signal[samples]
+        drawn = torch.rand(part.shape, generator=self._drawn)
+        part.copy_(drawn.round() if self.stages[0].neuron.signal == "streams" else drawn)
+        return signal
+
+    def rows(self, factors: Factors) -> tuple[Tensor, Tensor]:
+        """The factors with their rows unfolded, (K, B, features...) each; K = 1 where they are sums over time."""
+        axes = (-1, self.axes[1])
+        return factors.pre.unflatten(0, axes), factors.credit.unflatten(0, axes)
+
+    @functools.cached_property
+    def separable(self) -> bool:
+        """Whether every update is a sum over samples: the products that were made, and nothing else."""
+        steps, samples = self.axes
+        for stage, update in zip(self.stages, self.base.updates, strict=True):
+            made = [
+                factors
+                for other, log in zip(self.stages, self.base.factors, strict=True)
+                if other.layer is stage.layer  # a layer that the network uses twice
+                for factors in log
+            ]
+            rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
+            if rows not in ({samples}, {steps * samples}) or not torch.equal(
+                functools.reduce(torch.add, [f.update for f in made]), update["weight"]
+            ):
+                return False
+        return True
+
+    @functools.cached_property
+    def by_step(self) -> bool:
+        """Whether every update is a sum over steps, too."""
+        steps, samples = self.axes
+        made = [factors for log in self.base.factors for factors in log]
+        return self.separable and all(len(factors.pre) == steps * samples for factors in made)
+
+    def parts_changed(self, outcome: Outcome, part: tuple[slice, slice]) -> list[int]:
+        """Layers in which the given steps and samples (two slices) add something else to the update."""
+        changed = []
+        for index, (got, expected) in enumerate(zip(outcome.factors, self.base.factors, strict=True)):
+            pairs = [
+                (one[part], other[part])
+                for mine, theirs in zip(got, expected, strict=True)
+                for one, other in zip(self.rows(mine), self.rows(theirs), strict=True)
+            ]
+            if not all(torch.equal(one, other) for one, other in pairs):
+                changed.append(index)
+        return changed

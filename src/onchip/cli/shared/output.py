@@ -1,0 +1,45 @@
+"""What a comparison leaves behind: table and figure, in its folder and on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from onchip import report
+from onchip._atomic import write_whole
+from onchip.runs.record import Record
+
+__all__ = ["show_table", "write_report"]
+
+
+def write_report(folder: Path, records: Sequence[Record]) -> None:
+    """Write `table.md`, `report.html`, and the figure if a run succeeded."""
+    write_whole(folder / "table.md", report.markdown(records))
+    write_whole(folder / "report.html", report.page(report.grouped(records)))
+    for kind in report.KINDS:
+        drawing = report.figure(records, kind)
+        if drawing is not None:
+            write_whole(folder / f"figure.{kind}", drawing)
+
+
+def show_table(records: Sequence[Record], *, to_error: bool) -> None:
+    """Print the table: as Markdown into a pipe or a file, drawn on a terminal."""
+    stream = sys.stderr if to_error else sys.stdout
+    if not stream.isatty():
+        typer.echo(report.markdown(records), err=to_error)
+        return
+    table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
+    made = report.table(records)
+    for index, name in enumerate(made.header):
+        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    for row in made.texts():
+        table.add_row(*row)
+    console = Console(stderr=to_error, highlight=False, markup=False)
+    console.print(table)
+    for line in report.failures(records):
+        console.print(f"failed: {line}")

@@ -1,0 +1,127 @@
+"""Prices of rules as rows of a table, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from onchip.report.summary import count
+
+if TYPE_CHECKING:
+    from onchip.cost.estimate import Price, Pricing
+
+__all__ = ["HEADER", "cells", "markdown", "note", "to_json"]
+
+HEADER = (
+    "rule",
+    "weights moved / step",
+    "fewer than bp",
+    "bits / step",
+    "of these index",
+    "compares / step",
+    "forward",
+    "error",
+    "update",
+    "kept",
+    "draws / step",
+    "feedback memory",
+    "phases",
+    "wait",
+    "energy",
+    "operations alone",
+)
+
+
+def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
+    """A row of the table, in `HEADER`'s order."""
+    step, samples = price.step, pricing.batch_size
+    fewer = _fewer(price, bp)
+    return (
+        price.rule,
+        count(step["weights_transported"]),
+        "-" if fewer is None else f"{float(f'{fewer:.3g}'):,g}x",
+        count(step["transport_value_bits"] + step["transport_index_bits"]),
+        count(step["transport_index_bits"]),
+        count(step["transport_compares"]),
+        *(count(step[f"operations_{part}"] / samples) for part in ("forward", "error", "update")),
+        count(step["stored_activity_peak"] / samples) + (" (stream)" if price.streams else ""),
+        count(step["random_draws"]),
+        count(step["feedback_memory"]),
+        f"{step['phases_per_step']:g}",
+        f"{step['update_wait_phases']:.3g}",
+        _joules(price.energy.total_pj / samples),
+        _joules(price.energy.operations_pj / samples),
+    )
+
+
+def note(pricing: Pricing) -> str:
+    """What the columns mean."""
+    return (
+        f"A training step of {pricing.batch_size} samples, transports averaged over {pricing.train_steps:,} steps; "
+        "forward, error, update (operations where something that is not zero meets a synapse), kept (scalars until the "
+        "update, at most) and energy are for one sample. Fewer than bp: scalars, the first copy apart. Wait: phases "
+        f"between a layer's forward product and its update. Energy by the table {pricing.hardware} at {pricing.bits} "
+        "bits, memory traffic included. k, M, G: 10^3, 10^6, 10^9. docs/costs.md says more."
+    )
+
+
+def markdown(prices: Sequence[Price], bp: Price | None, about: str, pricing: Pricing) -> str:
+    """The table as Markdown."""
+    rows = [HEADER, *(cells(price, bp, pricing) for price in prices)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = [
+        "| "
+        + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
+        + " |"
+        for r in rows
+    ]
+    rule = "| " + " | ".join("-" * w if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)) + " |"
+    unpriced = [
+        f"- {price.rule}: {price.energy.table} has no price for {', '.join(price.energy.unpriced)}"
+        for price in prices
+        if price.energy.unpriced
+    ]
+    blocks = [[about], [lines[0], rule, *lines[1:]], unpriced, [note(pricing)]]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def to_json(price: Price, bp: Price | None, about: str, pricing: Pricing) -> str:
+    """One line of JSON: every count of a training step, and its energy in picojoules."""
+    return json.dumps(
+        {
+            "rule": price.rule,
+            "about": about,
+            "batch_size": pricing.batch_size,
+            "train_steps": pricing.train_steps,
+            "bits": pricing.bits,
+            "streams": price.streams,
+            "times_fewer_weights_than_bp": _fewer(price, bp),
+            "step": price.step,
+            "energy": {
+                "table": price.energy.table,
+                "total_pj": price.energy.total_pj,
+                "operations_pj": price.energy.operations_pj,
+                "unpriced": price.energy.unpriced,
+            },
+        }
+    )
+
+
+def _fewer(price: Price, bp: Price | None) -> float | None:
+    """How many times fewer scalars are moved than under bp; None where none are."""
+    moved = price.step["weights_transported"]
+    return bp.step["weights_transported"] / moved if bp and moved else None
+
+
+def _joules(pj: float) -> str:
+    """Picojoules in the unit that suits their size.
+
+    Example:
+        >>> _joules(4.6), _joules(1.25e7)
+        ('4.6 pJ', '12.5 µJ')
+    """
+    for size, unit in ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ")):
+        if pj >= size:
+            return f"{pj / size:.3g} {unit}"
+    return f"{pj:.3g} pJ"

@@ -1,0 +1,108 @@
+"""Progress on standard error: bars on a terminal, a line a run elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Epoch, Record
+
+__all__ = ["Bars", "bars"]
+
+
+class Bars:
+    """Makes a bar for each run, below one for all of them.
+
+    Args:
+        progress: the bars' display; None shows none.
+        runs: runs to come.
+    """
+
+    def __init__(self, progress: Progress | None, runs: int) -> None:
+        self._progress = progress
+        self._bars: dict[tuple[str, int], TaskID] = {}
+        if progress is not None:
+            self._all = progress.add_task("all runs", total=runs)
+
+    def __call__(self) -> Bar:
+        """The bar of the next run; it appears when the run begins."""
+        return Bar(self._progress, self._bars)
+
+    def finished(self, record: Record) -> None:
+        """One line on a run that is over, in place of its bar."""
+        if record.test_accuracy is None:
+            result = f"failed: {record.error}"
+        else:
+            result = f"test {100 * record.test_accuracy:.2f} %, {record.seconds:.1f} s"
+        line = f"{record.label}, seed {record.seed}: {result}"
+        if self._progress is None:
+            typer.echo(line, err=True)
+            return
+        self._progress.console.print(line, markup=False, highlight=False)
+        self._progress.advance(self._all)
+        bar = self._bars.pop((record.label, record.seed), None)
+        if bar is not None:
+            self._progress.remove_task(bar)
+
+
+class Bar:
+    """Watches one run, and shows its steps over all epochs.
+
+    Args:
+        progress: the bars' display; None shows none.
+        bars: the bars that are shown, by rule and seed.
+    """
+
+    def __init__(self, progress: Progress | None, bars: dict[tuple[str, int], TaskID]) -> None:
+        self._progress, self._bars = progress, bars
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """Show the bar."""
+        self._epochs = spec.epochs
+        if self._progress is not None:
+            self._bar = self._progress.add_task(f"{spec.rule}, seed {spec.seed}", total=None)
+            self._bars[spec.rule, spec.seed] = self._bar
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Move the bar to the epoch's begin: a run that is taken up again has some behind it."""
+        if self._progress is not None:
+            self._progress.update(self._bar, total=self._epochs * steps, completed=(epoch - 1) * steps)
+
+    def stepped(self) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.advance(self._bar)
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Nothing: the next epoch follows, or the run's line."""
+
+
+@contextmanager
+def bars(runs: int) -> Iterator[Bars]:
+    """Shows progress while the block runs."""
+    if not sys.stderr.isatty():
+        yield Bars(None, runs)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bars(progress, runs)

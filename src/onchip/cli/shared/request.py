@@ -1,0 +1,43 @@
+"""From options given in several places to one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from onchip.errors import RequestError
+from onchip.runs.config import SEEDS, RunSpec, from_mapping
+from onchip.runs.grammar import grid
+
+__all__ = ["wanted"]
+
+
+def wanted(options: Mapping[str, Any]) -> tuple[RunSpec, list[str] | None, tuple[int, ...]]:
+    """What options ask for: the settings that runs share, the rules (None for all that can train), the seeds.
+
+    Raises:
+        RequestError: an option of the wrong type, or out of range.
+    """
+    settings = dict(options)
+    rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
+    if isinstance(rules, str):
+        rules = [rules]
+    if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, str) for rule in rules)):
+        raise RequestError(f"rules got {rules!r}; expected text, or a list of texts")
+    return from_mapping(settings), rules and [call for text in rules for call in grid(text)], _seeds(seeds)
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    """Seeds from their number, from text (a number of them, or commas between), or from a list."""
+    if isinstance(seeds, str):
+        pieces = seeds.split(",")
+        if not all(piece.strip().isdecimal() for piece in pieces):
+            raise RequestError(f"seeds got {seeds!r}; expected how many, such as 3, or seeds such as 0,7")
+        seeds = int(seeds) if len(pieces) == 1 else [int(piece) for piece in pieces]
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        if not 1 <= seeds <= 1000:
+            raise RequestError(f"seeds got {seeds}; expected 1 to 1000 of them")
+        return tuple(range(seeds))
+    if not (isinstance(seeds, list) and all(isinstance(seed, int) for seed in seeds)):
+        raise RequestError(f"seeds got {seeds!r}; expected a whole number, or a list of them")
+    return tuple(seeds)

@@ -1,0 +1,49 @@
+"""Intel's Loihi."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onchip.cost.energy.base import Cited, Energy, Table
+
+__all__ = ["Loihi"]
+
+
+@dataclass(frozen=True)
+class Loihi(Table):
+    """A neuromorphic chip, 14 nm at 0.75 V: what each synapse and neuron costs, its memory included.
+
+    Every operation forward or of an error is priced as a spike that meets a synapse, every operation of an update
+    as its learning engine's. The chip sends spikes of one size only, so that real-valued operands (`macs_*`) cost
+    at least that; no weight can be sent to another synapse, so that transport has no price.
+
+    Args:
+        name: of the table.
+        synapse_pj: a spike at a synapse, at least.
+        update_pj: an update of a synapse, by pairwise spike-timing-dependent plasticity.
+        active_neuron_pj: an update of a neuron that fires.
+        idle_neuron_pj: an update of a neuron that does not.
+        spike_pj: a spike within a tile.
+    """
+
+    name: str
+    synapse_pj: Cited
+    update_pj: Cited
+    active_neuron_pj: Cited
+    idle_neuron_pj: Cited
+    spike_pj: Cited
+
+    def energy(self, bill: Mapping[str, int | float]) -> Energy:
+        spikes = bill["spikes"]
+        operations_pj = (
+            self.synapse_pj.value * (bill["operations_forward"] + bill["operations_error"])
+            + self.update_pj.value * bill["operations_update"]
+            + self.active_neuron_pj.value * spikes
+            + self.idle_neuron_pj.value * (bill["neuron_updates"] - spikes)
+            + self.spike_pj.value * spikes
+        )
+        unpriced = self.missing(
+            bill, "weights_transported", "transport_compares", "transport_sorts", "transport_products", "random_draws"
+        )
+        return Energy(self.name, operations_pj, 0.0, unpriced)

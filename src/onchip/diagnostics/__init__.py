@@ -1,0 +1,7 @@
+"""What a network and its gradients are doing, layer by layer."""
+
+from onchip.diagnostics.activity import Activity, activity
+from onchip.diagnostics.alignment import Alignment, alignment
+from onchip.diagnostics.factors import Factors
+
+__all__ = ["Activity", "Alignment", "Factors", "activity", "alignment"]

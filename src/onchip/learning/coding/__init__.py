@@ -1,0 +1,1 @@
+"""What carries errors: real numbers or spikes."""

@@ -1,0 +1,1 @@
+"""Spatial credit: which error reaches the layer below a synapse."""

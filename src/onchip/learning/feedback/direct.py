@@ -1,0 +1,221 @@
+"""Feedback by a matrix from the output to what each stage receives."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from onchip.errors import RequestError
+from onchip.learning.feedback.grid import coarse, from_grid, to_grid
+from onchip.learning.interfaces import Direct, Observer, Product, Verdict
+from onchip.nn.graph_builder import Stage
+from onchip.nn.synapses.base import Dense
+from onchip.nn.synapses.product import Meeting
+
+__all__ = ["Matrices", "Unprobed", "as_rows", "met_at"]
+
+
+class Matrices(Direct):
+    """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first.
+
+    Args:
+        grid: side of the coarse grid on which feedback to maps lives, at least 1; None for a number for each pixel.
+
+    Raises:
+        RequestError: a side out of range.
+    """
+
+    stem: ClassVar[str]
+    """What the names of the buffers or parameters that hold the matrices begin with."""
+
+    local: ClassVar[bool] = False
+    """Whether the errors come from read-outs of the layers themselves, F h_l, in place of the output."""
+
+    learnt: ClassVar[bool] = False
+    """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
+
+    decay: float = 0.0
+    """Weight decay of learnt matrices; it counts once a training step, however many backward passes."""
+
+    steps: int = 0
+    """Training steps so far."""
+
+    def __init__(self, grid: int | None = None) -> None:
+        super().__init__()
+        if grid is not None and grid < 1:
+            raise RequestError(f"feedback got grid={grid}; expected a side of at least 1 number, or none")
+        self._grid = grid
+        self._stages: tuple[Stage, ...] = ()
+        self._decayed: set[str] = set()
+
+    @abstractmethod
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
+        """F (n, classes) of one stage, or (T, n, classes) where it changes with time.
+
+        The first call is the first to know n.
+
+        Args:
+            error: e at the output, (T, B, classes) or (B, classes).
+            index: of the stage, from 1.
+            units: n, numbers that the stage receives at a time step, on the grid if there is one.
+        """
+
+    def seen(self, features: torch.Size) -> torch.Size:
+        """Shape of what a stage receives as the feedback sees it: on its grid."""
+        return coarse(features, self._grid)
+
+    def attach(self, stages: Sequence[Stage]) -> None:
+        self._stages = tuple(stages)
+        classes = len(stages[-1].weight)
+        for index in range(1, len(stages) if self.learnt else 0):
+            self.register_parameter(f"{self.stem}{index}", nn.Parameter(stages[-1].weight.new_empty(0, classes)))
+
+    def tell_initial(self, observer: Observer) -> None:
+        """No weight was copied."""
+
+    def learn(self) -> None:
+        for name, matrix in self.named_parameters():
+            if self.decay and matrix.grad is not None and name not in self._decayed:
+                self._decayed.add(name)
+                matrix.grad.add_(matrix, alpha=self.decay)
+
+    def step(self) -> None:
+        self._decayed.clear()
+        self.steps += 1
+
+    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
+        if not self.local:
+            return None
+        rows = as_rows(activity, 2)
+        matrix = self.matrix(rows.new_empty(1, 1, classes), index, rows.shape[1])
+        self.tell_product(self._stages[index], "readout", met_at(matrix, pre=rows))
+        return (rows @ matrix).unflatten(0, activity.shape[:2])
+
+    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+        error = verdict.local[index - 1] if self.local else verdict.error
+        features = activity.shape[error.dim() - 1 :]
+        seen = self.seen(features)
+        matrix = self.matrix(error, index, math.prod(seen))
+        # The few classes as rows in memory too: the product is then three times as fast.
+        projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
+        sent = error.flatten(0, -2)  # (N, classes)
+        self.tell_product(self._stages[index], "local" if self.local else "project", met_at(matrix, post=sent))
+        if self.learnt:
+            rows = as_rows(activity, error.dim() - 1)
+            learning = sent.t() @ rows  # (classes, n), to the grid afterwards: classes are fewer than samples
+            self.tell_product(self._stages[index], "learn", met_at(learning.t(), rows, sent))
+            if seen != features:
+                maps = _as_maps(learning, features)
+                learning = as_rows(to_grid(maps, seen), 1)
+                self.tell_turned(index, "learn", maps, seen)
+            learning = learning.t().contiguous()
+            matrix.grad = learning if matrix.grad is None else matrix.grad + learning
+        if len(features) < 3:
+            return projected.view(activity.shape)
+        return self.spread(index, "project", _as_maps(projected, seen), features)
+
+    def spread(self, index: int, kind: Product, coefficients: Tensor, features: torch.Size) -> Tensor:
+        """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""
+        self.tell_turned(index, kind, coefficients, features)
+        return from_grid(coefficients, features)
+
+    def tell_turned(self, index: int, kind: Product, maps: Tensor, size: torch.Size) -> None:
+        """Reports the products that bring maps (..., C, H, W) to the grid or back, shape (C, h, w): sides in turn."""
+        if not self.observers:
+            return
+        for axis in (-2, -1):
+            if maps.shape[axis] != size[axis]:
+                rows = maps.movedim(axis, -1).flatten(0, -2)
+                turn = Dense(maps.shape[axis], size[axis])
+                met = Meeting(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
+                self.tell_product(self._stages[index], kind, met)
+                reached = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
+                maps = from_grid(maps, reached) if size[axis] > maps.shape[axis] else to_grid(maps, reached)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # torch's hook for tensors whose shape a fresh module cannot know
+        device = self._stages[0].weight.device
+        for key, value in state_dict.items():
+            name = key.removeprefix(prefix)
+            if name in self._parameters:
+                _reshape(self.get_parameter(name), value)
+            elif name.startswith(self.stem) and not self.learnt:
+                self.register_buffer(name, torch.empty_like(value, device=device))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def name_of(self, index: int) -> str:
+        """Name of a stage, for messages."""
+        return self._stages[index].name
+
+    def grown(self, method: str, index: int, units: int, classes: int) -> Tensor:
+        """A learnt matrix (units, classes), drawn from U(-1/√n, 1/√n) at the first use.
+
+        Args:
+            method: the rule's name, for messages.
+            index: of the stage, from 1.
+            units: n, numbers that the stage receives at a time step.
+            classes: of the output.
+
+        Raises:
+            RequestError: the matrix was loaded from a state of another shape.
+        """
+        matrix = self.get_parameter(f"{self.stem}{index}")
+        if not len(matrix):
+            bound = 1.0 / math.sqrt(units)
+            _reshape(matrix, torch.empty(units, classes))
+            matrix.uniform_(-bound, bound)
+        if matrix.shape != (units, classes):
+            raise RequestError(
+                f"{method} has feedback weights {tuple(matrix.shape)} for layer {self.name_of(index)!r}, which "
+                f"needs {(units, classes)}; the loaded state or the image size is another network's"
+            )
+        return matrix
+
+
+class Unprobed(Matrices):
+    """Matrices that do not come from probing the network: layers receive the activity as it is."""
+
+    def begin(self) -> None:
+        """A sequence leaves nothing behind for the next."""
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        return activity
+
+    def outcome(self, output: Tensor) -> None:
+        """The output alone teaches these matrices nothing."""
+
+
+def as_rows(activity: Tensor, leading: int) -> Tensor:
+    """Activity (..., features...) as rows (N, n) with maps in (H, W, C) order, as convolutions hold them.
+
+    Args:
+        activity: with `leading` axes of time and batch.
+        leading: 1 or 2.
+    """
+    if activity.dim() - leading == 3:
+        activity = activity.movedim(-3, -1)
+    return activity.reshape(math.prod(activity.shape[:leading]), -1)
+
+
+def _as_maps(rows: Tensor, features: torch.Size) -> Tensor:
+    """Rows (..., n) with maps in (H, W, C) order as maps (..., C, H, W)."""
+    channels, height, width = features
+    return rows.unflatten(-1, (height, width, channels)).movedim(-1, -3)
+
+
+def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> Meeting:
+    """What met at a matrix (..., n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
+    rows = next(len(operand) for operand in (pre, post) if operand is not None)
+    units, classes = matrix.shape[-2:]
+    return Meeting(Dense(units, classes), torch.Size((rows, units)), torch.Size((rows, classes)), pre, post)
+
+
+def _reshape(parameter: nn.Parameter, like: Tensor) -> None:
+    """Gives a parameter a shape, and no values. It stays the object that an optimizer made before holds."""
+    parameter.data = parameter.data.new_empty(like.shape)
+    parameter.grad = None

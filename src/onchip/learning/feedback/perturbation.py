@@ -1,0 +1,153 @@
+"""Feedback that learns from the output's answer to noise."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from onchip.errors import RequestError
+from onchip.learning.centering import Centring
+from onchip.learning.feedback.direct import Matrices, as_rows, met_at
+from onchip.learning.noise import Noise
+
+__all__ = ["Probed"]
+
+
+class Probed(Matrices):
+    """Matrices drawn towards estimates of the output's derivative by what each stage receives.
+
+        h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
+
+    An estimate counts by w, the inverse of its variance, so the weights stay right when α or the batch changes;
+    while they do not, M is the moving average with momentum λ and its bias correction.
+
+    Args:
+        method: the rule's name, for messages.
+        scale: α, standard deviation of the noise, above 0.
+        momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
+        noise: its distribution.
+        centring: how the output is centred.
+        quiet_after: training steps after which there is neither noise nor an estimate; None for never.
+        each_step: make an estimate of each time step in place of one a sequence, as streams do.
+        inside: add the noise to the neurons' drive, and send the errors to their spikes.
+        grid: side of the coarse grid on which noise to maps is drawn, and its effect kept; None for all pixels.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        scale: float,
+        momentum: float,
+        noise: Noise,
+        centring: Centring,
+        quiet_after: int | None,
+        *,
+        each_step: bool = False,
+        inside: bool = False,
+        grid: int | None = None,
+    ) -> None:
+        super().__init__(grid)
+        if not 0.0 < scale < math.inf:
+            raise RequestError(f"{method} got scale={scale}; expected a standard deviation above 0")
+        if not 0.0 <= momentum < 1.0:
+            raise RequestError(f"{method} got momentum={momentum}; expected a share in [0, 1)")
+        if quiet_after is not None and quiet_after < 1:
+            raise RequestError(f"{method} got quiet_after={quiet_after}; expected at least 1 training step, or none")
+        self._method = method
+        self._scale = scale
+        self._momentum = momentum
+        self._noise = noise
+        self._centring = centring
+        self._quiet_after = quiet_after
+        self._each_step = each_step
+        self.inside = inside
+        self._weight = 0.0
+        self._added: dict[int, Tensor] = {}
+        self._before: Tensor | None = None
+        self._course: dict[int, Tensor] = {}
+
+    @abstractmethod
+    def held(self, like: Tensor, index: int, units: int) -> Tensor:
+        """M (units, classes) of a stage, made at the first use.
+
+        Args:
+            like: of the matrix's type, (..., classes).
+            index: of the stage, from 1.
+            units: numbers that the stage receives at a time step.
+        """
+
+    def begin(self) -> None:
+        if torch.is_grad_enabled():  # a pass that only looks leaves a stream its last output
+            self._added.clear()
+            self._course.clear()
+            self._before = None
+
+    def receive(self, index: int, activity: Tensor) -> Tensor:
+        if self._quiet_after is not None and self.steps >= self._quiet_after:
+            return activity
+        features = activity.shape[2:]
+        seen = self.seen(features)
+        corner = activity  # of the grid's size, in the activity's order in memory
+        for axis, size in enumerate(seen, start=2):
+            corner = corner.narrow(axis, 0, size)
+        added = self._added[index] = self._centring.noise(self._noise(corner))
+        self.tell_draws(self._stages[index], added.numel(), kept=True)
+        noise = added if seen == features else self.spread(index, "learn", added, features)
+        return activity.add(noise, alpha=self._scale)
+
+    def take_over(self, other: Probed, index: int) -> None:
+        """Estimates from the noise that another one has just added, if it has."""
+        if index in other._added:
+            self._added[index] = other._added[index]
+
+    def outcome(self, output: Tensor) -> None:
+        if not self._added:
+            return
+        centred = as_rows(self._centring.centre(output, self._before), 2)
+        self._before = output[-1].clone()
+        rows = output.shape[1] if self._each_step else len(centred)  # of an estimate
+        shares = [self._share(rows) for _ in centred.split(rows)]
+        for index, added in self._added.items():
+            probes = as_rows(added, 2)
+            matrix = self.held(output, index, probes.shape[1])
+            course = []
+            for share, outputs, noise in zip(shares, centred.split(rows), probes.split(rows), strict=True):
+                # The few classes as rows, not as columns: this product is then twice as fast.
+                answer = (outputs.t() @ noise).t()
+                matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * rows))
+                if self._each_step:
+                    course.append(matrix.clone())
+            if course:
+                self._course[index] = torch.stack(course)  # (T, n, classes)
+            self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centred))
+            self.tell_dropped(self._stages[index], added.numel())
+        self._added.clear()
+
+    def _share(self, rows: int) -> float:
+        """What the next estimate, of so many rows, counts beside all before it."""
+        weight = self._scale**2 * rows
+        self._weight = self._momentum * self._weight + weight
+        return weight / self._weight
+
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
+        if not self._weight:
+            raise RequestError(
+                f"{self._method} has not probed the network yet, so there is no feedback; "
+                "call model.train() before rule.forward"
+            )
+        if index in self._course:
+            return self._course[index]
+        return self.held(error, index, units)
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor([self.steps, self._weight], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        steps, self._weight = state.tolist()
+        self.steps = int(steps)

@@ -1,0 +1,1 @@
+"""Temporal credit: what of the past counts in an update."""

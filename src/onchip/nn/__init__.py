@@ -1,0 +1,37 @@
+"""Modules that spiking networks are built of. Linear and Conv2d are torch's own, untouched."""
+
+from torch.nn import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d
+
+from onchip.nn.neurons import IF, LIF, TTFS, Rate, Stochastic
+from onchip.nn.neurons.base import Neuron
+from onchip.nn.neurons.readout import Readout
+from onchip.nn.neurons.stochastic import MeanReadout
+from onchip.nn.neurons.ttfs import TTFSReadout
+from onchip.nn.pooling import EarliestPool2d
+from onchip.nn.residual import Residual
+from onchip.nn.sequential import Sequential
+from onchip.nn.weight_standardization import StandardisedConv2d
+
+__all__ = [
+    "IF",
+    "LIF",
+    "TTFS",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "Conv2d",
+    "Dropout",
+    "EarliestPool2d",
+    "Flatten",
+    "Identity",
+    "Linear",
+    "MaxPool2d",
+    "MeanReadout",
+    "Neuron",
+    "Rate",
+    "Readout",
+    "Residual",
+    "Sequential",
+    "StandardisedConv2d",
+    "Stochastic",
+    "TTFSReadout",
+]

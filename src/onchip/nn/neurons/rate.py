@@ -1,0 +1,79 @@
+"""Analogue neurons of a clipped network: what stochastic neurons stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onchip.nn.neurons.base import Drive, SteppedNeuron, Tape, require
+from onchip.nn.signals import Static
+from onchip.nn.spike_train import RandomPhase, Train
+
+__all__ = ["Rate"]
+
+
+class Rate(SteppedNeuron):
+    """Units with the activity h = clip(I, 0, 1), at each step on its own: an ordinary network at T = 1.
+
+    With `trials` they send what a spike train of so many steps comes to, count / trials: the fast stand-in of
+    `Stochastic` neurons, equal to them in mean and variance where their potential has settled.
+
+    Args:
+        trials: steps of the spike train that is counted, at least 1; None for the number itself.
+        train: how the number becomes spikes; only asked with `trials`.
+
+    Raises:
+        RequestError: trials below 1.
+
+    Example:
+        >>> Rate()(torch.tensor([[[-0.5, 0.25, 2.0]]]))
+        tensor([[[0.0000, 0.2500, 1.0000]]])
+
+    Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755), whose equivalent network has such units.
+    """
+
+    def __init__(self, *, trials: int | None = None, train: Train = RandomPhase()) -> None:
+        super().__init__()
+        require(trials is None or trials >= 1, self, "trials", trials, "at least 1 step, or None for the number itself")
+        self._trials = trials
+        self._encode = train
+
+    def forward(self, drive: Drive) -> Tensor:
+        """Activity in [0, 1], (T, B, features...), for a drive of that shape or Static."""
+        held = drive.expand() if isinstance(drive, Static) else drive
+        activity: Tensor = _Clip.apply(held, self)
+        return activity
+
+    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+        held = drive.expand() if isinstance(drive, Static) else drive
+        gate = (held > 0) & (held < 1)
+        activity = held.clamp(0, 1)
+        if self._trials is not None:
+            activity = self._encode.count(activity, self._trials).div_(self._trials)
+        return activity, Tape({"gate": gate}), held.new_zeros(held.shape[1:])
+
+    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+        return error * tape.take("gate")
+
+    def local(self, error: Tensor, tape: Tape) -> Tensor:
+        return self.adjoint(error, tape)
+
+    def extra_repr(self) -> str:
+        return "" if self._trials is None else f"trials={self._trials}, train={self._encode}"
+
+
+class _Clip(torch.autograd.Function):
+    """A layer of such units as plain autograd sees it."""
+
+    @staticmethod
+    def forward(ctx: Any, drive: Tensor, neuron: Rate) -> Tensor:
+        ctx.neuron = neuron
+        activity, ctx.tape, _ = neuron.fire(drive, None, None)
+        return activity
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None]:
+        return ctx.neuron.adjoint(error, ctx.tape), None

@@ -1,0 +1,125 @@
+"""Neurons that fire at most once, with spike times in closed form (time to first spike).
+
+Linear post-synaptic potentials and a linearly rising threshold make the spike time of a neuron a ratio of
+two weighted sums over the inputs that fired, m_j = [t_j < inf], each one a pass through the same synapse:
+
+    S = sum_j w_j m_j,   I = sum_j w_j m_j t_j,   potential minus threshold:  (1 + S) t - (2 + I) on [1, 2]
+
+Times are relative to the layer's own window of length 1; windows of successive layers do not overlap.
+
+Reference: Wei et al. 2023 (ICCV), dynamic firing threshold; used by Goupy et al. 2025 (arXiv 2505.13741).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from onchip.errors import RequestError
+from onchip.kernels.times import cross, planes
+from onchip.nn.neurons.base import Drive, Neuron, Tape, require
+from onchip.nn.signals import Signal, Static
+
+__all__ = ["TTFS", "TTFSReadout"]
+
+
+class _Timed(Neuron):
+    """Base of layers that read spike times (B, features...), inf = silent."""
+
+    signal = "times"
+
+    def planes(self, signal: Signal) -> Drive:
+        """Mask and value planes (2, B, features...) of spike times: [fired], and the time or 0."""
+        if isinstance(signal, Static):
+            raise RequestError(
+                f"{type(self).__name__} got a Static signal; expected spike times (B, features...). "
+                "Encode images by encode.Latency()"
+            )
+        return planes(signal)
+
+    def local(self, error: Tensor, tape: Tape) -> Tensor:
+        return self.adjoint(error, tape)
+
+    def sent(self, delta: Tensor) -> Tensor:
+        """Only the value plane, (1, B, features...): the mask has no derivative."""
+        return delta[1:]
+
+    def arrive(self, pulled: Tensor, planes: Tensor) -> Tensor:
+        """Error at the spike times (B, features...): none at neurons that stayed silent."""
+        return pulled[0] * planes[0]
+
+
+class TTFS(_Timed):
+    """Neurons that fire at most once, at a time in closed form.
+
+        start: S - I - 1 >= 0, fires at 0
+        mid:   otherwise, and 2S - I > 0: fires at t* - 1 with t* = (2 + I) / (1 + S)
+        else silent (inf)
+
+    Gradients, at mid neurons only: dt/dI = 1 / (1+S), dt/dS = -t* / (1+S). The comparison for mid is strict:
+    with >= a neuron without any input would fire at the end of its window.
+
+    Args:
+        clip: bound on each of the two partial derivatives, as in the published recipe; inf for the
+            exact gradient.
+
+    Raises:
+        RequestError: a clip that is not positive.
+
+    Reference: Goupy et al. 2025 (arXiv 2505.13741), section 3; Wei et al. 2023 (ICCV).
+    """
+
+    def __init__(self, *, clip: float = 1.0) -> None:
+        super().__init__()
+        require(clip > 0, self, "clip", clip, "a positive number, or inf for the exact gradient")
+        self.clip = clip
+
+    def forward(self, drive: Drive) -> Signal:
+        """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
+        times, tape, _ = self.fire(drive, None, None)
+        if not (torch.is_grad_enabled() and isinstance(drive, Tensor) and drive.requires_grad):
+            return times
+        # The value is the time; the derivative is the recipe's, bounded partials and all.
+        linear = (tape.values["partials"] * drive).sum(0)
+        return torch.where(torch.isfinite(times), times.detach() + (linear - linear.detach()), times.detach())
+
+    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+        assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
+        times, partials = cross(drive.detach(), self.clip)
+        return times, Tape({"partials": partials}), None
+
+    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+        return tape.take("partials").mul_(error)
+
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return int(torch.isfinite(activity).sum())
+
+    def extra_repr(self) -> str:
+        return "" if self.clip == 1.0 else f"clip={'inf' if math.isinf(self.clip) else format(self.clip, 'g')}"
+
+
+class TTFSReadout(_Timed):
+    """Read-out of spike times: the potential at the window's end, without firing.
+
+        logit = 2S - I = sum over fired j of w_j (2 - t_j)
+
+    Reference: Wei et al. 2023 (ICCV); Goupy et al. 2025 (arXiv 2505.13741).
+    """
+
+    def forward(self, drive: Drive) -> Signal:
+        """Logits (B, classes) from the two sums stacked, (2, B, classes)."""
+        assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
+        return 2.0 * drive[0] - drive[1]
+
+    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+        logits = self.forward(drive)
+        assert isinstance(logits, Tensor)
+        return logits, Tape(), None
+
+    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+        return torch.stack([2.0 * error, -error])
+
+    def spikes(self, activity: Tensor, pool: int) -> int:
+        return 0

@@ -1,0 +1,1 @@
+"""Synapses: the bilinear maps that rules train."""

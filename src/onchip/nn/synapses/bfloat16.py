@@ -1,0 +1,52 @@
+"""Products in bfloat16, of and into float32: what matrix units of GPUs and newer CPUs are made for."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import warnings
+
+import torch
+from torch import Tensor
+
+from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses.wrapper import StandIn
+
+__all__ = ["Rounded", "warn_if_emulated"]
+
+
+@functools.cache  # once a device is enough
+def warn_if_emulated(device: torch.device) -> None:
+    """Warns where products in bfloat16 have to be made of others."""
+    if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        warnings.warn(
+            "this processor has no products in bfloat16 (AVX-512 BF16 or AMX); they take some ten times as long as in "
+            "float32",
+            stacklevel=3,
+        )
+
+
+class Rounded(StandIn):
+    """A synapse whose operands are rounded to bfloat16, and its products too; sums inside are float32.
+
+    Weights, biases, membranes, traces and errors stay float32 between products. Spikes are exact in bfloat16; any
+    other operand, and the result, is off by 2^-9 of itself at most.
+    """
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        product = self.inner.apply(x.bfloat16(), weight.bfloat16(), None)
+        if bias is None:
+            return product.float()
+        # One pass that widens and adds: (N, out) or (N, out, height, width)
+        return product + bias.view(-1, *[1] * (product.dim() - 2))
+
+    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        return self.inner.pull(delta.bfloat16(), weight.bfloat16(), shape).float()
+
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        return self.inner.outer(pre.bfloat16(), delta.bfloat16()).float()
+
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        return self.inner.field()

@@ -1,0 +1,130 @@
+"""What met in one product, so that whoever wants to know can count the operations of an event-driven chip.
+
+Such a chip does nothing for a zero: an operation happens where a spike, an activity or an error that is not
+zero meets a synapse; for an update, where two such meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from onchip.nn.synapses.base import Synapse
+
+__all__ = ["Counted", "Meeting"]
+
+GLANCE = 1024
+"""Entries looked at first."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Operations of one product, exactly, and how sparse the error was.
+
+    Args:
+        multiplied: operations that need a multiplication (MAC): all operands are real numbers.
+        accumulated: operations that only add (AC): an operand is 0 or one size, with or without a sign.
+        values: entries of an error that was sent; 0 for other products.
+        active: of these, the ones that are not zero.
+    """
+
+    multiplied: int
+    accumulated: int
+    values: int
+    active: int
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Operands of one product at a layer's synapses, time and batch folded into the leading axis N.
+
+    Args:
+        synapse: the map that was used.
+        inputs: shape (N, in...) of the presynaptic side.
+        outputs: shape (N, out...) of the postsynaptic side.
+        pre: presynaptic operand (N, in...), or None where the product had none.
+        post: postsynaptic operand (N, out...), or None. With both, the product was an update.
+        planes: equal parts of N that carry different things, such as spikes and their times.
+    """
+
+    synapse: Synapse
+    inputs: torch.Size
+    outputs: torch.Size
+    pre: Tensor | None = None
+    post: Tensor | None = None
+    planes: int = 1
+
+    @property
+    def products(self) -> int:
+        """Scalar multiplications of the dense product, zeros and padding included."""
+        return self.synapse.products(self.outputs)
+
+    @property
+    def synapses(self) -> int:
+        """Weights of the map."""
+        return self.synapse.products(torch.Size((1, *self.outputs[1:2], *[1] * len(self.outputs[2:]))))
+
+    def count(self) -> Counted:
+        """The operations that an event-driven chip would make, counted from the operands' values.
+
+        Example:
+            >>> from onchip.nn.synapses.base import Dense
+            >>> spikes = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+            >>> Meeting(Dense(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
+            Counted(multiplied=0, accumulated=15, values=0, active=0)
+        """
+        multiplied = accumulated = values = active = 0
+        for pre, post in self._planes():
+            operations = self._operations(pre, post)
+            if any(operand is not None and _one_size(operand) for operand in (pre, post)):
+                accumulated += operations
+            else:
+                multiplied += operations
+            if pre is None and post is not None:
+                values += post.numel()
+                active += int(torch.count_nonzero(post))
+        return Counted(multiplied, accumulated, values, active)
+
+    def _planes(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
+        for plane in range(self.planes):
+            yield self._part(self.pre, plane), self._part(self.post, plane)
+
+    def _part(self, operand: Tensor | None, plane: int) -> Tensor | None:
+        return None if operand is None else operand.chunk(self.planes)[plane]
+
+    def _operations(self, pre: Tensor | None, post: Tensor | None) -> int:
+        if pre is not None and post is not None:
+            return self.synapse.pairs(pre != 0, post != 0)
+        if pre is not None:
+            return _reached(pre, self.synapse.fan_out(self.inputs))
+        assert post is not None, "a meeting has an operand"
+        return _reached(post, self.synapse.fan_in(self.inputs))
+
+
+def _reached(operand: Tensor, fan: Tensor) -> int:
+    """Synapses that the non-zero entries (N, features...) meet; `fan` of one entry each, () or (height, width)."""
+    if fan.dim() == 0:
+        return int(torch.count_nonzero(operand)) * int(fan)
+    found = (operand != 0).sum((0, 1))  # (N, channels, height, width) -> (height, width)
+    return int((found * fan.to(found.device)).sum())
+
+
+def _one_size(operand: Tensor) -> bool:
+    """Whether all entries that are not zero have one absolute value, as spikes and signed spikes have."""
+    flat = operand.as_strided((operand.numel(),), (1,)) if _dense(operand) else operand.reshape(-1)
+    # Real values almost always show in a few entries from everywhere that they are of many sizes.
+    return _same(flat[:: 1 + len(flat) // GLANCE]) and _same(flat)
+
+
+def _same(values: Tensor) -> bool:
+    sizes = values.abs()
+    largest = sizes.max() if sizes.numel() else 0
+    return bool(((sizes == 0) | (sizes == largest)).all())
+
+
+def _dense(operand: Tensor) -> bool:
+    """Whether the entries lie one after another in memory, in whatever order."""
+    return operand.is_contiguous() or (operand.dim() == 4 and operand.is_contiguous(memory_format=torch.channels_last))

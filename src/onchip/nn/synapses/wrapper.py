@@ -1,0 +1,99 @@
+"""Synapses that stand in for another, to look at its products or to save some of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from onchip.nn.synapses.base import Synapse
+
+__all__ = ["Memory", "Recalling", "StandIn"]
+
+
+class StandIn(Synapse):
+    """Does everything as the synapse that it stands in for, but for forward product and update.
+
+    Args:
+        inner: that synapse.
+    """
+
+    def __init__(self, inner: Synapse) -> None:
+        self.inner = inner
+
+    @abstractmethod
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
+
+    @abstractmethod
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor: ...
+
+    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        return self.inner.pull(delta, weight, shape)
+
+    def check(self, name: str, shape: torch.Size) -> None:
+        self.inner.check(name, shape)
+
+    def products(self, delta: torch.Size) -> int:
+        return self.inner.products(delta)
+
+    def fan_out(self, inputs: torch.Size) -> Tensor:
+        return self.inner.fan_out(inputs)
+
+    def fan_in(self, inputs: torch.Size) -> Tensor:
+        return self.inner.fan_in(inputs)
+
+    def pairs(self, pre: Tensor, post: Tensor) -> int:
+        return self.inner.pairs(pre, post)
+
+    def bias_update(self, delta: Tensor) -> Tensor:
+        return self.inner.bias_update(delta)
+
+    def bare(self) -> Synapse:
+        return self.inner.bare()
+
+
+@dataclass
+class Memory:
+    """Forward products that were made before.
+
+    Args:
+        made: by layer and shape, an operand and the drive that it caused.
+    """
+
+    made: dict[tuple[str, torch.Size], tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+class Recalling(StandIn):
+    """A synapse whose weights stay as they are: it makes no forward product twice, and no update at all.
+
+    Args:
+        inner: the synapse.
+        name: of its layer.
+        memory: what is shared with other stand-ins for the same layers.
+    """
+
+    def __init__(self, inner: Synapse, name: str, memory: Memory) -> None:
+        super().__init__(inner)
+        self._shape: torch.Size | None = None
+        self._name = name
+        self._memory = memory
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        self._shape = weight.shape
+        key = (self._name, x.shape)
+        operand, drive = self._memory.made.get(key, (None, None))
+        if operand is None or drive is None or not torch.equal(operand, x):
+            drive = self.inner.apply(x, weight, bias)
+            # The neurons overwrite their drive.
+            self._memory.made[key] = (x.clone(), drive.clone())
+            return drive
+        return drive.clone()
+
+    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+        assert self._shape is not None, "an update comes after a forward product"
+        return pre.new_zeros(self._shape)
+
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        return self.inner.field()

@@ -1,0 +1,121 @@
+"""What a run paid, taken from its record: the columns of a table and the axes of a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from onchip.runs.record import Record
+
+__all__ = ["COSTS", "Cost", "costs", "traffic"]
+
+ENERGY = "energy_pj_"
+"""How the ledger's keys for energy begin; the name of the price table follows."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One kind of cost.
+
+    Args:
+        name: a word for it, in names of files.
+        column: head of its column in a table; None has no column.
+        axis: label of its axis in a figure; None has no figure.
+        of: a run's record -> the cost; None where the record does not hold it, as older ones may not.
+        detail: whether its figure is for readers who want to know more.
+    """
+
+    name: str
+    column: str | None
+    axis: str | None
+    of: Callable[[Record], float | None]
+    detail: bool = False
+
+
+def _a_step(*counts: str) -> Callable[[Record], float | None]:
+    """Counts of the ledger, added, for a training step."""
+
+    def of(record: Record) -> float | None:
+        return _shared(record, counts, record.ledger.get("steps", 0))
+
+    return of
+
+
+def _a_sample(*counts: str) -> Callable[[Record], float | None]:
+    """Counts of the ledger, added, for a sample that went through training."""
+
+    def of(record: Record) -> float | None:
+        return _shared(record, counts, len(record.history) * record.train_size)
+
+    return of
+
+
+def _shared(record: Record, counts: tuple[str, ...], among: float) -> float | None:
+    total = _sum(record, counts)
+    return None if total is None or among <= 0 else total / among
+
+
+def _sum(record: Record, counts: tuple[str, ...]) -> float | None:
+    return sum(record.ledger[count] for count in counts) if all(count in record.ledger for count in counts) else None
+
+
+WEIGHTS = Cost(
+    "weights",
+    "weights moved / step",
+    "weights moved to the feedback path, a training step",
+    _a_step("weights_transported"),
+)
+BITS = Cost(
+    "bits",
+    "bits moved / step",
+    "bits moved to the feedback path, a training step",
+    _a_step("transport_value_bits", "transport_index_bits"),
+)
+COSTS = (
+    WEIGHTS,
+    BITS,
+    Cost("forward", "forward / sample", None, _a_sample("products_forward")),
+    Cost("error", "error / sample", None, _a_sample("products_error")),
+    Cost("update", "update / sample", None, _a_sample("products_update")),
+    Cost(
+        "products",
+        None,
+        "synaptic products, a training sample",
+        _a_sample("products_forward", "products_error", "products_update"),
+    ),
+    Cost(
+        "operations",
+        "operations / sample",
+        "synaptic operations that events cause, a training sample",
+        _a_sample("operations_forward", "operations_error", "operations_update"),
+    ),
+    Cost(
+        "memory",
+        "memory",
+        "numbers kept: feedback weights, and activity until an update",
+        lambda record: _sum(record, ("feedback_memory", "stored_activity_peak")),
+    ),
+)
+"""Every kind of cost but energy, in the order of the columns."""
+
+
+def costs(records: Sequence[Record]) -> list[Cost]:
+    """Every kind of cost, with the energy by each price table that the records name; the first has a column."""
+    keys = dict.fromkeys(key for record in records for key in record.ledger if key.startswith(ENERGY))
+    return [*COSTS, *(_energy(key, first=number == 0) for number, key in enumerate(keys))]
+
+
+def traffic(records: Sequence[Record]) -> Cost:
+    """The cost that a Pareto front is drawn against: bits moved, or weights where older records know no bits."""
+    return BITS if all(BITS.of(record) is not None for record in records) else WEIGHTS
+
+
+def _energy(key: str, *, first: bool) -> Cost:
+    table, of = key.removeprefix(ENERGY).replace("_", "-"), _a_sample(key)
+
+    def microjoules(record: Record) -> float | None:
+        picojoules = of(record)
+        return None if picojoules is None else picojoules * 1e-6
+
+    column = f"µJ / sample ({table})" if first else None
+    return Cost(f"energy-{table}", column, f"energy by {table}, a training sample [µJ]", microjoules, detail=not first)

@@ -1,0 +1,1 @@
+"""Configuration, records and files of runs; none of it needs torch to be imported."""

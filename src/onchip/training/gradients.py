@@ -1,0 +1,55 @@
+"""Gradients of a batch, at once or chunk by chunk: the same sums in less memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from onchip.learning.rule import Rule
+from onchip.losses import Loss
+from onchip.nn.signals import Kind, Signal, Static
+
+__all__ = ["chunks", "gradients"]
+
+
+def gradients(
+    rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor, kind: Kind, chunk: int | None = None
+) -> tuple[float, float]:
+    """Adds the rule's gradients of a batch to `.grad`.
+
+    A rule that learns from the batch as a whole, as estimates of feedback do, learns from each chunk instead. Errors
+    of other rules, and so their gradients, are those of the batch, to rounding.
+
+    Args:
+        rule: at work on a network.
+        loss_of: a mean over samples.
+        signal: (T, B, features...), `Static`, or spike times (B, features...).
+        labels: classes (B,).
+        kind: of the signal.
+        chunk: samples at a time, of which the last chunk may have fewer; None for all at once.
+
+    Returns:
+        The loss of the network's output, and with those of local outputs added.
+    """
+    told, size = [], chunk or len(labels)
+    for part, meant in zip(chunks(signal, size, kind), labels.split(size), strict=True):
+        share = len(meant) / len(labels)
+        out = rule.forward(part).detach()
+        losses = [loss_of(output, meant) * share for output in rule.outputs]  # the network's own, then local ones
+        loss = torch.stack(losses).sum()
+        rule.backward(loss, loss_of.each(out, meant) * share if rule.by_sample else None)
+        told.append(torch.stack([losses[0].detach(), loss.detach()]))
+    # A step waits for the device here alone, with all of its products under way.
+    own, whole = torch.stack(told).sum(0).tolist()
+    return own, whole
+
+
+def chunks(signal: Signal, size: int, kind: Kind) -> Iterator[Signal]:
+    """The signal, so many samples at a time."""
+    if isinstance(signal, Static):
+        for image in signal.image.split(size):
+            yield Static(image, signal.steps)
+    else:
+        yield from signal.split(size, 0 if kind == "times" else 1)

@@ -1,0 +1,301 @@
+"""One training run: settings and data in, record out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from onchip import nn
+from onchip.data import Dataset, Split, batches
+from onchip.errors import DataError, DivergedError, MemoryLimitError
+from onchip.losses import predict
+from onchip.nn.graph_builder import plan_of
+from onchip.nn.signals import Signal
+from onchip.runs import checkpoint
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Epoch, Record
+from onchip.training import registry
+from onchip.training.builder import Run, build, describe, encoder, evaluation_encoder, own_randomness
+from onchip.training.gradients import gradients
+from onchip.training.memory import first_line, fitting, ran_out, release
+
+__all__ = ["Watcher", "accuracy", "train"]
+
+
+class Watcher(Protocol):
+    """Told how a run gets on; it looks and never touches."""
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """A run with these settings is about to train."""
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Epoch number `epoch`, from 1, is about to take that many training steps."""
+
+    def stepped(self) -> None:
+        """One training step is done."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """An epoch and its validation are done, and its checkpoint is written."""
+
+
+class Unwatched:
+    """The watcher of a run that nobody watches."""
+
+    def run_begins(self, spec: RunSpec) -> None:
+        """Nothing."""
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        """Nothing."""
+
+    def stepped(self) -> None:
+        """Nothing."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Nothing."""
+
+
+def train(
+    spec: RunSpec,
+    data: Dataset,
+    *,
+    save_to: Path | None = None,
+    resume: bool = False,
+    weights: Path | None = None,
+    watch: Watcher | None = None,
+) -> Record:
+    """Train one network by one rule, and measure it once on the test set.
+
+    One seed gives the same first weights and the same order of samples under every rule. On a CPU, with
+    one number of threads, it gives the same result bit for bit, interrupted and resumed or not.
+
+    Args:
+        spec: the settings.
+        data: the data set that they name, in its splits; see `onchip.training.builder.load_data`.
+        save_to: checkpoint file, written after each epoch; None writes none.
+        resume: go on from `save_to`, if it exists.
+        weights: safetensors file for the final weights; None writes none.
+        watch: told of the progress.
+
+    Returns:
+        The record, its status `ok`.
+
+    Raises:
+        RequestError: the settings do not fit each other or the data.
+        UnsupportedError: the rule cannot train this network.
+        DivergedError: the loss or a weight is no longer finite.
+        DataError: the checkpoint is damaged or of another run.
+        MemoryLimitError: the device has too little memory; the message names a batch that fits, found by trying.
+
+    Example:
+        >>> from onchip.training.builder import load_data
+        >>> spec = RunSpec(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
+        >>> record = train(spec, load_data(spec))
+        >>> record.ledger["weights_transported"]
+        0
+    """
+    try:
+        return _train(spec, data, save_to, resume, weights, watch or Unwatched())
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        reason = first_line(error)
+    # Only here, with the error and its traceback gone, is the memory free again.
+    raise _too_large(spec, data, reason)
+
+
+def _train(
+    spec: RunSpec, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: Watcher
+) -> Record:
+    begin = time.perf_counter()
+    record = describe(spec, data)
+    with own_randomness(spec):
+        run = build(spec, data)
+        if resume and save_to is not None and save_to.exists():
+            _restore(run, spec, save_to)
+        run.rule.expect(spec.epochs * math.ceil(len(data.train) / spec.batch_size))
+        before = run.seconds
+        data = data.to(spec.device)
+        watch.run_begins(spec)
+        while len(run.history) < spec.epochs and not _out_of_patience(run, spec):
+            epoch = len(run.history) + 1
+            _train_epoch(run, spec, data, epoch, watch)
+            run.seconds = before + time.perf_counter() - begin
+            if save_to is not None:
+                checkpoint.save(save_to, {"spec": dataclasses.asdict(spec), **run.state()})
+            watch.epoch_ended(run.history[-1])
+        if run.best is not None:
+            run.model.load_state_dict(run.best)
+        test_accuracy = accuracy(run.model, data.test, evaluation_encoder(spec, data), spec.batch_size)
+        run.rule.detach()
+        if weights is not None:
+            checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
+    return dataclasses.replace(
+        record,
+        status="ok",
+        test_accuracy=test_accuracy,
+        validation_accuracy=run.history[run.selected_epoch - 1].validation_accuracy,
+        selected_epoch=run.selected_epoch,
+        history=tuple(run.history),
+        probes=run.probes.seen,
+        ledger=run.bill(),
+        seconds=before + time.perf_counter() - begin,
+        train_seconds=run.train_seconds,
+        samples_per_second=len(data.train) * len(run.history) / run.train_seconds,
+    )
+
+
+def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
+    """Share of a split, in [0, 1], that the bare model classifies rightly.
+
+    Args:
+        model: the network; it is left in training mode.
+        split: images and labels, on the model's device; at least one.
+        encode: images -> signal.
+        batch_size: samples at a time.
+    """
+    model.eval()
+    last = plan_of(model).kind == "streams"
+    right = torch.zeros((), dtype=torch.int64, device=split.device)
+    with torch.no_grad():
+        for images, labels in batches(split, batch_size, shuffle=False):
+            right += (predict(model(encode(images)), last=last) == labels).sum()
+    model.train()
+    return int(right) / len(split)
+
+
+def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watcher) -> None:
+    """Train one epoch and add it to the history."""
+    steps = math.ceil(len(data.train) / spec.batch_size)
+    encode, augment = encoder(spec, data, run.encoding), registry.augmentation(spec.augment)
+    kind = registry.neuron(spec.neuron)[1]
+    loss_of, total_loss = registry.loss(spec.loss, kind), 0.0
+    watch.epoch_begins(epoch, steps)
+    begin = time.perf_counter()
+    drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
+    for step, (images, labels) in enumerate(drawn):
+        for group in run.optimizer.param_groups:
+            group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
+        signal = encode(images)
+        value, loss = gradients(run.rule, loss_of, signal, labels, kind, spec.chunk)
+        if not math.isfinite(loss):
+            raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss}")
+        before = time.perf_counter()
+        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(loss_of, labels=labels))
+        begin += time.perf_counter() - before  # looking is no training
+        if spec.clip is not None:
+            _clip(run, spec.clip)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.rule.step()
+        total_loss += value * len(labels)
+        watch.stepped()
+    if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
+        raise _diverged(run, spec, epoch, steps, "found at the epoch's end")
+    seconds = time.perf_counter() - begin
+    run.train_seconds += seconds
+    held_out = None
+    if len(data.validation):
+        held_out = accuracy(run.model, data.validation, evaluation_encoder(spec, data), spec.batch_size)
+    _select(run, spec, epoch, held_out)
+    run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
+
+
+def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
+    """What to say of a run for which memory did not suffice."""
+    tried, kind = min(spec.chunk or spec.batch_size, len(data.train)), registry.neuron(spec.neuron)[1]
+
+    def step(batch: int) -> None:
+        smaller = dataclasses.replace(spec, batch_size=batch, chunk=None)
+        with own_randomness(smaller):
+            run, moved = build(smaller, data), data.to(smaller.device)
+            loss_of = registry.loss(spec.loss, kind)
+            images, labels = next(batches(moved.train, batch, generator=run.order))
+            for _ in range(2):  # the optimizer's own memory is there from the second step on
+                gradients(run.rule, loss_of, encoder(spec, data, run.encoding)(images), labels, kind)
+                run.optimizer.step()
+                run.optimizer.zero_grad()
+                run.rule.step()
+
+    fits = fitting(tried, step)
+    release()
+    remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
+    if fits is not None:
+        remedy = f"a batch of {fits} fits. Use --batch-size {fits}"
+        if kind != "streams":  # whose errors depend on the batch
+            remedy += f", or --chunk {fits} to learn from as many as now"
+    return MemoryLimitError(
+        f"{spec.rule} with seed {spec.seed} ran out of memory on {spec.device!r} with a batch of {tried}: {reason}; "
+        f"{remedy}"
+    )
+
+
+def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None:
+    """Keep the weights of this epoch if they are the ones that would meet the test set."""
+    if spec.select == "last":
+        run.selected_epoch = epoch
+        return
+    assert held_out is not None, "RunSpec refuses 'best' without validation samples"
+    if held_out > max((earlier.validation_accuracy or 0.0 for earlier in run.history), default=-1.0):
+        run.selected_epoch = epoch
+        run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def _out_of_patience(run: Run, spec: RunSpec) -> bool:
+    if spec.patience is None or not run.history:
+        return False
+    best = max(run.history, key=lambda epoch: epoch.validation_accuracy or 0.0)  # the first of equals
+    return len(run.history) - best.epoch >= spec.patience
+
+
+def _clip(run: Run, most: float) -> None:
+    """Scales the gradients down to a norm, in place.
+
+    Feedback that the optimizer trains is scaled with the network's own weights, whose norm alone counts: it
+    may have to follow them exactly.
+    """
+    norm = get_total_norm([p.grad for p in run.model.parameters() if p.grad is not None])
+    clip_grads_with_norm_(list(run.rule.parameters()), most, norm)
+
+
+def _rate(spec: RunSpec, step: int, steps: int) -> float:
+    """Learning rate of training step `step`, from 0, at `steps` an epoch: a pure function, so nothing to save."""
+    if spec.schedule == "constant":
+        return spec.lr
+    if spec.schedule == "exponential":
+        return spec.lr * spec.lr_decay ** (step // steps)
+    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
+
+
+def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> DivergedError:
+    layer = run.rule.nonfinite()
+    where = f"{layer!r} is not finite"
+    if layer is None:
+        largest = {name: weight.abs().max().item() for name, weight in run.model.named_parameters()}
+        layer = max(largest, key=largest.__getitem__)
+        where = f"all weights are finite, but those of {layer!r} reach {largest[layer]:.3g}"
+    return DivergedError(
+        f"{spec.rule} with seed {spec.seed} diverged in epoch {epoch}, step {step}: {what}; {where}. "
+        f"Try a learning rate below {spec.lr:g}"
+    )
+
+
+def _restore(run: Run, spec: RunSpec, path: Path) -> None:
+    state = checkpoint.load(path)
+    asked, kept = dataclasses.asdict(spec), state["spec"]
+    different = [name for name in asked if kept.get(name) != asked[name]]
+    if different:
+        name = different[0]
+        raise DataError(
+            f"checkpoint {path.name} is of another run: its {name} is {kept.get(name)!r}, "
+            f"asked for is {asked[name]!r}; delete it to begin again"
+        )
+    run.restore(state)

@@ -1,0 +1,193 @@
+"""The ledger: its products against torch's own count, its transports against arithmetic, and that it only looks."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from onchip import nn, rules
+from onchip.cost.energy import known_tables
+from onchip.cost.ledger import Ledger
+from onchip.errors import RequestError, UnsupportedError
+from onchip.learning.rule import Rule
+from onchip.nn.signals import Signal, Static
+from tests.cases import CASES, Case, gradients, loss_of, whole
+from tests.stacks import STACKS, TIMED
+
+# torch's count of a grouped convolution's weight gradient leaves the groups out; tests/test_synapse.py counts those.
+STEPPED = [case for case in (*CASES[:2], *STACKS) if case.name != "groups"]
+EVERY = [(case, static) for case in STEPPED for static in (False, True)]
+EVERY += [(case, False) for case in (*CASES[2:], *TIMED)]
+
+
+def step(rule: Rule, signal: Signal) -> None:
+    rule.forward(signal)
+    rule.backward(whole(rule))
+    rule.step()
+
+
+@pytest.mark.parametrize(
+    ("case", "static"), [pytest.param(c, s, id=f"{c.name}-{'static' if s else 'whole'}") for c, s in EVERY]
+)
+def test_products_of_bp_are_half_of_torchs_flops(case: Case, static: bool) -> None:
+    model, frames = case.build(), case.signal()
+    signal: Signal = Static(frames[0], len(frames)) if static else frames
+    rule, ledger = rules.bp(model), Ledger()
+    rule.observe(ledger)
+    with FlopCounterMode(display=False) as counter:
+        rule.backward(loss_of(rule.forward(signal)))
+    bill = ledger.summary()
+    booked = bill["products_forward"] + bill["products_error"] + bill["products_update"]
+    assert 2 * booked == counter.get_total_flops() > 0
+
+
+@pytest.mark.parametrize("make", [rules.ottt, rules.fa, rules.fbp, rules.dfa])
+@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.name)
+def test_products_of_other_rules_are_counted_too(make: Callable[[torch.nn.Module], Rule], case: Case) -> None:
+    rule, ledger, signal = make(case.build()), Ledger(), case.signal()
+    rule.observe(ledger)
+    with FlopCounterMode(display=False) as counter:
+        rule.backward(loss_of(rule.forward(signal)))
+    bill = ledger.summary()
+    booked = bill["products_forward"] + bill["products_error"] + bill["products_update"]
+    assert 2 * booked == counter.get_total_flops() > 0
+
+
+def test_products_by_hand() -> None:
+    """5-7-3 units, 4 steps, 2 samples: a product is one weight met by one activity or error."""
+    rule, ledger = rules.bp(nn.Sequential(nn.Linear(5, 7), nn.LIF(), nn.Linear(7, 3))), Ledger()
+    rule.observe(ledger)
+    rule.backward(loss_of(rule.forward(torch.rand(4, 2, 5))))
+    rows = 4 * 2
+    assert ledger.products == {
+        ("0", "forward"): rows * 35,
+        ("2", "forward"): rows * 21,
+        ("2", "pull"): rows * 21,
+        ("2", "update"): rows * 21,
+        ("0", "update"): rows * 35,
+    }
+    assert ledger.summary()["products_pull"] == ledger.summary()["products_error"] == rows * 21
+
+
+def test_a_static_image_is_multiplied_once() -> None:
+    rule, ledger = rules.bp(nn.Sequential(nn.Linear(5, 7), nn.LIF(), nn.Linear(7, 3))), Ledger()
+    rule.observe(ledger)
+    rule.backward(loss_of(rule.forward(Static(torch.rand(2, 5), 4))))
+    assert ledger.products["0", "forward"] == ledger.products["0", "update"] == 2 * 35
+    assert ledger.products["2", "forward"] == 4 * 2 * 21
+
+
+@pytest.mark.parametrize(
+    ("make", "during", "initial"),
+    [
+        (rules.bp, 6, 0),
+        (rules.ottt, 6, 0),
+        (lambda model: rules.fbp(model, period=1), 6, 1),
+        (lambda model: rules.fbp(model, period=4), 1, 1),
+        (lambda model: rules.fbp(model, period=7), 0, 1),
+        (rules.fa, 0, 0),
+        (rules.dfa, 0, 0),
+    ],
+    ids=["bp", "ottt", "fbp-1", "fbp-4", "fbp-7", "fa", "dfa"],
+)
+def test_weights_transported_in_six_steps(make: Callable[[torch.nn.Module], Rule], during: int, initial: int) -> None:
+    """All layers but the first; bp and ottt send the weights anew whenever they have changed."""
+    model, signal = CASES[0].build(), CASES[0].signal()
+    rule, ledger = make(model), Ledger()
+    rule.observe(ledger)
+    for _ in range(6):
+        for _ in range(2):  # two backward passes before one update need one transport
+            rule.backward(loss_of(rule.forward(signal)))
+        rule.step()
+    later = 8 * 7 + 7 * 3
+    bill = ledger.summary()
+    assert bill["steps"] == 6
+    assert bill["weights_transported"] == during * later
+    assert bill["weights_transported_initial"] == initial * later
+    assert bill["transport_value_bits"] == 32 * during * later
+    assert bill["transport_index_bits"] == bill["transport_compares"] == 0
+    assert not any(stage == "0" for stage, _ in ledger.transported)
+
+
+def test_a_stream_books_what_the_whole_sequence_books() -> None:
+    bills = []
+    for stream in (False, True):
+        torch.manual_seed(0)
+        rule, ledger = rules.ottt(CASES[0].build()), Ledger()
+        rule.observe(ledger)
+        signal = CASES[0].signal()
+        outputs = rule.stream(signal) if stream else [rule.forward(signal)]
+        for output in outputs:
+            rule.backward(output.square().sum())
+        rule.step()
+        bills.append(ledger.summary())
+    kept = [bill["stored_activity_peak"] for bill in bills]
+    assert kept[1] < kept[0], "a stream keeps one step, not all"
+    for bill, name in itertools.product(bills, list(bills[0])):
+        # A trace that has just begun is still all spikes, and needs no multiplication.
+        if name in ("macs_update", "acs_update") or name.startswith(("energy", "stored")):
+            del bill[name]
+    assert bills[0] == bills[1]
+
+
+def trainable(name: str, case: Case) -> bool:
+    try:
+        getattr(rules, name)(case.build())
+    except UnsupportedError:
+        return False
+    return True
+
+
+PAIRS = [(name, case) for name in rules.__all__ for case in CASES if trainable(name, case)]
+
+
+@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in PAIRS])
+def test_an_observer_changes_nothing(name: str, case: Case) -> None:
+    runs = []
+    for observers in ([], [Ledger()], [Ledger(), Ledger()]):
+        torch.manual_seed(1)
+        model, signal = case.build(), case.signal()
+        rule = getattr(rules, name)(model)
+        for observer in observers:
+            rule.observe(observer)
+        step(rule, signal)
+        model.zero_grad()
+        rule.forward(signal)
+        rule.backward(whole(rule))
+        runs.append(gradients(model))
+        assert not observers or observers[0].summary() == observers[-1].summary()
+    for run in runs[1:]:
+        assert all(torch.equal(run[key], gradient) for key, gradient in runs[0].items())
+
+
+def test_a_ledger_goes_on_from_its_state() -> None:
+    ledger, other = Ledger(), Ledger()
+    for observer in (ledger, other):
+        rule = rules.fbp(CASES[0].build(), period=1)
+        rule.observe(observer)
+        step(rule, CASES[0].signal())
+    step(rule, CASES[0].signal())
+    state = copy.deepcopy(ledger.state_dict())
+    assert all(count.dtype == torch.int64 for count in state.values())
+    assert other.summary() != ledger.summary()
+    other.load_state_dict(state)
+    assert other.summary() == ledger.summary()
+    assert other.products == ledger.products
+    assert other.transported == ledger.transported
+    with pytest.raises(RequestError, match="a ledger's state holds no 'weights'"):
+        other.load_state_dict({"weights": torch.tensor(1)})
+
+
+def test_every_number_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
+    for name in Ledger().summary():
+        explained = re.sub("^(macs|acs)_", "operations_", name)
+        assert f"`{explained}`" in page or name.startswith("energy_"), name
+    assert all(f"`{name}`" in page for name in known_tables())

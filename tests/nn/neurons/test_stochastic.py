@@ -1,0 +1,116 @@
+"""Stochastic neurons and their read-out against what they are defined to be."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from onchip import nn
+from onchip.encoding import RandomPhase
+from onchip.errors import RequestError
+from onchip.losses import predict
+from onchip.nn.signals import Static
+from onchip.nn.spike_train import Bernoulli
+
+
+def drive() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(6, 5, 4, dtype=torch.float64) * 0.4 + 0.4
+
+
+@pytest.mark.parametrize("potential", ["mean", "filter", "instant"])
+def test_the_potential_is_what_its_name_says(potential: str) -> None:
+    current = drive()
+    neuron = nn.Stochastic(potential=potential, time_constant=3.0)  # type: ignore[arg-type]
+    _, tape, _ = neuron.fire(current.clone(), None, None)
+    decay = {"mean": 1.0, "filter": math.exp(-1 / 3), "instant": 0.0}[potential]
+    expected = []
+    for t in range(6):
+        weights = torch.tensor([decay ** (t - s) if t != s else 1.0 for s in range(t + 1)], dtype=torch.float64)
+        expected.append((weights.view(-1, 1, 1) * current[: t + 1]).sum(0) / weights.sum())
+    torch.testing.assert_close(tape.values["probability"], torch.stack(expected).clamp(0, 1))
+    torch.testing.assert_close(
+        tape.values["gate"], (torch.stack(expected) > 0) & (torch.stack(expected) < 1), rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize("potential", ["mean", "filter", "instant"])
+def test_the_adjoint_is_the_derivative_through_the_potential(potential: str) -> None:
+    """By autograd through an independent loop, with the spike's derivative put at 1 inside the gate."""
+    current = drive().requires_grad_()
+    decay = {"mean": 1.0, "filter": math.exp(-1 / 8), "instant": 0.0}[potential]
+    sums, weight, total = torch.zeros(5, 4, dtype=torch.float64), 0.0, torch.zeros((), dtype=torch.float64)
+    error = torch.randn(6, 5, 4, dtype=torch.float64)
+    for t in range(6):
+        sums, weight = decay * sums + current[t], decay * weight + 1.0
+        total = total + (error[t] * (sums / weight).clamp(0, 1)).sum()
+    total.backward()
+    neuron = nn.Stochastic(potential=potential)  # type: ignore[arg-type]
+    _, tape, _ = neuron.fire(current.detach().clone(), None, None)
+    torch.testing.assert_close(neuron.adjoint(error.clone(), tape), current.grad)
+
+
+def test_a_pool_sends_spikes_of_the_mean_probability() -> None:
+    torch.manual_seed(0)
+    level = torch.rand(1, 1, 2, 4, 4)
+    spikes, tape, _ = nn.Stochastic(train=Bernoulli()).fire(level.expand(4000, 1, 2, 4, 4).clone(), None, 2)
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    expected = torch.nn.functional.avg_pool2d(level[0], 2)
+    torch.testing.assert_close(spikes.mean(0), expected, rtol=0.0, atol=0.04)
+    error = nn.Stochastic().local(torch.ones_like(spikes), tape)
+    assert error.shape == (4000, 1, 2, 4, 4)
+    torch.testing.assert_close(error.unique(), torch.tensor([0.25]))
+
+
+def test_a_pool_that_does_not_fit_is_refused() -> None:
+    layers = [nn.Conv2d(1, 2, 3), nn.Stochastic(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2, 2), nn.MeanReadout()]
+    with pytest.raises(RequestError, match=r"AvgPool2d\(2\) after layer '0' got an image of 3x3.*spikes alone"):
+        nn.Sequential(*layers)(torch.ones(2, 1, 1, 5, 5))
+
+
+def test_the_gate_by_count_opens_once_a_neuron_has_fired_and_missed() -> None:
+    neuron = nn.Stochastic(gate="count")
+    current = torch.tensor([1.0, 0.0, 0.5]).expand(6, 1, 3).clone()
+    spikes, tape, _ = neuron.fire(current, None, None)
+    gate = tape.values["gate"][:, 0]
+    assert not gate[:, :2].any(), "always and never"
+    counts = spikes[:, 0, 2].cumsum(0)
+    assert gate[:, 2].tolist() == [0 < c < t for t, c in enumerate(counts.tolist(), start=1)]
+
+
+def test_the_readout_tells_by_its_last_mean_or_by_votes() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([[0.0, 3.0, 1.0]])
+    current = logits.expand(400, 1, 3)
+    mean = nn.MeanReadout()(current)
+    torch.testing.assert_close(mean, current)
+    assert predict(mean, last=True).item() == 1
+    voting = nn.MeanReadout(inference="vote")
+    torch.testing.assert_close(voting(current), current)  # in training the error needs the potential
+    votes = voting.eval()(current)
+    torch.testing.assert_close(votes[-1], logits.softmax(-1), rtol=0.0, atol=0.12)
+    torch.testing.assert_close(votes.sum(-1), torch.ones(400, 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"time_constant": 0.0}, "got time_constant=0.0; expected a number of time steps above 0"),
+        ({"gate": "both"}, "got gate='both'; expected 'potential' or 'count'"),
+        ({"potential": "sum"}, "got potential='sum'; expected 'mean', 'filter' or 'instant'"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        nn.Stochastic(**options)  # type: ignore[arg-type]
+
+
+def test_what_is_no_spike_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Stochastic(), nn.Linear(2, 2), nn.MeanReadout())
+    with pytest.raises(RequestError, match=r"got a spike of 0\.5; expected 0 or 1"):
+        model(torch.full((4, 2, 3), 0.5))
+    with pytest.raises(RequestError, match="got a Static image; expected spikes"):
+        model(Static(torch.rand(2, 3), 4))
+    assert model(RandomPhase(4)(torch.rand(2, 3))).shape == (4, 2, 2)

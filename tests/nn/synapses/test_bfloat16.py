@@ -1,0 +1,113 @@
+"""Products in bfloat16: off by its rounding and no more, exact for spikes, and float32 everywhere else."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+
+from onchip import nn, rules
+from onchip.errors import UnsupportedError
+from onchip.nn.signals import Static
+from onchip.nn.synapses.base import synapse_of
+from onchip.nn.synapses.bfloat16 import Rounded, warn_if_emulated
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")
+
+EPS = torch.finfo(torch.bfloat16).eps
+"""The distance of neighbours at 1; a number is rounded by half of it at most."""
+LAYERS = [torch.nn.Linear(24, 10), torch.nn.Conv2d(4, 6, 3, padding=1), torch.nn.Conv2d(4, 6, 3, stride=2, bias=False)]
+
+
+def operands(layer: torch.nn.Module) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Spikes (N, in...), and the layer's weight and bias."""
+    shape = (32, 24) if isinstance(layer, torch.nn.Linear) else (32, 4, 9, 9)
+    weight, bias = layer.weight, layer.bias
+    assert isinstance(weight, Tensor)
+    return (torch.rand(shape) < 0.3).float(), weight.detach(), bias.detach() if isinstance(bias, Tensor) else None
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
+    exact, (spikes, weight, bias) = synapse_of("layer", layer), operands(layer)
+    rounded = Rounded(exact)
+    drive, wanted = rounded.apply(spikes, weight, bias), exact.apply(spikes, weight, bias)
+    delta = torch.randn_like(wanted)
+    pairs = [
+        (drive, wanted, exact.apply(spikes, weight.abs(), None)),
+        (
+            rounded.pull(delta, weight, spikes.shape),
+            exact.pull(delta, weight, spikes.shape),
+            exact.pull(delta.abs(), weight.abs(), spikes.shape),
+        ),
+        (rounded.outer(spikes, delta), exact.outer(spikes, delta), exact.outer(spikes, delta.abs())),
+    ]
+    for got, expected, size in pairs:
+        assert got.dtype == torch.float32
+        assert got.stride() == expected.stride()
+        # Both operands and the result are rounded: three halves, of the sum of the terms' sizes.
+        assert bool(((got - expected).abs() <= 1.5 * EPS * size + 1e-6).all())
+        assert not torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
+def test_spikes_are_exact(layer: torch.nn.Module) -> None:
+    """With weights that bfloat16 has, sums that it has, and any bias, nothing is lost."""
+    exact, (spikes, weight, bias) = synapse_of("layer", layer), operands(layer)
+    eighths = (weight * 8).round() / 8
+    got = Rounded(exact).apply(spikes, eighths, bias)
+    torch.testing.assert_close(got, exact.apply(spikes, eighths, bias), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bp", "ottt", "fbp", "dfa", "opzo"])
+def test_gradients_of_a_rule_agree(name: str) -> None:
+    def gradients(rounded: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1), nn.LIF(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(128, 10)
+        )
+        rule = getattr(rules, name)(model)
+        if rounded:
+            assert rule.in_bfloat16() is rule
+        out = rule.forward(Static(torch.rand(64, 1, 8, 8) * 2, 4))
+        assert out.dtype == torch.float32
+        rule.backward((out.mean(0) - torch.eye(10)[torch.arange(64) % 10]).square().mean())
+        return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+
+    for got, expected in zip(gradients(True), gradients(False), strict=True):
+        assert got.dtype == torch.float32
+        cosine = torch.nn.functional.cosine_similarity(got.flatten(), expected.flatten(), dim=0)
+        assert cosine > 0.99
+        assert not torch.equal(got, expected)
+
+
+def test_the_bare_model_stays_float32() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.LIF(), nn.Linear(16, 3))
+    signal = torch.rand(4, 5, 8)
+    before = model(signal)
+    rules.bp(model).in_bfloat16()
+    assert torch.equal(model(signal), before)
+
+
+@pytest.mark.parametrize(("amx", "avx"), [(False, False), (True, False), (False, True)])
+def test_who_has_to_emulate_it_is_told_once(monkeypatch: pytest.MonkeyPatch, amx: bool, avx: bool) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    warn_if_emulated.cache_clear()
+    model = nn.Sequential(nn.Linear(8, 16), nn.LIF(), nn.Linear(16, 3))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        rules.bp(model).in_bfloat16().in_bfloat16()
+        warn_if_emulated(torch.device("cuda"))
+    warn_if_emulated.cache_clear()
+    assert ["no products in bfloat16" in str(one.message) for one in told] == ([] if amx or avx else [True])
+
+
+def test_spike_times_are_refused() -> None:
+    model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.TTFS(), nn.Linear(16, 3, bias=False), nn.TTFSReadout())
+    with pytest.raises(UnsupportedError, match=r"spike times to round to bfloat16.*Use float32"):
+        rules.bp(model).in_bfloat16()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from onchip.runs.config import RunSpec
+from onchip.runs.record import Epoch, Record
+from onchip.training.executor import in_processes
+from onchip.training.loop import Unwatched, Watcher
+from tests.examples import record
+
+SPECS = [RunSpec(seed=seed, epochs=1) for seed in range(4)]
+
+
+def work(spec: RunSpec, watch: Watcher) -> Record:
+    """As a run: seed 1 is killed by the system, seed 3 fails as no run should."""
+    watch.epoch_begins(1, 50)
+    for _ in range(50):
+        watch.stepped()
+    if spec.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if spec.seed == 3:
+        raise LookupError("lost")
+    watch.epoch_ended(Epoch(1, 1.0, None, 1.0))
+    return record(seed=spec.seed, threads=os.getpid())
+
+
+class Seen(Unwatched):
+    """Keeps what it is told."""
+
+    all: list[Seen]
+
+    def __init__(self) -> None:
+        self.steps, self.told = 0, list[object]()
+        Seen.all.append(self)
+
+    def run_begins(self, spec: RunSpec) -> None:
+        self.told.append(spec.seed)
+
+    def epoch_begins(self, epoch: int, steps: int) -> None:
+        self.told.append((epoch, steps))
+
+    def stepped(self) -> None:
+        self.steps += 1
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        self.told.append((epoch, self.steps))
+
+
+@pytest.fixture(autouse=True)
+def seen() -> list[Seen]:
+    Seen.all = []
+    return Seen.all
+
+
+def test_runs_in_processes_and_tells_of_all_steps(seen: list[Seen]) -> None:
+    done = list(in_processes(work, [SPECS[0], SPECS[2]], 2, Seen))
+    assert sorted(spec.seed for spec, _ in done) == [0, 2]
+    assert all(spec.seed == made.seed for spec, made in done)
+    processes = {made.threads for _, made in done}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    for one, seed in zip(seen, (0, 2), strict=True):
+        assert one.told == [seed, (1, 50), (Epoch(1, 1.0, None, 1.0), 50)]
+
+
+def test_a_killed_process_is_named_after_the_others_are_done() -> None:
+    coming = in_processes(work, [SPECS[1], SPECS[0], SPECS[2]], 1, Unwatched)
+    assert [next(coming)[0].seed, next(coming)[0].seed] == [0, 2]
+    with pytest.raises(ChildProcessError, match=r"bp, seed 1 \(signal 9\)"):
+        next(coming)
+
+
+def test_an_error_comes_through_and_ends_the_rest() -> None:
+    with pytest.raises(LookupError, match="lost"):
+        list(in_processes(work, [SPECS[3], SPECS[0]], 1, Unwatched))
+
+
+def test_who_stops_asking_leaves_no_process() -> None:
+    coming = in_processes(work, [SPECS[0], SPECS[2]], 1, Unwatched)
+    _, made = next(coming)
+    coming.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(made.threads, 0)

@@ -1,0 +1,83 @@
+"""Gradients of a batch, chunk by chunk."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from onchip import Static, models, nn, rules
+from onchip import encoding as encode
+from onchip.errors import RequestError, UnsupportedError
+from onchip.losses import StepLoss
+from onchip.nn.signals import Kind, Signal
+from onchip.runs.config import RunSpec
+from onchip.training.builder import load_data
+from onchip.training.gradients import chunks, gradients
+from onchip.training.loop import train
+
+IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(10)
+KINDS: list[tuple[Kind, Signal, type[nn.Neuron]]] = [
+    ("steps", Static(2 * IMAGES, 4), nn.LIF),
+    ("steps", (2 * IMAGES).expand(4, *IMAGES.shape).contiguous(), nn.LIF),
+    ("times", encode.Latency()(IMAGES), nn.TTFS),
+]
+
+
+def learnt(name: str, signal: Signal, kind: Kind, neuron: Any, chunk: int | None) -> tuple[list[Tensor], float, float]:
+    torch.manual_seed(0)
+    rule = getattr(rules, name)(models.conv_small((1, 8, 8), 10, neuron=neuron).double())
+    doubled = Static(signal.image.double(), signal.steps) if isinstance(signal, Static) else signal.double()
+    own, whole = gradients(rule, StepLoss(), doubled, LABELS, kind, chunk)
+    return [parameter.grad for parameter in rule.parameters() if parameter.grad is not None], own, whole
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 10, 99])
+@pytest.mark.parametrize(("kind", "signal", "neuron"), KINDS)
+def test_chunks_make_the_batch(kind: Kind, signal: Signal, neuron: type[nn.Neuron], chunk: int) -> None:
+    axis = 0 if kind == "times" or isinstance(signal, Static) else 1
+    parts = [part.image if isinstance(part, Static) else part for part in chunks(signal, chunk, kind)]
+    assert {len(part.unbind(axis)) for part in parts[:-1]} <= {chunk}
+    assert torch.equal(torch.cat(parts, axis), signal.image if isinstance(signal, Static) else signal)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 10])
+@pytest.mark.parametrize(("kind", "signal", "neuron"), KINDS)
+@pytest.mark.parametrize("name", ["bp", "fbp", "ottt", "fa", "kolen_pollack", "dfa", "dkp", "local_learning"])
+def test_gradients_do_not_depend_on_chunks(
+    name: str, kind: Kind, signal: Signal, neuron: type[nn.Neuron], chunk: int
+) -> None:
+    if kind == "times" and name in ("ottt", "dfa", "dkp", "local_learning"):
+        pytest.skip("does not train neurons with spike times")
+    found, *losses = learnt(name, signal, kind, neuron, chunk)
+    wanted, *expected = learnt(name, signal, kind, neuron, None)
+    assert all(float(gradient.abs().max()) > 0 for gradient in wanted)
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
+    assert losses == pytest.approx(expected)
+
+
+def test_rules_that_estimate_from_a_batch_do_so_from_each_chunk() -> None:
+    found, *_ = learnt("opzo", KINDS[0][1], "steps", nn.LIF, 5)
+    assert all(bool(gradient.isfinite().all()) for gradient in found)
+
+
+def test_training_in_chunks_is_training() -> None:
+    spec = RunSpec(rule="bp", net="mlp", train_size=100, steps=2, epochs=1, batch_size=20)
+    data = load_data(spec)
+    whole = train(spec, data).history[0].train_loss
+    in_chunks = train(dataclasses.replace(spec, chunk=7), data).history[0].train_loss
+    assert in_chunks == pytest.approx(whole, rel=1e-3)
+
+
+def test_bad_chunks_are_refused() -> None:
+    with pytest.raises(RequestError, match="chunk got 0; expected at least 1"):
+        RunSpec(chunk=0)
+    with pytest.raises(RequestError, match="chunk got 8; expected none with synapses"):
+        RunSpec(chunk=8, synapses="ideal")
+    spec = RunSpec(rule="ssnn_bp", neuron="stochastic", net="mlp", train_size=50, chunk=8)
+    with pytest.raises(UnsupportedError, match="smaller batch size"):
+        train(spec, load_data(spec))

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from onchip.data import Dataset
+from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
+from onchip.runs.config import RULES, Request, RunSpec
+from onchip.runs.directory import Folder, next_folder, slug
+from onchip.runs.record import Record, read
+from onchip.training import sweep as module
+from onchip.training.builder import load_data
+from onchip.training.loop import train
+from onchip.training.sweep import check, compare, trainable
+
+SMALL = RunSpec(net="mlp", train_size=20, steps=1, epochs=1)
+REQUEST = Request(SMALL, ("bp", "dfa"), (0, 1))
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load_data(SMALL)
+
+
+def names(records: list[Record]) -> list[tuple[str, int]]:
+    return [(record.label, record.seed) for record in records]
+
+
+def test_records_come_one_by_one_and_are_stored_first(data: Dataset, tmp_path: Path) -> None:
+    seen = []
+    for record in compare(REQUEST, data, tmp_path / "new" / "folder"):
+        seen.append(record)
+        assert read(tmp_path / "new" / "folder" / "records.jsonl") == seen
+    assert names(seen) == [("bp", 0), ("dfa", 0), ("bp", 1), ("dfa", 1)]
+    assert not (tmp_path / "new" / "folder" / "checkpoints").exists()
+    request = json.loads((tmp_path / "new" / "folder" / "run.json").read_text())
+    assert Request.from_dict(request) == REQUEST
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(compare(REQUEST, data, tmp_path / "whole"))
+    first = next(compare(REQUEST, data, tmp_path / "parts"))
+    trained = []
+
+    def counted(spec: RunSpec, *args: object, **options: object) -> Record:
+        trained.append((spec.rule, spec.seed))
+        return train(spec, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "train", counted)
+    resumed = list(compare(REQUEST, data, tmp_path / "parts", resume=True))
+    assert resumed[0] == first
+    assert trained == names(whole)[1:]
+    assert [record.test_accuracy for record in resumed] == [record.test_accuracy for record in whole]
+    assert [record.ledger for record in resumed] == [record.ledger for record in whole]
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(DivergedError("lost"), "lost"), (RuntimeError("no memory"), "RuntimeError: no memory")]
+)
+def test_a_failed_run_is_recorded_and_the_rest_go_on(
+    failure: Exception, reason: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(spec: RunSpec, *args: object, **options: object) -> Record:
+        if spec.rule == "bp":
+            raise failure
+        return train(spec, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "train", failing)
+    records = list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path / "out"))
+    assert [record.status for record in records] == ["failed", "ok"]
+    assert records[0].error == reason
+    assert read(tmp_path / "out" / "records.jsonl") == records
+
+
+def test_weights_are_kept_when_asked_for(data: Dataset, tmp_path: Path) -> None:
+    list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path, keep_weights=True))
+    weights = load_file(tmp_path / "weights" / "bp-seed0.safetensors")
+    assert weights["1.weight"].shape == (256, 64)
+
+
+def test_refuses_a_folder_with_another_run(data: Dataset, tmp_path: Path) -> None:
+    compare(REQUEST, data, tmp_path)
+    with pytest.raises(RequestError, match="already holds a run"):
+        compare(REQUEST, data, tmp_path)
+    with pytest.raises(RequestError, match=r"epochs was 1, now 9"):
+        compare(dataclasses.replace(REQUEST, base=dataclasses.replace(SMALL, epochs=9)), data, tmp_path, resume=True)
+
+
+def test_force_replaces_what_is_ours_and_nothing_else(data: Dataset, tmp_path: Path) -> None:
+    list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path, keep_weights=True))
+    (tmp_path / "notes.txt").write_text("mine")
+    compare(dataclasses.replace(REQUEST, seeds=(5,)), data, tmp_path, force=True)
+    assert {file.name for file in tmp_path.iterdir()} == {"run.json", "notes.txt"}
+
+
+def test_refuses_to_resume_nothing(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no run to resume"):
+        compare(REQUEST, data, tmp_path, resume=True)
+
+
+def test_names_a_damaged_request(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"rules": ')
+    with pytest.raises(DataError, match=r"run\.json is damaged"):
+        Folder(tmp_path).request()
+
+
+def test_a_file_is_no_folder(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="file"):
+        compare(REQUEST, data, tmp_path / "file")
+
+
+def test_a_wrong_request_leaves_no_folder(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(RequestError):
+        compare(dataclasses.replace(REQUEST, rules=("bp", "nonsense")), data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_refuses_one_rule_under_two_names(data: Dataset) -> None:
+    with pytest.raises(RequestError, match="are the same"):
+        check(dataclasses.replace(REQUEST, rules=("fbp", "fbp:budget=none")), data)
+
+
+def test_every_rule_is_checked_before_any_trains(data: Dataset) -> None:
+    request = Request(dataclasses.replace(SMALL, neuron="ttfs"), ("bp", "ottt"), (0,))
+    with pytest.raises(UnsupportedError, match="ottt"):
+        check(request, data)
+
+
+def test_finds_the_rules_that_can_train(data: Dataset) -> None:
+    fitting, reasons = trainable(dataclasses.replace(SMALL, neuron="ttfs"), data)
+    assert "ottt" not in fitting
+    assert "bp" in fitting
+    assert len(fitting) + len(reasons) == len(RULES)
+    assert trainable(SMALL, data) == (list(RULES), [])
+
+
+def test_names_for_files() -> None:
+    texts = ["fbp:period=1", "fbp:period=-1", "fbp:period=1;transport=top:0.1", "fbp"]
+    assert len({slug(text) for text in texts}) == len(texts)
+    assert slug("folder:/a b/c") == "folder_a_b_c"
+
+
+def test_a_new_folder_takes_the_next_number(tmp_path: Path) -> None:
+    assert next_folder(tmp_path, "a").name == "a-1"
+    (tmp_path / "a-1").mkdir()
+    assert next_folder(tmp_path, "a").name == "a-2"
