@@ -2,8 +2,8 @@
 
     python benchmarks/scan.py [--device cuda] [--elements N] [--rounds 15] [--threads 1] [--json FILE]
 
-N neurons and steps together, T = 8, of one layer without a pool: `fire` reads the drive and writes potentials and
-spikes, `adjoint` reads potentials and errors and writes errors, so 6 numbers move a neuron and step. The limit is what
+N neurons and steps together, T = 8, of one layer without a pool: `forward` reads the drive and writes potentials and
+spikes, `backward` reads potentials and errors and writes errors, so 6 numbers move a neuron and step. The limit is what
 a plain copy of the same tensor moves a second, taken in the same round. Drives are drawn again, untimed, in between.
 """
 
@@ -25,12 +25,12 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels import native
-from onchip.kernels.lif import Membrane, adjoint, fire
+from onchip.kernels.lif import Membrane, backward, forward
 from onchip.surrogate import Sigmoid
 
 STEPS = 8
 MOVED = 6
-"""Numbers that `fire` and `adjoint` read and write a neuron and step; a copy moves 2."""
+"""Numbers that `forward` and `backward` read and write a neuron and step; a copy moves 2."""
 ELEMENTS = {"cuda": 64 * 2**20, "cpu": 8 * 2**20}
 MEMBRANE, SURROGATE = Membrane(0.5, 1.0, False, False), Sigmoid()
 
@@ -73,8 +73,8 @@ def measure(device: torch.device, elements: int, rounds: int) -> dict[str, dict[
         bytes_moved = MOVED * drive.numel() * drive.element_size()
 
         def both(drive: Tensor = drive, error: Tensor = error) -> None:
-            _, potentials, _ = fire(drive, None, MEMBRANE, None, None)
-            adjoint(potentials, error, MEMBRANE, SURROGATE, None)
+            _, potentials, _ = forward(drive, None, MEMBRANE, None, None)
+            backward(potentials, error, MEMBRANE, SURROGATE, None)
 
         def copied(drive: Tensor = drive, other: Tensor = other) -> None:
             other.copy_(drive)

@@ -25,7 +25,7 @@ from onchip import kernels, models, nn, rules
 from onchip.encoding import Poisson, RandomPhase
 from onchip.learning.temporal.coincidence import Coincidences
 from onchip.losses import StepLoss, Winner
-from onchip.nn.spike_train import Bernoulli
+from onchip.nn.spike_train import BernoulliTrain
 
 RATE, GAIN = 0.2, 2.0
 
@@ -64,7 +64,7 @@ def loop(images: Tensor, labels: Tensor, steps: int) -> Callable[[], None]:
 
 def whole(images: Tensor, labels: Tensor, steps: int, *, paper: bool) -> Callable[[], None]:
     """The same by the engine, all steps at once."""
-    train = {"train": Bernoulli()} if paper else {}
+    train = {"train": BernoulliTrain()} if paper else {}
     model = models.mlp_narrow((1, 28, 28), 10, neuron=lambda: nn.Stochastic(**train))
     rule = rules.ssnn_bp(model, gain=GAIN, **train, **({"temporal": Coincidences()} if paper else {}))
     optimizer = torch.optim.SGD(rule.parameters(), lr=RATE)

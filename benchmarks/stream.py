@@ -2,7 +2,7 @@
 
     python benchmarks/stream.py [--net conv_wide] [--batch 32] [--json FILE]
 
-One training step of `opzo` (causal centring) and `ottt` on sequences of T = 6, 24 and 96 steps: once as a stream, which
+One training step of `opzo` (causal) and `ottt` on sequences of T = 6, 24 and 96 steps: once as a stream, which
 does forward, error, trace and gradient at each time step, and once as a whole sequence. Each measurement is the rise
 of resident memory to its peak in a process of its own (Linux only), with the input, which is the caller's, already
 there.
@@ -32,7 +32,7 @@ RULES = ("ottt", "opzo")
 
 def rule_of(name: str, net: str) -> Rule:
     model = getattr(models, net)(SHAPE, CLASSES)
-    return rules.opzo(model, centring=Causal()) if name == "opzo" else rules.ottt(model)
+    return rules.opzo(model, centering=Causal()) if name == "opzo" else rules.ottt(model)
 
 
 def growth(name: str, form: str, length: int, net: str, batch: int) -> float:

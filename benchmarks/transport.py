@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from onchip import encoding as encode
 from onchip import models, rules
 from onchip.learning.rule import Rule
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons import TTFS
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Threshold, Top, Transport
 
@@ -75,7 +75,7 @@ def measure(net: str, batch: int, rounds: int) -> dict[str, tuple[float, float]]
         torch.manual_seed(0)
         networks[name] = getattr(models, net)(SHAPE, CLASSES, neuron=TTFS)
         steps[name] = step_of(getattr(rules, name)(networks[name], **options), batch)
-    weights = [stage.weight.detach() for stage in plan_of(networks["fbp"]).stages[1:]]
+    weights = [stage.weight.detach() for stage in build_graph(networks["fbp"]).layers[1:]]
     before = [weight.clone() for weight in weights]
     for step in steps.values():
         step()  # the first is slower

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -28,7 +28,7 @@ PAGE = HERE.parent / "docs" / "gpu.md"
 BEGIN, END = "<!-- table: bfloat16 -->\n", "<!-- end of table -->"
 SEEDS = (0, 1, 2)
 RULES = ("bp", "ottt", "dfa", "opzo")
-BASE = RunSpec(data="digits", net="conv-small", epochs=10)
+BASE = RunConfig(data="digits", net="conv-small", epochs=10)
 
 
 def run(path: Path) -> None:

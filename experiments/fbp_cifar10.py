@@ -24,7 +24,7 @@ from pathlib import Path
 from onchip.data import Dataset, batches
 from onchip.losses import StepLoss
 from onchip.report import markdown
-from onchip.runs.config import Request, RunSpec
+from onchip.runs.config import RunConfig, SweepConfig
 from onchip.training import registry
 from onchip.training.builder import build, encoder, load_data, own_randomness
 from onchip.training.sweep import Folder, compare
@@ -44,7 +44,7 @@ RULES = (
     "kolen-pollack",
     "weight-mirror",
 )
-RECIPE = RunSpec(
+RECIPE = RunConfig(
     data="cifar10",
     net="vgg7",
     neuron="ttfs",
@@ -62,7 +62,7 @@ RECIPE = RunSpec(
 )
 
 
-def time_steps(request: Request, data: Dataset, steps: int) -> None:
+def time_steps(request: SweepConfig, data: Dataset, steps: int) -> None:
     """A few training steps of each rule: do they run, and how long do they take?"""
     for spec in request.runs()[: len(request.rules)]:
         with own_randomness(spec):
@@ -104,7 +104,7 @@ def main() -> None:
         batch_size=options.batch_size,
     )
     data = load_data(spec, download=options.download)
-    request = Request(spec, RULES, tuple(range(options.seeds)))
+    request = SweepConfig(spec, RULES, tuple(range(options.seeds)))
     if options.steps:
         time_steps(request, data.to(spec.device), options.steps)
         return

@@ -44,10 +44,10 @@ from onchip.cost.ledger import Ledger
 from onchip.data import Dataset, Split, batches, load
 from onchip.diagnostics import activity, alignment
 from onchip.encoding import Latency
-from onchip.learning.lr_scaling import Rates, groups
+from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss, predict
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons import TTFS
 from onchip.nn.signals import Signal
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Top, Transport
@@ -76,7 +76,7 @@ class Setting:
     validation: float = 0.0
     batch: int = 32
     lr: float = 1e-3
-    rates: Rates = "fan"
+    rates: LRScaling = "fan"
 
 
 CONV = Setting()
@@ -228,7 +228,7 @@ def train(row: Row, seed: int) -> dict[str, Any]:
 
 def feedback_weights(model: nn.Module) -> int:
     """Weights that errors come down through: all but the first layer's."""
-    return sum(stage.weight.numel() for stage in plan_of(model).stages[1:])
+    return sum(stage.weight.numel() for stage in build_graph(model).layers[1:])
 
 
 def sample(data: Dataset) -> Iterator[Signal]:
@@ -338,7 +338,7 @@ def main() -> None:
                 before + begin + "\n" + tables(path) + "\n" + END + rest.partition(END)[2], encoding="utf-8"
             )
     elif options.tune:
-        rates: list[tuple[float, Rates]] = [(3e-4, "equal"), (1e-3, "equal"), (1e-3, "fan")]
+        rates: list[tuple[float, LRScaling]] = [(3e-4, "equal"), (1e-3, "equal"), (1e-3, "fan")]
         for lr, scale in rates:
             setting = replace(CONV, validation=0.1, epochs=1, lr=lr, rates=scale)
             run(tuple(replace(row, setting=setting) for row in ROWS[:2]), TUNING, (1000,))

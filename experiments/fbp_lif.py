@@ -16,7 +16,7 @@ import statistics
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -27,7 +27,7 @@ PAGE = HERE.parent / "docs" / "fbp.md"
 BEGIN, END = "<!-- table: fbp_lif -->\n", "<!-- end of table -->"
 
 SEEDS = (0, 1, 2)
-SETTING = RunSpec(
+SETTING = RunConfig(
     data="fashion-mnist",
     train_size=10_000,
     validation=0.0,

@@ -113,7 +113,7 @@ def replay() -> list[dict[str, Any]]:
     torch.manual_seed(SEED)
     rule = rules.bp(models.conv_dense(data.shape, data.n_classes, neuron=TTFS))
     optimizer = torch.optim.Adam(groups(rule.parameters(), "fan"), lr=LR)
-    weights = [stage.weight.detach() for stage in rule.stages[1:]]
+    weights = [stage.weight.detach() for stage in rule.layers[1:]]
     compared = schemes(weights)
     drawn = batches(data.train, BATCH, generator=torch.Generator().manual_seed(SEED))
     for step, (images, labels) in zip(range(1, STEPS + 1), drawn, strict=False):

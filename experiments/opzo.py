@@ -24,8 +24,8 @@ from pathlib import Path
 
 from onchip.report.curves import learning
 from onchip.report.drawing import content
-from onchip.report.summary import summarise
-from onchip.runs.config import RunSpec
+from onchip.report.summary import summarize
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -54,7 +54,7 @@ class Bench:
         rates: learning rates that each rule chose from; none where all take the one of `spec`.
     """
 
-    spec: RunSpec
+    spec: RunConfig
     rules: tuple[str, ...]
     rates: tuple[float, ...] = ()
 
@@ -64,12 +64,12 @@ class Bench:
         data = "" if self.spec.data == FASHION.data else f"{self.spec.data}, "
         return f"{data}{self.spec.net}" + (", adam" if self is ADAM else "")
 
-    def runs(self, seed: int) -> Iterator[RunSpec]:
+    def runs(self, seed: int) -> Iterator[RunConfig]:
         half = -(-(self.spec.train_size or 0) // self.spec.batch_size) * self.spec.epochs // 2
         for rule in self.rules:
             yield replace(self.spec, rule=rule.replace("HALF", str(half)), lr=self.rate(rule), seed=seed)
 
-    def tuning(self) -> Iterator[RunSpec]:
+    def tuning(self) -> Iterator[RunConfig]:
         half = replace(self.spec, validation=0.05, seed=TUNING_SEED, epochs=self.spec.epochs // 2)
         for rule in TUNED if self.rates else ():
             for lr in self.rates:
@@ -93,7 +93,7 @@ class Bench:
         return own == tuple(record.settings[name] for name in ("net", "data", "optimizer"))
 
 
-FASHION = RunSpec(data="fashion-mnist", validation=0.0, schedule="cosine", train_size=4_000, steps=4, batch_size=32)
+FASHION = RunConfig(data="fashion-mnist", validation=0.0, schedule="cosine", train_size=4_000, steps=4, batch_size=32)
 SGD = replace(FASHION, optimizer="sgd", momentum=0.9, lr=0.05)
 FLAT = replace(FASHION, net="mlp-wide", train_size=10_000, steps=6, epochs=6, batch_size=128)
 
@@ -115,7 +115,7 @@ ADAM = Bench(replace(WIDE.spec, optimizer="adam"), PAPER, (1e-3, 2e-3, 4e-3))
 BENCHES = (MLP, WIDE, DEEP, RESIDUAL, NINE, DIGITS, COLOUR, ADAM)
 
 
-def run(specs: Iterable[RunSpec], path: Path) -> None:
+def run(specs: Iterable[RunConfig], path: Path) -> None:
     """Trains what the file does not hold yet."""
     done = [record.settings for record in read(path)]
     for spec in specs:
@@ -127,9 +127,9 @@ def run(specs: Iterable[RunSpec], path: Path) -> None:
         print(f"{spec.data}, {spec.net}, {spec.rule}, {spec.lr:g}, seed {spec.seed}: {accuracy:.4f}", flush=True)
 
 
-def same(spec: RunSpec, settings: dict[str, object]) -> bool:
+def same(spec: RunConfig, settings: dict[str, object]) -> bool:
     """Whether kept settings are these; those that did not exist yet had their default."""
-    defaults = {field.name: field.default for field in fields(RunSpec)}
+    defaults = {field.name: field.default for field in fields(RunConfig)}
     return {**defaults, **settings} == asdict(spec)
 
 
@@ -160,7 +160,7 @@ def curves() -> bytes:
     """The training loss of the paper's rules after each epoch on the first network (the paper's figure 3)."""
     wanted = {BP, "opzo", "dkp", "dfa", "local-learning"}  # zeroth-order stays above 2
     records = [record for record in read(RECORDS) if MLP.holds(record) and record.label in wanted]
-    drawn = learning(summarise(records), lambda epoch: epoch.train_loss, "training loss")
+    drawn = learning(summarize(records), lambda epoch: epoch.train_loss, "training loss")
     assert drawn is not None, "every run has several epochs"
     return content(drawn, "svg")
 

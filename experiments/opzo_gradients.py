@@ -31,7 +31,7 @@ from onchip import models, rules
 from onchip.data import batches, load
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Static
 from onchip.training import registry
 
@@ -85,7 +85,7 @@ def moments(rule: Rule, images: list[tuple[Tensor, Tensor]], steps: int) -> dict
     for batch, labels in images:
         out = rule.forward(Static(batch, steps))
         rule.backward(LOSS(out, labels), LOSS.each(out.detach(), labels))
-        for stage in rule.stages:
+        for stage in rule.layers:
             gradient = stage.parameter.grad
             assert gradient is not None
             gradient = gradient.double()
@@ -173,7 +173,7 @@ def tables() -> str:
         records = [record for record in read() if record["settings"] == asdict(setting)]
         if not records:
             continue
-        hidden = len(plan_of(getattr(models, setting.net)((1, 28, 28), 10)).stages) - 1
+        hidden = len(build_graph(getattr(models, setting.net)((1, 28, 28), 10)).layers) - 1
         parts.append(
             f"`{setting.net}`, {setting.train_size:,} images, T = {setting.steps}, batch {setting.batch}, "
             f"{setting.optimizer} {setting.lr:g}, {setting.epochs} epoch; hidden layers from the input on; each cell "

@@ -17,7 +17,7 @@ import statistics
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -28,7 +28,7 @@ PAGE = HERE.parent / "docs" / "opzo.md"
 END = "<!-- end of table -->"
 
 SEEDS = (0, 1, 2)
-SPEC = RunSpec(data="n-mnist", net="mlp", steps=6, epochs=8, batch_size=32, lr=1e-3, validation=0.0)
+SPEC = RunConfig(data="n-mnist", net="mlp", steps=6, epochs=8, batch_size=32, lr=1e-3, validation=0.0)
 RULES = ("ottt", "opzo", "anchored-dkp", "dkp", "dfa", "opzo:local=true", "zeroth-order")
 
 

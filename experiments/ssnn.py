@@ -32,7 +32,7 @@ from safetensors.torch import load_file
 from onchip.data import Dataset
 from onchip.encoding import Frames
 from onchip.nn.signals import Static
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import build, load_data
 from onchip.training.loop import accuracy, train
 
@@ -43,7 +43,7 @@ PAGE = HERE.parent / "docs" / "ssnn.md"
 END = "<!-- end of table -->"
 SEEDS = (0, 1, 2)
 
-BASE = RunSpec(
+BASE = RunConfig(
     data="fashion-mnist",
     net="mlp-narrow",
     optimizer="sgd",
@@ -70,7 +70,7 @@ class Row:
     name: str
     settings: dict[str, Any]
 
-    def spec(self, seed: int) -> RunSpec:
+    def spec(self, seed: int) -> RunConfig:
         return dataclasses.replace(BASE, seed=seed, **self.settings)
 
 
@@ -197,7 +197,7 @@ def run(rows: Iterable[Row], path: Path, seeds: Iterable[int], *, tuning: bool =
             )
 
 
-def measured(row: Row, spec: RunSpec, data: Dataset) -> dict[str, Any]:
+def measured(row: Row, spec: RunConfig, data: Dataset) -> dict[str, Any]:
     """One run -> its record and the accuracy of its weights in the clipped network."""
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "weights.safetensors"

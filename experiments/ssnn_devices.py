@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -36,7 +36,7 @@ PAGE = HERE.parent / "docs" / "devices.md"
 BEGIN, END = "<!-- table: ssnn_devices -->\n", "<!-- end of table -->"
 SEEDS = (0, 1, 2)
 
-BASE = RunSpec(
+BASE = RunConfig(
     rule="ssnn_bp",
     data="fashion-mnist",
     train_size=10_000,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip import nn
 from onchip.learning.rule import Rule
-from onchip.nn.spike_train import Bernoulli
+from onchip.nn.spike_train import BernoulliTrain
 
 __all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times", "whole"]
 
@@ -94,7 +94,7 @@ def _stream_linear() -> nn.Sequential:
 
 def _stream_conv() -> nn.Sequential:
     first = [nn.Conv2d(2, 4, 3, padding=1), nn.Stochastic(), nn.AvgPool2d(2)]
-    second = [nn.Conv2d(4, 5, 3), nn.Stochastic(train=Bernoulli(), potential="filter"), nn.Flatten()]
+    second = [nn.Conv2d(4, 5, 3), nn.Stochastic(train=BernoulliTrain(), potential="filter"), nn.Flatten()]
     return scaled(nn.Sequential(*first, *second, nn.Linear(20, 3), nn.MeanReadout()), 2.0)
 
 

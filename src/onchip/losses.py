@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from onchip.errors import RequestError
-from onchip.nn.spike_train import winners
+from onchip.nn.spike_train import winner_take_all
 
 __all__ = ["Loss", "StepLoss", "Winner", "predict"]
 
@@ -117,7 +117,7 @@ class _Drawn(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, out: Tensor, labels: Tensor, temperature: float) -> Tensor:
         onehot = _onehot(labels, out)  # (B, classes)
-        ctx.error = (winners(out / temperature) - onehot) / out[..., 0].numel()
+        ctx.error = (winner_take_all(out / temperature) - onehot) / out[..., 0].numel()
         return StepLoss(mix=0.0)(out, labels)
 
     @staticmethod

@@ -183,18 +183,20 @@ def _residual(
         raise RequestError(
             f"residual networks add spikes, and those of {type(neuron()).__name__} do not add up; expected LIF or IF"
         )
-    layers: list[torch.nn.Module] = [nn.StandardisedConv2d(shape[0], maps, 3, padding=1), neuron()]
+    layers: list[torch.nn.Module] = [nn.WeightStandardizedConv2d(shape[0], maps, 3, padding=1), neuron()]
     channels = maps
     for level, depth in enumerate(depths):
         for block in range(depth):
             halves = bool(level) and not block
             body = nn.Sequential(
-                nn.StandardisedConv2d(channels, maps, 3, stride=2 if halves else 1, padding=1),
+                nn.WeightStandardizedConv2d(channels, maps, 3, stride=2 if halves else 1, padding=1),
                 neuron(),
-                nn.StandardisedConv2d(maps, maps, 3, padding=1),
+                nn.WeightStandardizedConv2d(maps, maps, 3, padding=1),
                 neuron(),
             )
-            shortcut = nn.Sequential(nn.StandardisedConv2d(channels, maps, 1, stride=2), neuron()) if halves else None
+            shortcut = (
+                nn.Sequential(nn.WeightStandardizedConv2d(channels, maps, 1, stride=2), neuron()) if halves else None
+            )
             layers.append(nn.Residual(body, shortcut))
             channels = maps
         maps *= 2
@@ -223,7 +225,7 @@ def _convolutional(
             height, width = height // 2, width // 2
         else:
             if standardised and neuron().signal == "steps":
-                layers += [nn.StandardisedConv2d(channels, maps, 3, padding=1, gain=DEEP_GAIN), neuron()]
+                layers += [nn.WeightStandardizedConv2d(channels, maps, 3, padding=1, gain=DEEP_GAIN), neuron()]
             else:
                 layer = nn.Conv2d(channels, maps, 3, padding=1, bias=not _timed(neuron))
                 layers += [_initialised(layer, neuron, DEEP_GAIN if layers else GAIN), neuron()]

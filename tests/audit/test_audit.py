@@ -15,14 +15,13 @@ from onchip.certificate import Certificate, Finding
 from onchip.claims import Claims
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.centering import Antithetic
-from onchip.learning.feedback.stored import Copied
-from onchip.learning.feedback.transposed import Transposed
-from onchip.learning.interfaces import Code, Feedback, Temporal
+from onchip.learning.feedback.stored import CopiedFeedback, RandomFeedback
+from onchip.learning.feedback.transposed import TransposedFeedback
+from onchip.learning.interfaces import ErrorCode, Feedback, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online, ThroughTime
 from onchip.nn.neurons.base import Neuron
 from onchip.rules.dfa import RandomDirect
-from onchip.rules.fa import RandomFeedback
 from onchip.transport import Transported
 from tests.cases import CASES, Case, scaled, spikes
 
@@ -58,7 +57,7 @@ def rule(
     feedback: Callable[[], Feedback],
     claims: Claims | None,
     temporal: Temporal = Online(),
-    code: Code | None = None,
+    code: ErrorCode | None = None,
 ) -> Make:
     return lambda model: Rule("cheat", model, feedback=feedback(), temporal=temporal, code=code, claims=claims)
 
@@ -117,7 +116,7 @@ def test_batch_statistics_are_found() -> None:
 
 
 def test_options_that_need_several_steps_cannot_stream() -> None:
-    certificate = audited(lambda model: rules.opzo(model, centring=Antithetic()))
+    certificate = audited(lambda model: rules.opzo(model, centering=Antithetic()))
     assert "cannot stream: Antithetic got T = 1" in finding(certificate, "later_steps_streamed").detail
     assert not broken(certificate)
 
@@ -163,8 +162,8 @@ class Foreseeing(Online):
 
 def test_a_trace_that_reads_the_future_is_caught() -> None:
     claims = Claims(causal=True, online=True, own_sample=True)
-    assert not broken(audited(rule(Transposed, claims)))
-    certificate = audited(rule(Transposed, claims, Foreseeing()))
+    assert not broken(audited(rule(TransposedFeedback, claims)))
+    certificate = audited(rule(TransposedFeedback, claims, Foreseeing()))
     assert broken(certificate) == {"causal"}
     assert finding(certificate, "later_steps").detail == "layer 0, 2"  # the read-out has no memory, and no trace
 
@@ -210,10 +209,13 @@ def test_messages_that_are_no_spikes_are_found() -> None:
 
 
 def test_errors_that_come_back_through_time_are_caught() -> None:
-    assert broken(audited(rule(Transposed, Claims(causal=True, online=True), ThroughTime()))) == {"causal", "online"}
+    assert broken(audited(rule(TransposedFeedback, Claims(causal=True, online=True), ThroughTime()))) == {
+        "causal",
+        "online",
+    }
 
 
-class Refreshed(Copied):
+class Refreshed(CopiedFeedback):
     """Random feedback, it says; in truth a copy now and then, and on no bill."""
 
     booked = False
@@ -259,14 +261,14 @@ def test_gradients_changed_after_the_fact_are_no_sums_over_steps_and_samples() -
     assert "no sum" in finding(certificate, "later_steps").detail
 
 
-class Centred(Code):
+class Centred(ErrorCode):
     """Errors less their mean over the batch."""
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         return delta - delta.mean(1, keepdim=True)
 
 
-class Signs(Code):
+class Signs(ErrorCode):
     """Errors of one size."""
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
@@ -274,14 +276,14 @@ class Signs(Code):
 
 
 def test_claims_on_samples_layers_errors_and_their_sizes_are_tested() -> None:
-    assert broken(audited(rule(Transposed, Claims(own_sample=True), code=Centred()))) == {"own_sample"}
-    assert broken(audited(rule(Transposed, Claims(ternary=True)))) == {"ternary"}
-    assert not broken(audited(rule(Transposed, Claims(ternary=True), code=Signs())))
+    assert broken(audited(rule(TransposedFeedback, Claims(own_sample=True), code=Centred()))) == {"own_sample"}
+    assert broken(audited(rule(TransposedFeedback, Claims(ternary=True)))) == {"ternary"}
+    assert not broken(audited(rule(TransposedFeedback, Claims(ternary=True), code=Signs())))
     assert broken(audited(rule(RandomFeedback, Claims(direct=True, own_error=True)))) == {"direct", "own_error"}
 
 
 def test_a_rule_without_claims_is_only_described() -> None:
-    certificate = audited(rule(Transposed, None))
+    certificate = audited(rule(TransposedFeedback, None))
     assert certificate.holds
     assert not certificate.verdicts
     assert finding(certificate, "weights_above").found

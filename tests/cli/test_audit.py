@@ -8,7 +8,7 @@ from torch import nn
 
 from onchip import rules
 from onchip.claims import Claims
-from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 
@@ -23,7 +23,7 @@ def boastful(model: nn.Module) -> Rule:
     Args:
         model: a network.
     """
-    return Rule("boastful", model, feedback=Transposed(), temporal=Online(), claims=Claims(own_feedback=True))
+    return Rule("boastful", model, feedback=TransposedFeedback(), temporal=Online(), claims=Claims(own_feedback=True))
 
 
 def plain(model: nn.Module) -> Rule:
@@ -32,7 +32,7 @@ def plain(model: nn.Module) -> Rule:
     Args:
         model: a network.
     """
-    return Rule("plain", model, feedback=Transposed(), temporal=Online())
+    return Rule("plain", model, feedback=TransposedFeedback(), temporal=Online())
 
 
 def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> None:

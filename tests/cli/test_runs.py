@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
 from onchip.training import sweep as module
 from onchip.training.loop import train
@@ -133,7 +133,7 @@ def test_a_run_that_diverges_fails_alone(onchip: Onchip) -> None:
 
 
 def test_ctrl_c_keeps_finished_runs_and_resume_goes_on(onchip: Onchip, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(spec: RunSpec, *args: object, **options: object) -> Record:
+    def interrupted(spec: RunConfig, *args: object, **options: object) -> Record:
         if spec.rule == "fa":
             raise KeyboardInterrupt
         return train(spec, *args, **options)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ import torch
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.learning.centering import Uncentred
+from onchip.learning.centering import Uncentered
 from onchip.learning.noise import Gaussian, Rademacher
 from onchip.learning.rule import Rule
 from tests.cases import loss_of, whole
@@ -104,11 +104,11 @@ OTHERS: dict[str, tuple[Callable[..., Rule], Mapping[str, float]]] = {
     ),
     "noisy_bp": (partial(rules.noisy_bp, noise=Gaussian()), NOISY),
     "opzo": (
-        partial(rules.opzo, centring=Uncentred(), noise=Gaussian()),
+        partial(rules.opzo, centering=Uncentered(), noise=Gaussian()),
         ESTIMATED | {"macs_update": NOISY["macs_update"] + ERRORS * 3},  # outputs by noise
     ),
     "opzo of signs": (
-        partial(rules.opzo, centring=Uncentred(), noise=Rademacher()),
+        partial(rules.opzo, centering=Uncentered(), noise=Rademacher()),
         ESTIMATED | {"acs_update": ERRORS * 3},
     ),
     "zeroth_order": (
@@ -205,7 +205,7 @@ def test_counts_of_some_steps_are_scaled_by_the_products_of_all() -> None:
 
 
 def test_layers_add_up() -> None:
-    rule, ledger = rules.opzo(network(), centring=Uncentred()), Ledger()
+    rule, ledger = rules.opzo(network(), centering=Uncentered()), Ledger()
     rule.observe(ledger)
     rule.backward(loss_of(rule.forward(torch.ones(2, 1, 2))))
     rule.step()

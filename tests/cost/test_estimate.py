@@ -149,15 +149,15 @@ def test_the_network_stays_as_it_was_and_free() -> None:
 
 
 def test_forward_products_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from onchip.nn.synapses.base import Dense
+    from onchip.nn.synapses.base import LinearSynapse
 
-    made, apply = list[torch.Size](), Dense.apply
+    made, apply = list[torch.Size](), LinearSynapse.apply
 
-    def counted(self: Dense, x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+    def counted(self: LinearSynapse, x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         made.append(x.shape)
         return apply(self, x, *rest)
 
-    monkeypatch.setattr(Dense, "apply", counted)
+    monkeypatch.setattr(LinearSynapse, "apply", counted)
     offer = pricing()
     first = offer.price(registry.rule("bp"), "bp")
     assert len(made) == 3

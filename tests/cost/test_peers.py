@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.nn.synapses.base import synapse_of
-from onchip.nn.synapses.product import Counted, Meeting
+from onchip.nn.synapses.product import OpCount, SynapticProduct
 from tests.nn.synapses.test_synapses import LAYERS
 
 each = pytest.mark.parametrize("kind", LAYERS)
@@ -30,8 +30,8 @@ def peer(name: str) -> Any:
         return pytest.importorskip(name, exc_type=ImportError)
 
 
-def ours(layer: nn.Linear | nn.Conv2d, x: Tensor) -> Counted:
-    return Meeting(synapse_of("here", layer), x.shape, layer(x).shape, pre=x).count()
+def ours(layer: nn.Linear | nn.Conv2d, x: Tensor) -> OpCount:
+    return SynapticProduct(synapse_of("here", layer), x.shape, layer(x).shape, pre=x).count()
 
 
 def spiking(kind: str) -> tuple[nn.Linear | nn.Conv2d, Tensor]:

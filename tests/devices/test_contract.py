@@ -15,8 +15,8 @@ from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Coincidences
 from onchip.nn import MeanReadout, neurons
-from onchip.nn.graph_builder import plan_of
-from onchip.nn.spike_train import Bernoulli
+from onchip.nn.graph_builder import build_graph
+from onchip.nn.spike_train import BernoulliTrain
 from onchip.runs import checkpoint
 from tests.cases import CASES, Case
 from tests.devices.toolkit import install
@@ -134,7 +134,7 @@ def test_refuses_the_state_of_another_network(name: str) -> None:
 def test_the_mean_change_is_the_rate_times_the_gradient(name: str, lr: float) -> None:
     trainer = Trainer(name, STREAMS[0], lr=lr)
     torch.manual_seed(7)
-    stage, unit, repeats = trainer.rule.stages[0], 1e-3, 400
+    stage, unit, repeats = trainer.rule.layers[0], 1e-3, 400
     pre, spikes = (torch.rand(12, 6) < 0.5).float(), torch.randint(-1, 2, (12, 8)).float()
     assert stage.bias is not None
     first = [parameter.detach().clone() for parameter in (stage.parameter, stage.bias)]
@@ -158,7 +158,7 @@ def test_the_mean_change_is_the_rate_times_the_gradient(name: str, lr: float) ->
 @every
 def test_no_spike_is_no_write(name: str) -> None:
     trainer = Trainer(name, STREAMS[0])
-    stage, before = trainer.rule.stages[0], trainer.weights()
+    stage, before = trainer.rule.layers[0], trainer.weights()
     trainer.device.take(stage, torch.ones(4, 6), torch.zeros(4, 8), 1e-3)
     trainer.device.step()
     for got, expected in zip(trainer.weights(), before, strict=True):
@@ -200,14 +200,14 @@ def test_a_rate_of_zero_changes_nothing_and_schedulers_set_it(name: str) -> None
 @every
 def test_digital_biases_are_exact(name: str) -> None:
     trainer = Trainer(name, STREAMS[0], bias="digital", lr=0.1)
-    stage = trainer.rule.stages[-1]
+    stage = trainer.rule.layers[-1]
     assert stage.bias is not None
     before, delta = stage.bias.detach().clone(), torch.randint(-2, 3, (5, 3)).float()
     for _ in range(2):
         trainer.device.take(stage, torch.ones(5, 7), delta, 1.0)
     trainer.device.step()
     torch.testing.assert_close(stage.bias.detach(), before - 0.2 * delta.sum(0))
-    assert trainer.device.summary()["cells"] == sum(stage.parameter.numel() for stage in trainer.rule.stages)
+    assert trainer.device.summary()["cells"] == sum(stage.parameter.numel() for stage in trainer.rule.layers)
 
 
 @every
@@ -223,7 +223,7 @@ def test_serves_a_rule_of_real_errors_or_refuses_it(name: str) -> None:
         with pytest.raises(UnsupportedError, match=r"errors that are real .* use a rule whose errors are spikes"):
             device(name, rule)
         return
-    made, weight = device(name, rule), rule.stages[0].parameter
+    made, weight = device(name, rule), rule.layers[0].parameter
     decay = next(p for key, p in model.named_parameters() if "decay" in key)
     before = [decay.detach().clone(), weight.detach().clone()]
     rule.backward(rule.forward(case.signal()).square().mean())
@@ -260,7 +260,7 @@ def test_refuses_bad_options(name: str, options: dict[str, Any], said: str) -> N
 def test_writes_at_every_step_of_a_stream(name: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), neurons.Stochastic(), nn.Linear(8, 3), MeanReadout())
-    rule = rules.ssnn_bp(model, train=Bernoulli(), temporal=Coincidences())
+    rule = rules.ssnn_bp(model, train=BernoulliTrain(), temporal=Coincidences())
     made, before = device(name, rule), 0
     for out in rule.stream((torch.rand(4, 5, 6) < 0.7).float()):
         rule.backward(-out.softmax(-1)[..., 0].log().mean())
@@ -281,4 +281,4 @@ def test_one_rule_has_one_device(name: str) -> None:
 
 
 def test_the_plans_of_the_cases_have_biases() -> None:
-    assert all(stage.bias is not None for case in STREAMS for stage in plan_of(case.build()).stages)
+    assert all(stage.bias is not None for case in STREAMS for stage in build_graph(case.build()).layers)

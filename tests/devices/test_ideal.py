@@ -65,7 +65,7 @@ def test_biases_are_cells_whose_input_is_always_on(temporal: Coincidences | None
     model, signal = case.build(), case.signal()
     signal[..., 0] = 1.0
     rule = rules.ssnn_bp(model) if temporal is None else rules.ssnn_bp(model, temporal=temporal)
-    stage = rule.stages[0]
+    stage = rule.layers[0]
     assert stage.bias is not None
     before = stage.parameter[:, 0].detach().clone(), stage.bias.detach().clone()
     device = devices.ideal(rule, lr=0.1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onchip.devices import pulses
 from onchip.kernels import popcount
-from onchip.nn.synapses.base import Dense, synapse_of
+from onchip.nn.synapses.base import LinearSynapse, synapse_of
 
 CELLS = 200_000
 
@@ -30,23 +30,23 @@ def test_coincidences_are_those_counted_by_hand(most: int, signed: bool) -> None
     torch.manual_seed(0)
     pre = torch.randint(-most if signed else 0, most + 1, (7, 4)).float()
     spikes = torch.randint(-most, most + 1, (7, 3)).float()
-    torch.testing.assert_close(pulses.met(Dense(4, 3), pre, spikes), _by_hand(pre, spikes), rtol=0, atol=0)
+    torch.testing.assert_close(pulses.met(LinearSynapse(4, 3), pre, spikes), _by_hand(pre, spikes), rtol=0, atol=0)
 
 
 def test_bits_and_floats_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     pre, spikes = (torch.rand(300, 40) < 0.3).float(), torch.randint(-1, 2, (300, 20)).float()
-    by_bits, calls, real = pulses.met(Dense(40, 20), pre, spikes), [], popcount.coincidences
+    by_bits, calls, real = pulses.met(LinearSynapse(40, 20), pre, spikes), [], popcount.coincidences
 
     def counted(*packed: popcount.Packed) -> tuple[Tensor, Tensor]:
         calls.append(packed)
         return real(*packed)
 
     monkeypatch.setattr(popcount, "coincidences", counted)
-    assert torch.equal(by_bits, pulses.met(Dense(40, 20), pre, spikes))
+    assert torch.equal(by_bits, pulses.met(LinearSynapse(40, 20), pre, spikes))
     assert calls, "single spikes are counted as bits"
     calls.clear()
-    doubled = pulses.met(Dense(40, 20), 2 * pre, spikes)
+    doubled = pulses.met(LinearSynapse(40, 20), 2 * pre, spikes)
     assert not calls, "what is no single spike is not"
     assert torch.equal(doubled, 2 * by_bits)
 

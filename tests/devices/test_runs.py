@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from onchip.errors import RequestError, UnsupportedError
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 
-SPEC = RunSpec(
+SPEC = RunConfig(
     rule="ssnn_bp",
     net="mlp-narrow",
     neuron="stochastic",
@@ -27,7 +27,7 @@ SPEC = RunSpec(
 class Stopping:
     """Ends a run after its first epoch."""
 
-    def run_begins(self, spec: RunSpec) -> None: ...
+    def run_begins(self, spec: RunConfig) -> None: ...
     def epoch_begins(self, epoch: int, steps: int) -> None: ...
     def stepped(self) -> None: ...
     def epoch_ended(self, epoch: Any) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.diagnostics.factors import Factors
+from onchip.diagnostics.factors import FactorRecorder
 from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Static
@@ -27,7 +27,7 @@ def step(rule: Rule, signal: Tensor | Static, seed: int = 0) -> None:
 def test_together_they_are_the_update(name: str, case: Case, static: bool) -> None:
     model, frames = case.build(), case.signal()
     signal = Static(frames[0], len(frames)) if static else frames
-    rule, factors = getattr(rules, name)(model), Factors()
+    rule, factors = getattr(rules, name)(model), FactorRecorder()
     step(rule, signal)
     unseen = gradients(model)
     rule.detach()
@@ -38,10 +38,10 @@ def test_together_they_are_the_update(name: str, case: Case, static: bool) -> No
     step(rule, signal)
     if name != "dfa":  # whose feedback was drawn anew
         agree(gradients(model), unseen)
-    assert list(factors.layers) == [stage.name for stage in reversed(rule.stages)] or name != "ottt"
-    for stage in rule.stages:
+    assert list(factors.layers) == [stage.name for stage in reversed(rule.layers)] or name != "ottt"
+    for stage in rule.layers:
         found = factors.layers[stage.name]
-        update = stage.synapse.outer(found.pre.flatten(0, 1), (found.local * found.error).flatten(0, 1))
+        update = stage.synapse.weight_grad(found.pre.flatten(0, 1), (found.local * found.error).flatten(0, 1))
         agree({stage.name: update}, {stage.name: gradients(model)[f"{stage.name}.weight"]})
 
 
@@ -52,7 +52,7 @@ def test_each_is_its_formula() -> None:
         nn.Conv2d(1, 3, 3), nn.LIF(decay=0.6), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 2)
     ).double()
     frames = 3.0 * torch.rand(4, 2, 1, 6, 6, dtype=torch.float64)
-    rule, factors = rules.ottt(model), Factors()
+    rule, factors = rules.ottt(model), FactorRecorder()
     rule.witness(factors)
     out = rule.forward(frames)
     rule.backward(out.square().sum())
@@ -77,4 +77,4 @@ def test_rules_of_another_form_are_refused() -> None:
     timed = next(case for case in CASES if case.name == "ttfs-linear")
     for rule in (rules.bp(CASES[0].build()), rules.dfa(timed.build())):
         with pytest.raises(UnsupportedError, match="has no three-factor form"):
-            rule.witness(Factors())
+            rule.witness(FactorRecorder())

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from onchip import rules
 from onchip.diagnostics import alignment
 from onchip.diagnostics.probes import Probes
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import Unwatched, train
 from onchip.training.registry import network, neuron
 
-SPEC = RunSpec(net="conv-small", train_size=60, batch_size=20, steps=2, epochs=2, probe=3)
+SPEC = RunConfig(net="conv-small", train_size=60, batch_size=20, steps=2, epochs=2, probe=3)
 DATA = load_data(SPEC)
 HIDDEN = {"rate", "passing", "silent", "dead", "saturated"}
 
@@ -89,7 +89,7 @@ def test_the_variance_is_that_between_batches() -> None:
 
         rule.backward(loss(rule.forward(signal)))
         if step in (8, 9):
-            gradients.append({stage.name: stage.weight.grad for stage in rule.stages})
+            gradients.append({stage.name: stage.weight.grad for stage in rule.layers})
             exact = alignment(model, signal, loss)
         probes.look(step, rule, model, signal, loss)
         for parameter in model.parameters():

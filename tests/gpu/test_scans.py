@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels import held
-from onchip.kernels.lif import Membrane, adjoint, fire, local, weighted_sum
+from onchip.kernels.lif import Membrane, backward, backward_local, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
 from tests.kernels.test_compiled import MEMBRANES, SURROGATES, series
@@ -56,7 +56,7 @@ def test_spikes_and_potentials_are_the_cpus_bit_for_bit(shape: tuple[int, ...], 
                     start: Tensor | None = start,
                 ) -> tuple[Tensor, ...]:
                     begun = None if start is None else move(start)
-                    return fire(move(drive[0] if one else drive), 4 if one else None, membrane, begun, pool)
+                    return forward(move(drive[0] if one else drive), 4 if one else None, membrane, begun, pool)
 
                 for got, wanted in both(work):
                     assert got.stride() == wanted.stride()
@@ -78,7 +78,7 @@ def test_errors_agree(psi: Surrogate, membrane: Membrane) -> None:
                 error: Tensor = error,
                 pool: int | None = pool,
             ) -> tuple[Tensor, ...]:
-                ways = adjoint, local
+                ways = backward, backward_local
                 return tuple(way(move(potentials), move(error), membrane, psi, pool) for way in ways)
 
             for got, wanted in both(work):
@@ -107,9 +107,9 @@ def test_half_precision_is_rounded_where_it_is_stored(dtype: torch.dtype) -> Non
         for shape in SHAPES:
             drive, error = series(shape).to(dtype).to(GPU), series(shape, mean=0.0).to(dtype).to(GPU)
             for membrane in MEMBRANES:
-                delta = adjoint(drive.float(), error.float(), membrane, Sigmoid(), None)
-                assert torch.equal(adjoint(drive.clone(), error, membrane, Sigmoid(), None), delta.to(dtype))
-                spikes, potentials, last = fire(drive.clone(), None, membrane, None, None)
+                delta = backward(drive.float(), error.float(), membrane, Sigmoid(), None)
+                assert torch.equal(backward(drive.clone(), error, membrane, Sigmoid(), None), delta.to(dtype))
+                spikes, potentials, last = forward(drive.clone(), None, membrane, None, None)
                 kept, decay = torch.zeros_like(last), torch.tensor(membrane.decay, device=GPU).double()
                 for current, spike, potential in zip(drive, spikes, potentials, strict=True):
                     u = (current.double() + decay * kept.double()).float()
@@ -125,7 +125,7 @@ def test_sums_under_a_held_drive_agree(membrane: Membrane) -> None:
     for shape in SHAPES:
         for pool in pools(shape):
             drive = series(shape)[0]
-            error = torch.randn_like(fire(drive, 4, membrane, None, pool)[0])
+            error = torch.randn_like(forward(drive, 4, membrane, None, pool)[0])
 
             def work(
                 move: Callable[[Tensor], Tensor],
@@ -133,7 +133,7 @@ def test_sums_under_a_held_drive_agree(membrane: Membrane) -> None:
                 error: Tensor = error,
                 pool: int | None = pool,
             ) -> tuple[Tensor, ...]:
-                fired = held.fire(move(drive), 4, membrane, pool)
+                fired = held.forward(move(drive), 4, membrane, pool)
                 sums = held.sums(move(drive), move(error), membrane, Sigmoid(), pool, weights, through_time=True)
                 assert fired is not None
                 assert sums is not None

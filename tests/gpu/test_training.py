@@ -10,14 +10,14 @@ from torch import Tensor
 
 from onchip import rules
 from onchip.errors import MemoryLimitError
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 from tests.cases import Case, gradients
 from tests.rules.test_contract import RULES, TRAINED, Trainer
 
 GPU = "cuda"
-SPEC = RunSpec(net="conv-small", train_size=96, steps=3, epochs=2, device=GPU)
+SPEC = RunConfig(net="conv-small", train_size=96, steps=3, epochs=2, device=GPU)
 
 
 def filled(name: str, case: Case, device: str, seed: int = 1) -> tuple[Trainer, dict[str, Tensor]]:

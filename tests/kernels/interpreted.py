@@ -17,7 +17,7 @@ from torch import Tensor
 
 from onchip import Static, kernels, nn, rules
 from onchip.kernels import gpu, held
-from onchip.kernels.lif import Membrane, adjoint, fire, local, weighted_sum
+from onchip.kernels.lif import Membrane, backward, backward_local, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
 from tests.kernels.test_compiled import MEMBRANES, SURROGATES, same, series
@@ -60,7 +60,7 @@ def looped(drive: Tensor, membrane: Membrane, kept: Tensor) -> tuple[Tensor, Ten
 
 def test_it_is_triton_that_works() -> None:
     assert kernels.active() == "triton"
-    assert gpu.scan("fire", torch.zeros(2, 3, 4)) is not None
+    assert gpu.scan("forward", torch.zeros(2, 3, 4)) is not None
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -73,7 +73,7 @@ def test_spikes_are_torchs(shape: tuple[int, ...], membrane: Membrane, held: boo
     for pool in [None, 1, 2] if len(shape) == 4 else [None]:
 
         def work(pool: int | None = pool) -> tuple[Tensor, ...]:
-            return fire(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
+            return forward(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
 
         for got, wanted in both(work):
             assert got.stride() == wanted.stride()
@@ -86,11 +86,11 @@ def test_spikes_are_the_loops(dtype: torch.dtype, membrane: Membrane) -> None:
     drive, rest = series((2, 8, 6, 12)).to(dtype), torch.rand(2, 8, 6, 12)
     rest = rest.contiguous(memory_format=torch.channels_last)
     expected = looped(drive, membrane, rest)
-    got = fire(drive.clone(), None, membrane, rest, None)
+    got = forward(drive.clone(), None, membrane, rest, None)
     assert got[0].dtype == got[1].dtype == dtype
     assert got[2].dtype == torch.float32
     assert all(torch.equal(one, other) for one, other in zip(got, expected, strict=True))
-    pooled, potentials, _ = fire(drive.clone(), None, membrane, rest, 3)
+    pooled, potentials, _ = forward(drive.clone(), None, membrane, rest, 3)
     assert torch.equal(potentials, expected[1])
     means = F.avg_pool2d(expected[0].flatten(0, 1).float(), 3).unflatten(0, drive.shape[:2])
     assert torch.equal(pooled, stored(means, dtype))
@@ -104,7 +104,7 @@ def test_errors_agree(psi: Surrogate, membrane: Membrane) -> None:
         error = series(shape if pool is None else (2, 3, 3, 2), mean=0.0)
 
         def work(potentials: Tensor = potentials, error: Tensor = error, pool: int | None = pool) -> tuple[Tensor, ...]:
-            ways = adjoint, local
+            ways = backward, backward_local
             return tuple(way(potentials.clone(), error, membrane, psi, pool) for way in ways)
 
         for got, expected in both(work):
@@ -118,7 +118,7 @@ def test_errors_in_half_precision_are_rounded_once(dtype: torch.dtype, pool: int
     potentials = series((2, 3, 6, 4)).to(dtype)
     error = series((2, 3, 6, 4) if pool is None else (2, 3, 3, 2), mean=0.0).to(dtype)
     for membrane in MEMBRANES:
-        for way in (adjoint, local):
+        for way in (backward, backward_local):
             got = way(potentials.clone(), error, membrane, Sigmoid(), pool)
             exact = way(potentials.float(), error.float(), membrane, Sigmoid(), pool)
             assert torch.equal(got, stored(exact, dtype))
@@ -142,7 +142,7 @@ def test_traces_and_sums(dtype: torch.dtype) -> None:
 def test_nan_and_infinity_end_as_in_torch() -> None:
     drive = series((2, 8, 4, 4))
     drive[1, 0, 3, 1, 2] = math.nan
-    for got, expected in both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, 2)):
+    for got, expected in both(lambda: forward(drive.clone(), None, MEMBRANES[0], None, 2)):
         assert same(got, expected)
     potentials = torch.zeros(3, 1, 24)
     potentials[1, 0, :4] = torch.tensor([math.nan, math.inf, -math.inf, 1.0])
@@ -153,7 +153,7 @@ def test_nan_and_infinity_end_as_in_torch() -> None:
         for psi in SURROGATES:
 
             def work(psi: Surrogate = psi, membrane: Membrane = membrane) -> tuple[Tensor, ...]:
-                return (adjoint(potentials.clone(), error, membrane, psi, None),)
+                return (backward(potentials.clone(), error, membrane, psi, None),)
 
             for got, expected in both(work):
                 assert torch.equal(got.isnan(), expected.isnan())
@@ -167,7 +167,7 @@ def test_errors_in_any_order_and_type_are_read_and_left_alone() -> None:
         series((2, 3, 2, 3))[:1].expand(4, 2, 3, 2, 3),
     ):
         kept = error.clone()
-        for got, expected in both(lambda e=error: (adjoint(potentials.clone(), e, MEMBRANES[0], Sigmoid(), 2),)):  # type: ignore[misc]
+        for got, expected in both(lambda e=error: (backward(potentials.clone(), e, MEMBRANES[0], Sigmoid(), 2),)):  # type: ignore[misc]
             torch.testing.assert_close(got, expected, rtol=2e-5, atol=1e-6)
         assert torch.equal(error, kept)
 
@@ -177,13 +177,13 @@ def test_errors_in_any_order_and_type_are_read_and_left_alone() -> None:
 def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane) -> None:
     for shape, pool in [((3, 37), None), ((2, 3, 6, 4), None), ((2, 3, 6, 4), 2)]:
         drive, weights = series(shape)[0].to(dtype), [0.5, 2.0, 1.0, 0.25, 3.0]
-        found, (spikes, _, kept) = held.fire(drive, 5, membrane, pool), fire(drive, 5, membrane, None, pool)
+        found, (spikes, _, kept) = held.forward(drive, 5, membrane, pool), forward(drive, 5, membrane, None, pool)
         assert found is not None
         assert torch.equal(found[0], spikes)
         assert torch.equal(found[1], kept)
         error = torch.randn_like(spikes)
-        for way, through_time in ((adjoint, True), (local, False)):
-            potentials = fire(drive, 5, membrane, None, pool)[1]
+        for way, through_time in ((backward, True), (backward_local, False)):
+            potentials = forward(drive, 5, membrane, None, pool)[1]
             delta = way(potentials.clone(), error, membrane, Sigmoid(), pool).float()
             for factors in (weights, [1.0] * 5):
                 sums = held.sums(drive, error, membrane, Sigmoid(), pool, factors, through_time=through_time)
@@ -198,14 +198,14 @@ def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane
 def test_a_pool_too_wide_for_registers_is_left_to_torch() -> None:
     side = gpu.WIDEST + 1
     drive = series((1, 2, side, side))
-    for got, expected in both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, side)):
+    for got, expected in both(lambda: forward(drive.clone(), None, MEMBRANES[0], None, side)):
         assert same(got, expected)
 
 
 def test_a_long_held_drive_keeps_its_potentials() -> None:
     drive = series((3, 37))[0]
-    assert held.fire(drive, held.UNROLLED, MEMBRANES[0], None) is not None
-    assert held.fire(drive, held.UNROLLED + 1, MEMBRANES[0], None) is None
+    assert held.forward(drive, held.UNROLLED, MEMBRANES[0], None) is not None
+    assert held.forward(drive, held.UNROLLED + 1, MEMBRANES[0], None) is None
 
 
 @pytest.mark.parametrize("psi", SURROGATES, ids=str)
@@ -225,9 +225,9 @@ def test_gradients_under_every_surrogate_are_those_of_torch(psi: Surrogate) -> N
 
 def test_a_stream_goes_on_where_it_stopped() -> None:
     drive = series((2, 3, 6, 4), steps=6).bfloat16()
-    whole = fire(drive.clone(), None, MEMBRANES[0], None, None)
-    early = fire(drive[:2].clone(), None, MEMBRANES[0], None, None)
-    late = fire(drive[2:].clone(), None, MEMBRANES[0], early[2], None)
+    whole = forward(drive.clone(), None, MEMBRANES[0], None, None)
+    early = forward(drive[:2].clone(), None, MEMBRANES[0], None, None)
+    late = forward(drive[2:].clone(), None, MEMBRANES[0], early[2], None)
     assert torch.equal(torch.cat([early[0], late[0]]), whole[0])
     assert torch.equal(late[2], whole[2])
 
@@ -238,7 +238,7 @@ def test_what_triton_does_not_take_is_left_to_torch() -> None:
             return x.copy_(error)
 
     error = torch.randn(4, 2, 3)
-    assert torch.equal(local(torch.randn(4, 2, 3), error, MEMBRANES[0], Flat(), None), error)
+    assert torch.equal(backward_local(torch.randn(4, 2, 3), error, MEMBRANES[0], Flat(), None), error)
     for left in (
         torch.zeros(2, 3, dtype=torch.float64),
         torch.zeros(2, 3, 4)[:, :, ::2],

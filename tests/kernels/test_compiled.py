@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onchip import kernels, surrogate
-from onchip.kernels.lif import Membrane, adjoint, fire, local, weighted_sum
+from onchip.kernels.lif import Membrane, backward, backward_local, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
 
@@ -58,7 +58,7 @@ def test_neurons_fire_bit_for_bit(shape: tuple[int, ...], membrane: Membrane, he
     for pool in [None, 1, 2] if len(shape) == 4 else [None]:
 
         def work(pool: int | None = pool) -> tuple[Tensor, ...]:
-            return fire(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
+            return forward(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
 
         compiled, expected = both(work)
         for got, wanted in zip(compiled, expected, strict=True):
@@ -80,8 +80,8 @@ def test_errors_agree(psi: Surrogate, membrane: Membrane) -> None:
                 potentials: Tensor = potentials, error: Tensor = error, pool: int | None = pool
             ) -> tuple[Tensor, ...]:
                 return (
-                    adjoint(potentials.clone(), error, membrane, psi, pool),
-                    local(potentials.clone(), error, membrane, psi, pool),
+                    backward(potentials.clone(), error, membrane, psi, pool),
+                    backward_local(potentials.clone(), error, membrane, psi, pool),
                 )
 
             for got, expected in zip(*both(work), strict=True):
@@ -95,7 +95,9 @@ def test_the_sigmoid_is_as_exact_far_out(x: float) -> None:
         potentials = torch.full((1, 1, 16), 1.0 + sign * x)
         distance = abs(float(potentials[0, 0, 0]) - 1.0)
         with kernels.forced("native"):
-            got = local(potentials, torch.ones_like(potentials), Membrane(0.5, 1.0, False, False), Sigmoid(), None)
+            got = backward_local(
+                potentials, torch.ones_like(potentials), Membrane(0.5, 1.0, False, False), Sigmoid(), None
+            )
         e = math.exp(-4 * distance)
         expected = torch.full_like(got, 4 * e / (1 + e) ** 2)
         torch.testing.assert_close(got, expected, rtol=5e-7, atol=1e-37)
@@ -107,7 +109,7 @@ def test_nan_and_infinity_end_as_in_torch(psi: Surrogate) -> None:
     potentials[1, 0, :4] = torch.tensor([math.nan, math.inf, -math.inf, 1.0])
     error = torch.ones_like(potentials)
     error[1, 0, 8] = math.nan
-    for way in (adjoint, local):
+    for way in (backward, backward_local):
 
         def work(way: Callable[..., Tensor] = way) -> tuple[Tensor, ...]:
             return (way(potentials.clone(), error, MEMBRANES[0], psi, None),)
@@ -120,7 +122,7 @@ def test_nan_and_infinity_end_as_in_torch(psi: Surrogate) -> None:
 def test_nan_in_a_drive_comes_through() -> None:
     drive = series((2, 8, 4, 4))
     drive[1, 0, 3, 1, 2] = math.nan
-    compiled, expected = both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, 2))
+    compiled, expected = both(lambda: forward(drive.clone(), None, MEMBRANES[0], None, 2))
     assert compiled[1].isnan().sum() == 3
     assert all(same(got, wanted) for got, wanted in zip(compiled, expected, strict=True))
 
@@ -149,7 +151,7 @@ def test_errors_in_any_order_are_read_and_left_alone() -> None:
         kept = error.clone()
 
         def work(pool: int | None = pool, error: Tensor = error) -> tuple[Tensor, ...]:
-            return (adjoint(potentials.clone(), error, MEMBRANES[0], Sigmoid(), pool),)
+            return (backward(potentials.clone(), error, MEMBRANES[0], Sigmoid(), pool),)
 
         got, expected = both(work)
         torch.testing.assert_close(got, expected, rtol=2e-5, atol=1e-6)
@@ -162,14 +164,14 @@ def test_errors_and_states_of_another_type_are_read_as_numbers() -> None:
         torch.randn(4, 2, 3, 4, 6).bfloat16(),
         torch.rand(2, 3, 4, 6).double(),
     )
-    got = adjoint(potentials.clone(), error, MEMBRANES[0], Sigmoid(), None)
-    assert torch.equal(got, adjoint(potentials.clone(), error.float(), MEMBRANES[0], Sigmoid(), None))
+    got = backward(potentials.clone(), error, MEMBRANES[0], Sigmoid(), None)
+    assert torch.equal(got, backward(potentials.clone(), error.float(), MEMBRANES[0], Sigmoid(), None))
     assert torch.equal(trace(potentials, 0.5, before), trace(potentials, 0.5, before.float()))
 
 
 def test_maps_in_torchs_own_order_are_left_to_torch() -> None:
     drive = torch.randn(4, 2, 3, 4, 4)
-    compiled, expected = both(lambda: fire(drive.clone(), None, MEMBRANES[0], None, 2))
+    compiled, expected = both(lambda: forward(drive.clone(), None, MEMBRANES[0], None, 2))
     assert all(torch.equal(got, wanted) for got, wanted in zip(compiled, expected, strict=True))
 
 
@@ -179,7 +181,7 @@ def test_a_surrogate_of_ones_own_is_left_to_torch() -> None:
             return x.copy_(error)
 
     error = torch.randn(4, 2, 3)
-    got = local(torch.randn(4, 2, 3), error, MEMBRANES[0], Flat(), None)
+    got = backward_local(torch.randn(4, 2, 3), error, MEMBRANES[0], Flat(), None)
     assert torch.equal(got, error)
 
 
@@ -187,9 +189,9 @@ def test_several_threads_agree_with_one() -> None:
     drive, error = series((8, 16, 16, 16)), series((8, 16, 8, 8))
 
     def work() -> list[Tensor]:
-        spikes, potentials, kept = fire(drive.clone(), None, MEMBRANES[4], None, 2)
+        spikes, potentials, kept = forward(drive.clone(), None, MEMBRANES[4], None, 2)
         total = weighted_sum(drive, [0.1, 0.2, 0.3, 0.4])
-        delta = adjoint(potentials, error, MEMBRANES[4], Sigmoid(), 2)
+        delta = backward(potentials, error, MEMBRANES[4], Sigmoid(), 2)
         return [spikes, kept, total, delta, trace(drive, 0.9)]
 
     alone = work()

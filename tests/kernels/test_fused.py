@@ -64,12 +64,12 @@ def compiled(kernel: Any, constants: dict[str, Any], number: str, architecture: 
 @pytest.mark.parametrize("architecture", [80, 90])
 @pytest.mark.parametrize("number", ["fp32", "bf16", "fp16"])
 def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
-    from onchip.kernels.fused.spikes import BLOCKS, _fire
+    from onchip.kernels.fused.spikes import BLOCKS, _forward
 
     for pool, block in BLOCKS.items():
         for flag in (False, True):
             constants = {"HELD": flag, "RESTED": flag, "HARD": flag, "KEEPS": not flag, "POOL": pool, "BLOCK": block}
-            code = compiled(_fire, constants, number, architecture)
+            code = compiled(_forward, constants, number, architecture)
             assert "ld.global.v" in code, "loads are to be wide"
             assert "fma.rn.f32" in code
 
@@ -77,13 +77,13 @@ def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
 @pytest.mark.parametrize("number", ["fp32", "bf16", "fp16"])
 def test_errors_and_traces_compile_for_gpus(number: str) -> None:
     from onchip.kernels.fused import held
-    from onchip.kernels.fused.errors import BLOCK, _adjoint
+    from onchip.kernels.fused.errors import BLOCK, _backward
     from onchip.kernels.fused.traces import _trace, _weighted_sum
 
     kinds = [(kind, kind, 1) for kind in range(5)] + [(0, past, 2) for past in range(5)]
     for kind, past, pool in kinds:
         constants = {"KIND": kind, "PAST": past, "POOL": pool, "BLOCK": BLOCK}
-        assert "ld.global.v4" in compiled(_adjoint, constants, number, 80)
+        assert "ld.global.v4" in compiled(_backward, constants, number, 80)
         flags = {"STEPS": 16, "HARD": past in (1, 3), "BLOCK": held.BLOCK}
         assert "ld.global.v" in compiled(held._sums, {**constants, **flags}, number, 80)
     for started in (False, True):

@@ -12,7 +12,7 @@ import torch
 from onchip import kernels
 from onchip.errors import RequestError
 from onchip.kernels import gpu
-from onchip.kernels.lif import Membrane, adjoint, fire, weighted_sum
+from onchip.kernels.lif import Membrane, backward, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid
 
@@ -47,30 +47,30 @@ def test_a_failure_is_told_once_and_torch_goes_on(reached: None, monkeypatch: py
     monkeypatch.setattr(gpu, "_launcher", fails(RuntimeError("ptxas:\nno such architecture sm_999")))
     drive = torch.randn(4, 3, 7) + 0.4
     with pytest.warns(UserWarning, match="Triton kernels are not used, .*RuntimeError: no such architecture sm_999"):
-        spikes, potentials, _ = fire(drive.clone(), None, MEMBRANE, None, None)
+        spikes, potentials, _ = forward(drive.clone(), None, MEMBRANE, None, None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         got = (
             spikes,
-            adjoint(potentials.clone(), drive, MEMBRANE, Sigmoid(), None),
+            backward(potentials.clone(), drive, MEMBRANE, Sigmoid(), None),
             trace(drive, 0.5),
             weighted_sum(drive, [1.0, 2.0, 3.0, 4.0]),
         )
         assert gpu.scan("trace", drive) is None
     monkeypatch.undo()
     expected = (
-        fire(drive.clone(), None, MEMBRANE, None, None)[0],
-        adjoint(potentials.clone(), drive, MEMBRANE, Sigmoid(), None),
+        forward(drive.clone(), None, MEMBRANE, None, None)[0],
+        backward(potentials.clone(), drive, MEMBRANE, Sigmoid(), None),
         trace(drive, 0.5),
         weighted_sum(drive, [1.0, 2.0, 3.0, 4.0]),
     )
     assert all(torch.equal(one, other) for one, other in zip(got, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", ["adjoint", "trace", "weighted_sum"])
+@pytest.mark.parametrize("name", ["backward", "trace", "weighted_sum"])
 def test_whichever_kernel_fails_its_work_is_done(reached: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     work: dict[str, Callable[[], torch.Tensor]] = {
-        "adjoint": lambda: adjoint(torch.ones(3, 2, 4), torch.ones(3, 2, 4), MEMBRANE, Sigmoid(), None),
+        "backward": lambda: backward(torch.ones(3, 2, 4), torch.ones(3, 2, 4), MEMBRANE, Sigmoid(), None),
         "trace": lambda: trace(torch.ones(3, 2, 4), 0.5),
         "weighted_sum": lambda: weighted_sum(torch.ones(3, 2, 4), [1.0, 2.0, 3.0]),
     }

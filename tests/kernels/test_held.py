@@ -27,8 +27,8 @@ def written_out(
     drive: Tensor, error: Tensor, membrane: Membrane, psi: Surrogate, pool: int | None, *, through_time: bool
 ) -> Tensor:
     """The errors of each step (T, B, ...), as `lif` makes them."""
-    potentials = lif.fire(drive, len(error), membrane, None, pool)[1]
-    return (lif.adjoint if through_time else lif.local)(potentials, error, membrane, psi, pool)
+    potentials = lif.forward(drive, len(error), membrane, None, pool)[1]
+    return (lif.backward if through_time else lif.backward_local)(potentials, error, membrane, psi, pool)
 
 
 def pools(shape: tuple[int, ...]) -> list[int | None]:
@@ -41,8 +41,8 @@ def pools(shape: tuple[int, ...]) -> list[int | None]:
 def test_equals_the_neurons_that_keep_their_potentials(shape: tuple[int, ...], membrane: Membrane, steps: int) -> None:
     for pool in pools(shape):
         drive = drive_of(shape)
-        found = held.fire(drive, steps, membrane, pool)
-        spikes, _, kept = lif.fire(drive, steps, membrane, None, pool)
+        found = held.forward(drive, steps, membrane, pool)
+        spikes, _, kept = lif.forward(drive, steps, membrane, None, pool)
         assert found is not None
         assert torch.equal(found[0], spikes)
         assert torch.equal(found[1], kept)
@@ -74,20 +74,20 @@ def test_every_surrogate(psi: Surrogate, through_time: bool) -> None:
 def test_is_left_to_others_where_it_cannot_be_done() -> None:
     drive, membrane = drive_of((3, 8)), MEMBRANES[0]
     error = torch.randn(held.LONGEST + 1, 3, 8)
-    assert held.fire(drive, 1, membrane, None) is None, "nothing would be saved"
-    assert held.fire(drive, held.LONGEST + 1, membrane, None) is None
+    assert held.forward(drive, 1, membrane, None) is None, "nothing would be saved"
+    assert held.forward(drive, held.LONGEST + 1, membrane, None) is None
     assert held.sums(drive, error, membrane, Sigmoid(), None, [1.0] * len(error), through_time=True) is None
-    assert held.fire(drive.double(), 4, membrane, None) is None
+    assert held.forward(drive.double(), 4, membrane, None) is None
     with kernels.forced("torch"):
-        assert held.fire(drive, 4, membrane, None) is None
+        assert held.forward(drive, 4, membrane, None) is None
 
 
 def test_a_tape_without_potentials_gives_the_errors_of_each_step_too() -> None:
     neuron, drive, error = nn.LIF(surrogate=Triangle()), drive_of((3, 8)), torch.randn(6, 3, 8)
     for through_time in (True, False):
-        _, tape, _ = neuron.fire(Static(drive, 6), None, None)
+        _, tape, _ = neuron.run(Static(drive, 6), None, None)
         assert "potentials" not in tape.values
-        delta = neuron.adjoint(error, tape) if through_time else neuron.local(error, tape)
+        delta = neuron.backward_through_time(error, tape) if through_time else neuron.backward_local(error, tape)
         wanted = written_out(drive, error, neuron.membrane(), Triangle(), None, through_time=through_time)
         assert torch.equal(delta, wanted)
         assert tape.values == Tape().values
@@ -113,7 +113,7 @@ def test_gradients_are_those_of_torch_kernels(rule: str) -> None:
 
 def test_memory_does_not_grow_with_time_but_for_the_spikes() -> None:
     """The drive that is kept is one step, seen T times."""
-    _, tape, _ = nn.LIF().fire(Static(drive_of((4, 64)), 100), None, None)
+    _, tape, _ = nn.LIF().run(Static(drive_of((4, 64)), 100), None, None)
     assert sum(value.untyped_storage().nbytes() for value in tape.values.values()) == 4 * 4 * 64
 
 
@@ -121,7 +121,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     drive, error, threads = drive_of((9, 8, 16, 16)), torch.randn(4, 9, 8, 16, 16), torch.get_num_threads()
 
     def results() -> list[Tensor]:
-        found = held.fire(drive, 4, MEMBRANES[0], None)
+        found = held.forward(drive, 4, MEMBRANES[0], None)
         sums = held.sums(drive, error, MEMBRANES[0], Sigmoid(), None, [1.0, 2.0, 0.5, 3.0], through_time=True)
         assert found is not None
         assert sums is not None

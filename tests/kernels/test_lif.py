@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from onchip.kernels.lif import Membrane, adjoint, fire, local, unpool, weighted_sum
+from onchip.kernels.lif import Membrane, backward, backward_local, forward, unpool, weighted_sum
 from onchip.surrogate import Sigmoid
 from tests.oracle import slope_of
 
@@ -48,7 +48,7 @@ def test_fire_is_the_loop(layout: str, hard: bool, rested: bool) -> None:
     rest = torch.rand_like(drive[0]) if rested else None
     kept = None if rest is None else rest.clone()
     expected = looped(drive, membrane, rest)
-    spikes, potentials, last = fire(drive, None, membrane, rest, None)
+    spikes, potentials, last = forward(drive, None, membrane, rest, None)
     for got, wanted in zip((spikes, potentials, last), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-14, atol=1e-14)
     assert 0 < spikes.mean() < 1
@@ -61,7 +61,7 @@ def test_fire_is_the_loop(layout: str, hard: bool, rested: bool) -> None:
 def test_a_held_drive_is_left_as_it_is(layout: str) -> None:
     membrane, drive = Membrane(0.5, 1.0, False, False), drive_of(layout)[0]
     before = drive.clone()
-    spikes, potentials, last = fire(drive, 4, membrane, None, None)
+    spikes, potentials, last = forward(drive, 4, membrane, None, None)
     assert torch.equal(drive, before)
     for got, wanted in zip((spikes, potentials, last), looped(drive.expand(4, *drive.shape), membrane), strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-14, atol=1e-14)
@@ -72,8 +72,8 @@ def test_a_held_drive_is_left_as_it_is(layout: str) -> None:
 def test_a_fused_pool_is_the_pool_of_the_spikes(layout: str, static: bool) -> None:
     membrane, drive = Membrane(0.5, 1.0, False, False), drive_of(layout)
     inputs = drive[0].clone() if static else drive.clone()
-    spikes, _, _ = fire(inputs.clone(), 5 if static else None, membrane, None, None)
-    pooled, _, _ = fire(inputs, 5 if static else None, membrane, None, 2)
+    spikes, _, _ = forward(inputs.clone(), 5 if static else None, membrane, None, None)
+    pooled, _, _ = forward(inputs, 5 if static else None, membrane, None, 2)
     expected = F.avg_pool2d(spikes.flatten(0, 1), 2).unflatten(0, spikes.shape[:2])
     assert pooled.shape == (5, 3, 2, 3, 2)
     torch.testing.assert_close(pooled, expected, rtol=0, atol=0)
@@ -105,22 +105,22 @@ def test_adjoint_is_autograd_of_the_loop(layout: str, hard: bool, detach_reset: 
         spikes.append(s)
     error = torch.randn_like(drive)
     (expected,) = torch.autograd.grad(torch.stack(spikes), drive, error)
-    _, potentials, _ = fire(drive.detach().clone(), None, membrane, None, None)
+    _, potentials, _ = forward(drive.detach().clone(), None, membrane, None, None)
     kept = error.clone()
-    delta = adjoint(potentials, error, membrane, Sigmoid(), None)
+    delta = backward(potentials, error, membrane, Sigmoid(), None)
     torch.testing.assert_close(delta, expected, rtol=1e-12, atol=1e-12)
     assert delta.data_ptr() == potentials.data_ptr()
     assert torch.equal(error, kept), "the error belongs to autograd"
 
 
-@pytest.mark.parametrize("way", [adjoint, local])
+@pytest.mark.parametrize("way", [backward, backward_local])
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
 @pytest.mark.parametrize("hard", [False, True])
 def test_the_error_of_a_fused_pool_is_spread_evenly(way: Any, layout: str, hard: bool) -> None:
     membrane, drive = Membrane(0.75, 0.9, hard, False), drive_of(layout)
     error = torch.randn(5, 3, 2, 3, 2, dtype=torch.float64)
     spread = error.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4
-    _, potentials, _ = fire(drive, None, membrane, None, 2)
+    _, potentials, _ = forward(drive, None, membrane, None, 2)
     expected = way(potentials.clone(), spread, membrane, Sigmoid(), None)
     torch.testing.assert_close(way(potentials, error, membrane, Sigmoid(), 2), expected, rtol=1e-12, atol=1e-14)
 
@@ -130,7 +130,7 @@ def test_local_is_the_surrogate_at_each_step(layout: str) -> None:
     membrane = Membrane(0.75, 0.9, False, False)
     potentials, error = drive_of(layout), torch.randn_like(drive_of(layout))
     expected = slope_of(Sigmoid(), potentials - 0.9) * error
-    torch.testing.assert_close(local(potentials, error, membrane, Sigmoid(), None), expected)
+    torch.testing.assert_close(backward_local(potentials, error, membrane, Sigmoid(), None), expected)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
@@ -147,7 +147,7 @@ def test_unpool_is_the_derivative_of_the_pool(layout: str) -> None:
 def test_errors_that_are_expanded_views_are_only_read() -> None:
     """The gradient of a mean over time is one row, seen T times."""
     membrane = Membrane(0.5, 1.0, False, False)
-    for way in (adjoint, local):
+    for way in (backward, backward_local):
         drive = drive_of("vectors")
         row = torch.randn(3, 7, dtype=torch.float64)
         expected = way(drive.clone(), row.repeat(5, 1, 1), membrane, Sigmoid(), None)
@@ -158,9 +158,9 @@ def test_nan_comes_through() -> None:
     membrane = Membrane(0.5, 1.0, False, False)
     drive = torch.ones(3, 1, 2)
     drive[0, 0, 0] = torch.nan
-    _, potentials, kept = fire(drive, None, membrane, None, None)
+    _, potentials, kept = forward(drive, None, membrane, None, None)
     assert kept.isnan().tolist() == [[True, False]]
-    assert adjoint(potentials, torch.ones(3, 1, 2), membrane, Sigmoid(), None).isnan().any(0).tolist() == [
+    assert backward(potentials, torch.ones(3, 1, 2), membrane, Sigmoid(), None).isnan().any(0).tolist() == [
         [True, False]
     ]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels import sparse
-from onchip.nn.synapses.base import Dense
+from onchip.nn.synapses.base import LinearSynapse
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 
@@ -81,11 +81,11 @@ def test_nan_comes_through() -> None:
 
 
 def test_all_products_of_a_layer_equal_those_in_torch() -> None:
-    layer, weight, bias = Dense(300, 200), torch.randn(200, 300), torch.randn(200)
+    layer, weight, bias = LinearSynapse(300, 200), torch.randn(200, 300), torch.randn(200)
     x, delta = sown(500, 300, 0.2), sown(500, 200, 0.2)
 
     def products() -> tuple[Tensor, Tensor, Tensor]:
-        return layer.apply(x, weight, bias), layer.pull(delta, weight, x.shape), layer.outer(x, delta)
+        return layer.apply(x, weight, bias), layer.backward_input(delta, weight, x.shape), layer.weight_grad(x, delta)
 
     ours = products()
     with kernels.forced("torch"):

@@ -11,8 +11,8 @@ import torch
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import OnchipError, RequestError
-from onchip.learning.feedback.transposed import Transposed
-from onchip.learning.layer_call import Island
+from onchip.learning.feedback.transposed import TransposedFeedback
+from onchip.learning.layer_call import LayerCall
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online, ThroughTime
 from onchip.nn.signals import Static
@@ -25,7 +25,7 @@ def network() -> nn.Sequential:
 
 def test_a_rule_is_composed_of_parts() -> None:
     ours, model = CASES[0].build(), CASES[0].signal()
-    composed = Rule("mine", ours, feedback=Transposed(), temporal=Online())
+    composed = Rule("mine", ours, feedback=TransposedFeedback(), temporal=Online())
     composed.backward(loss_of(composed.forward(model)))
     mine = gradients(ours)
     ours.zero_grad()
@@ -98,7 +98,7 @@ def test_neither_rule_nor_network_is_kept_alive() -> None:
 
 
 def _islands() -> int:
-    return sum(type(held) is Island for held in gc.get_objects())
+    return sum(type(held) is LayerCall for held in gc.get_objects())
 
 
 def test_a_spent_pass_is_freed_at_once() -> None:
@@ -154,7 +154,7 @@ def test_credit_through_time_is_credit_at_the_step_where_there_is_one_step() -> 
     for temporal in (Online(), ThroughTime()):
         torch.manual_seed(0)
         model = network()
-        rule = Rule("either", model, feedback=Transposed(), temporal=temporal)
+        rule = Rule("either", model, feedback=TransposedFeedback(), temporal=temporal)
         rule.backward(loss_of(rule.forward(signal)))
         seen.append(gradients(model))
     agree(seen[0], seen[1], 0.0)

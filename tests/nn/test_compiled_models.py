@@ -27,7 +27,7 @@ def conv() -> nn.Sequential:
         nn.Conv2d(2, 8, 3, padding=1),
         nn.LIF(learn_decay=True),
         nn.AvgPool2d(2),
-        nn.StandardisedConv2d(8, 8, 3, padding=1),
+        nn.WeightStandardizedConv2d(8, 8, 3, padding=1),
         nn.LIF(reset="hard", detach_reset=True),
         nn.Residual(nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.IF())),
         nn.Flatten(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onchip import nn, rules
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-from onchip.nn.graph_builder import Between, Stage, plan_of
+from onchip.nn.graph_builder import SynapticLayer, WeightlessLayer, build_graph
 from onchip.nn.signals import Static
 
 
@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_networks_that_nobody_can_treat_are_refused_by_name(name: str) -> None:
     model, error, said = REFUSED[name]
-    for refuse in (plan_of, rules.bp, lambda net: net(torch.rand(3, 2, 4))):
+    for refuse in (build_graph, rules.bp, lambda net: net(torch.rand(3, 2, 4))):
         with pytest.raises(error, match=said):
             refuse(model)
 
@@ -203,18 +203,18 @@ def test_stages_have_the_names_of_their_layers() -> None:
     model = nn.Sequential(
         nn.Flatten(), torch.nn.Sequential(nn.Linear(4, 3), nn.LIF()), nn.Dropout(0.1), nn.Linear(3, 2)
     )
-    plan = plan_of(model)
+    plan = build_graph(model)
     assert plan.kind == "steps"
     assert [part.name for part in plan.parts] == ["0", "1.0", "2", "3"]
-    assert [type(part) for part in plan.parts] == [Between, Stage, Between, Stage]
-    assert [type(stage.neuron) for stage in plan.stages] == [nn.LIF, nn.Readout]
-    assert {f"{stage.name}.weight" for stage in plan.stages} <= dict(model.named_parameters()).keys()
-    assert plan_of(nn.Linear(2, 2)).stages[0].name == "Linear"
+    assert [type(part) for part in plan.parts] == [WeightlessLayer, SynapticLayer, WeightlessLayer, SynapticLayer]
+    assert [type(stage.neuron) for stage in plan.layers] == [nn.LIF, nn.Readout]
+    assert {f"{stage.name}.weight" for stage in plan.layers} <= dict(model.named_parameters()).keys()
+    assert build_graph(nn.Linear(2, 2)).layers[0].name == "Linear"
 
 
 def test_a_layer_that_occurs_twice_is_two_stages() -> None:
     shared = nn.Linear(3, 3)
-    stages = plan_of(nn.Sequential(shared, nn.LIF(), shared, nn.LIF())).stages
+    stages = build_graph(nn.Sequential(shared, nn.LIF(), shared, nn.LIF())).layers
     assert [stage.name for stage in stages] == ["0", "2"]
     assert stages[0].weight is stages[1].weight
 
@@ -235,8 +235,8 @@ def test_a_layer_that_occurs_twice_is_two_stages() -> None:
     ids=repr,
 )
 def test_neurons_take_plain_average_pools_along(pool: torch.nn.Module, side: int | None) -> None:
-    plan = plan_of(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(), pool))
-    assert plan.stages[0].pool == side
+    plan = build_graph(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(), pool))
+    assert plan.layers[0].pool == side
     assert len(plan.parts) == (1 if side else 2)
 
 

@@ -13,7 +13,7 @@ from onchip.diagnostics import activity
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning.noise import Rademacher
 from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from tests.cases import agree, gradients, loss_of, scaled
 
 
@@ -152,8 +152,8 @@ def test_the_input_may_skip_a_layer() -> None:
 def test_reports_see_every_layer() -> None:
     names = ["0", "2.body.0", "2.body.2", "3.body.0", "3.shortcut.1"]
     assert list(activity(network(), [frames()])) == names
-    plan = plan_of(network())
-    assert [stage.name for stage in plan.stages] == [*names, "5"]
+    plan = build_graph(network())
+    assert [stage.name for stage in plan.layers] == [*names, "5"]
     assert [stage.name for stage in plan.receivers] == [*names[:4], "5"]
 
 

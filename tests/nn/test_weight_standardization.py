@@ -12,20 +12,20 @@ from torch import Tensor
 from onchip import Static, nn, rules
 from onchip.diagnostics import alignment
 from onchip.errors import RequestError, UnsupportedError
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from tests.cases import agree, gradients, loss_of
 
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    first = [nn.StandardisedConv2d(2, 4, 3, padding=1), nn.LIF(), nn.AvgPool2d(2)]
-    second = [nn.StandardisedConv2d(4, 5, 3, stride=2, padding=1, gain=3.0), nn.LIF(), nn.Flatten()]
+    first = [nn.WeightStandardizedConv2d(2, 4, 3, padding=1), nn.LIF(), nn.AvgPool2d(2)]
+    second = [nn.WeightStandardizedConv2d(4, 5, 3, stride=2, padding=1, gain=3.0), nn.LIF(), nn.Flatten()]
     return nn.Sequential(*first, *second, nn.Linear(20, 3)).double()
 
 
 def hat(layer: torch.nn.Module) -> Tensor:
     """Ŵ by its formula, channel by channel."""
-    assert isinstance(layer, nn.StandardisedConv2d)
+    assert isinstance(layer, nn.WeightStandardizedConv2d)
     rows = [
         g.flatten() * (w - w.mean()) / torch.sqrt((w - w.mean()).square().sum() + 1e-4)
         for w, g in zip(layer.weight, layer.gain, strict=True)
@@ -62,7 +62,7 @@ def test_bp_is_autograd_through_the_standardisation() -> None:
 
 
 def test_what_synapses_have_is_standardised() -> None:
-    for stage, gain in zip(plan_of(network()).stages[:2], (4.0, 3.0), strict=True):
+    for stage, gain in zip(build_graph(network()).layers[:2], (4.0, 3.0), strict=True):
         rows = stage.weight.detach().flatten(1)
         torch.testing.assert_close(rows.mean(1), torch.zeros(len(rows), dtype=torch.float64), atol=1e-12, rtol=0)
         torch.testing.assert_close(
@@ -73,7 +73,7 @@ def test_what_synapses_have_is_standardised() -> None:
 def test_copies_are_of_the_standardised_weights() -> None:
     model = network()
     copied = next(iter(rules.fbp(model, period=10).state_dict().values()))
-    assert torch.equal(copied, plan_of(model).stages[1].weight.detach())
+    assert torch.equal(copied, build_graph(model).layers[1].weight.detach())
 
 
 @pytest.mark.parametrize("name", ["dfa", "opzo", "anchored_dkp", "ottt", "usf", "weight_mirror"])
@@ -91,6 +91,6 @@ def test_rules_of_every_kind_train_it(name: str) -> None:
 def test_refusals() -> None:
     for gain in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(RequestError, match="gain="):
-            nn.StandardisedConv2d(1, 1, 3, gain=gain)
-    with pytest.raises(UnsupportedError, match=r"kolen_pollack .*StandardisedConv2d '0'"):
+            nn.WeightStandardizedConv2d(1, 1, 3, gain=gain)
+    with pytest.raises(UnsupportedError, match=r"kolen_pollack .*WeightStandardizedConv2d '0'"):
         rules.kolen_pollack(network())

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from onchip import report
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from tests.examples import record
 
-SETTINGS = dataclasses.asdict(RunSpec())
+SETTINGS = dataclasses.asdict(RunConfig())
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from onchip.report.costs import traffic
-from onchip.report.summary import count, on_front, summarise, title
+from onchip.report.summary import count, on_front, summarize, title
 from tests.examples import record
 
 
 def test_means_and_spreads_are_over_the_runs_that_succeeded() -> None:
-    (summary,) = summarise([record(seed=0, accuracy=0.4), record(seed=1, accuracy=0.6), record(seed=2, accuracy=None)])
+    (summary,) = summarize([record(seed=0, accuracy=0.4), record(seed=1, accuracy=0.6), record(seed=2, accuracy=None)])
     assert (len(summary.runs), len(summary.good)) == (3, 2)
     assert summary.test is not None
     assert summary.test.mean == pytest.approx(0.5)
@@ -16,25 +16,25 @@ def test_means_and_spreads_are_over_the_runs_that_succeeded() -> None:
 
 
 def test_a_single_seed_has_no_spread() -> None:
-    (summary,) = summarise([record()])
+    (summary,) = summarize([record()])
     assert summary.test is not None
     assert summary.test.deviation is None
 
 
 def test_a_rule_that_only_failed_has_no_figures() -> None:
-    (summary,) = summarise([record(accuracy=None)])
+    (summary,) = summarize([record(accuracy=None)])
     assert (summary.good, summary.test, summary.spread(lambda r: r.samples_per_second)) == ((), None, None)
 
 
 def test_rules_stand_in_the_order_of_their_first_run() -> None:
     records = [record("fa"), record("bp"), record("fa", seed=1)]
-    assert [summary.label for summary in summarise(records)] == ["fa", "bp"]
+    assert [summary.label for summary in summarize(records)] == ["fa", "bp"]
 
 
 def test_one_name_with_other_options_is_another_rule() -> None:
     older, newer = record("fbp", options={"period": 100}), record("fbp", options={"period": 31, "budget": None})
     same = record("fbp", options={"period": 100, "budget": None}, seed=1)  # an option that the older version had not
-    summaries = summarise([older, newer, same])
+    summaries = summarize([older, newer, same])
     assert [summary.label for summary in summaries] == ['fbp {"period": 100}', 'fbp {"period": 31}']
     assert [len(summary.runs) for summary in summaries] == [2, 1]
 
@@ -46,7 +46,7 @@ def test_the_front_is_of_means_over_seeds() -> None:
         for rule, (cost, accuracies) in moved.items()
         for seed, accuracy in enumerate(accuracies)
     ]
-    summaries = summarise([*records, record("e", accuracy=None)])
+    summaries = summarize([*records, record("e", accuracy=None)])
     assert [summary.label for summary in on_front(summaries, traffic(records))] == ["d", "a", "b"]
 
 

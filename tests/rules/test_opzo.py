@@ -10,7 +10,7 @@ from torch import Tensor
 from onchip import Static, nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.learning.centering import Antithetic, Causal, Centring, LeaveOneOut, Uncentred
+from onchip.learning.centering import Antithetic, Causal, Centering, LeaveOneOut, Uncentered
 from onchip.learning.noise import Gaussian, Noise, Rademacher, Sphere
 from onchip.learning.rule import Rule
 
@@ -45,10 +45,10 @@ def cosine(a: Tensor, b: Tensor) -> float:
     return F.cosine_similarity(a.flatten(), b.flatten(), 0).item()
 
 
-def estimated(centring: Centring, noise: Noise = Rademacher()) -> float:
+def estimated(centering: Centering, noise: Noise = Rademacher()) -> float:
     """Cosine of the last hidden layer's estimate to the transposed read-out after 100 batches."""
     model = network()
-    state = probe(rules.opzo(model, centring=centring, noise=noise), 100)
+    state = probe(rules.opzo(model, centering=centering, noise=noise), 100)
     readout = model[4].weight
     assert isinstance(readout, Tensor)
     return cosine(state["estimate_2"], readout.detach().t())
@@ -60,20 +60,20 @@ def test_the_estimate_of_the_last_hidden_layer_approaches_the_readout(noise: Noi
 
 
 def test_leave_one_out_is_clearly_better_than_no_centring() -> None:
-    assert estimated(LeaveOneOut()) > estimated(Uncentred()) + 0.02
+    assert estimated(LeaveOneOut()) > estimated(Uncentered()) + 0.02
 
 
-@pytest.mark.parametrize("centring", [Causal(), Antithetic()])
-def test_other_centrings_approach_it_too(centring: Centring) -> None:
-    assert estimated(centring) > 0.9
+@pytest.mark.parametrize("centering", [Causal(), Antithetic()])
+def test_other_centrings_approach_it_too(centering: Centering) -> None:
+    assert estimated(centering) > 0.9
 
 
-@pytest.mark.parametrize("centring", [LeaveOneOut(), Causal(), Uncentred()])
-def test_the_corrected_estimate_has_the_size_of_the_readout(centring: Centring) -> None:
+@pytest.mark.parametrize("centering", [LeaveOneOut(), Causal(), Uncentered()])
+def test_the_corrected_estimate_has_the_size_of_the_readout(centering: Centering) -> None:
     """A wrong scale would hide behind Adam; the projection along the true direction does not."""
     model = network()
     momentum, batches = 0.99, 200
-    state = probe(rules.opzo(model, momentum=momentum, centring=centring), batches)
+    state = probe(rules.opzo(model, momentum=momentum, centering=centering), batches)
     readout = model[4].weight
     assert isinstance(readout, Tensor)
     along = float((state["estimate_2"] * readout.detach().t()).sum() / readout.detach().square().sum())
@@ -112,12 +112,12 @@ def test_estimate_and_update_equal_their_formulas() -> None:
     output = received[2] @ weights[2].t() + biases[2]
     torch.testing.assert_close(out.detach(), output, rtol=1e-4, atol=1e-4)
 
-    centred = output - output.mean(1, keepdim=True)
-    centred = (centred - centred.mean(0)) * STEPS / (STEPS - 1)
+    centered = output - output.mean(1, keepdim=True)
+    centered = (centered - centered.mean(0)) * STEPS / (STEPS - 1)
     error = 2 * output
     for index, trained in ((1, model[0]), (2, model[2])):
         assert isinstance(trained, nn.Linear)
-        estimate = torch.einsum("tbn,tbm->nm", noise[index - 1], centred) / (scale * STEPS * BATCH)
+        estimate = torch.einsum("tbn,tbm->nm", noise[index - 1], centered) / (scale * STEPS * BATCH)
         gate = torch.sigmoid(4 * (potentials[index - 1] - 1))
         delta = 4 * gate * (1 - gate) * torch.einsum("nm,tbm->tbn", estimate, error)
         update = torch.einsum("tbn,tbm->nm", delta, traces[index - 1])
@@ -185,7 +185,7 @@ def test_a_checkpoint_keeps_the_estimate() -> None:
 
 def test_it_streams() -> None:
     model = network()
-    rule = rules.opzo(model, centring=Causal())
+    rule = rules.opzo(model, centering=Causal())
     for out in rule.stream(signal(0)):
         rule.backward(out.square().mean())
     layer = model[0]
@@ -204,8 +204,8 @@ def test_one_step_is_centred_over_the_batch_and_says_so() -> None:
     torch.randn(BATCH * 40)
     noise = torch.randn(BATCH, 30)
     output = out.detach()[0]
-    centred = (output - output.mean(0)) * BATCH / (BATCH - 1)
-    expected = noise.t() @ centred / (0.2 * BATCH)
+    centered = (output - output.mean(0)) * BATCH / (BATCH - 1)
+    expected = noise.t() @ centered / (0.2 * BATCH)
     torch.testing.assert_close(rule.state_dict()["estimate_2"], expected, rtol=1e-3, atol=1e-4)
 
 
@@ -225,14 +225,14 @@ class Replayed(Noise):
         return self.kept[units][begin : begin + len(like)].clone()
 
 
-@pytest.mark.parametrize("centring", [Causal(), Uncentred()])
-def test_streams_add_up_to_the_whole_sequence_with_an_estimate_a_step(centring: Centring) -> None:
+@pytest.mark.parametrize("centering", [Causal(), Uncentered()])
+def test_streams_add_up_to_the_whole_sequence_with_an_estimate_a_step(centering: Centering) -> None:
     model = network().double()
     frames = signal(0).expand().double()
     slope = torch.linspace(-1.0, 1.0, STEPS * BATCH * CLASSES, dtype=torch.float64).view(STEPS, BATCH, CLASSES)
     noise, outcomes = Replayed(), []
     for streamed in (False, True):
-        rule = rules.opzo(model, noise=noise, centring=centring, momentum=0.9, each_step=True)
+        rule = rules.opzo(model, noise=noise, centering=centering, momentum=0.9, each_step=True)
         model.zero_grad()
         if streamed:
             for t, out in enumerate(rule.stream(frames)):
@@ -251,7 +251,7 @@ def test_a_look_in_mid_stream_changes_nothing() -> None:
     model, updates = network(), []
     for looks in (False, True):
         torch.manual_seed(3)
-        rule = rules.opzo(model, centring=Causal())
+        rule = rules.opzo(model, centering=Causal())
         model.zero_grad()
         for out in rule.stream(signal(0)):
             rule.backward(out.square().mean())
@@ -316,7 +316,7 @@ def test_refusals() -> None:
             rules.opzo(model, **options)
     with pytest.raises(UnsupportedError, match="TTFS"):
         rules.opzo(nn.Sequential(nn.Linear(4, 3, bias=False), nn.TTFS(), nn.Linear(3, 2, bias=False), nn.TTFSReadout()))
-    rule = rules.opzo(model, centring=Antithetic())
+    rule = rules.opzo(model, centering=Antithetic())
     with pytest.raises(RequestError, match="even number"):
         rule.forward(Static(torch.rand(2, 20), 5))
     rule.detach()

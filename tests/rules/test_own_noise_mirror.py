@@ -63,7 +63,7 @@ def test_feedback_weights_come_to_the_weights_in_size_and_direction(build: objec
     model = build()  # type: ignore[operator]
     rule = rules.own_noise_mirror(model, decay=0.98)
     watch(rule, torch.rand(64, *shape), 150)
-    for index, stage in enumerate(rule.stages[1:], start=1):
+    for index, stage in enumerate(rule.layers[1:], start=1):
         found, truth = feedback(rule, index), stage.weight
         # Half of the weights' own norm would already be lost if noise of the other inputs were let in.
         assert (found - truth).norm() < 0.25 * truth.norm(), index
@@ -78,13 +78,13 @@ def test_the_feedback_is_what_errors_come_through() -> None:
         rule = make(model)
         if make is rules.own_noise_mirror:
             state = rule.state_dict()
-            for index, stage in enumerate(rule.stages[1:], start=1):
+            for index, stage in enumerate(rule.layers[1:], start=1):
                 state[f"variance_{index}"] = torch.full_like(state[f"variance_{index}"], 1e30)
                 state[f"product_{index}"] = stage.weight.detach() * 1e30
             rule.load_state_dict(state)
         torch.manual_seed(7)
         rule.backward(LOSS(rule.forward(RandomPhase(8)(images)), labels))
-        found.append([stage.layer.weight.grad for stage in rule.stages])
+        found.append([stage.module.weight.grad for stage in rule.layers])
     for one, other in zip(*found, strict=True):
         assert isinstance(one, Tensor)
         torch.testing.assert_close(one, other)

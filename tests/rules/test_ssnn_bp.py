@@ -12,14 +12,14 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.encoding import Poisson, RandomPhase
 from onchip.errors import UnsupportedError
-from onchip.learning.coding.spikes import Spikes
-from onchip.learning.interfaces import Receiver
+from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.interfaces import UpdateSink
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Coincidences, Counts
 from onchip.losses import StepLoss, Winner
 from onchip.nn.signals import Static
-from onchip.nn.spike_train import Bernoulli, Train
-from onchip.nn.spike_train import RandomPhase as Phase
+from onchip.nn.spike_train import BernoulliTrain, SpikeTrain
+from onchip.nn.spike_train import RandomPhaseTrain as Phase
 from onchip.transport import Full
 from tests.cases import gradients
 
@@ -65,7 +65,7 @@ def mean_gradients(rule_of: Any, neuron: nn.Stochastic, encode: Any, loss: Any, 
         torch.manual_seed(10 + half)
         for _ in range(repeats):
             rule.backward(loss(rule.forward(encode(images)), labels))
-        halves.append([gradient(stage.weight) / repeats for stage in rule.stages])
+        halves.append([gradient(stage.weight) / repeats for stage in rule.layers])
         for parameter in rule.parameters():
             parameter.grad = None
     return halves
@@ -80,8 +80,8 @@ def bias(halves: list[Tensor], truth: Tensor) -> float:
     return math.sqrt(max(0.0, ((halves[0] - truth) * (halves[1] - truth)).sum().item())) / truth.norm().item()
 
 
-FORMS: dict[str, tuple[Train, Any, Any, Any]] = {
-    "paper": (Bernoulli(), Coincidences(), Poisson, Winner()),
+FORMS: dict[str, tuple[SpikeTrain, Any, Any, Any]] = {
+    "paper": (BernoulliTrain(), Coincidences(), Poisson, Winner()),
     "ours": (Phase(), Counts(), RandomPhase, LOSS),
 }
 
@@ -108,9 +108,9 @@ def test_instantaneous_potentials_are_biased_and_the_running_mean_is_less_so() -
     found = {}
     potentials: tuple[Literal["mean", "instant"], ...] = ("mean", "instant")
     for potential in potentials:
-        neuron = nn.Stochastic(train=Bernoulli(), potential=potential)
+        neuron = nn.Stochastic(train=BernoulliTrain(), potential=potential)
         halves = mean_gradients(
-            lambda model: rules.ssnn_bp(model, gain=1.0, train=Bernoulli(), temporal=Coincidences()),
+            lambda model: rules.ssnn_bp(model, gain=1.0, train=BernoulliTrain(), temporal=Coincidences()),
             neuron,
             Poisson(64),
             LOSS,
@@ -126,12 +126,12 @@ def test_both_sides_of_the_gate_matter() -> None:
     """Without the upper gate, saturated neurons would learn on: the clip's derivative is 0 there."""
     neuron = nn.Stochastic()
     drive = torch.tensor([[-0.5, 0.5, 1.5]]).expand(4, 1, 3).clone()
-    _, tape, _ = neuron.fire(drive, None, None)
-    assert neuron.local(torch.ones(4, 1, 3), tape)[:, 0].tolist() == [[0.0, 1.0, 0.0]] * 4
+    _, tape, _ = neuron.run(drive, None, None)
+    assert neuron.backward_local(torch.ones(4, 1, 3), tape)[:, 0].tolist() == [[0.0, 1.0, 0.0]] * 4
 
 
 def test_errors_and_activity_are_spikes_of_one_worth() -> None:
-    class Look(Receiver):
+    class Look(UpdateSink):
         counts = True
 
         def __init__(self) -> None:
@@ -158,7 +158,7 @@ def test_errors_and_activity_are_spikes_of_one_worth() -> None:
 def test_counts_have_the_mean_of_coincidences() -> None:
     torch.manual_seed(0)
     pre, delta = torch.full((8, 20_000, 2), 0.3), torch.full((8, 20_000, 3), -0.6)
-    train = Bernoulli()
+    train = BernoulliTrain()
     pre, delta = train(pre)[0], train(delta)[0]
     each, counted = Coincidences().met(pre, delta), Counts().met(pre, delta)
     by_step = each[1].t() @ each[0] / len(each[0])
@@ -196,7 +196,7 @@ def test_the_rate_form_has_mean_and_spread_of_the_streams(trials: int) -> None:
     """One layer whose potential has settled: constant drive, so that each step has the same probability."""
     torch.manual_seed(0)
     probability = torch.tensor([0.1, 0.5, 0.85]).expand(1, 20_000, 3)
-    for train in (Bernoulli(), Phase()):
+    for train in (BernoulliTrain(), Phase()):
         streams = nn.Stochastic(train=train)(probability.expand(trials, 20_000, 3)).mean(0)
         rates = nn.Rate(trials=trials, train=train)(probability)[0]
         torch.testing.assert_close(rates.mean(0), streams.mean(0), rtol=0.0, atol=0.012)
@@ -207,7 +207,7 @@ def test_without_trials_the_rate_network_is_the_clipped_network() -> None:
     images, labels = problem()
     rule = rules.bp(layers(nn.Rate()))
     rule.backward(LOSS(rule.forward(Static(images, 1)), labels))
-    for stage, truth in zip(rule.stages, true_gradients(), strict=True):
+    for stage, truth in zip(rule.layers, true_gradients(), strict=True):
         torch.testing.assert_close(gradient(stage.weight), truth)
 
 
@@ -216,7 +216,7 @@ def test_frozen_feedback_refreshed_at_each_step_is_ssnn_bp() -> None:
     found = []
     for make in (
         rules.ssnn_bp,
-        lambda model: rules.fbp(model, period=1, transport=Full(), temporal=Counts(), code=Spikes(2.0)),
+        lambda model: rules.fbp(model, period=1, transport=Full(), temporal=Counts(), code=SpikeErrors(2.0)),
     ):
         rule: Rule = make(layers(nn.Stochastic(), nn.MeanReadout()))
         optimizer = torch.optim.SGD(rule.parameters(), lr=0.5)
@@ -226,19 +226,19 @@ def test_frozen_feedback_refreshed_at_each_step_is_ssnn_bp() -> None:
             optimizer.step()
             optimizer.zero_grad()
             rule.step()
-        found.append([stage.weight.detach().clone() for stage in rule.stages])
+        found.append([stage.weight.detach().clone() for stage in rule.layers])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_a_stream_carries_potentials_on_and_learns_step_by_step() -> None:
     """Hidden neurons that always or never fire make no draw matter; what is left are the running means."""
     images, labels = problem()
-    model = layers(nn.Stochastic(train=Bernoulli()), nn.MeanReadout())
+    model = layers(nn.Stochastic(train=BernoulliTrain()), nn.MeanReadout())
     first = model[0]
     assert isinstance(first, nn.Linear)
     with torch.no_grad():
         first.bias.copy_(torch.tensor([50.0, -50.0]).repeat(8))
-    rule = rules.ssnn_bp(model, train=Bernoulli(), temporal=Coincidences())
+    rule = rules.ssnn_bp(model, train=BernoulliTrain(), temporal=Coincidences())
     signal = Poisson(6)(images)
     with torch.no_grad():
         whole = rule.forward(signal)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onchip.errors import RequestError
-from onchip.runs.config import Request, RunSpec, from_mapping
+from onchip.runs.config import RunConfig, SweepConfig, from_mapping
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_names_the_nearest_setting() -> None:
 @pytest.mark.parametrize("changes", [{"select": "best"}, {"patience": 3}])
 def test_watching_validation_needs_validation_samples(changes: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="needs validation samples"):
-        RunSpec(validation=0.0, **changes)
+        RunConfig(validation=0.0, **changes)
 
 
 def test_what_is_written_to_devices_is_not_rounded() -> None:
     with pytest.raises(RequestError, match="precision got bfloat16; expected float32 with synapses"):
-        RunSpec(precision="bfloat16", synapses="ideal")
+        RunConfig(precision="bfloat16", synapses="ideal")
 
 
 def test_a_whole_number_may_stand_for_a_fraction() -> None:
@@ -73,16 +73,16 @@ def test_a_whole_number_may_stand_for_a_fraction() -> None:
 
 
 def test_a_request_survives_json() -> None:
-    request = Request(RunSpec(epochs=3, train_size=50), ("bp", "fbp:period=2"), (0, 4))
-    assert Request.from_dict(json.loads(json.dumps(request.to_dict()))) == request
+    request = SweepConfig(RunConfig(epochs=3, train_size=50), ("bp", "fbp:period=2"), (0, 4))
+    assert SweepConfig.from_dict(json.loads(json.dumps(request.to_dict()))) == request
 
 
 def test_each_seed_meets_every_rule_before_the_next() -> None:
-    runs = Request(RunSpec(), ("bp", "fa"), (0, 1)).runs()
+    runs = SweepConfig(RunConfig(), ("bp", "fa"), (0, 1)).runs()
     assert [(run.rule, run.seed) for run in runs] == [("bp", 0), ("fa", 0), ("bp", 1), ("fa", 1)]
 
 
 @pytest.mark.parametrize(("rules", "seeds"), [((), (0,)), (("bp",), ()), (("bp", "bp"), (0,)), (("bp",), (1, 1))])
 def test_refuses_an_empty_or_repeated_request(rules: tuple[str, ...], seeds: tuple[int, ...]) -> None:
     with pytest.raises(RequestError):
-        Request(RunSpec(), rules, seeds)
+        SweepConfig(RunConfig(), rules, seeds)

@@ -5,16 +5,16 @@ import signal
 
 import pytest
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training.executor import in_processes
-from onchip.training.loop import Unwatched, Watcher
+from onchip.training.loop import ProgressListener, Unwatched
 from tests.examples import record
 
-SPECS = [RunSpec(seed=seed, epochs=1) for seed in range(4)]
+SPECS = [RunConfig(seed=seed, epochs=1) for seed in range(4)]
 
 
-def work(spec: RunSpec, watch: Watcher) -> Record:
+def work(spec: RunConfig, watch: ProgressListener) -> Record:
     """As a run: seed 1 is killed by the system, seed 3 fails as no run should."""
     watch.epoch_begins(1, 50)
     for _ in range(50):
@@ -36,7 +36,7 @@ class Seen(Unwatched):
         self.steps, self.told = 0, list[object]()
         Seen.all.append(self)
 
-    def run_begins(self, spec: RunSpec) -> None:
+    def run_begins(self, spec: RunConfig) -> None:
         self.told.append(spec.seed)
 
     def epoch_begins(self, epoch: int, steps: int) -> None:

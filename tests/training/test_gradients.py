@@ -14,7 +14,7 @@ from onchip import encoding as encode
 from onchip.errors import RequestError, UnsupportedError
 from onchip.losses import StepLoss
 from onchip.nn.signals import Kind, Signal
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.gradients import chunks, gradients
 from onchip.training.loop import train
@@ -66,7 +66,7 @@ def test_rules_that_estimate_from_a_batch_do_so_from_each_chunk() -> None:
 
 
 def test_training_in_chunks_is_training() -> None:
-    spec = RunSpec(rule="bp", net="mlp", train_size=100, steps=2, epochs=1, batch_size=20)
+    spec = RunConfig(rule="bp", net="mlp", train_size=100, steps=2, epochs=1, batch_size=20)
     data = load_data(spec)
     whole = train(spec, data).history[0].train_loss
     in_chunks = train(dataclasses.replace(spec, chunk=7), data).history[0].train_loss
@@ -75,9 +75,9 @@ def test_training_in_chunks_is_training() -> None:
 
 def test_bad_chunks_are_refused() -> None:
     with pytest.raises(RequestError, match="chunk got 0; expected at least 1"):
-        RunSpec(chunk=0)
+        RunConfig(chunk=0)
     with pytest.raises(RequestError, match="chunk got 8; expected none with synapses"):
-        RunSpec(chunk=8, synapses="ideal")
-    spec = RunSpec(rule="ssnn_bp", neuron="stochastic", net="mlp", train_size=50, chunk=8)
+        RunConfig(chunk=8, synapses="ideal")
+    spec = RunConfig(rule="ssnn_bp", neuron="stochastic", net="mlp", train_size=50, chunk=8)
     with pytest.raises(UnsupportedError, match="smaller batch size"):
         train(spec, load_data(spec))

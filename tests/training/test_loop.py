@@ -12,13 +12,13 @@ from torch import Tensor
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.builder import build, describe, load_data, own_randomness
 from onchip.training.loop import Unwatched, train
 
-SMALL = RunSpec(net="mlp", train_size=40, steps=2, epochs=3, batch_size=16)
+SMALL = RunConfig(net="mlp", train_size=40, steps=2, epochs=3, batch_size=16)
 
 
 class StopAfter(Unwatched):
@@ -37,7 +37,7 @@ def data() -> Dataset:
     return load_data(SMALL)
 
 
-def under(rule: str, data: Dataset) -> RunSpec:
+def under(rule: str, data: Dataset) -> RunConfig:
     """Settings for a rule, with the first neurons that it can train."""
     for neuron in ("lif", "stochastic"):
         spec = dataclasses.replace(SMALL, rule=rule, neuron=neuron)
@@ -54,7 +54,7 @@ def untimed(record: Record) -> Record:
     return dataclasses.replace(record, history=history, **nothing)
 
 
-def check_resumes(spec: RunSpec, data: Dataset, folder: Path) -> None:
+def check_resumes(spec: RunConfig, data: Dataset, folder: Path) -> None:
     whole, parts, checkpoint = folder / "whole", folder / "parts", folder / "checkpoint"
     uninterrupted = train(spec, data, weights=whole)
     with pytest.raises(KeyboardInterrupt):
@@ -133,7 +133,7 @@ def test_the_record_says_what_was_run(data: Dataset) -> None:
     assert record.validation_accuracy == record.history[-1].validation_accuracy
     assert record.test_accuracy is not None
     assert record.test_accuracy * 359 == pytest.approx(round(record.test_accuracy * 359))
-    assert RunSpec(**record.settings) == dataclasses.replace(SMALL, rule="fbp:period=2")
+    assert RunConfig(**record.settings) == dataclasses.replace(SMALL, rule="fbp:period=2")
 
 
 def test_learns_something(data: Dataset) -> None:

@@ -15,7 +15,7 @@ from onchip.cli import app
 from onchip.errors import MemoryLimitError
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal, Static
-from onchip.runs.config import Request, RunSpec
+from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.record import read
 from onchip.training import builder as run_module
 from onchip.training import memory, registry
@@ -23,7 +23,7 @@ from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.sweep import compare
 
-SPEC = RunSpec(net="mlp", train_size=64, steps=2, epochs=1, batch_size=64, validation=0.0)
+SPEC = RunConfig(net="mlp", train_size=64, steps=2, epochs=1, batch_size=64, validation=0.0)
 
 
 def full(size: str = "20.00 GiB") -> torch.OutOfMemoryError:
@@ -93,7 +93,7 @@ def test_nothing_of_the_failed_step_is_kept_while_others_are_tried(monkeypatch: 
 
 def test_a_run_without_memory_fails_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     holds(20, monkeypatch, only="dfa")
-    records = list(compare(Request(SPEC, ("bp", "dfa", "ottt"), (0,)), load_data(SPEC), tmp_path / "out"))
+    records = list(compare(SweepConfig(SPEC, ("bp", "dfa", "ottt"), (0,)), load_data(SPEC), tmp_path / "out"))
     assert [(record.rule, record.status) for record in records] == [("bp", "ok"), ("dfa", "failed"), ("ottt", "ok")]
     assert "a batch of 16 fits" in str(read(tmp_path / "out" / "records.jsonl")[1].error)
 
@@ -113,7 +113,7 @@ def test_a_network_or_a_device_that_is_full_is_named(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(nn.Sequential, "to", refuse)
     with pytest.raises(MemoryLimitError, match=r"the network 'mlp' under bp does not fit into the memory of 'cpu'"):
-        list(compare(Request(SPEC, ("bp",), (0,)), load_data(SPEC), tmp_path / "out"))
+        list(compare(SweepConfig(SPEC, ("bp",), (0,)), load_data(SPEC), tmp_path / "out"))
     monkeypatch.setattr(torch, "zeros", refuse)
     with pytest.raises(MemoryLimitError, match="a single number does not fit into the memory of 'cuda:7'"):
         registry.device("cuda:7")

@@ -9,16 +9,16 @@ from safetensors.torch import load_file
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
-from onchip.runs.config import RULES, Request, RunSpec
-from onchip.runs.directory import Folder, next_folder, slug
+from onchip.runs.config import RULES, RunConfig, SweepConfig
+from onchip.runs.directory import RunDirectory, next_folder, slug
 from onchip.runs.record import Record, read
 from onchip.training import sweep as module
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.sweep import check, compare, trainable
 
-SMALL = RunSpec(net="mlp", train_size=20, steps=1, epochs=1)
-REQUEST = Request(SMALL, ("bp", "dfa"), (0, 1))
+SMALL = RunConfig(net="mlp", train_size=20, steps=1, epochs=1)
+REQUEST = SweepConfig(SMALL, ("bp", "dfa"), (0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_records_come_one_by_one_and_are_stored_first(data: Dataset, tmp_path: P
     assert names(seen) == [("bp", 0), ("dfa", 0), ("bp", 1), ("dfa", 1)]
     assert not (tmp_path / "new" / "folder" / "checkpoints").exists()
     request = json.loads((tmp_path / "new" / "folder" / "run.json").read_text())
-    assert Request.from_dict(request) == REQUEST
+    assert SweepConfig.from_dict(request) == REQUEST
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(
@@ -48,7 +48,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     first = next(compare(REQUEST, data, tmp_path / "parts"))
     trained = []
 
-    def counted(spec: RunSpec, *args: object, **options: object) -> Record:
+    def counted(spec: RunConfig, *args: object, **options: object) -> Record:
         trained.append((spec.rule, spec.seed))
         return train(spec, *args, **options)  # type: ignore[arg-type]
 
@@ -66,7 +66,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
 def test_a_failed_run_is_recorded_and_the_rest_go_on(
     failure: Exception, reason: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(spec: RunSpec, *args: object, **options: object) -> Record:
+    def failing(spec: RunConfig, *args: object, **options: object) -> Record:
         if spec.rule == "bp":
             raise failure
         return train(spec, *args, **options)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_refuses_to_resume_nothing(data: Dataset, tmp_path: Path) -> None:
 def test_names_a_damaged_request(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"rules": ')
     with pytest.raises(DataError, match=r"run\.json is damaged"):
-        Folder(tmp_path).request()
+        RunDirectory(tmp_path).request()
 
 
 def test_a_file_is_no_folder(data: Dataset, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_refuses_one_rule_under_two_names(data: Dataset) -> None:
 
 
 def test_every_rule_is_checked_before_any_trains(data: Dataset) -> None:
-    request = Request(dataclasses.replace(SMALL, neuron="ttfs"), ("bp", "ottt"), (0,))
+    request = SweepConfig(dataclasses.replace(SMALL, neuron="ttfs"), ("bp", "ottt"), (0,))
     with pytest.raises(UnsupportedError, match="ottt"):
         check(request, data)
 

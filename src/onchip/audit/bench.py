@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from onchip.audit.trial import Factors, Outcome, Setup, Trial, same
+from onchip.audit.trial import Outcome, Setup, Trial, UpdateProduct, same
 from onchip.errors import RequestError
 
 __all__ = ["Bench", "Pairs"]
@@ -31,7 +31,7 @@ class Bench:
         self.setup = setup
         self._drawn = torch.Generator().manual_seed(setup.seed)
         trial = Trial(setup)
-        self.stages = trial.rule.stages
+        self.layers = trial.rule.layers
         self.base = trial.run()
         again = Trial(setup).run()
         if self.changed(again) or not same(again.feedback, self.base.feedback):
@@ -39,7 +39,7 @@ class Bench:
                 "two training steps from one seed differ although nothing was changed; expected `make` and `build` "
                 "to start anew each time, and to draw from torch's global generator only"
             )
-        for stage, update in zip(self.stages, self.base.updates, strict=True):
+        for stage, update in zip(self.layers, self.base.updates, strict=True):
             weight = update.get("weight")
             if weight is None or not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
                 raise RequestError(
@@ -50,7 +50,7 @@ class Bench:
     @property
     def timed(self) -> bool:
         """Whether the input runs over time steps."""
-        return self.stages[0].neuron.signal != "times"
+        return self.layers[0].neuron.signal != "times"
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -63,7 +63,7 @@ class Bench:
         """Which layer's update reads which layer's weights, and whether feedback reads any in the same step."""
         pairs: Pairs = set()
         feedback = False
-        for read in range(len(self.stages)):
+        for read in range(len(self.layers)):
             outcome = Trial(self.setup).run(other_weights=[read])
             pairs |= {(reader, read) for reader in self.changed(outcome)}
             feedback |= not same(outcome.feedback, self.base.feedback)
@@ -76,19 +76,19 @@ class Bench:
 
     def named(self, layers: Collection[int]) -> str:
         """Names of layers, for a message."""
-        if len(layers) == len(self.stages):
+        if len(layers) == len(self.layers):
             return "all layers"
-        return "layer " + ", ".join(self.stages[index].name for index in sorted(layers))
+        return "layer " + ", ".join(self.layers[index].name for index in sorted(layers))
 
     def other_signal(self, *, steps: slice = slice(None), samples: slice = slice(None)) -> Tensor:
         """The input with some of its time steps or samples drawn anew."""
         signal = self.setup.signal.clone()
         part = signal[steps, samples] if self.timed else signal[samples]
         drawn = torch.rand(part.shape, generator=self._drawn)
-        part.copy_(drawn.round() if self.stages[0].neuron.signal == "streams" else drawn)
+        part.copy_(drawn.round() if self.layers[0].neuron.signal == "streams" else drawn)
         return signal
 
-    def rows(self, factors: Factors) -> tuple[Tensor, Tensor]:
+    def rows(self, factors: UpdateProduct) -> tuple[Tensor, Tensor]:
         """The factors with their rows unfolded, (K, B, features...) each; K = 1 where they are sums over time."""
         axes = (-1, self.axes[1])
         return factors.pre.unflatten(0, axes), factors.credit.unflatten(0, axes)
@@ -97,11 +97,11 @@ class Bench:
     def separable(self) -> bool:
         """Whether every update is a sum over samples: the products that were made, and nothing else."""
         steps, samples = self.axes
-        for stage, update in zip(self.stages, self.base.updates, strict=True):
+        for stage, update in zip(self.layers, self.base.updates, strict=True):
             made = [
                 factors
-                for other, log in zip(self.stages, self.base.factors, strict=True)
-                if other.layer is stage.layer  # a layer that the network uses twice
+                for other, log in zip(self.layers, self.base.factors, strict=True)
+                if other.module is stage.module  # a layer that the network uses twice
                 for factors in log
             ]
             rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}

@@ -57,8 +57,8 @@ def _pairs(bench: Bench, pairs: Pairs) -> str:
     readers = sorted({reader for reader, _ in pairs})
     lines = []
     for reader in readers[:3]:
-        read = [bench.stages[of].name for by, of in sorted(pairs) if by == reader]
-        lines.append(f"layer {bench.stages[reader].name} reads {', '.join(read)}")
+        read = [bench.layers[of].name for by, of in sorted(pairs) if by == reader]
+        lines.append(f"layer {bench.layers[reader].name} reads {', '.join(read)}")
     return "; ".join(lines) + ("; ..." if len(readers) > 3 else "")
 
 
@@ -106,8 +106,8 @@ def _refresh(bench: Bench) -> _Refresh:
     plain, hidden, heard = (Trial(bench.setup) for _ in range(3))
     for trial in (plain, hidden, heard):
         trial.run()
-    hidden.swap(range(len(bench.stages)))
-    heard.swap(range(len(bench.stages)), in_products=True)
+    hidden.swap(range(len(bench.layers)))
+    heard.swap(range(len(bench.layers)), in_products=True)
     first_heard = None
     for step in range(WARM_UP + 1, WARM_UP + 1 + SPAN):
         before = plain.booked
@@ -124,7 +124,7 @@ def _refresh(bench: Bench) -> _Refresh:
 
 def _errors_above(bench: Bench) -> Finding:
     pairs: Pairs = set()
-    for sender in range(1, len(bench.stages)):
+    for sender in range(1, len(bench.layers)):
         changed = bench.changed(Trial(bench.setup).run(other_errors=[sender]))
         pairs |= {(reader, sender) for reader in changed if reader < sender}
     products = f"pulled down by {bench.base.pulled:,} products" if bench.base.pulled else ""
@@ -185,7 +185,7 @@ def _labels(bench: Bench) -> list[Finding]:
     labels = (bench.setup.labels + 1) % _classes(bench)
     by_any = bench.changed(Trial(bench.setup).run(labels=labels))
     by_output = bench.changed(Trial(bench.setup).run(output_labels=labels))
-    hidden = [index for index in by_output if index < len(bench.stages) - 1]
+    hidden = [index for index in by_output if index < len(bench.layers) - 1]
     return [
         Finding("labels", "the labels", "other labels", bool(by_any), bench.named(by_any) if by_any else ""),
         Finding(
@@ -207,4 +207,4 @@ def _real_errors(bench: Bench) -> Finding:
 
 
 def _classes(bench: Bench) -> int:
-    return len(bench.stages[-1].weight)
+    return len(bench.layers[-1].weight)

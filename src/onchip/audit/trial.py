@@ -17,9 +17,9 @@ from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.synapses.base import Synapse
-from onchip.nn.synapses.wrapper import StandIn
+from onchip.nn.synapses.wrapper import SynapseWrapper
 
-__all__ = ["WARM_UP", "Factors", "Outcome", "Setup", "Trial", "same"]
+__all__ = ["WARM_UP", "Outcome", "Setup", "Trial", "UpdateProduct", "same"]
 
 WARM_UP = 1
 """Training steps before the one that is audited: lazy feedback has begun, and weights have left their copies."""
@@ -47,7 +47,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Factors:
+class UpdateProduct:
     """What one update product was made of.
 
     Args:
@@ -74,13 +74,13 @@ class Outcome:
     """
 
     updates: tuple[dict[str, Tensor], ...]
-    factors: tuple[list[Factors], ...]
+    factors: tuple[list[UpdateProduct], ...]
     feedback: dict[str, Tensor]
     pulled: int
     booked: int
 
 
-class Watched(StandIn):
+class RecordingSynapse(SynapseWrapper):
     """A synapse that writes down its update products, and can keep a layer's weights to its forward product.
 
     Args:
@@ -93,21 +93,21 @@ class Watched(StandIn):
         self.weight = weight
         self.hidden: Tensor | None = None
         self.ones = False
-        self.log: list[Factors] = []
+        self.log: list[UpdateProduct] = []
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.hidden is not None and weight.data_ptr() == self.weight.data_ptr():
             weight = self.hidden
         return self.inner.apply((x != 0).to(x.dtype) if self.ones else x, weight, bias)
 
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
-        update = self.inner.outer(pre, delta)
-        self.log.append(Factors(pre.detach().clone(), delta.detach().clone(), update.detach().clone()))
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
+        update = self.inner.weight_grad(pre, delta)
+        self.log.append(UpdateProduct(pre.detach().clone(), delta.detach().clone(), update.detach().clone()))
         return update
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         inner, shape = self.inner.field()
-        alone = Watched(inner, self.weight)
+        alone = RecordingSynapse(inner, self.weight)
         alone.hidden = self.hidden
         return alone, shape
 
@@ -134,9 +134,9 @@ class Trial:
             self.rule.step()
         self._ledger = Ledger()
         self.rule.observe(self._ledger)
-        self._watched: list[Watched] = []
-        for stage in self.rule.stages:
-            self._watched.append(Watched(stage.synapse, stage.weight))
+        self._watched: list[RecordingSynapse] = []
+        for stage in self.rule.layers:
+            self._watched.append(RecordingSynapse(stage.synapse, stage.weight))
             # A stage is frozen for everybody else; feedback holds this very one.
             object.__setattr__(stage, "synapse", self._watched[-1])
 
@@ -165,7 +165,7 @@ class Trial:
         _seed(self._setup.seed + 1)
         kept = self.swap(other_weights)
         for index in other_errors:
-            _distort(self.rule.stages[index].neuron)
+            _distort(self.rule.layers[index].neuron)
         if other_feedback is not None:
             _change(self.feedback_tensors()[other_feedback], self._own_generator())
         for watched in self._watched[1:]:
@@ -254,8 +254,8 @@ class Trial:
 
     def _updates(self) -> tuple[dict[str, Tensor], ...]:
         found = []
-        for stage in self.rule.stages:
-            named = [*stage.layer.named_parameters(), *stage.neuron.named_parameters()]
+        for stage in self.rule.layers:
+            named = [*stage.module.named_parameters(), *stage.neuron.named_parameters()]
             found.append({name: p.grad.clone() for name, p in named if p.grad is not None})
         return tuple(found)
 
@@ -281,5 +281,5 @@ def _distort(neuron: Neuron) -> None:
     def distorted(made: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda *arguments: made(*arguments).mul(-2.0)
 
-    for name in ("adjoint", "local"):
+    for name in ("backward_through_time", "backward_local"):
         setattr(neuron, name, distorted(getattr(neuron, name)))

@@ -13,14 +13,14 @@ from onchip.cli.shared.failing import failing
 from onchip.cli.shared.pricelist import HEADER, cells, markdown, note, to_json
 from onchip.cli.shared.sizes import size_of
 from onchip.errors import RequestError, UnsupportedError
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 
 if TYPE_CHECKING:
     from onchip.cost.estimate import Price, Pricing
 
 __all__ = ["cost"]
 
-USUAL = RunSpec()
+USUAL = RunConfig()
 SAMPLES = 2
 """Samples of the step that is counted: estimates of feedback centre the output over them."""
 

@@ -15,7 +15,7 @@ from onchip.cli.shared.output import show_table, write_report
 from onchip.cli.shared.progress import Bars, bars
 from onchip.cli.shared.request import wanted
 from onchip.errors import RequestError
-from onchip.runs.config import RULES, SEEDS, Request, RunSpec
+from onchip.runs.config import RULES, SEEDS, RunConfig, SweepConfig
 from onchip.runs.record import Record
 
 __all__ = ["compare", "train"]
@@ -77,7 +77,7 @@ def compare(
 def train(
     context: typer.Context,
     rule: Annotated[
-        str | None, typer.Option(help=f"Rule, such as fbp:period=100;transport=top:0.1. Usually {RunSpec().rule}.")
+        str | None, typer.Option(help=f"Rule, such as fbp:period=100;transport=top:0.1. Usually {RunConfig().rule}.")
     ] = None,
     data: args.Data = None,
     data_root: args.DataRoot = None,
@@ -104,7 +104,7 @@ def train(
     patience: args.Patience = None,
     augment: args.Augment = None,
     select: args.Select = None,
-    seed: Annotated[int | None, typer.Option(help=f"Seed. Usually {RunSpec().seed}.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed. Usually {RunConfig().seed}.")] = None,
     probe: args.Probe = None,
     precision: args.Precision = None,
     device: args.Device = None,
@@ -126,7 +126,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         one: a single run, whose weights are kept, instead of a comparison.
     """
     with failing():
-        from onchip.runs.directory import Folder, next_folder, slug
+        from onchip.runs.directory import RunDirectory, next_folder, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
         from onchip.training.registry import rule as rule_named
@@ -134,7 +134,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the folder to go on with, and goes without --force")
-        spec, rules, seeds = wanted(_gathered(options, one, Folder(out).request() if resume else None))
+        spec, rules, seeds = wanted(_gathered(options, one, RunDirectory(out).request() if resume else None))
         if rules is not None:
             rules = [rule_named(rule).label for rule in rules]
             if one and len(rules) > 1:
@@ -144,7 +144,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
             rules, left_out = comparison.trainable(spec, data)
             for reason in left_out:
                 typer.echo(f"left out: {reason}", err=True)
-        request = Request(spec, tuple(rules), seeds)
+        request = SweepConfig(spec, tuple(rules), seeds)
         out = out or next_folder(Path("runs"), slug("-".join([data.name, spec.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
@@ -173,15 +173,15 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
             raise typer.Exit(code)
 
 
-def _gathered(options: Mapping[str, Any], one: bool, earlier: Request | None) -> dict[str, Any]:
+def _gathered(options: Mapping[str, Any], one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
-    fields = set(RunSpec.__dataclass_fields__)
+    fields = set(RunConfig.__dataclass_fields__)
     known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds"}
     given = {name: value for name, value in options.items() if name in known and value is not None}
     asked = {**read_config(options["config"], sorted(known)), **given}
     before = earlier.to_dict() if earlier else {}
     if one:  # a single run is a comparison of one rule under one seed
-        usual = RunSpec()
+        usual = RunConfig()
         before = {"rules": [usual.rule], "seeds": [usual.seed], **before}
         for singular, plural in (("rule", "rules"), ("seed", "seeds")):
             if singular in asked:

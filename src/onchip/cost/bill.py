@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onchip.cost.energy import known_tables, table
 
-__all__ = ["Bill", "Counts", "bill"]
+__all__ = ["Bill", "LedgerCounts", "bill"]
 
 Bill = dict[str, int | float]
 
@@ -20,7 +20,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Counts:
+class LedgerCounts:
     """Raw counts, each by (stage, what).
 
     Args:
@@ -42,7 +42,7 @@ class Counts:
     tallies: Counter[tuple[str, str]]
 
 
-def bill(counts: Counts) -> Bill:
+def bill(counts: LedgerCounts) -> Bill:
     """The numbers that docs/costs.md explains, by name."""
     found = _counted(counts)
     for name in known_tables():
@@ -52,7 +52,7 @@ def bill(counts: Counts) -> Bill:
     return found
 
 
-def _counted(counts: Counts) -> Bill:
+def _counted(counts: LedgerCounts) -> Bill:
     products, moved, tallies = (_totals(c) for c in (counts.products, counts.transported, counts.tallies))
     found: Bill = {
         "steps": counts.steps,
@@ -99,7 +99,7 @@ def _totals(counts: Counter[tuple[str, str]]) -> Counter[str]:
     return totals
 
 
-def _scaled(counts: Counts, kinds: tuple[str, ...], what: str) -> int:
+def _scaled(counts: LedgerCounts, kinds: tuple[str, ...], what: str) -> int:
     """A count over all steps: of each stage and kind, what exact counts found a dense product."""
     total = 0
     for (stage, kind), products in counts.products.items():
@@ -109,7 +109,7 @@ def _scaled(counts: Counts, kinds: tuple[str, ...], what: str) -> int:
     return total
 
 
-def _scaled_spikes(counts: Counts) -> int:
+def _scaled_spikes(counts: LedgerCounts) -> int:
     total = 0
     for (stage, what), updates in counts.tallies.items():
         seen = counts.counted[stage, "fired/updates"]

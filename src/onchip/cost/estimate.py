@@ -23,7 +23,7 @@ from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import Kind, Signal, Static
-from onchip.nn.synapses.wrapper import Memory, Recalling
+from onchip.nn.synapses.wrapper import CachedSynapse, ProductCache
 
 __all__ = ["Price", "Pricing"]
 
@@ -81,7 +81,7 @@ class Pricing:
     train_steps: int
     bits: int
     hardware: str
-    memory: Memory = field(default_factory=Memory, repr=False)
+    memory: ProductCache = field(default_factory=ProductCache, repr=False)
 
     def price(self, make: Callable[[nn.Sequential], Rule], label: str) -> Price:
         """The price of one rule.
@@ -109,9 +109,9 @@ class Pricing:
 
     def _step(self, rule: Rule, label: str) -> tuple[Bill, bool]:
         """Counts of one step, and whether the rule can learn while the input comes."""
-        for stage in rule.stages:
+        for stage in rule.layers:
             # A stage is frozen for everybody else; feedback holds this very one.
-            object.__setattr__(stage, "synapse", Recalling(stage.synapse, stage.name, self.memory))
+            object.__setattr__(stage, "synapse", CachedSynapse(stage.synapse, stage.name, self.memory))
         ledger = Ledger(every=1)
         rule.observe(ledger)
         torch.manual_seed(1)  # neurons that draw then do the same under every rule

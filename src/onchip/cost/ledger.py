@@ -9,11 +9,11 @@ from dataclasses import asdict, fields
 import torch
 from torch import Tensor
 
-from onchip.cost.bill import Bill, Counts, bill
+from onchip.cost.bill import Bill, LedgerCounts, bill
 from onchip.cost.phases import Phases
 from onchip.errors import RequestError
-from onchip.learning.interfaces import Observer, Product
-from onchip.nn.synapses.product import Meeting
+from onchip.learning.interfaces import Observer, ProductKind
+from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
 
 __all__ = ["Ledger"]
@@ -59,7 +59,7 @@ class Ledger(Observer):
         self._kept: Counter[str] = Counter()
         self._phases = Phases()
 
-    def product(self, stage: str, kind: Product, met: Meeting) -> None:
+    def product(self, stage: str, kind: ProductKind, met: SynapticProduct) -> None:
         if self._phases.first(stage, kind) and kind in ("update", "learn"):
             self.tallies[stage, "writes" if kind == "update" else "feedback_writes"] += met.synapses
         self.products[stage, kind] += met.products
@@ -151,9 +151,9 @@ class Ledger(Observer):
             "tallies": self.tallies,
         }
 
-    def _counts(self, stage: str = "") -> Counts:
+    def _counts(self, stage: str = "") -> LedgerCounts:
         exact = -(-self.steps // self._every)
-        return Counts(stage, self.steps, exact, *(_of(counter, stage) for counter in self._counters().values()))
+        return LedgerCounts(stage, self.steps, exact, *(_of(counter, stage) for counter in self._counters().values()))
 
 
 def _of(counts: Counter[tuple[str, str]], stage: str) -> Counter[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from onchip.learning.interfaces import Product
+from onchip.learning.interfaces import ProductKind
 
 __all__ = ["Phases"]
 
@@ -18,10 +18,10 @@ class Phases:
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, set[Product]] = {}
-        self._last: tuple[dict[str, set[Product]], Counter[str]] = ({}, Counter())
+        self._made: dict[str, set[ProductKind]] = {}
+        self._last: tuple[dict[str, set[ProductKind]], Counter[str]] = ({}, Counter())
 
-    def first(self, stage: str, kind: Product) -> bool:
+    def first(self, stage: str, kind: ProductKind) -> bool:
         """Takes down that a product was made; whether it is the stage's first of that kind in this step."""
         kinds = self._made.get(stage)
         if kinds is None:
@@ -39,7 +39,7 @@ class Phases:
         return self._last[1]
 
 
-def _counted(made: list[set[Product]]) -> Counter[str]:
+def _counted(made: list[set[ProductKind]]) -> Counter[str]:
     stages = [kinds for kinds in made if "forward" in kinds]
     if not stages:
         return Counter()

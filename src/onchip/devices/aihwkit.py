@@ -11,7 +11,7 @@ from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
 from onchip.devices.resistive import Resistive
 from onchip.errors import RequestError, UnsupportedError, unknown_name
-from onchip.learning.lr_scaling import Rates
+from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.runs.grammar import command_name
 
@@ -28,7 +28,7 @@ def aihwkit(
     lr: float,
     preset: str,
     thinning: Thinning = "binomial",
-    rates: Rates = "equal",
+    rates: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells with the published parameters of a real device, as IBM's analog toolkit has them.

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from onchip.nn.synapses.base import Synapse
 
-__all__ = ["Cell"]
+__all__ = ["MemoryCell"]
 
 
-class Cell(ABC):
+class MemoryCell(ABC):
     """One kind of memory cell; all methods treat a whole array of them at once.
 
     What makes one cell differ from the next is drawn once, by `make`, and handed back to the other methods.

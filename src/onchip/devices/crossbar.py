@@ -11,12 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from onchip.devices.cell import Cell
+from onchip.devices.cell import MemoryCell
 from onchip.errors import RequestError, unknown_name
-from onchip.learning.interfaces import Receiver
-from onchip.learning.lr_scaling import Rates, groups
+from onchip.learning.interfaces import UpdateSink
+from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.rule import Rule
-from onchip.nn.graph_builder import Stage
+from onchip.nn.graph_builder import SynapticLayer
 
 __all__ = ["Crossbar"]
 
@@ -37,7 +37,7 @@ class _Array:
         """Adds up what is to be written."""
         self.waiting[unit] = self.waiting[unit] + met if unit in self.waiting else met
 
-    def write(self, cell: Cell, lr: float) -> None:
+    def write(self, cell: MemoryCell, lr: float) -> None:
         """Writes what waits, which stays."""
         for unit, met in self.waiting.items():
             self.writes += cell.write(self.weight, self.cells, met, lr, unit)
@@ -47,7 +47,7 @@ class _Array:
         return {**self.cells, "writes": self.writes}
 
 
-class Crossbar(torch.optim.Optimizer, Receiver):
+class Crossbar(torch.optim.Optimizer, UpdateSink):
     """Applies a rule's updates as memory cells take them: use it where an optimizer stands.
 
     It takes the pair (presynaptic factor, error) from the rule in place of `.grad`, until `step` writes what has
@@ -70,10 +70,10 @@ class Crossbar(torch.optim.Optimizer, Receiver):
     def __init__(
         self,
         rule: Rule,
-        cell: Cell,
+        cell: MemoryCell,
         *,
         lr: float,
-        rates: Rates = "equal",
+        rates: LRScaling = "equal",
         bias: Literal["cells", "digital"] = "cells",
     ) -> None:
         if not 0.0 <= lr < math.inf:
@@ -87,7 +87,7 @@ class Crossbar(torch.optim.Optimizer, Receiver):
         self._arrays: dict[Tensor, _Array] = {}
         outside = 0
         with torch.no_grad():
-            for stage in rule.stages:
+            for stage in rule.layers:
                 for weight in (stage.parameter, None if self._digital_bias else stage.bias):
                     if weight is not None and weight not in self._arrays:
                         cells = cell.make(weight)
@@ -108,7 +108,7 @@ class Crossbar(torch.optim.Optimizer, Receiver):
     def counts(self) -> bool:
         return self._cell.counts
 
-    def take(self, stage: Stage, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+    def take(self, stage: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
         synapse = stage.synapse
         self._arrays[stage.parameter].wait(self._cell.meet(synapse, pre, delta, unit), unit)
         if stage.bias is None:

@@ -6,16 +6,18 @@ from typing import Literal
 
 from torch import Tensor
 
-from onchip.devices.cell import Cell
+from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
-from onchip.learning.lr_scaling import Rates
+from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.nn.synapses.base import Synapse
 
 __all__ = ["Ideal", "ideal"]
 
 
-def ideal(rule: Rule, *, lr: float, rates: Rates = "equal", bias: Literal["cells", "digital"] = "cells") -> Crossbar:
+def ideal(
+    rule: Rule, *, lr: float, rates: LRScaling = "equal", bias: Literal["cells", "digital"] = "cells"
+) -> Crossbar:
     """Cells that take any update exactly: w <- w - lr ∇, without bounds.
 
     Limit: `torch.optim.SGD` without momentum, to rounding.
@@ -34,7 +36,7 @@ def ideal(rule: Rule, *, lr: float, rates: Rates = "equal", bias: Literal["cells
     return Crossbar(rule, Ideal(), lr=lr, rates=rates, bias=bias)
 
 
-class Ideal(Cell):
+class Ideal(MemoryCell):
     """A cell that holds any number and takes any change."""
 
     def make(self, weight: Tensor) -> dict[str, Tensor]:
@@ -44,7 +46,7 @@ class Ideal(Cell):
         return 0
 
     def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
-        return synapse.outer(pre, delta)
+        return synapse.weight_grad(pre, delta)
 
     def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
         return synapse.bias_update(delta)

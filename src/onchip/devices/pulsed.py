@@ -7,7 +7,7 @@ from typing import Literal
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
 from onchip.devices.resistive import Resistive, StuckAt
-from onchip.learning.lr_scaling import Rates
+from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 
 __all__ = ["pulsed"]
@@ -28,7 +28,7 @@ def pulsed(
     stuck: float = 0.0,
     stuck_at: StuckAt = "initial",
     thinning: Thinning = "binomial",
-    rates: Rates = "equal",
+    rates: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells of a crossbar that pulses move up and down, neither equally nor for ever.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import popcount
-from onchip.nn.synapses.base import Dense, Synapse
+from onchip.nn.synapses.base import LinearSynapse, Synapse
 
 __all__ = ["Thinning", "always", "errors", "met", "thinned"]
 
@@ -36,12 +36,12 @@ def met(synapse: Synapse, pre: Tensor, spikes: Tensor) -> Tensor:
     Returns:
         (2, out, in...): those that raise it, then those that lower it.
     """
-    if isinstance(synapse, Dense):
+    if isinstance(synapse, LinearSynapse):
         fired = pre != 0
         if torch.equal(fired.to(pre.dtype), pre) and int(spikes.abs().amax()) <= 1:
             up, down = popcount.coincidences(*(popcount.pack(train) for train in (spikes < 0, spikes > 0, fired)))
             return torch.stack([up, down]).to(pre.dtype)
-    return _apart(synapse.outer(pre, spikes), synapse.outer(pre.abs(), spikes.abs()))
+    return _apart(synapse.weight_grad(pre, spikes), synapse.weight_grad(pre.abs(), spikes.abs()))
 
 
 def always(synapse: Synapse, spikes: Tensor) -> Tensor:

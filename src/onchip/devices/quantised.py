@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from onchip.devices.cell import Cell
+from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import RequestError
-from onchip.learning.lr_scaling import Rates
+from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.nn.synapses.base import Synapse
 
@@ -25,7 +25,7 @@ def quantised(
     lr: float,
     states: int = 1201,
     bound: float = 0.6,
-    rates: Rates = "equal",
+    rates: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells of evenly spaced states between two bounds, written by stochastic rounding.
@@ -54,7 +54,7 @@ def quantised(
 
 
 @dataclass(frozen=True)
-class Quantised(Cell):
+class Quantised(MemoryCell):
     """A cell of evenly spaced states.
 
     Args:
@@ -88,7 +88,7 @@ class Quantised(Cell):
         return outside
 
     def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
-        return synapse.outer(pre, delta)
+        return synapse.weight_grad(pre, delta)
 
     def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
         return synapse.bias_update(delta)

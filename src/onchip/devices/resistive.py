@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip.devices import pulses
-from onchip.devices.cell import Cell
+from onchip.devices.cell import MemoryCell
 from onchip.devices.pulses import Thinning
 from onchip.errors import RequestError, unknown_name
 from onchip.nn.synapses.base import Synapse
@@ -21,7 +21,7 @@ StuckAt = Literal["initial", "zero", "bound"]
 
 
 @dataclass(frozen=True)
-class Resistive(Cell):
+class Resistive(MemoryCell):
     """A cell that is moved up and down by pulses; `onchip.devices.pulsed` says how.
 
     Args:

@@ -2,6 +2,6 @@
 
 from onchip.diagnostics.activity import Activity, activity
 from onchip.diagnostics.alignment import Alignment, alignment
-from onchip.diagnostics.factors import Factors
+from onchip.diagnostics.factors import FactorRecorder
 
-__all__ = ["Activity", "Alignment", "Factors", "activity", "alignment"]
+__all__ = ["Activity", "Alignment", "FactorRecorder", "activity", "alignment"]

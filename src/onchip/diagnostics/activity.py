@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError
-from onchip.nn.graph_builder import Plan, Stage, plan_of, validated
+from onchip.nn.graph_builder import LayerGraph, SynapticLayer, build_graph, validated
 from onchip.nn.signals import Signal, Static
 
 __all__ = ["Activity", "activity"]
@@ -74,7 +74,7 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
 
     Reference: ours; units that have stopped passing gradients are what a late transport finds (docs/fbp.md).
     """
-    plan = plan_of(model)
+    plan = build_graph(model)
     tallies: dict[str, _Tally] = {}
     samples = steps = 0
     training = model.training
@@ -90,7 +90,7 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
     return {name: _summed(tally, samples, steps) for name, tally in tallies.items()}
 
 
-def _run(plan: Plan, signal: Signal, tallies: dict[str, _Tally]) -> tuple[int, int]:
+def _run(plan: LayerGraph, signal: Signal, tallies: dict[str, _Tally]) -> tuple[int, int]:
     """Adds one batch to the tallies; its samples, and its time steps or 1."""
     if isinstance(signal, Static):
         samples, steps = len(signal.image), signal.steps
@@ -98,19 +98,19 @@ def _run(plan: Plan, signal: Signal, tallies: dict[str, _Tally]) -> tuple[int, i
         samples, steps = (len(signal), 1) if plan.kind == "times" else (signal.shape[1], len(signal))
     kept: list[Signal] = []
     for part in plan.parts:
-        if not isinstance(part, Stage):
+        if not isinstance(part, SynapticLayer):
             signal = part(signal, plan.kind, kept)
             continue
-        if part is plan.stages[-1]:
+        if part is plan.layers[-1]:
             break
         planes = part.neuron.planes(signal)
         if isinstance(planes, Static):
-            drive: Tensor | Static = Static(part.layer(planes.image), planes.steps)
+            drive: Tensor | Static = Static(part.module(planes.image), planes.steps)
         else:
-            drive = part.layer(planes.flatten(0, 1)).unflatten(0, planes.shape[:2])
-        spikes, tape, _ = part.neuron.fire(drive, None, None)
+            drive = part.module(planes.flatten(0, 1)).unflatten(0, planes.shape[:2])
+        spikes, tape, _ = part.neuron.run(drive, None, None)
         assert isinstance(spikes, Tensor), "what neurons send is never Static"
-        local = part.neuron.local(torch.ones_like(spikes), tape)  # (K, B, features...)
+        local = part.neuron.backward_local(torch.ones_like(spikes), tape)  # (K, B, features...)
         passes = (local != 0).any(0)  # (B, features...)
         fired = torch.isfinite(spikes)[None] if plan.kind == "times" else spikes != 0  # (T or 1, B, features...)
         new = _Tally(fired.sum((0, 1)), passes.sum(0))

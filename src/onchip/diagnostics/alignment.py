@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
 
 __all__ = ["Alignment", "alignment"]
@@ -58,7 +58,7 @@ def alignment(model: nn.Module, signal: Signal, loss: Callable[[Tensor], Tensor]
 
     Reference: Lillicrap et al. 2016 (Nature Communications), who measure the angle.
     """
-    weights = {stage.name: stage.parameter for stage in plan_of(model).stages if stage.parameter.requires_grad}
+    weights = {stage.name: stage.parameter for stage in build_graph(model).layers if stage.parameter.requires_grad}
     for name, weight in weights.items():
         if weight.grad is None:
             raise RequestError(

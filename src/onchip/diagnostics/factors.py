@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from onchip.learning.three_factors import ThreeFactors, Witness
+from onchip.learning.three_factors import FactorObserver, ThreeFactors
 
-__all__ = ["Factors"]
+__all__ = ["FactorRecorder"]
 
 
-class Factors(Witness):
+class FactorRecorder(FactorObserver):
     """Keeps the factors of each layer's last update, by the layer's name.
 
     Example:
         >>> import torch
         >>> from onchip import Static, nn, rules
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.LIF(), nn.Linear(8, 3))
-        >>> rule, factors = rules.dfa(model), Factors()
+        >>> rule, factors = rules.dfa(model), FactorRecorder()
         >>> rule.witness(factors)
         >>> rule.backward(rule.forward(Static(torch.rand(2, 4), steps=5)).square().mean())
         >>> found = factors.layers["0"]

@@ -89,10 +89,10 @@ class Probes:
 def _layers(
     rule: Rule, model: nn.Module, signal: Signal, loss: Callable[[Tensor], Tensor]
 ) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {stage.name: {} for stage in rule.stages}
+    found: dict[str, dict[str, float | None]] = {stage.name: {} for stage in rule.layers}
     for name, aligned in alignment(model, signal, loss).items():
         found[name] |= {"cosine": _short(aligned.cosine), "norm_ratio": _short(aligned.norm_ratio)}
-    for stage in rule.stages:
+    for stage in rule.layers:
         feedback = rule.feedback_weights().get(stage.name)
         if feedback is not None:
             weight, other = stage.weight.detach().flatten().double(), feedback.detach().flatten().double()
@@ -106,7 +106,7 @@ def _layers(
 
 
 def _gradients(rule: Rule) -> dict[str, Tensor]:
-    parameters = {stage.name: stage.parameter for stage in rule.stages}
+    parameters = {stage.name: stage.parameter for stage in rule.layers}
     return {name: weight.grad for name, weight in parameters.items() if weight.grad is not None}
 
 

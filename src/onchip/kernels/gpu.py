@@ -93,7 +93,7 @@ def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
 
 @functools.cache
 def _launcher(name: str) -> Callable[..., None]:
-    module = {"fire": "spikes", "adjoint": "errors", "sums": "held"}.get(name, "traces")
+    module = {"forward": "spikes", "backward": "errors", "sums": "held"}.get(name, "traces")
     return getattr(importlib.import_module(f"onchip.kernels.fused.{module}"), name)
 
 

@@ -15,7 +15,7 @@ from onchip.kernels import buffers, gpu, native
 from onchip.kernels.lif import NO_PAST, Membrane, extent_of, pooled
 from onchip.surrogate import Surrogate
 
-__all__ = ["LONGEST", "fire", "sums"]
+__all__ = ["LONGEST", "forward", "sums"]
 
 LONGEST = 256
 """Steps T for which compiled code has room, as in scans.c."""
@@ -23,7 +23,7 @@ UNROLLED = 16
 """Steps T whose potentials a GPU holds in registers."""
 
 
-def fire(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> tuple[Tensor, Tensor] | None:
+def forward(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> tuple[Tensor, Tensor] | None:
     """Spikes, or their pooled average, (T, B, ...), and the membrane after the last step (B, features...).
 
     Args:
@@ -36,7 +36,7 @@ def fire(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> tup
         None, and nothing done, where compiled code cannot do it.
     """
     series = drive.unsqueeze(0)
-    fused = gpu.scan("fire", series) if (pool or 1) <= gpu.WIDEST else None
+    fused = gpu.scan("forward", series) if (pool or 1) <= gpu.WIDEST else None
     scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", series)
     extent, most = extent_of(series, pool), LONGEST if fused is None else UNROLLED
     if (fused is None and scan is None) or extent is None or not 1 < steps <= most:
@@ -67,11 +67,11 @@ def sums(
     """sum_t weights[t] δ[t] and sum_t δ[t], each (B, features...), of the errors that `adjoint` or `local` make.
 
     Args:
-        drive: I, (B, features...), as it was given to `fire`.
+        drive: I, (B, features...), as it was given to `forward`.
         error: g, dL/ds (T, B, ...), on the pooled grid if `pool` is given.
         membrane: the neurons' constants.
         surrogate: ψ.
-        pool: side of the average pool that `fire` took, or None.
+        pool: side of the average pool that `forward` took, or None.
         weights: a number for each step.
         through_time: the errors of `adjoint`; else those of `local`.
 

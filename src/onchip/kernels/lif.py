@@ -21,7 +21,17 @@ from torch import Tensor
 from onchip.kernels import buffers, gpu, native
 from onchip.surrogate import Surrogate
 
-__all__ = ["NO_PAST", "Membrane", "adjoint", "extent_of", "fire", "local", "pooled", "unpool", "weighted_sum"]
+__all__ = [
+    "NO_PAST",
+    "Membrane",
+    "backward",
+    "backward_local",
+    "extent_of",
+    "forward",
+    "pooled",
+    "unpool",
+    "weighted_sum",
+]
 
 
 NO_PAST = 4
@@ -51,7 +61,7 @@ class Membrane:
         return torch.sub(potential, spikes, alpha=self.threshold, out=out)
 
 
-def fire(
+def forward(
     drive: Tensor, steps: int | None, membrane: Membrane, rest: Tensor | None, pool: int | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs neurons over time.
@@ -79,7 +89,7 @@ def fire(
     output = buffers.empty_like(potentials) if pool is None else buffers.empty(*pooled(potentials, pool), potentials)
     extent, tensors = extent_of(potentials, pool), (drive, potentials, output, kept)
     flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
-    fused = gpu.scan("fire", potentials) if (pool or 1) <= gpu.WIDEST else None
+    fused = gpu.scan("forward", potentials) if (pool or 1) <= gpu.WIDEST else None
     if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
         return output, potentials, kept
     scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)
@@ -100,7 +110,7 @@ def fire(
     return output, potentials, kept
 
 
-def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
+def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
     """Error through time, dL/dI (T, B, features...), written over the potentials.
 
         δ[t] = ψ(u[t] - θ) (g[t] - r[t] δ[t+1]) + λ k[t] δ[t+1]
@@ -109,11 +119,11 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
     reset is detached.
 
     Args:
-        potentials: u (T, B, features...), from `fire`.
+        potentials: u (T, B, features...), from `forward`.
         error: g, dL/ds (T, B, ...), on the pooled grid if `pool` is given.
         membrane: the neurons' constants.
         surrogate: ψ.
-        pool: side of the average pool that `fire` took, or None.
+        pool: side of the average pool that `forward` took, or None.
     """
     if _in_one_pass(potentials, error, membrane, surrogate, pool, past=membrane.hard + 2 * membrane.detach_reset):
         return potentials
@@ -140,7 +150,9 @@ def adjoint(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Su
     return potentials
 
 
-def local(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
+def backward_local(
+    potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None
+) -> Tensor:
     """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
     if _in_one_pass(potentials, error, membrane, surrogate, pool, past=NO_PAST):
         return potentials
@@ -188,7 +200,10 @@ def _in_one_pass(
     potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: int
 ) -> bool:
     """Writes errors over the potentials in compiled code; False, and nothing done, where torch is to do it."""
-    fused, scan = gpu.scan("adjoint", potentials), native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials)
+    fused, scan = (
+        gpu.scan("backward", potentials),
+        native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials),
+    )
     extent, known = extent_of(potentials, pool), surrogate.compiled()
     if (fused is None and scan is None) or extent is None or known is None:
         return False

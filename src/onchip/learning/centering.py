@@ -1,4 +1,4 @@
-"""How a noisy output is centred before it is correlated with the noise that went in.
+"""How a noisy output is centered before it is correlated with the noise that went in.
 
 The output's own mean carries nothing of the noise but variance. Taking it off decides how good the
 estimate is: on a frozen network, cosine .94 against .68 to the true feedback of the first layer.
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Antithetic", "Causal", "Centring", "LeaveOneOut", "Uncentred"]
+__all__ = ["Antithetic", "Causal", "Centering", "LeaveOneOut", "Uncentered"]
 
 
-class Centring(ABC):
+class Centering(ABC):
     """A way to take the part of the output off that the noise did not cause."""
 
     streams: bool
@@ -39,7 +39,7 @@ class Centring(ABC):
 
 
 @dataclass(frozen=True)
-class LeaveOneOut(Centring):
+class LeaveOneOut(Centering):
     """Takes off the mean over the batch, then the mean over the other time steps of the sample.
 
         c = o - mean_b o,   õ = T / (T-1) (c - mean_t c)
@@ -54,9 +54,9 @@ class LeaveOneOut(Centring):
 
     def centre(self, output: Tensor, before: Tensor | None) -> Tensor:
         steps, batch, _ = output.shape
-        centred = output - output.mean(1, keepdim=True)
+        centered = output - output.mean(1, keepdim=True)
         if steps > 1:
-            return (centred - centred.mean(0, keepdim=True)) * (steps / (steps - 1))
+            return (centered - centered.mean(0, keepdim=True)) * (steps / (steps - 1))
         if batch == 1:
             raise RequestError("LeaveOneOut got one sample of one time step; expected more of either. Use Causal()")
         warnings.warn(
@@ -64,11 +64,11 @@ class LeaveOneOut(Centring):
             "neither later steps nor other samples",
             stacklevel=3,
         )
-        return centred * (batch / (batch - 1))
+        return centered * (batch / (batch - 1))
 
 
 @dataclass(frozen=True)
-class Causal(Centring):
+class Causal(Centering):
     """Takes off the output one step earlier: õ[t] = o[t] - o[t-1]. Needs neither the batch nor the future."""
 
     streams = True
@@ -82,7 +82,7 @@ class Causal(Centring):
 
 
 @dataclass(frozen=True)
-class Antithetic(Centring):
+class Antithetic(Centering):
     """Noise comes in pairs, z and -z on successive steps, so that what is common to a pair cancels."""
 
     streams = False
@@ -98,8 +98,8 @@ class Antithetic(Centring):
 
 
 @dataclass(frozen=True)
-class Uncentred(Centring):
-    """Takes nothing off: what centring is measured against."""
+class Uncentered(Centering):
+    """Takes nothing off: what centering is measured against."""
 
     streams = True
 

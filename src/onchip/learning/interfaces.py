@@ -13,25 +13,25 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from onchip.nn.graph_builder import Stage
+from onchip.nn.graph_builder import SynapticLayer
 from onchip.nn.neurons.base import Neuron, Tape
-from onchip.nn.synapses.product import Meeting
+from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
 
 __all__ = [
-    "Code",
-    "Direct",
+    "DirectFeedback",
+    "ErrorCode",
     "Feedback",
-    "Layered",
+    "LayerwiseFeedback",
     "Listening",
+    "LossSignals",
     "Observer",
-    "Product",
-    "Receiver",
+    "ProductKind",
     "Temporal",
-    "Verdict",
+    "UpdateSink",
 ]
 
-Product = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
+ProductKind = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
 """Kinds of synaptic product: forward through W, through a layer's own read-out, or through W in a phase of noise; an
 error down through a layer's feedback weights, straight from the output to a layer, or back from its own read-out;
 the update of W, and what feedback weights learn."""
@@ -41,7 +41,7 @@ class Observer(ABC):
     """Looks on while a rule works and touches nothing. The engine reports what it really did."""
 
     @abstractmethod
-    def product(self, stage: str, kind: Product, met: Meeting) -> None:
+    def product(self, stage: str, kind: ProductKind, met: SynapticProduct) -> None:
         """A product was made at the stage's synapses; its operands may be overwritten afterwards."""
 
     @abstractmethod
@@ -81,18 +81,15 @@ class Feedback(nn.Module, ABC):
     """Training steps before feedback weights are refreshed for the first time; 0 if nobody waits for that."""
 
     @abstractmethod
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         """Makes the feedback weights for a network, once, when the rule is made."""
 
-    @abstractmethod
     def learn(self) -> None:
         """Called when a backward pass has filled the weights' gradients: trained feedback fills its own."""
 
-    @abstractmethod
     def step(self) -> None:
         """Called after the optimizer has changed the weights."""
 
-    @abstractmethod
     def tell_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""
 
@@ -107,30 +104,30 @@ class Feedback(nn.Module, ABC):
         """Scalars that the feedback holds."""
         return sum(tensor.numel() for tensor in (*self.buffers(), *self.parameters()))
 
-    def tell_product(self, stage: Stage, kind: Product, met: Meeting) -> None:
+    def tell_product(self, stage: SynapticLayer, kind: ProductKind, met: SynapticProduct) -> None:
         """Reports a product that the feedback made for a stage."""
         for observer in self.observers:
             observer.product(stage.name, kind, met)
 
-    def tell_draws(self, stage: Stage, count: int, *, kept: bool = False) -> None:
+    def tell_draws(self, stage: SynapticLayer, count: int, *, kept: bool = False) -> None:
         """Reports random numbers drawn for a stage, and whether they must be kept for a while."""
         for observer in self.observers:
             observer.drew(stage.name, count)
             if kept:
                 observer.kept(stage.name, count)
 
-    def tell_dropped(self, stage: Stage, count: int) -> None:
+    def tell_dropped(self, stage: SynapticLayer, count: int) -> None:
         """Reports that random numbers are no longer kept."""
         for observer in self.observers:
             observer.kept(stage.name, -count)
 
-    def tell_transport(self, stage: Stage, moved: Transported) -> None:
+    def tell_transport(self, stage: SynapticLayer, moved: Transported) -> None:
         """Reports a copy of forward weights into feedback."""
         for observer in self.observers:
             observer.transport(stage.name, moved, initial=False)
 
 
-class Layered(Feedback):
+class LayerwiseFeedback(Feedback):
     """Feedback that comes down layer by layer through some weights of W's shape."""
 
     direct = False
@@ -144,7 +141,7 @@ class Layered(Feedback):
         return None
 
 
-class Listening(Layered):
+class Listening(LayerwiseFeedback):
     """Feedback weights that learn while activity runs forward, from the noise that neurons make of themselves."""
 
     @abstractmethod
@@ -157,7 +154,7 @@ class Listening(Layered):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LossSignals:
     """What the loss says of a forward pass.
 
     Args:
@@ -171,7 +168,7 @@ class Verdict:
     loss: Tensor
 
 
-class Direct(Feedback):
+class DirectFeedback(Feedback):
     """Feedback that comes to every hidden layer straight from the output, with no spatial backward pass."""
 
     direct = True
@@ -203,7 +200,7 @@ class Direct(Feedback):
         """Output (T, B, classes) of a local read-out of what stage `index` receives, or None if it has none."""
 
     @abstractmethod
-    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
         """Error at the activity that stage `index` receives.
 
         Args:
@@ -243,7 +240,7 @@ class Temporal(ABC):
         return pre.flatten(0, 1), delta.flatten(0, 1)
 
 
-class Code(ABC):
+class ErrorCode(ABC):
     """What carries the errors: real values, or spikes."""
 
     @property
@@ -265,7 +262,7 @@ class Code(ABC):
         return None
 
 
-class Receiver(ABC):
+class UpdateSink(ABC):
     """Takes updates as the two factors that meet at a synapse, as a crossbar does, in place of their product."""
 
     @property
@@ -274,7 +271,7 @@ class Receiver(ABC):
         """Whether it counts the spikes of errors, and so takes no errors that are real numbers."""
 
     @abstractmethod
-    def take(self, stage: Stage, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+    def take(self, stage: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
         """One update of a stage's weights and bias, in the direction that lowers the loss if subtracted.
 
         Args:

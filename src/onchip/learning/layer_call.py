@@ -13,18 +13,28 @@ import torch
 from torch import Tensor
 
 from onchip.kernels.lif import weighted_sum
-from onchip.learning.interfaces import Code, Direct, Feedback, Layered, Listening, Observer, Product, Receiver, Temporal
-from onchip.learning.three_factors import Witness, three_factors
-from onchip.nn.graph_builder import Stage
+from onchip.learning.interfaces import (
+    DirectFeedback,
+    ErrorCode,
+    Feedback,
+    LayerwiseFeedback,
+    Listening,
+    Observer,
+    ProductKind,
+    Temporal,
+    UpdateSink,
+)
+from onchip.learning.three_factors import FactorObserver, three_factors
+from onchip.nn.graph_builder import SynapticLayer
 from onchip.nn.neurons.base import Tape
 from onchip.nn.signals import Signal, Static
-from onchip.nn.synapses.product import Meeting
+from onchip.nn.synapses.product import SynapticProduct
 
-__all__ = ["Carry", "Composition", "Island"]
+__all__ = ["LayerCall", "RuleContext", "StreamState"]
 
 
 @dataclass
-class Carry:
+class StreamState:
     """What a stage keeps from one chunk of a stream to the next; empty at the start.
 
     Args:
@@ -39,7 +49,7 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Composition:
+class RuleContext:
     """What a rule is made of, and who is told of its work.
 
     Args:
@@ -54,14 +64,14 @@ class Composition:
 
     feedback: Feedback
     temporal: Temporal
-    code: Code
+    code: ErrorCode
     observers: tuple[Observer, ...] = ()
-    receiver: Receiver | None = None
+    receiver: UpdateSink | None = None
     learning: bool = True
-    witnesses: tuple[Witness, ...] = ()
+    witnesses: tuple[FactorObserver, ...] = ()
 
 
-class Island:
+class LayerCall:
     """One call of one stage under one rule.
 
     Args:
@@ -72,14 +82,16 @@ class Island:
         carry: what earlier chunks of a stream left behind; None outside of streams.
     """
 
-    def __init__(self, stage: Stage, index: int, depth: int, rule: Composition, carry: Carry | None) -> None:
+    def __init__(
+        self, stage: SynapticLayer, index: int, depth: int, rule: RuleContext, carry: StreamState | None
+    ) -> None:
         self._stage = stage
         self._index = index
         self._depth = depth
         self._feedback = rule.feedback
         self._listener = rule.feedback if rule.learning and isinstance(rule.feedback, Listening) else None
-        inside = rule.learning and depth and isinstance(rule.feedback, Direct) and rule.feedback.inside
-        self._prober = rule.feedback if inside and isinstance(rule.feedback, Direct) else None
+        inside = rule.learning and depth and isinstance(rule.feedback, DirectFeedback) and rule.feedback.inside
+        self._prober = rule.feedback if inside and isinstance(rule.feedback, DirectFeedback) else None
         self._temporal = rule.temporal
         self._code = rule.code
         self._observers = rule.observers
@@ -97,7 +109,7 @@ class Island:
         decay = None if neuron.decay_parameter is None else torch.sigmoid(neuron.decay_parameter)
         steps = signal.steps if isinstance(signal, Static) else None
         tensor = signal.image if isinstance(signal, Static) else signal
-        activity: Tensor = _Stage.apply(tensor, layer.weight, layer.bias, decay, self, steps)
+        activity: Tensor = _LayerFunction.apply(tensor, layer.weight, layer.bias, decay, self, steps)
         if self._observers and activity.requires_grad:
             self._tell_kept()
         return self._stage.pooled(activity) if self._tape.pool is None else activity
@@ -111,7 +123,7 @@ class Island:
         stage.synapse.check(stage.name, folded.shape)
         drive = stage.synapse.apply(folded, weight, bias)
         self._tell("forward", folded.shape, drive.shape, pre=folded)
-        carry = self._carry or Carry()
+        carry = self._carry or StreamState()
         if isinstance(planes, Static):
             self._pre = planes.image
             self._factors = self._temporal.static_factors(planes.steps, neuron, carry.static_trace)
@@ -123,7 +135,7 @@ class Island:
                 self._listener.driven(self._index, drive)
         if self._prober is not None:
             held = self._prober.receive(self._index + 1, held.expand() if isinstance(held, Static) else held)
-        activity, self._tape, membrane = neuron.fire(held, carry.membrane, stage.fused_pool(drive.shape))
+        activity, self._tape, membrane = neuron.run(held, carry.membrane, stage.fused_pool(drive.shape))
         if self._listener is not None and "probability" in self._tape.values:
             self._listener.emitted(self._index, activity - self._tape.values["probability"])
         self._tell_fired(held.expand().numel() if isinstance(held, Static) else held.numel(), activity)
@@ -161,7 +173,7 @@ class Island:
             self._receiver.take(self._stage, pre, credit, unit)
             self._tell("update", pre.shape, credit.shape, pre, credit)
         elif needs[1]:
-            for_weight = synapse.outer(pre, credit)
+            for_weight = synapse.weight_grad(pre, credit)
             self._tell("update", pre.shape, credit.shape, pre, credit)
             if self._feedback.twin and self._index:
                 self._tell("learn", pre.shape, credit.shape, pre, credit)
@@ -172,18 +184,18 @@ class Island:
         return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)
 
     def _sent_down(self, delta: Tensor) -> Tensor:
-        assert isinstance(self._feedback, Layered), "direct feedback cuts the path on which this is asked"
+        assert isinstance(self._feedback, LayerwiseFeedback), "direct feedback cuts the path on which this is asked"
         sent = self._stage.neuron.sent(delta)
         weight = self._feedback.weight(self._index)
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
         post = sent.flatten(0, 1)
-        pulled = self._stage.synapse.pull(post, weight, shape)
+        pulled = self._stage.synapse.backward_input(post, weight, shape)
         self._tell("pull", shape, post.shape, post=post)
         return self._stage.neuron.arrive(pulled.unflatten(0, sent.shape[:2]), self._pre)
 
     def _tell(
         self,
-        kind: Product,
+        kind: ProductKind,
         inputs: torch.Size,
         outputs: torch.Size,
         pre: Tensor | None = None,
@@ -193,7 +205,7 @@ class Island:
             return
         # That a neuron fired and when it did are two things; an error goes down by one of them alone.
         planes = 2 if self._stage.neuron.signal == "times" and kind != "pull" else 1
-        met = Meeting(self._stage.synapse, inputs, outputs, pre, post, planes)
+        met = SynapticProduct(self._stage.synapse, inputs, outputs, pre, post, planes)
         for observer in self._observers:
             observer.product(self._stage.name, kind, met)
 
@@ -210,7 +222,7 @@ class Island:
             observer.kept(self._stage.name, self._kept)
 
 
-class _Stage(torch.autograd.Function):
+class _LayerFunction(torch.autograd.Function):
     """Hands autograd's calls on to the island."""
 
     @staticmethod
@@ -220,7 +232,7 @@ class _Stage(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         decay: Tensor | None,
-        island: Island,
+        island: LayerCall,
         steps: int | None,
     ) -> Tensor:
         ctx.island = island

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from onchip.errors import unknown_name
 
-__all__ = ["Rates", "fan_in", "groups"]
+__all__ = ["LRScaling", "fan_in", "groups"]
 
-Rates = Literal["equal", "fan"]
+LRScaling = Literal["equal", "fan"]
 """`equal`: one rate for all. `fan`: layers of many inputs learn more slowly, by min(1, 256 / fan-in)."""
 
 FAN = 256
@@ -20,7 +20,7 @@ FAN = 256
 dense layer (1,568 inputs) that pass no gradient fell from 74 of 128 (BP) and 94 (fBP) to between 34 and 42."""
 
 
-def groups(parameters: Iterable[nn.Parameter], rates: Rates) -> list[dict[str, Any]]:
+def groups(parameters: Iterable[nn.Parameter], rates: LRScaling) -> list[dict[str, Any]]:
     """Parameter groups for a torch optimizer, each with its factor on the rate as `scale`.
 
     Adam moves every weight by about the rate, so one step moves a drive in proportion to the fan-in; wide
@@ -42,8 +42,8 @@ def groups(parameters: Iterable[nn.Parameter], rates: Rates) -> list[dict[str, A
         >>> [(group["scale"], len(group["params"])) for group in groups(layers.parameters(), "fan")]
         [(1.0, 3), (0.25, 1)]
     """
-    if rates not in get_args(Rates):
-        raise unknown_name("rates", rates, get_args(Rates))
+    if rates not in get_args(LRScaling):
+        raise unknown_name("rates", rates, get_args(LRScaling))
     shared: dict[float, list[nn.Parameter]] = {}
     for parameter in parameters:
         scale = 1.0 if rates == "equal" else min(1.0, FAN / fan_in(parameter))

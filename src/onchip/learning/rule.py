@@ -14,16 +14,25 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning import ownership as trainers
-from onchip.learning.coding.real import Real
-from onchip.learning.interfaces import Code, Direct, Feedback, Layered, Observer, Receiver, Temporal, Verdict
-from onchip.learning.layer_call import Carry, Composition, Island
+from onchip.learning.coding.real import RealErrors
+from onchip.learning.interfaces import (
+    DirectFeedback,
+    ErrorCode,
+    Feedback,
+    LayerwiseFeedback,
+    LossSignals,
+    Observer,
+    Temporal,
+    UpdateSink,
+)
+from onchip.learning.layer_call import LayerCall, RuleContext, StreamState
 from onchip.learning.noise import Added
 from onchip.learning.silent_layers import LOOKS, Silence
-from onchip.learning.three_factors import Witness
+from onchip.learning.three_factors import FactorObserver
 from onchip.nn import neurons
-from onchip.nn.graph_builder import Stage, plan_of, validated
+from onchip.nn.graph_builder import SynapticLayer, build_graph, validated
 from onchip.nn.signals import Kind, Signal, Static
-from onchip.nn.synapses.bfloat16 import Rounded, warn_if_emulated
+from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
 
 __all__ = ["Rule"]
 
@@ -62,15 +71,15 @@ class Rule:
         *,
         feedback: Feedback,
         temporal: Temporal,
-        code: Code | None = None,
+        code: ErrorCode | None = None,
         disturbance: Added | None = None,
         trains: tuple[Kind, ...] = get_args(Kind),
         claims: Claims | None = None,
     ) -> None:
         self.name = name
         self.claims = claims
-        inside = isinstance(feedback, Direct) and feedback.inside
-        self._plan = plan_of(model).unpooled() if inside else plan_of(model)
+        inside = isinstance(feedback, DirectFeedback) and feedback.inside
+        self._plan = build_graph(model).unpooled() if inside else build_graph(model)
         self._refuse_untrainable(trains)
         if feedback.twin:
             self._refuse_standardised("gives weights and feedback one update")
@@ -78,18 +87,18 @@ class Rule:
         self._model: nn.Module | None = model
         self._feedback = feedback
         self._temporal = temporal
-        self._code = Real() if code is None else code
+        self._code = RealErrors() if code is None else code
         self._disturbance = disturbance
         self._observers: tuple[Observer, ...] = ()
-        self._receiver: Receiver | None = None
-        self._witnesses: tuple[Witness, ...] = ()
+        self._receiver: UpdateSink | None = None
+        self._witnesses: tuple[FactorObserver, ...] = ()
         self._outputs: list[Tensor] = []
         self._pending: tuple[list[Tensor], Tensor, list[Tensor]] | None = None
         self._passes = 0
         self._silence = Silence(name)
         self._arriving = 0
         with torch.no_grad():
-            feedback.attach(self._plan.receivers if feedback.direct and not inside else self._plan.stages)
+            feedback.attach(self._plan.receivers if feedback.direct and not inside else self._plan.layers)
         trainers.claim(self, model)
 
     def forward(self, signal: Signal) -> Tensor:
@@ -167,7 +176,7 @@ class Rule:
             )
         roots = [(output, error)] if output.requires_grad else []
         with torch.no_grad():
-            verdict = Verdict(error, self._local_errors(local), (loss if samples is None else samples).detach())
+            verdict = LossSignals(error, self._local_errors(local), (loss if samples is None else samples).detach())
             for index, tap in enumerate(taps, start=1):
                 if tap.requires_grad:
                     roots.append((tap, self._project(verdict, index, tap)))
@@ -225,7 +234,7 @@ class Rule:
                 "Use rule.forward, or an online rule such as ottt"
             )
         signal = validated(signal, self._plan)
-        carries = [Carry() for _ in self._plan.stages]
+        carries = [StreamState() for _ in self._plan.layers]
         self._begin()
         if isinstance(signal, Static):
             chunks: Iterator[Signal] = (Static(signal.image, 1) for _ in range(signal.steps))
@@ -237,18 +246,18 @@ class Rule:
     @property
     def by_sample(self) -> bool:
         """Whether `backward` makes use of `samples`."""
-        return isinstance(self._feedback, Direct) and self._feedback.by_sample
+        return isinstance(self._feedback, DirectFeedback) and self._feedback.by_sample
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def layers(self) -> tuple[SynapticLayer, ...]:
         """The layers with weights and their neurons, from the input on."""
-        return self._plan.stages
+        return self._plan.layers
 
     def feedback_weights(self) -> dict[str, Tensor]:
         """B of each layer that keeps feedback weights of W's shape beside W, by the layer's name; to look at only."""
-        if not isinstance(self._feedback, Layered):
+        if not isinstance(self._feedback, LayerwiseFeedback):
             return {}
-        kept = {stage.name: self._feedback.beside(index) for index, stage in enumerate(self.stages) if index}
+        kept = {stage.name: self._feedback.beside(index) for index, stage in enumerate(self.layers) if index}
         return {name: weight for name, weight in kept.items() if weight is not None}
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -289,10 +298,10 @@ class Rule:
                 f"{self.name} got spike times to round to bfloat16, which would change their order; expected neurons "
                 "over time steps. Use float32"
             )
-        warn_if_emulated(self._plan.stages[0].parameter.device)
-        for stage in self._plan.stages:
+        warn_if_emulated(self._plan.layers[0].parameter.device)
+        for stage in self._plan.layers:
             # A stage is frozen for everybody else; feedback holds this very one.
-            object.__setattr__(stage, "synapse", Rounded(stage.synapse))
+            object.__setattr__(stage, "synapse", BFloat16Synapse(stage.synapse))
         return self
 
     def observe(self, observer: Observer) -> None:
@@ -303,20 +312,20 @@ class Rule:
                 part.observers = self._observers
         self._feedback.tell_initial(observer)
 
-    def witness(self, witness: Witness) -> None:
+    def witness(self, witness: FactorObserver) -> None:
         """Shows the three factors of every update from now on: presynaptic trace, local surrogate, top-down error.
 
         Raises:
             UnsupportedError: a rule whose updates have another form.
         """
-        if not (self._temporal.streams and self._plan.kind == "steps" and isinstance(self._code, Real)):
+        if not (self._temporal.streams and self._plan.kind == "steps" and isinstance(self._code, RealErrors)):
             raise UnsupportedError(
                 f"{self.name} has no three-factor form on {self._plan.kind}: its errors come back through time, or are "
                 "spikes, or its neurons have no steps. Use an online rule such as ottt with LIF neurons"
             )
         self._witnesses = (*self._witnesses, witness)
 
-    def deliver(self, receiver: Receiver) -> None:
+    def deliver(self, receiver: UpdateSink) -> None:
         """Hands every update of weights and biases to a receiver from now on, and leaves their `.grad` empty.
 
         Raises:
@@ -358,7 +367,7 @@ class Rule:
         return model
 
     def _begin(self) -> None:
-        if isinstance(self._feedback, Direct):
+        if isinstance(self._feedback, DirectFeedback):
             self._feedback.begin()
 
     def _attached(self) -> nn.Module:
@@ -366,12 +375,12 @@ class Rule:
             raise RequestError(f"{self.name}: this rule is detached from its network; make a new one")
         return self._model
 
-    def _run(self, signal: Signal, carries: list[Carry] | None) -> tuple[Tensor, list[Tensor]]:
+    def _run(self, signal: Signal, carries: list[StreamState] | None) -> tuple[Tensor, list[Tensor]]:
         """The network's output and, for direct feedback, what each stage but the first received."""
         learning = self._attached().training and torch.is_grad_enabled()
         signal = validated(signal, self._plan)
         self._check_feedback(signal)
-        rule = Composition(
+        rule = RuleContext(
             self._feedback, self._temporal, self._code, self._observers, self._receiver, learning, self._witnesses
         )
         taps: list[Tensor] = []
@@ -383,16 +392,16 @@ class Rule:
             if arrives:
                 signal = self._received(signal, arrived, taps, learning)
                 arrived += 1
-            if not isinstance(part, Stage):
+            if not isinstance(part, SynapticLayer):
                 signal = part(signal, self._plan.kind, kept)
                 continue
             carry = None if carries is None else carries[stages]
-            signal = Island(part, stages, len(self._plan.stages) - 1 - stages, rule, carry)(signal)
+            signal = LayerCall(part, stages, len(self._plan.layers) - 1 - stages, rule, carry)(signal)
             stages += 1
-            if isinstance(self._feedback, Direct) and self._feedback.inside and stages < len(self._plan.stages):
+            if isinstance(self._feedback, DirectFeedback) and self._feedback.inside and stages < len(self._plan.layers):
                 taps.append(signal)
                 signal = signal.detach()
-            if looks and stages < len(self._plan.stages):
+            if looks and stages < len(self._plan.layers):
                 self._silence.look(part.name, signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
         dims = 2 if self._plan.kind == "times" else 3
@@ -401,7 +410,7 @@ class Rule:
                 f"{self.name} sends errors straight from the output, which must be one row a sample; got an output "
                 f"of shape {tuple(signal.shape)}. End the network with nn.Flatten() or a Linear"
             )
-        if learning and isinstance(self._feedback, Direct):
+        if learning and isinstance(self._feedback, DirectFeedback):
             with torch.no_grad():
                 self._feedback.outcome(signal)
         return signal, taps
@@ -420,7 +429,7 @@ class Rule:
         if not index:
             return _cut_off(signal)
         assert isinstance(signal, Tensor), "a stage's activity is never Static"
-        if isinstance(self._feedback, Direct) and not self._feedback.inside:
+        if isinstance(self._feedback, DirectFeedback) and not self._feedback.inside:
             taps.append(signal)
             signal = signal.detach()
             if learning:
@@ -445,14 +454,14 @@ class Rule:
 
     @torch.no_grad()
     def _local_outputs(self, taps: list[Tensor], classes: int) -> list[Tensor]:
-        if not isinstance(self._feedback, Direct):
+        if not isinstance(self._feedback, DirectFeedback):
             return []
         found = [self._feedback.readout(index, tap, classes) for index, tap in enumerate(taps, start=1)]
         return [output for output in found if output is not None]
 
     def _local_errors(self, outputs: list[Tensor]) -> tuple[Tensor, ...]:
         errors = [output.grad for output in outputs]
-        for stage, error in zip(self._plan.stages, errors, strict=False):
+        for stage, error in zip(self._plan.layers, errors, strict=False):
             if error is None:
                 raise RequestError(
                     f"{self.name}: the loss does not depend on the local read-out of layer {stage.name!r}; make it "
@@ -473,14 +482,14 @@ class Rule:
                 "call backward once after each forward"
             )
 
-    def _project(self, verdict: Verdict, index: int, tap: Tensor) -> Tensor:
-        assert isinstance(self._feedback, Direct), "only direct feedback taps the layers"
+    def _project(self, verdict: LossSignals, index: int, tap: Tensor) -> Tensor:
+        assert isinstance(self._feedback, DirectFeedback), "only direct feedback taps the layers"
         return self._feedback.project(verdict, index, tap)
 
     def _refuse_untrainable(self, trains: tuple[Kind, ...]) -> None:
         if self._plan.kind in trains:
             return
-        stage = self._plan.stages[0]
+        stage = self._plan.layers[0]
         known = [name for name in neurons.__all__ if getattr(neurons, name).signal in trains]
         raise UnsupportedError(
             f"{self.name} cannot train {type(stage.neuron).__name__} neurons (after layer {stage.name!r}); "
@@ -488,10 +497,10 @@ class Rule:
         )
 
     def _refuse_standardised(self, does: str) -> None:
-        for stage in self._plan.stages:
+        for stage in self._plan.layers:
             if stage.weight is not stage.parameter:
                 raise UnsupportedError(
-                    f"{self.name} {does}, and those of {type(stage.layer).__name__} {stage.name!r} are made of "
+                    f"{self.name} {does}, and those of {type(stage.module).__name__} {stage.name!r} are made of "
                     "parameters anew at each step; use nn.Conv2d"
                 )
 

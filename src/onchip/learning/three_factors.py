@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip.nn.neurons.base import Neuron, Tape
 
-__all__ = ["ThreeFactors", "Witness", "three_factors"]
+__all__ = ["FactorObserver", "ThreeFactors", "three_factors"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ThreeFactors:
     error: Tensor
 
 
-class Witness(ABC):
+class FactorObserver(ABC):
     """Is shown the factors of every update, as copies."""
 
     @abstractmethod
@@ -53,4 +53,4 @@ def three_factors(
     if tape.pool is not None:
         error = error.repeat_interleave(tape.pool, -1).repeat_interleave(tape.pool, -2) / tape.pool**2
     copied = Tape({name: value.clone() for name, value in tape.values.items()})
-    return ThreeFactors(pre.clone(), neuron.local(torch.ones_like(error), copied), error.clone())
+    return ThreeFactors(pre.clone(), neuron.backward_local(torch.ones_like(error), copied), error.clone())

@@ -10,7 +10,7 @@ from onchip.nn.neurons.ttfs import TTFSReadout
 from onchip.nn.pooling import EarliestPool2d
 from onchip.nn.residual import Residual
 from onchip.nn.sequential import Sequential
-from onchip.nn.weight_standardization import StandardisedConv2d
+from onchip.nn.weight_standardization import WeightStandardizedConv2d
 
 __all__ = [
     "IF",
@@ -31,7 +31,7 @@ __all__ = [
     "Readout",
     "Residual",
     "Sequential",
-    "StandardisedConv2d",
     "Stochastic",
     "TTFSReadout",
+    "WeightStandardizedConv2d",
 ]

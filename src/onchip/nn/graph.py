@@ -14,26 +14,26 @@ from onchip.errors import RequestError
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Kind, Signal, Static
 from onchip.nn.synapses.base import Synapse
-from onchip.nn.weight_standardization import StandardisedConv2d
+from onchip.nn.weight_standardization import WeightStandardizedConv2d
 
-__all__ = ["Between", "Part", "Plan", "Skip", "Stage"]
+__all__ = ["LayerGraph", "Node", "Skip", "SynapticLayer", "WeightlessLayer"]
 
 
 # Nothing here is compared by its fields (eq=False): that is more than torch.compile can follow.
 @dataclass(frozen=True, eq=False)
-class Stage:
+class SynapticLayer:
     """Synapses and the neurons that they drive.
 
     Args:
         name: dotted path of the synaptic layer in the network.
-        layer: the torch layer that holds weight and bias.
+        module: the torch layer that holds weight and bias.
         synapse: its bilinear map.
         neuron: the neurons; a `Readout` where the network names none.
         pool: side of an average pool that the neurons may take in the same pass, or None.
     """
 
     name: str
-    layer: nn.Module
+    module: nn.Module
     synapse: Synapse
     neuron: Neuron
     pool: int | None
@@ -41,19 +41,19 @@ class Stage:
     @property
     def parameter(self) -> Tensor:
         """What an optimizer trains, of W's shape."""
-        weight = self.layer.weight
+        weight = self.module.weight
         assert isinstance(weight, Tensor)
         return weight
 
     @property
     def weight(self) -> Tensor:
         """W (out, in...), as the synapses have it: the parameter, or made of it by standardisation."""
-        return self.layer.standardised() if isinstance(self.layer, StandardisedConv2d) else self.parameter
+        return self.module.standardised() if isinstance(self.module, WeightStandardizedConv2d) else self.parameter
 
     @property
     def bias(self) -> Tensor | None:
         """b (out,), or None."""
-        bias = self.layer.bias
+        bias = self.module.bias
         assert bias is None or isinstance(bias, Tensor)
         return bias
 
@@ -84,7 +84,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class WeightlessLayer:
     """A layer without weights between stages; ordinary autograd carries errors through it."""
 
     name: str
@@ -158,12 +158,12 @@ class Skip:
         return one + other
 
 
-Part = Stage | Between | Skip
+Node = SynapticLayer | WeightlessLayer | Skip
 """What a network is read as."""
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class LayerGraph:
     """A network read from input to output.
 
     Args:
@@ -172,22 +172,22 @@ class Plan:
     """
 
     kind: Kind
-    parts: tuple[Part, ...]
+    parts: tuple[Node, ...]
 
-    def unpooled(self) -> Plan:
+    def unpooled(self) -> LayerGraph:
         """The same network with every pool a part of its own."""
-        parts: list[Part] = []
+        parts: list[Node] = []
         for part in self.parts:
-            pool = part.pool if isinstance(part, Stage) else None
-            parts.append(replace(part, pool=None) if isinstance(part, Stage) else part)
+            pool = part.pool if isinstance(part, SynapticLayer) else None
+            parts.append(replace(part, pool=None) if isinstance(part, SynapticLayer) else part)
             if pool is not None:
-                parts.append(Between(f"pool of {part.name}", nn.AvgPool2d(pool)))
-        return Plan(self.kind, tuple(parts))
+                parts.append(WeightlessLayer(f"pool of {part.name}", nn.AvgPool2d(pool)))
+        return LayerGraph(self.kind, tuple(parts))
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def layers(self) -> tuple[SynapticLayer, ...]:
         """The stages in order."""
-        return tuple(part for part in self.parts if isinstance(part, Stage))
+        return tuple(part for part in self.parts if isinstance(part, SynapticLayer))
 
     @cached_property
     def arrivals(self) -> tuple[bool, ...]:
@@ -198,22 +198,22 @@ class Plan:
         """
         found, fresh = [], True
         for part in self.parts:
-            meets = isinstance(part, Stage) or (isinstance(part, Skip) and part.does == "fork")
-            flattens = isinstance(part, Between) and isinstance(part.module, nn.Flatten)
+            meets = isinstance(part, SynapticLayer) or (isinstance(part, Skip) and part.does == "fork")
+            flattens = isinstance(part, WeightlessLayer) and isinstance(part.module, nn.Flatten)
             found.append(fresh and (meets or flattens))
             if isinstance(part, Skip):
                 fresh = part.does == "join"
-            elif isinstance(part, Stage) or flattens:
+            elif isinstance(part, SynapticLayer) or flattens:
                 fresh = not flattens
         return tuple(found)
 
     @cached_property
-    def receivers(self) -> tuple[Stage, ...]:
+    def receivers(self) -> tuple[SynapticLayer, ...]:
         """For each arrival, the stage that it reaches first: all stages but those of shortcuts."""
         found, waiting = [], False
         for part, arrives in zip(self.parts, self.arrivals, strict=True):
             waiting = waiting or arrives
-            if waiting and isinstance(part, Stage):
+            if waiting and isinstance(part, SynapticLayer):
                 found.append(part)
                 waiting = False
         return tuple(found)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError, UnsupportedError
-from onchip.nn.graph import Between, Part, Plan, Skip, Stage
+from onchip.nn.graph import LayerGraph, Node, Skip, SynapticLayer, WeightlessLayer
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.neurons.readout import Readout
 from onchip.nn.neurons.stochastic import MeanReadout
@@ -18,7 +18,7 @@ from onchip.nn.residual import Residual
 from onchip.nn.signals import Kind, Signal, Static
 from onchip.nn.synapses.base import is_synapse, synapse_of
 
-__all__ = ["Between", "Part", "Plan", "Skip", "Stage", "plan_of", "validated"]
+__all__ = ["LayerGraph", "Node", "Skip", "SynapticLayer", "WeightlessLayer", "build_graph", "validated"]
 
 _WEIGHTLESS: dict[Kind, tuple[type[nn.Module], ...]] = {
     "steps": (nn.Flatten, nn.Identity, nn.Dropout, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d),
@@ -29,7 +29,7 @@ _READOUTS: dict[Kind, type[Neuron]] = {"streams": MeanReadout, "times": TTFSRead
 """What must close a network; after `steps`, `Readout` is taken where none is named."""
 
 
-def plan_of(model: nn.Module) -> Plan:
+def build_graph(model: nn.Module) -> LayerGraph:
     """Reads a network.
 
     Raises:
@@ -44,7 +44,7 @@ def plan_of(model: nn.Module) -> Plan:
             "spike times or with random spike trains do not understand each other. Use one kind"
         )
     kind: Kind = next(iter(kinds), "steps")
-    parts: list[Part] = []
+    parts: list[Node] = []
     while found:
         name, module = found.pop(0)
         if isinstance(module, Skip):
@@ -52,7 +52,7 @@ def plan_of(model: nn.Module) -> Plan:
         elif is_synapse(module):
             parts.append(_stage(name, module, found, kind))
         elif type(module) in _WEIGHTLESS[kind]:
-            parts.append(Between(name, module))
+            parts.append(WeightlessLayer(name, module))
         elif isinstance(module, Neuron):
             raise RequestError(
                 f"{type(module).__name__} {name!r} does not follow a Linear or Conv2d; put it right after one"
@@ -63,21 +63,21 @@ def plan_of(model: nn.Module) -> Plan:
                 f"cannot treat {type(module).__name__} {name!r} in a network whose neurons exchange {kind}; "
                 f"expected neurons, {known}, or a Sequential of these"
             )
-    plan = Plan(kind, tuple(parts))
+    plan = LayerGraph(kind, tuple(parts))
     for part in parts if kind != "steps" else ():
         if isinstance(part, Skip):
             raise UnsupportedError(
                 f"Residual {part.name!r} adds spikes, and those of a network that exchanges {kind} do not add up; "
                 "use LIF or IF neurons"
             )
-    if not plan.stages:
+    if not plan.layers:
         raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")
     if kind in _READOUTS:
-        _check_readout(plan.stages, _READOUTS[kind])
+        _check_readout(plan.layers, _READOUTS[kind])
     return plan
 
 
-def _check_readout(stages: tuple[Stage, ...], readout: type[Neuron]) -> None:
+def _check_readout(stages: tuple[SynapticLayer, ...], readout: type[Neuron]) -> None:
     """Raises RequestError unless the network has its read-out at the end, and only there."""
     for stage in stages[:-1]:
         if isinstance(stage.neuron, readout):
@@ -120,7 +120,7 @@ def _residual(name: str, module: Residual) -> Iterator[tuple[str, nn.Module | Sk
     yield name, Skip(name, "join")
 
 
-def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module | Skip]], kind: Kind) -> Stage:
+def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module | Skip]], kind: Kind) -> SynapticLayer:
     """Takes the layer's neurons and their pool off the front of what is left of the network."""
     following = rest[0][1] if rest else None
     neuron = following if isinstance(following, Neuron) else None
@@ -137,7 +137,7 @@ def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module | Skip]]
     pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and isinstance(layer, nn.Conv2d) else None
     if pool is not None:
         rest.pop(0)
-    return Stage(name, layer, synapse_of(name, layer), neuron, pool)
+    return SynapticLayer(name, layer, synapse_of(name, layer), neuron, pool)
 
 
 def _square_pool(module: nn.Module | Skip) -> int | None:
@@ -158,7 +158,7 @@ def _side(size: int | tuple[int, ...]) -> int | None:
 TYPES = torch.float32, torch.float64, torch.bfloat16, torch.float16
 
 
-def validated(signal: Signal, plan: Plan) -> Signal:
+def validated(signal: Signal, plan: LayerGraph) -> Signal:
     """Returns the signal if a network can take it.
 
     Raises:
@@ -193,10 +193,10 @@ def validated(signal: Signal, plan: Plan) -> Signal:
     return signal
 
 
-def _check_place(signal: Tensor, plan: Plan) -> None:
+def _check_place(signal: Tensor, plan: LayerGraph) -> None:
     """Raises RequestError unless the signal and all weights are on one device, and of one type."""
-    for stage in plan.stages:
-        layer, weight = f"{type(stage.layer).__name__} {stage.name!r}", stage.parameter
+    for stage in plan.layers:
+        layer, weight = f"{type(stage.module).__name__} {stage.name!r}", stage.parameter
         if weight.device != signal.device:
             raise RequestError(
                 f"{layer} is on device {str(weight.device)!r} and the signal on {str(signal.device)!r}; expected one "

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import OnchipError
-from onchip.nn.graph_builder import Stage, plan_of, validated
+from onchip.nn.graph_builder import SynapticLayer, build_graph, validated
 from onchip.nn.neurons import Stochastic
 from onchip.nn.signals import Signal, Static
 
@@ -37,17 +37,17 @@ class Sequential(torch.nn.Sequential):
             RequestError: a signal that these neurons cannot take.
             UnsupportedError: a module that has no place in a spiking network.
         """
-        plan = plan_of(self)
+        plan = build_graph(self)
         signal = validated(signal, plan)
         kept: list[Signal] = []
         for part in plan.parts:
-            signal = _inferred(part, signal) if isinstance(part, Stage) else part(signal, plan.kind, kept)
+            signal = _inferred(part, signal) if isinstance(part, SynapticLayer) else part(signal, plan.kind, kept)
         if isinstance(signal, Static):
             raise OnchipError("a network ends in a stage, whose output is never Static")
         return signal
 
 
-def _inferred(stage: Stage, signal: Signal) -> Signal:
+def _inferred(stage: SynapticLayer, signal: Signal) -> Signal:
     planes = stage.neuron.planes(signal)
     folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K, B, ...) -> (K·B, ...)
     stage.synapse.check(stage.name, folded.shape)
@@ -56,16 +56,16 @@ def _inferred(stage: Stage, signal: Signal) -> Signal:
     hooked, compiling = _hooked(stage), torch.compiler.is_compiling()
     as_one = not (torch.is_grad_enabled() or hooked or compiling)
     bare = as_one or (compiling and not hooked)
-    drive = stage.synapse.apply(folded, stage.weight, stage.bias) if bare else stage.layer(folded)
+    drive = stage.synapse.apply(folded, stage.weight, stage.bias) if bare else stage.module(folded)
     held = Static(drive, planes.steps) if isinstance(planes, Static) else drive.unflatten(0, planes.shape[:2])
     pool = stage.fused_pool(drive.shape)
     if not as_one and pool and isinstance(stage.neuron, Stochastic):
         return stage.neuron(held, pool)  # which sends spikes, and so pools before it fires
     if not as_one:
         return stage.pooled(stage.neuron(held))
-    activity, _, _ = stage.neuron.fire(held, None, pool)
+    activity, _, _ = stage.neuron.run(held, None, pool)
     return activity if pool == stage.pool else stage.pooled(activity)
 
 
-def _hooked(stage: Stage) -> bool:
-    return any(module._forward_hooks or module._forward_pre_hooks for module in (stage.layer, stage.neuron))
+def _hooked(stage: SynapticLayer) -> bool:
+    return any(module._forward_hooks or module._forward_pre_hooks for module in (stage.module, stage.neuron))

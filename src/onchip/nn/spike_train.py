@@ -15,10 +15,10 @@ from torch import Tensor
 
 from onchip.kernels.phase import phase
 
-__all__ = ["Bernoulli", "RandomPhase", "Train", "winners"]
+__all__ = ["BernoulliTrain", "RandomPhaseTrain", "SpikeTrain", "winner_take_all"]
 
 
-class Train(ABC):
+class SpikeTrain(ABC):
     """Turns numbers into spikes, one time step after the other."""
 
     remembers: ClassVar[bool]
@@ -42,11 +42,13 @@ class Train(ABC):
 
 
 @dataclass(frozen=True)
-class Bernoulli(Train):
+class BernoulliTrain(SpikeTrain):
     """At each step a spike with the number as its probability, independent of all others.
 
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
+
+    command: ClassVar[str] = "bernoulli"
 
     remembers = False
 
@@ -64,16 +66,18 @@ class Bernoulli(Train):
 
 
 @dataclass(frozen=True)
-class RandomPhase(Train):
+class RandomPhaseTrain(SpikeTrain):
     """Adds the number up from a phase u ~ U[0, 1), and sends a spike whenever the sum passes a whole number.
 
         spike[t] = floor(u + p[1] + ... + p[t]) - floor(u + p[1] + ... + p[t-1])
 
-    Each spike alone is that of `Bernoulli`, P(spike) = p, but a train's count is T p rounded up or down where
+    Each spike alone is that of `BernoulliTrain`, P(spike) = p, but a train's count is T p rounded up or down where
     Bernoulli's is binomial; one draw a train in place of T. Below zero the sum falls, and spikes are -1.
 
     Reference: ours; a noisy integrate-and-fire neuron with a uniform initial state.
     """
+
+    command: ClassVar[str] = "randomphase"
 
     remembers = True
 
@@ -91,7 +95,7 @@ def _without_values(like: Tensor) -> Tensor:
     return torch.empty(like.shape, dtype=like.dtype, device=like.device)
 
 
-def winners(potential: Tensor) -> Tensor:
+def winner_take_all(potential: Tensor) -> Tensor:
     """One spike a row, at k with probability softmax(potential)_k: (..., classes), one-hot.
 
     In hardware it is a race of noisy units that inhibit each other; here the largest of z - log(-log r).

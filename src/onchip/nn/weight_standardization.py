@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from onchip.errors import RequestError
 
-__all__ = ["StandardisedConv2d"]
+__all__ = ["WeightStandardizedConv2d"]
 
 
-class StandardisedConv2d(nn.Conv2d):
+class WeightStandardizedConv2d(nn.Conv2d):
     """A convolution with weights of zero mean and one size for each output channel.
 
         Ŵ_o = g_o (W_o - mean W_o) / sqrt(var W_o · n + ε),   n = inputs of an output

@@ -11,7 +11,7 @@ from onchip.report.costs import COSTS, costs, traffic
 from onchip.report.curves import learning, probed, quantities
 from onchip.report.drawing import Kind, content, verbatim
 from onchip.report.pareto import pareto, worth_drawing
-from onchip.report.summary import summarise, title
+from onchip.report.summary import summarize, title
 from onchip.runs.record import Record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
         records: runs of one group.
     """
     good = [record for record in records if record.status == "ok"]
-    summaries = summarise(good)
+    summaries = summarize(good)
     made = [
         Drawn(
             f"front-{_file_name(cost.name)}",
@@ -111,6 +111,6 @@ def figure(records: Sequence[Record], kind: Kind) -> bytes | None:
     if not good:
         return None
     arithmetic = next(cost for cost in COSTS if cost.name == "products")
-    made = pareto(summarise(good), [traffic(good), arithmetic])
+    made = pareto(summarize(good), [traffic(good), arithmetic])
     made.suptitle(verbatim(title(good), longest=150), fontsize=9, y=0.99, va="top", parse_math=False)
     return content(made, kind)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onchip.report.summary import title
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
 
 __all__ = ["Group", "grouped", "once"]
@@ -17,7 +17,7 @@ __all__ = ["Group", "grouped", "once"]
 FREE = ("rule", "seed", "probe")
 """Settings that may differ within a group: what is compared, its repetitions, and what changes no result."""
 
-SETTINGS = {name: value for name, value in dataclasses.asdict(RunSpec()).items() if name not in FREE}
+SETTINGS = {name: value for name, value in dataclasses.asdict(RunConfig()).items() if name not in FREE}
 """Settings that an older record does not hold were what they are by default today."""
 
 

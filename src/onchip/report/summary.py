@@ -11,7 +11,7 @@ from onchip.report.costs import Cost
 from onchip.report.front import front
 from onchip.runs.record import Record
 
-__all__ = ["Spread", "Summary", "count", "on_front", "summarise", "title"]
+__all__ = ["Spread", "Summary", "count", "on_front", "summarize", "title"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Summary:
         return Spread(values) if values else None
 
 
-def summarise(records: Sequence[Record]) -> list[Summary]:
+def summarize(records: Sequence[Record]) -> list[Summary]:
     """A summary a rule, in the order in which the rules first appear.
 
     Rules are one only if all of their options are, the defaults too, which may differ between versions.

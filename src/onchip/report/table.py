@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from onchip.report.costs import costs, traffic
 from onchip.report.groups import Group
-from onchip.report.summary import Spread, Summary, count, on_front, summarise, title
+from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
 from onchip.runs.record import Record
 
 __all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "failures", "markdown", "table"]
@@ -52,7 +52,7 @@ class Table:
 
 def table(records: Sequence[Record]) -> Table:
     """A row a rule. Columns of what no record holds are left out."""
-    summaries = summarise(records)
+    summaries = summarize(records)
     good = [record for summary in summaries for record in summary.good]
     best = {summary.label for summary in on_front(summaries, traffic(good))}
     columns: list[tuple[str, list[Cell]]] = [

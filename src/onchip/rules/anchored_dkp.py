@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.centering import Centring, LeaveOneOut
+from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.feedback.perturbation import Probed
-from onchip.learning.feedback.summed import Summed
+from onchip.learning.feedback.perturbation import PerturbationFeedback
+from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -26,7 +26,7 @@ def anchored_dkp(
     momentum: float = 0.995,
     decay: float = 1e-4,
     noise: Noise = Rademacher(),
-    centring: Centring = LeaveOneOut(),
+    centering: Centering = LeaveOneOut(),
     quiet_after: int | None = None,
     grid: int | None = None,
     local: bool = False,
@@ -50,7 +50,7 @@ def anchored_dkp(
         momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
         decay: weight decay of M, at least 0; it counts once a training step.
         noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
-        centring: how the output is centred; `LeaveOneOut()` by default.
+        centering: how the output is centered; `LeaveOneOut()` by default.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
         grid: as in `opzo`; what Kolen-Pollack adds stays on the grid too.
         local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
@@ -61,20 +61,20 @@ def anchored_dkp(
 
     Reference: ours; of Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv 2012.00152).
     """
-    feedback = Anchored(scale, momentum, decay, noise, centring, quiet_after, grid)
+    feedback = Anchored(scale, momentum, decay, noise, centering, quiet_after, grid)
     return Rule(
         "anchored_dkp",
         model,
-        feedback=Summed(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
+        feedback=SummedFeedback(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
         temporal=Online(),
         trains=("steps",),
         claims=Claims(
-            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centring.streams
+            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
         ),
     )
 
 
-class Anchored(Probed):
+class Anchored(PerturbationFeedback):
     """Matrices that an optimizer trains, and estimates hold to what noise says."""
 
     stem = "feedback_"
@@ -86,11 +86,11 @@ class Anchored(Probed):
         momentum: float,
         decay: float,
         noise: Noise,
-        centring: Centring,
+        centering: Centering,
         quiet_after: int | None,
         grid: int | None,
     ) -> None:
-        super().__init__("anchored_dkp", scale, momentum, noise, centring, quiet_after, grid=grid)
+        super().__init__("anchored_dkp", scale, momentum, noise, centering, quiet_after, grid=grid)
         if not 0.0 <= decay < math.inf:
             raise RequestError(f"anchored_dkp got decay={decay}; expected a weight decay of at least 0")
         self.decay = decay

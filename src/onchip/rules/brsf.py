@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.learning.feedback.sign_symmetric import SignSymmetric
+from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
@@ -40,7 +40,7 @@ def brsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     )
 
 
-class RedrawnSigns(SignSymmetric):
+class RedrawnSigns(SignSymmetricFeedback):
     """Random magnitudes, drawn anew after every training step."""
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:

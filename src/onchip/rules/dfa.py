@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.direct import Unprobed
+from onchip.learning.feedback.direct import UnprobedFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -49,7 +49,7 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     )
 
 
-class RandomDirect(Unprobed):
+class RandomDirect(UnprobedFeedback):
     """Fixed uniform feedback from the output to what each stage receives."""
 
     stem = "direct_"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.direct import Unprobed
+from onchip.learning.feedback.direct import UnprobedFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -60,7 +60,7 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
     )
 
 
-class KolenPollackDirect(Unprobed):
+class KolenPollackDirect(UnprobedFeedback):
     """Feedback from the output that learns by what it sends and where it arrives."""
 
     stem = "feedback_"

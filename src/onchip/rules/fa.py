@@ -5,16 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.learning.coding.real import Real
-from onchip.learning.feedback.stored import Random
-from onchip.learning.interfaces import Code, Temporal
+from onchip.learning.coding.real import RealErrors
+from onchip.learning.feedback.stored import RandomFeedback
+from onchip.learning.interfaces import ErrorCode, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
 
 __all__ = ["fa"]
 
 
-def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Real()) -> Rule:
+def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
     """Feedback alignment: errors come down through fixed random weights.
 
         g = B^T δ,   B drawn once, of W's shape and with W's standard deviation
@@ -25,7 +25,7 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Rea
     Args:
         model: a network of `onchip.nn`.
         temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Reference: Lillicrap et al. 2016 (Nature Communications).
     """
@@ -43,10 +43,3 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Rea
             own_sample=True,
         ),
     )
-
-
-class RandomFeedback(Random):
-    """Fixed Gaussian feedback weights, with the spread of the forward weights that they stand in for."""
-
-    def step(self) -> None:
-        """Random feedback stays as it is."""

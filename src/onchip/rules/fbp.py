@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.coding.real import Real
-from onchip.learning.feedback.stored import Copied
-from onchip.learning.interfaces import Code, Temporal
+from onchip.learning.coding.real import RealErrors
+from onchip.learning.feedback.stored import CopiedFeedback
+from onchip.learning.interfaces import ErrorCode, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import Stage, plan_of
+from onchip.nn.graph_builder import SynapticLayer, build_graph
 from onchip.transport import Full, Transport
 from onchip.transport.budget import within
 from onchip.transport.schedule import Balanced, Doubling, Schedule
@@ -30,7 +30,7 @@ def fbp(
     transport: Transport | None = None,
     budget: float | None = None,
     temporal: Temporal = ThroughTime(),
-    code: Code = Real(),
+    code: ErrorCode = RealErrors(),
 ) -> Rule:
     """Frozen backpropagation: errors come down through a copy of the weights that is refreshed now and then.
 
@@ -52,7 +52,7 @@ def fbp(
         budget: bits a training step, instead of a period: the best of our schemes for that, or the transport
             that is given, with balanced periods.
         temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Raises:
         RequestError: a period below 1, or a budget that is not positive, or beside a period, or for messages
@@ -64,7 +64,7 @@ def fbp(
         raise RequestError(f"fbp got period={period} and budget={budget}; a budget chooses the periods. Leave one out")
     schedule: Schedule
     if budget is not None or (period is None and transport is None):
-        weights = [stage.weight for stage in plan_of(model).stages[1:]]
+        weights = [stage.weight for stage in build_graph(model).layers[1:]]
         mean, transport = within(budget, weights, transport)
         schedule = Balanced(mean)
     else:
@@ -73,7 +73,7 @@ def fbp(
     return Rule(
         "fbp",
         model,
-        feedback=Frozen(schedule, transport),
+        feedback=FrozenFeedback(schedule, transport),
         temporal=temporal,
         code=code,
         claims=Claims(
@@ -93,7 +93,7 @@ def _intervals(period: int | Doubling | Balanced) -> Schedule:
     return Doubling(longest=period, first=period)
 
 
-class Frozen(Copied):
+class FrozenFeedback(CopiedFeedback):
     """A copy of the forward weights, refreshed by a transport whenever the schedule says so."""
 
     def __init__(self, schedule: Schedule, transport: Transport) -> None:
@@ -104,7 +104,7 @@ class Frozen(Copied):
         self._groups: dict[Doubling, list[int]] = {}  # layers that share their intervals
         self._events: dict[Doubling, int] = {}
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         super().attach(stages)
         layers = self._schedule.layers([stage.weight for stage in stages[1:]], self._transport)
         for index, intervals in enumerate(layers, start=1):

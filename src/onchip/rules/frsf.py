@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.learning.feedback.sign_symmetric import SignSymmetric
+from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
@@ -37,7 +37,7 @@ def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     )
 
 
-class FixedSigns(SignSymmetric):
+class FixedSigns(SignSymmetricFeedback):
     """Random magnitudes, drawn once."""
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:

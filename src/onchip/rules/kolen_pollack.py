@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.stored import drawn_like
-from onchip.learning.interfaces import Layered, Observer, Temporal
+from onchip.learning.interfaces import LayerwiseFeedback, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import Stage
+from onchip.nn.graph_builder import SynapticLayer
 
 __all__ = ["kolen_pollack"]
 
@@ -45,7 +45,7 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal =
     return Rule(
         "kolen_pollack",
         model,
-        feedback=Following(decay),
+        feedback=KolenPollackFeedback(decay),
         temporal=temporal,
         claims=Claims(
             own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
@@ -53,7 +53,7 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal =
     )
 
 
-class Following(Layered):
+class KolenPollackFeedback(LayerwiseFeedback):
     """Feedback weights, drawn at first, that the optimizer trains by the forward weights' gradients."""
 
     twin = True
@@ -63,15 +63,12 @@ class Following(Layered):
         if not 0.0 <= decay < 1.0:
             raise RequestError(f"kolen_pollack got decay={decay}; expected a share lost a step, in [0, 1)")
         self._decay = decay
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
         for index, stage in enumerate(stages[1:], start=1):
             self.register_parameter(f"feedback_{index}", nn.Parameter(drawn_like(stage.weight.detach())))
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
 
     def weight(self, index: int) -> Tensor:
         return self.get_parameter(f"feedback_{index}")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.learning.coding.real import Real
-from onchip.learning.feedback.stored import Copied
-from onchip.learning.interfaces import Code, Temporal
+from onchip.learning.coding.real import RealErrors
+from onchip.learning.feedback.stored import CopiedFeedback
+from onchip.learning.interfaces import ErrorCode, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
 
 __all__ = ["never"]
 
 
-def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = Real()) -> Rule:
+def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
     """Errors come down through the weights that the network began with: the baseline of all transport.
 
         g = B^T δ,   B = W_0 for ever
@@ -29,14 +29,14 @@ def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = 
     Args:
         model: a network of `onchip.nn`.
         temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `Real()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
     """
     return Rule(
         "never",
         model,
-        feedback=FirstWeights(),
+        feedback=CopiedFeedback(),
         temporal=temporal,
         code=code,
         claims=Claims(
@@ -47,10 +47,3 @@ def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: Code = 
             own_sample=True,
         ),
     )
-
-
-class FirstWeights(Copied):
-    """A copy of the first forward weights."""
-
-    def step(self) -> None:
-        """The copy stays as it is."""

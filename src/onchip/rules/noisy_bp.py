@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.noise import Added, Noise, Rademacher
 from onchip.learning.rule import Rule
@@ -41,7 +41,7 @@ def noisy_bp(
     return Rule(
         "noisy_bp",
         model,
-        feedback=Transposed(),
+        feedback=TransposedFeedback(),
         temporal=temporal,
         disturbance=Added(noise, scale),
         trains=("steps",),

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.centering import Centring, LeaveOneOut
-from onchip.learning.feedback.intermediate import Intermediate
+from onchip.learning.centering import Centering, LeaveOneOut
+from onchip.learning.feedback.intermediate import IntermediateFeedback
 from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.feedback.perturbation import Probed
-from onchip.learning.feedback.summed import Summed
-from onchip.learning.interfaces import Direct
+from onchip.learning.feedback.perturbation import PerturbationFeedback
+from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.interfaces import DirectFeedback
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -27,7 +27,7 @@ def opzo(
     scale: float = 0.2,
     momentum: float = 0.999,
     noise: Noise = Rademacher(),
-    centring: Centring = LeaveOneOut(),
+    centering: Centering = LeaveOneOut(),
     quiet_after: int | None = None,
     each_step: bool = False,
     place: Literal["after", "before"] = "after",
@@ -40,7 +40,7 @@ def opzo(
         h_l <- h_l + α z_l
         M_l <- M_l + (1-λ)/(1-λ^k) (1/(α T B) sum_t,b z_l õ^T - M_l),   g_l = M_l e
 
-    z is noise of unit variance that is added to what each layer receives, õ the centred output, k the number
+    z is noise of unit variance that is added to what each layer receives, õ the centered output, k the number
     of estimates so far. Traces stand in for a backward pass through time, as in `ottt`.
 
     Limit: on frozen weights M approaches the mean derivative of the output by h_l; in the last hidden layer
@@ -53,7 +53,7 @@ def opzo(
         scale: α, standard deviation of the noise, in units of a spike; above 0.
         momentum: λ, the share of the estimate kept from one sequence to the next, in [0, 1).
         noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
-        centring: how the output is centred; `LeaveOneOut()` by default.
+        centering: how the output is centered; `LeaveOneOut()` by default.
         quiet_after: training steps after which no noise is added and the estimate stays; None for never.
         each_step: make an estimate of each time step, as a stream does, in place of one a sequence.
         place: of the noise: `after` the neurons and their pool, or `before` them, at their drive. Then the estimate,
@@ -72,15 +72,15 @@ def opzo(
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
 
-    def estimated() -> Estimated:
+    def estimated() -> OPZOFeedback:
         places = {"each_step": each_step, "inside": place == "before"}
-        return Estimated("opzo", scale, momentum, noise, centring, quiet_after, **places, grid=grid)
+        return OPZOFeedback("opzo", scale, momentum, noise, centering, quiet_after, **places, grid=grid)
 
-    feedback: Direct = estimated()
+    feedback: DirectFeedback = estimated()
     if intermediate is not None:
-        feedback = Intermediate(estimated(), estimated(), LocalReadouts("opzo"), intermediate, everywhere=local)
+        feedback = IntermediateFeedback(estimated(), estimated(), LocalReadouts("opzo"), intermediate, everywhere=local)
     elif local:
-        feedback = Summed(feedback, LocalReadouts("opzo"))
+        feedback = SummedFeedback(feedback, LocalReadouts("opzo"))
     return Rule(
         "opzo",
         model,
@@ -88,12 +88,12 @@ def opzo(
         temporal=Online(),
         trains=("steps",),
         claims=Claims(
-            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centring.streams
+            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
         ),
     )
 
 
-class Estimated(Probed):
+class OPZOFeedback(PerturbationFeedback):
     """Feedback matrices that are nothing but estimates."""
 
     stem = "estimate_"

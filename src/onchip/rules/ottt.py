@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 
@@ -34,7 +34,7 @@ def ottt(model: nn.Module) -> Rule:
     return Rule(
         "ottt",
         model,
-        feedback=Transposed(),
+        feedback=TransposedFeedback(),
         temporal=Online(),
         trains=("steps",),
         claims=Claims(causal=True, online=True, own_sample=True),

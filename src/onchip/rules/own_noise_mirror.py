@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.coding.spikes import Spikes
-from onchip.learning.interfaces import Listening, Observer, Temporal
+from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.interfaces import Listening, Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Counts
-from onchip.nn.graph_builder import Stage
-from onchip.nn.spike_train import RandomPhase, Train
-from onchip.nn.synapses.base import Convolution, Dense, Synapse
-from onchip.nn.synapses.product import Meeting
+from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
+from onchip.nn.synapses.base import Conv2dSynapse, LinearSynapse, Synapse
+from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["own_noise_mirror"]
 
@@ -27,7 +27,7 @@ def own_noise_mirror(
     *,
     decay: float = 0.99,
     gain: float = 2.0,
-    train: Train = RandomPhase(),
+    train: SpikeTrain = RandomPhaseTrain(),
     temporal: Temporal = Counts(),
 ) -> Rule:
     """Spike-based backpropagation whose feedback weights learn from the neurons' own noise, without transport.
@@ -46,7 +46,7 @@ def own_noise_mirror(
         model: a network of `Stochastic` neurons, closed by `MeanReadout`.
         decay: share of both means that is kept from one training step to the next, in [0, 1).
         gain: β, by which errors grow in each layer before they become spikes, above 0.
-        train: how an error becomes spikes, `RandomPhase()` or `Bernoulli()`.
+        train: how an error becomes spikes, `RandomPhaseTrain()` or `Bernoulli()`.
         temporal: `Counts()` by default, or `Coincidences()`.
 
     Raises:
@@ -55,7 +55,7 @@ def own_noise_mirror(
 
     Reference: ours; after weight mirrors (Akrout et al. 2019, NeurIPS), whose noise is injected in a phase of its own.
     """
-    code = Spikes(gain, train)
+    code = SpikeErrors(gain, train)
     return Rule(
         "own_noise_mirror",
         model,
@@ -75,19 +75,16 @@ class OwnNoise(Listening):
         if not 0.0 <= decay < 1.0:
             raise RequestError(f"own_noise_mirror got decay={decay}; expected a share kept a step, in [0, 1)")
         self._decay = decay
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
         self._noise: dict[int, Tensor] = {}
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
         for index, stage in enumerate(stages[1:], start=1):
             self.register_buffer(f"product_{index}", torch.zeros_like(stage.weight))
             # One sum of squares for each input of the receptive field: a neuron's, or a channel's at each tap.
             shape = (_groups(stage.synapse.bare()), *stage.weight.shape[1:])
             self.register_buffer(f"variance_{index}", stage.weight.new_zeros(shape))
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
 
     def emitted(self, index: int, noise: Tensor) -> None:
         self._noise[index + 1] = noise
@@ -96,10 +93,12 @@ class OwnNoise(Listening):
         stage, noise = self._stages[index], self._noise.pop(index).flatten(0, 1)  # (T·B, features...)
         synapse = stage.synapse.bare()
         answer = (drive - drive.mean(0)).flatten(0, 1)
-        noise = noise.flatten(1) if isinstance(synapse, Dense) else noise
-        product = synapse.outer(noise, answer)
-        self.tell_product(stage, "learn", Meeting(synapse, noise.shape, answer.shape, noise, answer))
-        squares = _one_output(synapse).outer(noise.square(), torch.ones_like(answer[:, : len(self._variance(index))]))
+        noise = noise.flatten(1) if isinstance(synapse, LinearSynapse) else noise
+        product = synapse.weight_grad(noise, answer)
+        self.tell_product(stage, "learn", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer))
+        squares = _one_output(synapse).weight_grad(
+            noise.square(), torch.ones_like(answer[:, : len(self._variance(index))])
+        )
         self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
         self._variance(index).lerp_(squares, 1.0 - self._decay)
 
@@ -112,23 +111,17 @@ class OwnNoise(Listening):
     def beside(self, index: int) -> Tensor:
         return self.weight(index)
 
-    def learn(self) -> None:
-        """The means have learnt on the way forward."""
-
-    def step(self) -> None:
-        """Nothing waits for the optimizer."""
-
     def _variance(self, index: int) -> Tensor:
         return self.get_buffer(f"variance_{index}")
 
 
 def _groups(synapse: Synapse) -> int:
-    return synapse.groups if isinstance(synapse, Convolution) else 1
+    return synapse.groups if isinstance(synapse, Conv2dSynapse) else 1
 
 
 def _one_output(synapse: Synapse) -> Synapse:
     """The same map with a single output in each group: what its `outer` sums is the same for all of them."""
-    if isinstance(synapse, Convolution):
+    if isinstance(synapse, Conv2dSynapse):
         return replace(synapse, shape=(synapse.groups, *synapse.shape[1:]))
-    assert isinstance(synapse, Dense), "there are two kinds of synapse"
+    assert isinstance(synapse, LinearSynapse), "there are two kinds of synapse"
     return replace(synapse, outputs=1)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
-from onchip.learning.coding.spikes import Spikes
-from onchip.learning.feedback.transposed import Transposed
+from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Counts
-from onchip.nn.spike_train import RandomPhase, Train
+from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["ssnn_bp"]
 
 
 def ssnn_bp(
-    model: nn.Module, *, gain: float = 2.0, train: Train = RandomPhase(), temporal: Temporal = Counts()
+    model: nn.Module, *, gain: float = 2.0, train: SpikeTrain = RandomPhaseTrain(), temporal: Temporal = Counts()
 ) -> Rule:
     """Spike-based backpropagation: activity goes up and errors come down as spikes, in one phase.
 
@@ -34,7 +34,7 @@ def ssnn_bp(
         model: a network of `Stochastic` neurons, closed by `MeanReadout`.
         gain: β, by which errors grow in each layer before they become spikes, above 0; errors that it takes beyond
             one spike a step are clipped.
-        train: how an error becomes spikes, `RandomPhase()` or `Bernoulli()`.
+        train: how an error becomes spikes, `RandomPhaseTrain()` or `Bernoulli()`.
         temporal: `Counts()` by default; `Coincidences()` of two spikes for the paper's update.
 
     Raises:
@@ -43,12 +43,12 @@ def ssnn_bp(
 
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
-    code = Spikes(gain, train)
+    code = SpikeErrors(gain, train)
     streams = temporal.streams and code.streams
     return Rule(
         "ssnn_bp",
         model,
-        feedback=Transposed(),
+        feedback=TransposedFeedback(),
         temporal=temporal,
         code=code,
         trains=("streams",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onchip.claims import Claims
-from onchip.learning.feedback.sign_symmetric import SignSymmetric
+from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
@@ -38,7 +38,7 @@ def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     )
 
 
-class UniformSigns(SignSymmetric):
+class UniformSigns(SignSymmetricFeedback):
     """One magnitude for all weights of a layer."""
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:

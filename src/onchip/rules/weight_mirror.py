@@ -7,12 +7,12 @@ from torch import nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.stored import Random
+from onchip.learning.feedback.stored import RandomFeedback
 from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import Stage
-from onchip.nn.synapses.product import Meeting
+from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["weight_mirror"]
 
@@ -63,7 +63,7 @@ def weight_mirror(
     )
 
 
-class Mirror(Random):
+class Mirror(RandomFeedback):
     """Feedback weights that are drawn at first and then learn the forward weights from noise."""
 
     def __init__(self, period: int, rate: float, samples: int) -> None:
@@ -90,14 +90,14 @@ class Mirror(Random):
             if index:
                 self._probe(index, stage)
 
-    def _probe(self, index: int, stage: Stage) -> None:
+    def _probe(self, index: int, stage: SynapticLayer) -> None:
         field, shape = stage.synapse.field()
         noise = torch.randn(self._samples, *shape, dtype=stage.weight.dtype, device=stage.weight.device)
         response = field.apply(noise, stage.weight, None)
         self.tell_draws(stage, noise.numel())
-        self.tell_product(stage, "probe", Meeting(field, noise.shape, response.shape, pre=noise))
-        seen = field.outer(noise, response).div_(self._samples)
-        self.tell_product(stage, "learn", Meeting(field, noise.shape, response.shape, noise, response))
+        self.tell_product(stage, "probe", SynapticProduct(field, noise.shape, response.shape, pre=noise))
+        seen = field.weight_grad(noise, response).div_(self._samples)
+        self.tell_product(stage, "learn", SynapticProduct(field, noise.shape, response.shape, noise, response))
         self.weight(index).lerp_(seen, self._rate)
 
     def get_extra_state(self) -> torch.Tensor:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.direct import met_at
-from onchip.learning.interfaces import Direct, Observer, Verdict
+from onchip.learning.interfaces import DirectFeedback, LossSignals
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
-from onchip.nn.graph_builder import Stage
+from onchip.nn.graph_builder import SynapticLayer
 
 __all__ = ["zeroth_order"]
 
@@ -46,14 +46,14 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademac
     return Rule(
         "zeroth_order",
         model,
-        feedback=OnePoint(scale, noise),
+        feedback=NodePerturbation(scale, noise),
         temporal=Online(),
         trains=("steps",),
         claims=Claims(own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=True),
     )
 
 
-class OnePoint(Direct):
+class NodePerturbation(DirectFeedback):
     """The noise that a layer got, times the loss that came of it."""
 
     by_sample = True
@@ -64,14 +64,11 @@ class OnePoint(Direct):
             raise RequestError(f"zeroth_order got scale={scale}; expected a standard deviation above 0")
         self._scale = scale
         self._noise = noise
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
         self._added: dict[int, Tensor] = {}
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
-
-    def tell_initial(self, observer: Observer) -> None:
-        """There is no feedback weight that could be a copy."""
 
     def begin(self) -> None:
         if torch.is_grad_enabled():  # a pass that only looks leaves the one that waits its noise
@@ -88,7 +85,7 @@ class OnePoint(Direct):
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
         return None
 
-    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
         if index not in self._added:
             raise RequestError(
                 "zeroth_order added no noise in this forward pass, so the loss says nothing to hidden layers; "
@@ -102,9 +99,3 @@ class OnePoint(Direct):
         )
         self.tell_dropped(self._stages[index], noise.numel())
         return noise * shares.reshape(*leading, *[1] * (activity.dim() - 2))
-
-    def learn(self) -> None:
-        """There are no feedback weights that could learn."""
-
-    def step(self) -> None:
-        """There are no feedback weights that could change."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from onchip._types import misfits
 from onchip.errors import RequestError, unknown_name
 
-__all__ = ["RULES", "SEEDS", "STREAM_RULES", "Request", "RunSpec", "from_mapping"]
+__all__ = ["RULES", "SEEDS", "STREAM_RULES", "RunConfig", "SweepConfig", "from_mapping"]
 
 SEEDS = 3
 """Seeds of a comparison that asks for none: 0, 1, 2."""
@@ -24,7 +24,7 @@ STREAM_RULES = ("bp", "ssnn_bp", "own_noise_mirror", "fa")
 
 
 @dataclass(frozen=True)
-class RunSpec:
+class RunConfig:
     """The settings of one training run: with the data's files, all that its result depends on.
 
     Names are those of the command line; `rule`, `neuron` and `encoder` may carry options in the
@@ -130,7 +130,7 @@ class RunSpec:
         )
         _check(self.probe, "probe", self.probe >= 0, "how many times, at least 0")
         _check(self.patience, "patience", self.patience is None or self.patience >= 1, "at least 1 epoch")
-        for field, hint in get_type_hints(RunSpec).items():
+        for field, hint in get_type_hints(RunConfig).items():
             if get_origin(hint) is Literal and getattr(self, field) not in get_args(hint):
                 raise unknown_name(field, str(getattr(self, field)), get_args(hint))
         for name, value in (("clip", self.clip), ("weight-decay", self.weight_decay), ("chunk", self.chunk)):
@@ -145,7 +145,7 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
-class Request:
+class SweepConfig:
     """A comparison: every rule under every seed, all else equal.
 
     Args:
@@ -157,7 +157,7 @@ class Request:
         RequestError: no rule, no seed, or one of them twice.
     """
 
-    base: RunSpec
+    base: RunConfig
     rules: tuple[str, ...]
     seeds: tuple[int, ...]
 
@@ -169,7 +169,7 @@ class Request:
             if twice:
                 raise RequestError(f"{what} names {twice[0]!r} twice; name it once")
 
-    def runs(self) -> list[RunSpec]:
+    def runs(self) -> list[RunConfig]:
         """Settings of every run, seed by seed, so that a comparison cut short has met each rule."""
         return [dataclasses.replace(self.base, rule=rule, seed=seed) for seed in self.seeds for rule in self.rules]
 
@@ -180,7 +180,7 @@ class Request:
         return {"rules": list(self.rules), "seeds": list(self.seeds), **shared}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Request:
+    def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
         """The request that `to_dict` wrote.
 
         Raises:
@@ -193,20 +193,20 @@ class Request:
         return cls(from_mapping(rest), tuple(map(str, rules)), tuple(map(int, seeds)))
 
 
-def from_mapping(values: Mapping[str, Any]) -> RunSpec:
+def from_mapping(values: Mapping[str, Any]) -> RunConfig:
     """Settings from names and values, each value checked against its setting's type.
 
     Raises:
         RequestError: a name is no setting, or a value is of another type or out of range.
     """
-    hints = get_type_hints(RunSpec)
+    hints = get_type_hints(RunConfig)
     for name in values:
         if name not in hints:
             raise unknown_name("setting", name, hints)
-    for name, expected in misfits(values, RunSpec):
+    for name, expected in misfits(values, RunConfig):
         raise RequestError(f"{name} got {values[name]!r}; expected {expected}")
     floats = {name: float(value) for name, value in values.items() if hints[name] is float}
-    return RunSpec(**{**values, **floats})
+    return RunConfig(**{**values, **floats})
 
 
 def _check(value: object, name: str, good: bool, expected: str) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from onchip._atomic import write_whole
 from onchip.errors import DataError, RequestError
-from onchip.runs.config import Request, RunSpec
+from onchip.runs.config import RunConfig, SweepConfig
 
-__all__ = ["Folder", "next_folder", "slug"]
+__all__ = ["RunDirectory", "next_folder", "slug"]
 
 REQUEST, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 
 
-class Folder:
+class RunDirectory:
     """Where a comparison keeps its request, records, checkpoints and what is drawn from them.
 
     Args:
@@ -27,7 +27,7 @@ class Folder:
         self.path = path
         self.records = path / RECORDS
 
-    def request(self) -> Request | None:
+    def request(self) -> SweepConfig | None:
         """The request that the folder was made for; None if it holds none.
 
         Raises:
@@ -40,11 +40,11 @@ class Folder:
         except OSError as error:
             raise RequestError(f"{self.path} cannot be read: {error.strerror}; choose another folder") from error
         try:
-            return Request.from_dict(json.loads(text))
+            return SweepConfig.from_dict(json.loads(text))
         except (ValueError, AttributeError) as error:
             raise DataError(f"{self.path / REQUEST} is damaged: {error}; begin again with --force") from error
 
-    def open(self, request: Request, *, resume: bool = False, force: bool = False) -> None:
+    def open(self, request: SweepConfig, *, resume: bool = False, force: bool = False) -> None:
         """Make the folder ready for a request.
 
         Args:
@@ -73,11 +73,11 @@ class Folder:
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror}; choose another --out") from error
 
-    def checkpoint(self, spec: RunSpec) -> Path:
+    def checkpoint(self, spec: RunConfig) -> Path:
         """The file that the run's checkpoints go to."""
         return self._file(CHECKPOINTS, spec)
 
-    def weights(self, spec: RunSpec) -> Path:
+    def weights(self, spec: RunConfig) -> Path:
         """The file that the run's final weights go to."""
         return self._file(WEIGHTS, spec)
 
@@ -86,7 +86,7 @@ class Folder:
         with contextlib.suppress(OSError):
             (self.path / CHECKPOINTS).rmdir()
 
-    def _file(self, kind: str, spec: RunSpec) -> Path:
+    def _file(self, kind: str, spec: RunConfig) -> Path:
         (self.path / kind).mkdir(exist_ok=True)
         return self.path / kind / f"{slug(spec.rule)}-seed{spec.seed}.safetensors"
 
@@ -123,7 +123,7 @@ def next_folder(parent: Path, name: str) -> Path:
     return parent / f"{name}-{next(numbers)}"
 
 
-def _refuse_differences(path: Path, earlier: Request, request: Request) -> None:
+def _refuse_differences(path: Path, earlier: SweepConfig, request: SweepConfig) -> None:
     """Nothing may differ, but rules and seeds may be added: what is recorded still stands."""
     before, now = earlier.to_dict(), request.to_dict()
     for grid in ("rules", "seeds"):

@@ -56,6 +56,11 @@ def command_name(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
+def part_name(part: Any) -> str:
+    """The name of a class or function on the command line: its own `command`, or made of its Python name."""
+    return str(vars(part).get("command") or command_name(part.__name__))
+
+
 def split(text: str) -> list[str]:
     """The calls in a text, commas between them.
 
@@ -218,7 +223,7 @@ def describe(value: object) -> Scalar:
     """A value as a record shows it: a scalar as it is, a part in the grammar of this module."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    name = command_name(getattr(value, "__name__", type(value).__name__))
+    name = part_name(value if hasattr(value, "__name__") else type(value))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return name
     fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
@@ -272,7 +277,7 @@ def _parts(members: Iterable[Any]) -> dict[str, type]:
     classes = (member for member in members if isinstance(member, type) and member.__module__ != "builtins")
     parts = {part for member in classes for part in _with_subclasses(member)}
     exported = (part for part in parts if part.__name__ in getattr(sys.modules[part.__module__], "__all__", ()))
-    return {command_name(part.__name__): part for part in exported if not inspect.isabstract(part)}
+    return {part_name(part): part for part in exported if not inspect.isabstract(part)}
 
 
 def _with_subclasses(kind: type) -> Iterator[type]:

@@ -26,7 +26,7 @@ from onchip.encoding import Encoder
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.lr_scaling import groups
 from onchip.learning.rule import Rule
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.memory import enough
@@ -113,7 +113,7 @@ class Run:
         self.selected_epoch = state["selected_epoch"]
 
 
-def load_data(spec: RunSpec, *, root: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
+def load_data(spec: RunConfig, *, root: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
     """The data set of a run, in splits that are the same for every seed.
 
     Raises:
@@ -123,7 +123,7 @@ def load_data(spec: RunSpec, *, root: str | os.PathLike[str] | None = None, down
     return load(spec.data, root=root, train_size=spec.train_size, validation=spec.validation, download=download)
 
 
-def build(spec: RunSpec, data: Dataset) -> Run:
+def build(spec: RunConfig, data: Dataset) -> Run:
     """A run before its first training step; call it under `own_randomness`.
 
     The network is built before the rule, so that its first weights do not depend on the rule.
@@ -159,7 +159,7 @@ def build(spec: RunSpec, data: Dataset) -> Run:
     return Run(model, rule, _optimizer(spec, rule), ledger, probes, order, encoding)
 
 
-def encoder(spec: RunSpec, data: Dataset, generator: torch.Generator) -> Encoder:
+def encoder(spec: RunConfig, data: Dataset, generator: torch.Generator) -> Encoder:
     """What turns a run's images or recordings into signals, drawing from `generator` if it draws.
 
     Raises:
@@ -170,13 +170,13 @@ def encoder(spec: RunSpec, data: Dataset, generator: torch.Generator) -> Encoder
     return registry.encoder(spec.encoder, kind, steps=spec.steps, generator=generator, recorded=recorded)[0]
 
 
-def evaluation_encoder(spec: RunSpec, data: Dataset) -> Encoder:
+def evaluation_encoder(spec: RunConfig, data: Dataset) -> Encoder:
     """As `encoder`, with the same draws each time, whenever and however often a run is evaluated."""
     device = registry.device(spec.device)
     return encoder(spec, data, torch.Generator(device).manual_seed(_spread(spec.seed, EVALUATION)))
 
 
-def describe(spec: RunSpec, data: Dataset) -> Record:
+def describe(spec: RunConfig, data: Dataset) -> Record:
     """The record of a run of which nothing is known but what was asked: a failed one, until told otherwise.
 
     Raises:
@@ -221,7 +221,7 @@ def describe(spec: RunSpec, data: Dataset) -> Record:
 
 
 @contextmanager
-def own_randomness(spec: RunSpec) -> Iterator[None]:
+def own_randomness(spec: RunConfig) -> Iterator[None]:
     """Seeds torch for a run, and leaves the caller's random state and cuDNN settings as they were."""
     device = registry.device(spec.device)
     cudnn = torch.backends.cudnn
@@ -235,12 +235,12 @@ def own_randomness(spec: RunSpec) -> Iterator[None]:
             cudnn.deterministic, cudnn.benchmark = before
 
 
-def _network(spec: RunSpec, data: Dataset) -> nn.Sequential:
+def _network(spec: RunConfig, data: Dataset) -> nn.Sequential:
     make_neuron, _ = registry.neuron(spec.neuron)
     return registry.network(spec.net)(data.shape, data.n_classes, neuron=make_neuron)
 
 
-def _optimizer(spec: RunSpec, rule: Rule) -> torch.optim.Optimizer:
+def _optimizer(spec: RunConfig, rule: Rule) -> torch.optim.Optimizer:
     if spec.synapses is not None:
         return registry.synapses(spec.synapses, lr=spec.lr, rates=spec.rates)(rule)
     parameters = groups(rule.parameters(), spec.rates)

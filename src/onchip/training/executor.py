@@ -19,13 +19,13 @@ from typing import Any
 
 import torch
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
-from onchip.training.loop import Watcher
+from onchip.training.loop import ProgressListener
 
 __all__ = ["in_processes"]
 
-Work = Callable[[RunSpec, Watcher], Record]
+Work = Callable[[RunConfig, ProgressListener], Record]
 
 OFTEN = 0.1
 """Seconds between two messages on training steps: a bar needs no more."""
@@ -34,8 +34,8 @@ PATIENCE = 5.0
 
 
 def in_processes(
-    work: Work, specs: Iterable[RunSpec], jobs: int, watch: Callable[[], Watcher]
-) -> Generator[tuple[RunSpec, Record], None, None]:
+    work: Work, specs: Iterable[RunConfig], jobs: int, watch: Callable[[], ProgressListener]
+) -> Generator[tuple[RunConfig, Record], None, None]:
     """Runs as they finish, several at a time.
 
     Threads are shared out: each process gets its part of those that torch has here. When this is interrupted or
@@ -93,7 +93,7 @@ def in_processes(
 class _Worker:
     """A process that trains one run after the other, as seen from here."""
 
-    def __init__(self, file: Path, threads: int, spec: RunSpec, watcher: Watcher) -> None:
+    def __init__(self, file: Path, threads: int, spec: RunConfig, watcher: ProgressListener) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads without their state
         self.pipe, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, file, threads), daemon=True)
@@ -107,7 +107,7 @@ class _Worker:
         theirs.close()
         self.begin(spec, watcher)
 
-    def begin(self, spec: RunSpec, watcher: Watcher) -> None:
+    def begin(self, spec: RunConfig, watcher: ProgressListener) -> None:
         """Train this run now."""
         self.spec, self._watcher = spec, watcher
         watcher.run_begins(spec)
@@ -148,7 +148,7 @@ class _Relay:
         self._pipe = pipe
         self._steps, self._told = 0, 0.0
 
-    def run_begins(self, spec: RunSpec) -> None:
+    def run_begins(self, spec: RunConfig) -> None:
         """Nothing: who gave the run knows."""
 
     def epoch_begins(self, epoch: int, steps: int) -> None:

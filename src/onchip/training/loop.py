@@ -18,23 +18,23 @@ from onchip import nn
 from onchip.data import Dataset, Split, batches
 from onchip.errors import DataError, DivergedError, MemoryLimitError
 from onchip.losses import predict
-from onchip.nn.graph_builder import plan_of
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
 from onchip.runs import checkpoint
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.builder import Run, build, describe, encoder, evaluation_encoder, own_randomness
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
 
-__all__ = ["Watcher", "accuracy", "train"]
+__all__ = ["ProgressListener", "accuracy", "train"]
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Told how a run gets on; it looks and never touches."""
 
-    def run_begins(self, spec: RunSpec) -> None:
+    def run_begins(self, spec: RunConfig) -> None:
         """A run with these settings is about to train."""
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
@@ -50,7 +50,7 @@ class Watcher(Protocol):
 class Unwatched:
     """The watcher of a run that nobody watches."""
 
-    def run_begins(self, spec: RunSpec) -> None:
+    def run_begins(self, spec: RunConfig) -> None:
         """Nothing."""
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
@@ -64,13 +64,13 @@ class Unwatched:
 
 
 def train(
-    spec: RunSpec,
+    spec: RunConfig,
     data: Dataset,
     *,
     save_to: Path | None = None,
     resume: bool = False,
     weights: Path | None = None,
-    watch: Watcher | None = None,
+    watch: ProgressListener | None = None,
 ) -> Record:
     """Train one network by one rule, and measure it once on the test set.
 
@@ -97,7 +97,7 @@ def train(
 
     Example:
         >>> from onchip.training.builder import load_data
-        >>> spec = RunSpec(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
+        >>> spec = RunConfig(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
         >>> record = train(spec, load_data(spec))
         >>> record.ledger["weights_transported"]
         0
@@ -113,7 +113,7 @@ def train(
 
 
 def _train(
-    spec: RunSpec, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: Watcher
+    spec: RunConfig, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: ProgressListener
 ) -> Record:
     begin = time.perf_counter()
     record = describe(spec, data)
@@ -163,7 +163,7 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
         batch_size: samples at a time.
     """
     model.eval()
-    last = plan_of(model).kind == "streams"
+    last = build_graph(model).kind == "streams"
     right = torch.zeros((), dtype=torch.int64, device=split.device)
     with torch.no_grad():
         for images, labels in batches(split, batch_size, shuffle=False):
@@ -172,7 +172,7 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
     return int(right) / len(split)
 
 
-def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watcher) -> None:
+def _train_epoch(run: Run, spec: RunConfig, data: Dataset, epoch: int, watch: ProgressListener) -> None:
     """Train one epoch and add it to the history."""
     steps = math.ceil(len(data.train) / spec.batch_size)
     encode, augment = encoder(spec, data, run.encoding), registry.augmentation(spec.augment)
@@ -209,7 +209,7 @@ def _train_epoch(run: Run, spec: RunSpec, data: Dataset, epoch: int, watch: Watc
     run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
 
 
-def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
+def _too_large(spec: RunConfig, data: Dataset, reason: str) -> MemoryLimitError:
     """What to say of a run for which memory did not suffice."""
     tried, kind = min(spec.chunk or spec.batch_size, len(data.train)), registry.neuron(spec.neuron)[1]
 
@@ -238,7 +238,7 @@ def _too_large(spec: RunSpec, data: Dataset, reason: str) -> MemoryLimitError:
     )
 
 
-def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None:
+def _select(run: Run, spec: RunConfig, epoch: int, held_out: float | None) -> None:
     """Keep the weights of this epoch if they are the ones that would meet the test set."""
     if spec.select == "last":
         run.selected_epoch = epoch
@@ -249,7 +249,7 @@ def _select(run: Run, spec: RunSpec, epoch: int, held_out: float | None) -> None
         run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
-def _out_of_patience(run: Run, spec: RunSpec) -> bool:
+def _out_of_patience(run: Run, spec: RunConfig) -> bool:
     if spec.patience is None or not run.history:
         return False
     best = max(run.history, key=lambda epoch: epoch.validation_accuracy or 0.0)  # the first of equals
@@ -266,7 +266,7 @@ def _clip(run: Run, most: float) -> None:
     clip_grads_with_norm_(list(run.rule.parameters()), most, norm)
 
 
-def _rate(spec: RunSpec, step: int, steps: int) -> float:
+def _rate(spec: RunConfig, step: int, steps: int) -> float:
     """Learning rate of training step `step`, from 0, at `steps` an epoch: a pure function, so nothing to save."""
     if spec.schedule == "constant":
         return spec.lr
@@ -275,7 +275,7 @@ def _rate(spec: RunSpec, step: int, steps: int) -> float:
     return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
 
 
-def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> DivergedError:
+def _diverged(run: Run, spec: RunConfig, epoch: int, step: int, what: str) -> DivergedError:
     layer = run.rule.nonfinite()
     where = f"{layer!r} is not finite"
     if layer is None:
@@ -288,7 +288,7 @@ def _diverged(run: Run, spec: RunSpec, epoch: int, step: int, what: str) -> Dive
     )
 
 
-def _restore(run: Run, spec: RunSpec, path: Path) -> None:
+def _restore(run: Run, spec: RunConfig, path: Path) -> None:
     state = checkpoint.load(path)
     asked, kept = dataclasses.asdict(spec), state["spec"]
     different = [name for name in asked if kept.get(name) != asked[name]]

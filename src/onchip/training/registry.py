@@ -19,7 +19,7 @@ from onchip.data import augment
 from onchip.devices.crossbar import Crossbar
 from onchip.encoding import Encoder
 from onchip.errors import RequestError, unknown_name
-from onchip.learning.lr_scaling import Rates
+from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn import neurons
@@ -177,7 +177,7 @@ def loss(text: str | None, kind: Kind) -> Loss:
     return make_part(USUAL_LOSS[kind] if text is None else text, _exported(losses, _is_concrete), "loss")
 
 
-def synapses(text: str, *, lr: float, rates: Rates) -> Callable[[Rule], Crossbar]:
+def synapses(text: str, *, lr: float, rates: LRScaling) -> Callable[[Rule], Crossbar]:
     """What makes the device that a text such as `pulsed:quantum=0.003` asks for, from a rule.
 
     Args:

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from onchip.data import Dataset
 from onchip.errors import DivergedError, MemoryLimitError, RequestError, UnsupportedError
-from onchip.runs.config import RULES, STREAM_RULES, Request, RunSpec
-from onchip.runs.directory import Folder
+from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
+from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, append, read
 from onchip.training import registry
 from onchip.training.builder import build, describe, own_randomness
 from onchip.training.executor import in_processes
-from onchip.training.loop import Unwatched, Watcher, train
+from onchip.training.loop import ProgressListener, Unwatched, train
 
 __all__ = ["check", "compare", "trainable"]
 
 
-def trainable(spec: RunSpec, data: Dataset) -> tuple[list[str], list[str]]:
+def trainable(spec: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:
     """The usual rules that can train the network which the settings ask for; and why each of the others cannot.
 
     Raises:
@@ -32,14 +32,14 @@ def trainable(spec: RunSpec, data: Dataset) -> tuple[list[str], list[str]]:
     _, kind = registry.neuron(spec.neuron)
     for name in STREAM_RULES if kind == "streams" else RULES:
         try:
-            check(Request(spec, (name,), (spec.seed,)), data)
+            check(SweepConfig(spec, (name,), (spec.seed,)), data)
             fitting.append(name)
         except UnsupportedError as error:
             reasons.append(str(error))
     return fitting, reasons
 
 
-def check(request: Request, data: Dataset) -> None:
+def check(request: SweepConfig, data: Dataset) -> None:
     """Build every rule on the network once, so that a wrong request is known before anything trains.
 
     Raises:
@@ -58,7 +58,7 @@ def check(request: Request, data: Dataset) -> None:
 
 
 def compare(
-    request: Request,
+    request: SweepConfig,
     data: Dataset,
     path: Path,
     *,
@@ -66,7 +66,7 @@ def compare(
     force: bool = False,
     keep_weights: bool = False,
     jobs: int = 1,
-    watch: Callable[[], Watcher] | None = None,
+    watch: Callable[[], ProgressListener] | None = None,
 ) -> Iterator[Record]:
     """Train every run of a request into a folder of records.
 
@@ -94,13 +94,18 @@ def compare(
     if jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
     check(request, data)
-    folder = Folder(path)
+    folder = RunDirectory(path)
     folder.open(request, resume=resume, force=force)
     return _records(request, data, folder, keep_weights, jobs, watch or Unwatched)
 
 
 def _records(
-    request: Request, data: Dataset, folder: Folder, keep_weights: bool, jobs: int, watch: Callable[[], Watcher]
+    request: SweepConfig,
+    data: Dataset,
+    folder: RunDirectory,
+    keep_weights: bool,
+    jobs: int,
+    watch: Callable[[], ProgressListener],
 ) -> Iterator[Record]:
     earlier = read(folder.records)
     yield from earlier
@@ -117,7 +122,9 @@ def _records(
     folder.forget_checkpoints()
 
 
-def _run(spec: RunSpec, watch: Watcher, *, data: Dataset, folder: Folder, keep_weights: bool) -> Record:
+def _run(
+    spec: RunConfig, watch: ProgressListener, *, data: Dataset, folder: RunDirectory, keep_weights: bool
+) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
     weights = folder.weights(spec) if keep_weights else None

@@ -11,7 +11,7 @@ from onchip.data import batches, check, load
 from onchip.data.sources.n_mnist import n_mnist
 from onchip.encoding import Constant, Frames
 from onchip.errors import DataError, RequestError
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 
@@ -60,7 +60,7 @@ def test_it_loads_as_recordings_in_order_of_class(root: Path) -> None:
 
 def test_a_run_trains_on_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONCHIP_DATA", str(root))
-    spec = RunSpec(data="n-mnist", net="mlp", rule="opzo", epochs=15, steps=6, batch_size=10, lr=2e-3)
+    spec = RunConfig(data="n-mnist", net="mlp", rule="opzo", epochs=15, steps=6, batch_size=10, lr=2e-3)
     record = train(spec, load_data(spec))
     assert record.encoder == "frames"
     assert record.test_accuracy is not None
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused(root: Path, monkeypatch: pytest.MonkeyPatc
         Constant(4)(images)
     with pytest.raises(RequestError, match="recordings to augment"):
         batches(data.train, 2, generator=torch.Generator(), augment=lambda images, _: images)
-    spec = RunSpec(data="n-mnist", neuron="ttfs", net="mlp")
+    spec = RunConfig(data="n-mnist", neuron="ttfs", net="mlp")
     with pytest.raises(RequestError, match=r"'frames' makes .* expected LIF or IF"):
         train(spec, load_data(spec))
 

@@ -67,7 +67,7 @@ def test_fire_is_forward(name: str) -> None:
     neuron = make(name)
     drive = drive_of(neuron, 7)
     torch.manual_seed(0)
-    fired, _, state = neuron.fire(drive.clone(), None, None)
+    fired, _, state = neuron.run(drive.clone(), None, None)
     assert torch.equal(fired, drawn(neuron, drive))
     assert (state is None) == (neuron.signal == "times")
 
@@ -79,9 +79,9 @@ def test_a_static_drive_equals_the_same_drive_at_every_step(name: str, shape: tu
     static = Static(drive_of(neuron, *shape)[0], 5)
     assert torch.equal(drawn(neuron, static), drawn(neuron, static.expand()))
     torch.manual_seed(0)
-    fired, _, state = neuron.fire(static, None, None)
+    fired, _, state = neuron.run(static, None, None)
     torch.manual_seed(0)
-    written_out, _, expected = neuron.fire(static.expand().clone(), None, None)
+    written_out, _, expected = neuron.run(static.expand().clone(), None, None)
     assert torch.equal(fired, written_out)
     assert state is not None
     assert expected is not None
@@ -100,12 +100,12 @@ def test_two_chunks_with_the_state_carried_are_one_run(name: str, cut: int) -> N
     neuron = make(name)
     drive = drive_of(neuron, 7)
     torch.manual_seed(0)
-    whole, _, last = neuron.fire(drive.clone(), None, None)
+    whole, _, last = neuron.run(drive.clone(), None, None)
     torch.manual_seed(0)
-    early, _, state = neuron.fire(drive[:cut].clone(), None, None)
+    early, _, state = neuron.run(drive[:cut].clone(), None, None)
     assert state is not None
     kept = state.clone()
-    late, _, end = neuron.fire(drive[cut:].clone(), state, None)
+    late, _, end = neuron.run(drive[cut:].clone(), state, None)
     assert torch.equal(torch.cat([early, late]), whole)
     assert last is not None
     assert end is not None
@@ -132,10 +132,10 @@ def test_plain_autograd_agrees_with_backpropagation(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("way", ["adjoint", "local"])
+@pytest.mark.parametrize("way", ["backward_through_time", "backward_local"])
 def test_a_tape_is_spent_once(name: str, way: str) -> None:
     neuron = make(name)
-    activity, tape, _ = neuron.fire(drive_of(neuron, 7), None, None)
+    activity, tape, _ = neuron.run(drive_of(neuron, 7), None, None)
     error = getattr(neuron, way)(torch.ones_like(activity), tape)
     assert bool(torch.isfinite(error).all())
     with pytest.raises(OnchipError, match="backward was called twice"):

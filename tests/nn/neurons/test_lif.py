@@ -56,10 +56,10 @@ def test_any_chunks_make_the_whole_run(
     torch.manual_seed(seed)
     neuron = LIF(decay=decay, reset="hard" if hard else "soft", learn_decay=learn_decay)
     drive = torch.randn(sum(lengths), 2, 6) + 0.5
-    whole, _, last = neuron.fire(drive.clone(), None, None)
+    whole, _, last = neuron.run(drive.clone(), None, None)
     state, pieces = None, []
     for chunk in drive.split(lengths):
-        piece, _, state = neuron.fire(chunk.clone(), state, None)
+        piece, _, state = neuron.run(chunk.clone(), state, None)
         pieces.append(piece)
     assert torch.equal(torch.cat(pieces), whole)
     assert state is not None
@@ -69,7 +69,7 @@ def test_any_chunks_make_the_whole_run(
 
 def test_a_membrane_keeps_half_of_its_potential_a_step() -> None:
     """One spike short of the threshold, λ = 0.5: after one step 0.5 of the first 0.9 is left, 0.45."""
-    _, tape, kept = LIF().fire(torch.tensor([0.9, 0.0]).view(2, 1, 1), None, None)
+    _, tape, kept = LIF().run(torch.tensor([0.9, 0.0]).view(2, 1, 1), None, None)
     assert tape.values["potentials"].flatten().tolist() == pytest.approx([0.9, 0.45])
     assert kept is not None
     assert kept.item() == pytest.approx(0.45)

@@ -12,7 +12,7 @@ from onchip.encoding import RandomPhase
 from onchip.errors import RequestError
 from onchip.losses import predict
 from onchip.nn.signals import Static
-from onchip.nn.spike_train import Bernoulli
+from onchip.nn.spike_train import BernoulliTrain
 
 
 def drive() -> torch.Tensor:
@@ -24,7 +24,7 @@ def drive() -> torch.Tensor:
 def test_the_potential_is_what_its_name_says(potential: str) -> None:
     current = drive()
     neuron = nn.Stochastic(potential=potential, time_constant=3.0)  # type: ignore[arg-type]
-    _, tape, _ = neuron.fire(current.clone(), None, None)
+    _, tape, _ = neuron.run(current.clone(), None, None)
     decay = {"mean": 1.0, "filter": math.exp(-1 / 3), "instant": 0.0}[potential]
     expected = []
     for t in range(6):
@@ -48,18 +48,18 @@ def test_the_adjoint_is_the_derivative_through_the_potential(potential: str) -> 
         total = total + (error[t] * (sums / weight).clamp(0, 1)).sum()
     total.backward()
     neuron = nn.Stochastic(potential=potential)  # type: ignore[arg-type]
-    _, tape, _ = neuron.fire(current.detach().clone(), None, None)
-    torch.testing.assert_close(neuron.adjoint(error.clone(), tape), current.grad)
+    _, tape, _ = neuron.run(current.detach().clone(), None, None)
+    torch.testing.assert_close(neuron.backward_through_time(error.clone(), tape), current.grad)
 
 
 def test_a_pool_sends_spikes_of_the_mean_probability() -> None:
     torch.manual_seed(0)
     level = torch.rand(1, 1, 2, 4, 4)
-    spikes, tape, _ = nn.Stochastic(train=Bernoulli()).fire(level.expand(4000, 1, 2, 4, 4).clone(), None, 2)
+    spikes, tape, _ = nn.Stochastic(train=BernoulliTrain()).run(level.expand(4000, 1, 2, 4, 4).clone(), None, 2)
     assert set(spikes.unique().tolist()) == {0.0, 1.0}
     expected = torch.nn.functional.avg_pool2d(level[0], 2)
     torch.testing.assert_close(spikes.mean(0), expected, rtol=0.0, atol=0.04)
-    error = nn.Stochastic().local(torch.ones_like(spikes), tape)
+    error = nn.Stochastic().backward_local(torch.ones_like(spikes), tape)
     assert error.shape == (4000, 1, 2, 4, 4)
     torch.testing.assert_close(error.unique(), torch.tensor([0.25]))
 
@@ -73,7 +73,7 @@ def test_a_pool_that_does_not_fit_is_refused() -> None:
 def test_the_gate_by_count_opens_once_a_neuron_has_fired_and_missed() -> None:
     neuron = nn.Stochastic(gate="count")
     current = torch.tensor([1.0, 0.0, 0.5]).expand(6, 1, 3).clone()
-    spikes, tape, _ = neuron.fire(current, None, None)
+    spikes, tape, _ = neuron.run(current, None, None)
     gate = tape.values["gate"][:, 0]
     assert not gate[:, :2].any(), "always and never"
     counts = spikes[:, 0, 2].cumsum(0)

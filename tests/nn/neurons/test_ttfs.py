@@ -151,8 +151,10 @@ def test_each_partial_is_clipped_on_its_own(clip: float) -> None:
     if math.isfinite(clip):
         assert (by_total < -clip).any()
         assert (by_delay > clip).any()
-    tape: Tape = nn.TTFS(clip=clip).fire(drive.detach().clone(), None, None)[1]
-    torch.testing.assert_close(nn.TTFS(clip=clip).adjoint(torch.ones(40, 25, dtype=torch.float64), tape), drive.grad)
+    tape: Tape = nn.TTFS(clip=clip).run(drive.detach().clone(), None, None)[1]
+    torch.testing.assert_close(
+        nn.TTFS(clip=clip).backward_through_time(torch.ones(40, 25, dtype=torch.float64), tape), drive.grad
+    )
 
 
 QUARTERS = st.integers(-12, 12).map(lambda n: n / 4)

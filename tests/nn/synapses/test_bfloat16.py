@@ -13,7 +13,7 @@ from onchip import nn, rules
 from onchip.errors import UnsupportedError
 from onchip.nn.signals import Static
 from onchip.nn.synapses.base import synapse_of
-from onchip.nn.synapses.bfloat16 import Rounded, warn_if_emulated
+from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")
 
@@ -33,17 +33,17 @@ def operands(layer: torch.nn.Module) -> tuple[Tensor, Tensor, Tensor | None]:
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
     exact, (spikes, weight, bias) = synapse_of("layer", layer), operands(layer)
-    rounded = Rounded(exact)
+    rounded = BFloat16Synapse(exact)
     drive, wanted = rounded.apply(spikes, weight, bias), exact.apply(spikes, weight, bias)
     delta = torch.randn_like(wanted)
     pairs = [
         (drive, wanted, exact.apply(spikes, weight.abs(), None)),
         (
-            rounded.pull(delta, weight, spikes.shape),
-            exact.pull(delta, weight, spikes.shape),
-            exact.pull(delta.abs(), weight.abs(), spikes.shape),
+            rounded.backward_input(delta, weight, spikes.shape),
+            exact.backward_input(delta, weight, spikes.shape),
+            exact.backward_input(delta.abs(), weight.abs(), spikes.shape),
         ),
-        (rounded.outer(spikes, delta), exact.outer(spikes, delta), exact.outer(spikes, delta.abs())),
+        (rounded.weight_grad(spikes, delta), exact.weight_grad(spikes, delta), exact.weight_grad(spikes, delta.abs())),
     ]
     for got, expected, size in pairs:
         assert got.dtype == torch.float32
@@ -58,7 +58,7 @@ def test_spikes_are_exact(layer: torch.nn.Module) -> None:
     """With weights that bfloat16 has, sums that it has, and any bias, nothing is lost."""
     exact, (spikes, weight, bias) = synapse_of("layer", layer), operands(layer)
     eighths = (weight * 8).round() / 8
-    got = Rounded(exact).apply(spikes, eighths, bias)
+    got = BFloat16Synapse(exact).apply(spikes, eighths, bias)
     torch.testing.assert_close(got, exact.apply(spikes, eighths, bias), rtol=0, atol=1e-6)
 
 

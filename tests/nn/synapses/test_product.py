@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onchip.nn.synapses.base import Convolution, Synapse, synapse_of
-from onchip.nn.synapses.product import Counted, Meeting
+from onchip.nn.synapses.base import Conv2dSynapse, Synapse, synapse_of
+from onchip.nn.synapses.product import OpCount, SynapticProduct
 from tests.nn.synapses.test_synapses import LAYERS
 
 
@@ -20,7 +20,7 @@ def sparse(*shape: int) -> Tensor:
 
 def brute(synapse: Synapse, pre: Tensor, post: Tensor) -> int:
     """Synapses at which a non-zero entry of `pre` meets one of `post`, found one at a time."""
-    if not isinstance(synapse, Convolution):
+    if not isinstance(synapse, Conv2dSynapse):
         return sum(int((a != 0).sum()) * int((b != 0).sum()) for a, b in zip(pre, post, strict=True))
     count = 0
     out, within, height, width = synapse.shape
@@ -41,15 +41,15 @@ def test_operations_are_those_counted_one_by_one(kind: str) -> None:
     synapse = synapse_of("here", layer)
     pre = sparse(5, *shape)
     post = sparse(*layer(pre).shape)
-    forward = Meeting(synapse, pre.shape, post.shape, pre=pre).count()
-    error = Meeting(synapse, pre.shape, post.shape, post=post).count()
-    update = Meeting(synapse, pre.shape, post.shape, pre, post).count()
+    forward = SynapticProduct(synapse, pre.shape, post.shape, pre=pre).count()
+    error = SynapticProduct(synapse, pre.shape, post.shape, post=post).count()
+    update = SynapticProduct(synapse, pre.shape, post.shape, pre, post).count()
     assert forward.multiplied == brute(synapse, pre, torch.ones_like(post)) > 0
     assert error.multiplied == brute(synapse, torch.ones_like(pre), post) > 0
     assert update.multiplied == brute(synapse, pre, post) > 0
     assert forward.accumulated == error.accumulated == update.accumulated == 0
     assert (error.values, error.active) == (post.numel(), int((post != 0).sum()))
-    assert forward.multiplied <= Meeting(synapse, pre.shape, post.shape, pre=pre).products
+    assert forward.multiplied <= SynapticProduct(synapse, pre.shape, post.shape, pre=pre).products
 
 
 def test_a_corner_pixel_reaches_fewer_outputs() -> None:
@@ -57,8 +57,8 @@ def test_a_corner_pixel_reaches_fewer_outputs() -> None:
     corner, middle = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     corner[..., 0, 0] = middle[..., 1, 1] = 1.0
     size = torch.Size([1, 5, 4, 4])
-    assert Meeting(synapse, corner.shape, size, pre=corner).count().accumulated == 4 * 5
-    assert Meeting(synapse, middle.shape, size, pre=middle).count().accumulated == 9 * 5
+    assert SynapticProduct(synapse, corner.shape, size, pre=corner).count().accumulated == 4 * 5
+    assert SynapticProduct(synapse, middle.shape, size, pre=middle).count().accumulated == 9 * 5
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_one_operand_of_one_size_saves_the_multiplication(
 ) -> None:
     before, after = (None if operand is None else torch.tensor([operand]) for operand in (pre, post))
     synapse = synapse_of("here", nn.Linear(3, 2))
-    counted = Meeting(synapse, torch.Size([1, 3]), torch.Size([1, 2]), before, after).count()
+    counted = SynapticProduct(synapse, torch.Size([1, 3]), torch.Size([1, 2]), before, after).count()
     assert bool(counted.multiplied) == multiplies
     assert counted.multiplied == 0 or counted.accumulated == 0
 
@@ -88,7 +88,7 @@ def test_late_reals_are_not_overlooked() -> None:
     spikes = torch.ones(3000, 1)
     spikes[-1] = 0.5
     synapse, size = synapse_of("here", nn.Linear(1, 1)), spikes.shape
-    assert Meeting(synapse, size, size, pre=spikes).count() == Counted(3000, 0, 0, 0)
+    assert SynapticProduct(synapse, size, size, pre=spikes).count() == OpCount(3000, 0, 0, 0)
 
 
 def test_planes_are_judged_apart() -> None:
@@ -96,5 +96,5 @@ def test_planes_are_judged_apart() -> None:
     planes = torch.tensor([[1.0, 0.0, 1.0], [0.3, 0.0, 0.7]])
     size = torch.Size([2, 2])
     synapse = synapse_of("here", nn.Linear(3, 2))
-    assert Meeting(synapse, planes.shape, size, pre=planes, planes=2).count() == Counted(4, 4, 0, 0)
-    assert Meeting(synapse, planes.shape, size, pre=planes).count() == Counted(8, 0, 0, 0)
+    assert SynapticProduct(synapse, planes.shape, size, pre=planes, planes=2).count() == OpCount(4, 4, 0, 0)
+    assert SynapticProduct(synapse, planes.shape, size, pre=planes).count() == OpCount(8, 0, 0, 0)

@@ -48,8 +48,8 @@ def test_pull_and_outer_are_its_derivatives(kind: str) -> None:
     drive = layer(x.requires_grad_())
     delta = torch.randn_like(drive)
     of_x, of_weight, of_bias = torch.autograd.grad(drive, [x, layer.weight, layer.bias], delta)
-    torch.testing.assert_close(synapse.pull(delta, layer.weight, x.shape), of_x)
-    torch.testing.assert_close(synapse.outer(x.detach(), delta), of_weight)
+    torch.testing.assert_close(synapse.backward_input(delta, layer.weight, x.shape), of_x)
+    torch.testing.assert_close(synapse.weight_grad(x.detach(), delta), of_weight)
     torch.testing.assert_close(synapse.bias_update(delta), of_bias)
 
 
@@ -61,8 +61,8 @@ def test_the_three_products_are_one_trilinear_form(kind: str) -> None:
     drive = synapse.apply(x, strange, None)
     delta = torch.randn_like(drive)
     form = (drive * delta).sum()
-    torch.testing.assert_close((x * synapse.pull(delta, strange, x.shape)).sum(), form)
-    torch.testing.assert_close((synapse.outer(x, delta) * strange).sum(), form)
+    torch.testing.assert_close((x * synapse.backward_input(delta, strange, x.shape)).sum(), form)
+    torch.testing.assert_close((synapse.weight_grad(x, delta) * strange).sum(), form)
 
 
 @each

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 
 __all__ = [
     "Augment",
@@ -45,7 +45,7 @@ __all__ = [
     "WeightDecay",
 ]
 
-USUAL = RunSpec()
+USUAL = RunConfig()
 
 Data = Annotated[str | None, typer.Option(help=f"Data set; `onchip data list` names them. Usually {USUAL.data}.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets. Usually ONCHIP_DATA, or a cache folder.")]

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from onchip.runs.config import RunSpec
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 
 __all__ = ["Bars", "bars"]
@@ -70,7 +70,7 @@ class Bar:
     def __init__(self, progress: Progress | None, bars: dict[tuple[str, int], TaskID]) -> None:
         self._progress, self._bars = progress, bars
 
-    def run_begins(self, spec: RunSpec) -> None:
+    def run_begins(self, spec: RunConfig) -> None:
         """Show the bar."""
         self._epochs = spec.epochs
         if self._progress is not None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from onchip.errors import RequestError
-from onchip.runs.config import SEEDS, RunSpec, from_mapping
+from onchip.runs.config import SEEDS, RunConfig, from_mapping
 from onchip.runs.grammar import grid
 
 __all__ = ["wanted"]
 
 
-def wanted(options: Mapping[str, Any]) -> tuple[RunSpec, list[str] | None, tuple[int, ...]]:
+def wanted(options: Mapping[str, Any]) -> tuple[RunConfig, list[str] | None, tuple[int, ...]]:
     """What options ask for: the settings that runs share, the rules (None for all that can train), the seeds.
 
     Raises:

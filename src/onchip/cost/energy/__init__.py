@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from onchip.cost.energy.base import Cited, Energy, Table
+from onchip.cost.energy.base import Cited, Energy, EnergyTable
 from onchip.cost.energy.cmos import CMOS45
 from onchip.cost.energy.loihi import Loihi
 from onchip.errors import RequestError, unknown_name
 
-__all__ = ["CMOS45", "Cited", "Energy", "Loihi", "Table", "known_tables", "table"]
+__all__ = ["CMOS45", "Cited", "Energy", "EnergyTable", "Loihi", "known_tables", "table"]
 
 _FIGURE = "Horowitz 2014, ISSCC, Computing's energy problem, figure 1.1.9 (45 nm, 0.9 V): "
 _SRAM = Cited(10.0, _FIGURE + "cache of 8 kB, 64 bits")
@@ -34,7 +34,7 @@ def known_tables() -> list[str]:
     return [*_MEMORY, _LOIHI.name]
 
 
-def table(name: str, *, bits: int = 32) -> Table:
+def table(name: str, *, bits: int = 32) -> EnergyTable:
     """A table by its name.
 
     Args:

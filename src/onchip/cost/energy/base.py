@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Cited", "Energy", "Table"]
+__all__ = ["Cited", "Energy", "EnergyTable"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Energy:
         return self.operations_pj + self.memory_pj
 
 
-class Table(ABC):
+class EnergyTable(ABC):
     """Published prices of one kind of hardware."""
 
     name: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onchip.cost.energy.base import Cited, Energy, Table
+from onchip.cost.energy.base import Cited, Energy, EnergyTable
 
 __all__ = ["CMOS45"]
 
 
 @dataclass(frozen=True)
-class CMOS45(Table):
+class CMOS45(EnergyTable):
     """Digital arithmetic beside a memory, 45 nm at 0.9 V.
 
     An operation of the bill reads its weight from memory; one of an update reads and writes the sum that it adds

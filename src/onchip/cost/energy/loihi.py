@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onchip.cost.energy.base import Cited, Energy, Table
+from onchip.cost.energy.base import Cited, Energy, EnergyTable
 
 __all__ = ["Loihi"]
 
 
 @dataclass(frozen=True)
-class Loihi(Table):
+class Loihi(EnergyTable):
     """A neuromorphic chip, 14 nm at 0.75 V: what each synapse and neuron costs, its memory included.
 
     Every operation forward or of an error is priced as a spike that meets a synapse, every operation of an update

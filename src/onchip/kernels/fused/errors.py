@@ -12,7 +12,7 @@ from torch import Tensor
 
 from onchip.kernels.fused.surrogates import constants, gated
 
-__all__ = ["adjoint", "arrival", "error_of"]
+__all__ = ["arrival", "backward", "error_of"]
 
 RESET_SOFT: tl.constexpr = tl.constexpr(0)
 RESET_HARD: tl.constexpr = tl.constexpr(1)
@@ -51,7 +51,7 @@ def error_of(u, g, later, more, decay, threshold, through, first, second, KIND: 
     return delta
 
 
-def adjoint(
+def backward(
     potentials: Tensor,
     error: Tensor,
     extent: tuple[int, ...],
@@ -73,7 +73,7 @@ def adjoint(
     """
     _, _, width, channels, pool = extent
     n = potentials[0].numel()
-    _adjoint[(triton.cdiv(n, BLOCK),)](
+    _backward[(triton.cdiv(n, BLOCK),)](
         potentials[-1],
         error[-1],
         len(potentials),
@@ -94,7 +94,7 @@ def adjoint(
 
 
 @triton.jit
-def _adjoint(
+def _backward(
     potentials,  # of the last step
     error,
     steps,

@@ -35,7 +35,7 @@ def sums(
 
     Args:
         drive: I, (B, ...).
-        error: (T, B, ...), as `onchip.kernels.fused.errors.adjoint` takes it.
+        error: (T, B, ...), as `onchip.kernels.fused.errors.backward` takes it.
         weights: a number for each step.
         total: filled.
         plain: filled; it may be `total`, for weights of 1.

@@ -13,13 +13,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["fire"]
+__all__ = ["forward"]
 
 BLOCKS = {1: 1024, 2: 512}
 """Cells a program by the side of the pool, 4 warps: 128 bits of float32 a thread. Larger pools fill the registers."""
 
 
-def fire(
+def forward(
     drive: Tensor,
     potentials: Tensor | None,
     output: Tensor,
@@ -50,7 +50,7 @@ def fire(
     block = BLOCKS.get(pool, 128)
     # With no pool a "row" would be one pixel of n channels, of which the kernel wants to know nothing.
     sizes = (cells, n, channels, width) if pool > 1 else (cells, n, 1, 1)
-    _fire[(triton.cdiv(cells, block),)](
+    _forward[(triton.cdiv(cells, block),)](
         drive,
         drive if potentials is None else potentials,
         output,
@@ -70,7 +70,7 @@ def fire(
 
 
 @triton.jit
-def _fire(
+def _forward(
     drive,
     potentials,
     output,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
-from onchip.learning.interfaces import Code
+from onchip.learning.interfaces import ErrorCode
 
-__all__ = ["Real"]
+__all__ = ["RealErrors"]
 
 
-class Real(Code):
+class RealErrors(ErrorCode):
     """Errors are real numbers."""
+
+    command: ClassVar[str] = "real"
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         return delta

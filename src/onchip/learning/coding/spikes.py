@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
-from onchip.learning.interfaces import Code
-from onchip.nn.spike_train import RandomPhase, Train
+from onchip.learning.interfaces import ErrorCode
+from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
-__all__ = ["Spikes"]
+__all__ = ["SpikeErrors"]
 
 WATCHED = 64
 """Every so many errors it is looked whether they are clipped."""
 
 
 @dataclass
-class Spikes(Code):
+class SpikeErrors(ErrorCode):
     """Errors are trains of spikes -1, 0 and 1: two lines, one for each sign.
 
     An error at the output lies in [-1, 1] once the mean over time steps and samples is undone, as softmax(z) - y
@@ -39,8 +40,10 @@ class Spikes(Code):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
 
+    command: ClassVar[str] = "spikes"
+
     gain: float = 2.0
-    train: Train = field(default_factory=RandomPhase)
+    train: SpikeTrain = field(default_factory=RandomPhaseTrain)
     trials: int | None = None
     tolerated: float = 0.05
     _calls: int = field(default=0, init=False, repr=False)

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from onchip.errors import RequestError
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
-from onchip.learning.interfaces import Direct, Observer, Product, Verdict
-from onchip.nn.graph_builder import Stage
-from onchip.nn.synapses.base import Dense
-from onchip.nn.synapses.product import Meeting
+from onchip.learning.interfaces import DirectFeedback, LossSignals, ProductKind
+from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.synapses.base import LinearSynapse
+from onchip.nn.synapses.product import SynapticProduct
 
-__all__ = ["Matrices", "Unprobed", "as_rows", "met_at"]
+__all__ = ["MatrixFeedback", "UnprobedFeedback", "as_rows", "met_at"]
 
 
-class Matrices(Direct):
+class MatrixFeedback(DirectFeedback):
     """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first.
 
     Args:
@@ -50,7 +50,7 @@ class Matrices(Direct):
         if grid is not None and grid < 1:
             raise RequestError(f"feedback got grid={grid}; expected a side of at least 1 number, or none")
         self._grid = grid
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
         self._decayed: set[str] = set()
 
     @abstractmethod
@@ -69,14 +69,11 @@ class Matrices(Direct):
         """Shape of what a stage receives as the feedback sees it: on its grid."""
         return coarse(features, self._grid)
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
         classes = len(stages[-1].weight)
         for index in range(1, len(stages) if self.learnt else 0):
             self.register_parameter(f"{self.stem}{index}", nn.Parameter(stages[-1].weight.new_empty(0, classes)))
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
 
     def learn(self) -> None:
         for name, matrix in self.named_parameters():
@@ -96,7 +93,7 @@ class Matrices(Direct):
         self.tell_product(self._stages[index], "readout", met_at(matrix, pre=rows))
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
-    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
         error = verdict.local[index - 1] if self.local else verdict.error
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
@@ -119,20 +116,20 @@ class Matrices(Direct):
             return projected.view(activity.shape)
         return self.spread(index, "project", _as_maps(projected, seen), features)
 
-    def spread(self, index: int, kind: Product, coefficients: Tensor, features: torch.Size) -> Tensor:
+    def spread(self, index: int, kind: ProductKind, coefficients: Tensor, features: torch.Size) -> Tensor:
         """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""
         self.tell_turned(index, kind, coefficients, features)
         return from_grid(coefficients, features)
 
-    def tell_turned(self, index: int, kind: Product, maps: Tensor, size: torch.Size) -> None:
+    def tell_turned(self, index: int, kind: ProductKind, maps: Tensor, size: torch.Size) -> None:
         """Reports the products that bring maps (..., C, H, W) to the grid or back, shape (C, h, w): sides in turn."""
         if not self.observers:
             return
         for axis in (-2, -1):
             if maps.shape[axis] != size[axis]:
                 rows = maps.movedim(axis, -1).flatten(0, -2)
-                turn = Dense(maps.shape[axis], size[axis])
-                met = Meeting(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
+                turn = LinearSynapse(maps.shape[axis], size[axis])
+                met = SynapticProduct(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
                 self.tell_product(self._stages[index], kind, met)
                 reached = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
                 maps = from_grid(maps, reached) if size[axis] > maps.shape[axis] else to_grid(maps, reached)
@@ -177,7 +174,7 @@ class Matrices(Direct):
         return matrix
 
 
-class Unprobed(Matrices):
+class UnprobedFeedback(MatrixFeedback):
     """Matrices that do not come from probing the network: layers receive the activity as it is."""
 
     def begin(self) -> None:
@@ -208,11 +205,13 @@ def _as_maps(rows: Tensor, features: torch.Size) -> Tensor:
     return rows.unflatten(-1, (height, width, channels)).movedim(-1, -3)
 
 
-def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> Meeting:
+def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> SynapticProduct:
     """What met at a matrix (..., n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
     rows = next(len(operand) for operand in (pre, post) if operand is not None)
     units, classes = matrix.shape[-2:]
-    return Meeting(Dense(units, classes), torch.Size((rows, units)), torch.Size((rows, classes)), pre, post)
+    return SynapticProduct(
+        LinearSynapse(units, classes), torch.Size((rows, units)), torch.Size((rows, classes)), pre, post
+    )
 
 
 def _reshape(parameter: nn.Parameter, like: Tensor) -> None:

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.feedback.perturbation import Probed
-from onchip.learning.interfaces import Direct, Observer, Verdict
-from onchip.nn.graph_builder import Stage
+from onchip.learning.feedback.perturbation import PerturbationFeedback
+from onchip.learning.interfaces import DirectFeedback, LossSignals
+from onchip.nn.graph_builder import SynapticLayer
 
-__all__ = ["Intermediate"]
+__all__ = ["IntermediateFeedback"]
 
 
-class Intermediate(Direct):
+class IntermediateFeedback(DirectFeedback):
     """The read-out of one hidden layer teaches all layers below it, by estimates of its own from the same noise.
 
     Args:
@@ -30,7 +30,15 @@ class Intermediate(Direct):
         RequestError: when the network is known, a layer that it has not, or with none below.
     """
 
-    def __init__(self, main: Probed, lower: Probed, readouts: LocalReadouts, at: int, *, everywhere: bool) -> None:
+    def __init__(
+        self,
+        main: PerturbationFeedback,
+        lower: PerturbationFeedback,
+        readouts: LocalReadouts,
+        at: int,
+        *,
+        everywhere: bool,
+    ) -> None:
         super().__init__()
         self.main = main
         self.lower = lower
@@ -39,7 +47,7 @@ class Intermediate(Direct):
         self._at = at
         self._everywhere = everywhere
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         if not 2 <= self._at < len(stages):
             raise RequestError(
                 f"got intermediate={self._at} for a network of {len(stages) - 1} hidden layers; expected one from 2, "
@@ -47,9 +55,6 @@ class Intermediate(Direct):
             )
         for part in (self.main, self.lower, self.readouts):
             part.attach(stages)
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
 
     def begin(self) -> None:
         self.main.begin()
@@ -72,7 +77,7 @@ class Intermediate(Direct):
             self.lower.outcome(output)
         return output
 
-    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
         error = self.main.project(verdict, index, activity)
         own = verdict.local if self._everywhere else verdict.local * self._at  # the only one, wherever it is looked for
         if index == self._at or self._everywhere:

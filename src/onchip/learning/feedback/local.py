@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onchip.learning.feedback.direct import Unprobed
+from onchip.learning.feedback.direct import UnprobedFeedback
 
 __all__ = ["LocalReadouts"]
 
 
-class LocalReadouts(Unprobed):
+class LocalReadouts(UnprobedFeedback):
     """A linear read-out without bias for each hidden layer, which learns, and sends its own error back.
 
     Args:

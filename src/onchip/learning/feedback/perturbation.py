@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
-from onchip.learning.centering import Centring
-from onchip.learning.feedback.direct import Matrices, as_rows, met_at
+from onchip.learning.centering import Centering
+from onchip.learning.feedback.direct import MatrixFeedback, as_rows, met_at
 from onchip.learning.noise import Noise
 
-__all__ = ["Probed"]
+__all__ = ["PerturbationFeedback"]
 
 
-class Probed(Matrices):
+class PerturbationFeedback(MatrixFeedback):
     """Matrices drawn towards estimates of the output's derivative by what each stage receives.
 
         h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
@@ -29,7 +29,7 @@ class Probed(Matrices):
         scale: α, standard deviation of the noise, above 0.
         momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
         noise: its distribution.
-        centring: how the output is centred.
+        centering: how the output is centered.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
         each_step: make an estimate of each time step in place of one a sequence, as streams do.
         inside: add the noise to the neurons' drive, and send the errors to their spikes.
@@ -45,7 +45,7 @@ class Probed(Matrices):
         scale: float,
         momentum: float,
         noise: Noise,
-        centring: Centring,
+        centering: Centering,
         quiet_after: int | None,
         *,
         each_step: bool = False,
@@ -63,7 +63,7 @@ class Probed(Matrices):
         self._scale = scale
         self._momentum = momentum
         self._noise = noise
-        self._centring = centring
+        self._centring = centering
         self._quiet_after = quiet_after
         self._each_step = each_step
         self.inside = inside
@@ -101,7 +101,7 @@ class Probed(Matrices):
         noise = added if seen == features else self.spread(index, "learn", added, features)
         return activity.add(noise, alpha=self._scale)
 
-    def take_over(self, other: Probed, index: int) -> None:
+    def take_over(self, other: PerturbationFeedback, index: int) -> None:
         """Estimates from the noise that another one has just added, if it has."""
         if index in other._added:
             self._added[index] = other._added[index]
@@ -109,15 +109,15 @@ class Probed(Matrices):
     def outcome(self, output: Tensor) -> None:
         if not self._added:
             return
-        centred = as_rows(self._centring.centre(output, self._before), 2)
+        centered = as_rows(self._centring.centre(output, self._before), 2)
         self._before = output[-1].clone()
-        rows = output.shape[1] if self._each_step else len(centred)  # of an estimate
-        shares = [self._share(rows) for _ in centred.split(rows)]
+        rows = output.shape[1] if self._each_step else len(centered)  # of an estimate
+        shares = [self._share(rows) for _ in centered.split(rows)]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
             matrix = self.held(output, index, probes.shape[1])
             course = []
-            for share, outputs, noise in zip(shares, centred.split(rows), probes.split(rows), strict=True):
+            for share, outputs, noise in zip(shares, centered.split(rows), probes.split(rows), strict=True):
                 # The few classes as rows, not as columns: this product is then twice as fast.
                 answer = (outputs.t() @ noise).t()
                 matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * rows))
@@ -125,7 +125,7 @@ class Probed(Matrices):
                     course.append(matrix.clone())
             if course:
                 self._course[index] = torch.stack(course)  # (T, n, classes)
-            self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centred))
+            self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centered))
             self.tell_dropped(self._stages[index], added.numel())
         self._added.clear()
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from onchip.learning.interfaces import Layered, Observer
-from onchip.nn.graph_builder import Stage
+from onchip.learning.interfaces import LayerwiseFeedback
+from onchip.nn.graph_builder import SynapticLayer
 from onchip.transport import Transported
 
-__all__ = ["SignSymmetric"]
+__all__ = ["SignSymmetricFeedback"]
 
 
-class SignSymmetric(Layered):
+class SignSymmetricFeedback(LayerwiseFeedback):
     """Feedback weights that have the forward weights' signs, and magnitudes of their own.
 
         B = sign(W) · M
@@ -26,7 +26,7 @@ class SignSymmetric(Layered):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
         self._current: set[int] = set()
 
     @abstractmethod
@@ -37,16 +37,13 @@ class SignSymmetric(Layered):
     def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
         """Called after each training step, to draw M anew in place; whether it was."""
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
         for index, stage in enumerate(stages[1:], start=1):
             weight = stage.weight.detach()
             scale = weight.square().mean().sqrt()
             self.register_buffer(f"scale_{index}", scale)
             self.register_buffer(f"magnitude_{index}", self.magnitude(weight, scale))
-
-    def tell_initial(self, observer: Observer) -> None:
-        """Nothing was sent before training: the first signs are sent for the first step."""
 
     def weight(self, index: int) -> Tensor:
         stage, magnitude = self._stages[index], self.get_buffer(f"magnitude_{index}")
@@ -55,9 +52,6 @@ class SignSymmetric(Layered):
             size = stage.weight.numel()
             self.tell_transport(stage, Transported(size, value_bits=size, coded=size))
         return torch.where(stage.weight >= 0, magnitude, -magnitude)
-
-    def learn(self) -> None:
-        """No optimizer trains these feedback weights."""
 
     def step(self) -> None:
         self._current.clear()

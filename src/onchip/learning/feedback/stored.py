@@ -8,25 +8,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from onchip.learning.interfaces import Layered, Observer
-from onchip.nn.graph_builder import Stage
+from onchip.learning.interfaces import LayerwiseFeedback, Observer
+from onchip.nn.graph_builder import SynapticLayer
 from onchip.transport import Transported
 
-__all__ = ["Copied", "Random", "Separate", "drawn_like", "spread"]
+__all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "spread"]
 
 
-class Separate(Layered):
+class StoredFeedback(LayerwiseFeedback):
     """Feedback weights B of W's shape that no optimizer trains; a checkpoint keeps them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
 
     @abstractmethod
     def initial(self, weight: Tensor) -> Tensor:
         """B before any training, for a layer with these weights W."""
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
         for index, stage in enumerate(stages[1:], start=1):
             self.register_buffer(f"feedback_{index}", self.initial(stage.weight.detach()))
@@ -37,11 +37,8 @@ class Separate(Layered):
     def beside(self, index: int) -> Tensor:
         return self.weight(index)
 
-    def learn(self) -> None:
-        """No optimizer trains these feedback weights."""
 
-
-class Copied(Separate):
+class CopiedFeedback(StoredFeedback):
     """Feedback weights that are a copy of the forward weights at first: B = W_0."""
 
     def initial(self, weight: Tensor) -> Tensor:
@@ -52,14 +49,11 @@ class Copied(Separate):
             observer.transport(stage.name, Transported.whole(stage.weight), initial=True)
 
 
-class Random(Separate):
+class RandomFeedback(StoredFeedback):
     """Feedback weights that are drawn at first, with the spread of the weights that they stand in for."""
 
     def initial(self, weight: Tensor) -> Tensor:
         return drawn_like(weight)
-
-    def tell_initial(self, observer: Observer) -> None:
-        """No weight was copied."""
 
 
 def drawn_like(weight: Tensor) -> Tensor:

@@ -6,26 +6,26 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from onchip.learning.interfaces import Direct, Observer, Verdict
-from onchip.nn.graph_builder import Stage
+from onchip.learning.interfaces import DirectFeedback, LossSignals, Observer
+from onchip.nn.graph_builder import SynapticLayer
 
-__all__ = ["Summed"]
+__all__ = ["SummedFeedback"]
 
 
-class Summed(Direct):
+class SummedFeedback(DirectFeedback):
     """The errors of several parts, added; at most one of them has local read-outs.
 
     Args:
         parts: direct feedback that this one takes over.
     """
 
-    def __init__(self, *parts: Direct) -> None:
+    def __init__(self, *parts: DirectFeedback) -> None:
         super().__init__()
         self._parts = parts
         self.parts = nn.ModuleList(parts)
         self.inside = any(part.inside for part in parts)
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         for part in self._parts:
             part.attach(stages)
 
@@ -50,7 +50,7 @@ class Summed(Direct):
         outputs = (part.readout(index, activity, classes) for part in self._parts)
         return next((output for output in outputs if output is not None), None)
 
-    def project(self, verdict: Verdict, index: int, activity: Tensor) -> Tensor:
+    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
         first, *others = (part.project(verdict, index, activity) for part in self._parts)
         return sum(others, first)
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from onchip.learning.interfaces import Layered, Observer
-from onchip.nn.graph_builder import Stage
+from onchip.learning.interfaces import LayerwiseFeedback
+from onchip.nn.graph_builder import SynapticLayer
 from onchip.transport import Transported
 
-__all__ = ["Transposed"]
+__all__ = ["TransposedFeedback"]
 
 
-class Transposed(Layered):
+class TransposedFeedback(LayerwiseFeedback):
     """Errors come down through the forward weights themselves.
 
     On a chip this is weight transport: the backward path must get a copy of W whenever W has changed.
@@ -21,14 +21,11 @@ class Transposed(Layered):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[SynapticLayer, ...] = ()
         self._current: set[int] = set()
 
-    def attach(self, stages: Sequence[Stage]) -> None:
+    def attach(self, stages: Sequence[SynapticLayer]) -> None:
         self._stages = tuple(stages)
-
-    def tell_initial(self, observer: Observer) -> None:
-        """Nothing was copied before training: the first copy is made for the first step."""
 
     def weight(self, index: int) -> Tensor:
         stage = self._stages[index]
@@ -39,6 +36,3 @@ class Transposed(Layered):
 
     def step(self) -> None:
         self._current.clear()
-
-    def learn(self) -> None:
-        """There are no feedback weights that could learn."""

@@ -32,7 +32,7 @@ class Coincidences(Temporal):
         return [1.0] * steps
 
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
-        return neuron.local(error, tape)
+        return neuron.backward_local(error, tape)
 
     def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
         return neuron.sums(error, tape, weights, through_time=False)

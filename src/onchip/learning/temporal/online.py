@@ -28,7 +28,7 @@ class ThroughTime(Temporal):
         return [1.0] * steps
 
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
-        return neuron.adjoint(error, tape)
+        return neuron.backward_through_time(error, tape)
 
     def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
         return neuron.sums(error, tape, weights, through_time=True)
@@ -53,7 +53,7 @@ class Online(Temporal):
         return [1.0] * steps if decay is None else static_trace(steps, decay, before)
 
     def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
-        return neuron.local(error, tape)
+        return neuron.backward_local(error, tape)
 
     def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
         return neuron.sums(error, tape, weights, through_time=False)

@@ -66,18 +66,18 @@ class Neuron(torch.nn.Module, ABC):
         """Activity caused by a drive, from rest: plain torch, differentiable by autograd."""
 
     @abstractmethod
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         """Activity, what `adjoint` and `local` need, and the state after the last step.
 
         The drive is overwritten. `rest` is the state before the first step, None at the start.
         """
 
     @abstractmethod
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         """Error at the drive (K, B, features...), the past included; spends the tape."""
 
     @abstractmethod
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
         """Error at the drive (K, B, features...) of the same step only; spends the tape."""
 
     def sums(self, error: Tensor, tape: Tape, weights: Sequence[float], *, through_time: bool) -> tuple[Tensor, Tensor]:
@@ -85,7 +85,7 @@ class Neuron(torch.nn.Module, ABC):
 
         `adjoint` makes them, or `local` where not `through_time`. Neurons that need not write them out override this.
         """
-        delta = self.adjoint(error, tape) if through_time else self.local(error, tape)
+        delta = self.backward_through_time(error, tape) if through_time else self.backward_local(error, tape)
         total = weighted_sum(delta, weights)
         return total, total if all(weight == 1.0 for weight in weights) else delta.sum(0)
 

@@ -100,17 +100,17 @@ class LIF(SteppedNeuron):
             membrane = constants.reset(potential, constant)
         return torch.stack(fired)
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         steps = drive.steps if isinstance(drive, Static) else None
         current = _dense(drive.image if isinstance(drive, Static) else drive, batch_axis=steps is None)
         learns = self.decay_parameter is not None
         if steps is not None and rest is None and not learns and self.surrogate.compiled() is not None:
-            done = held.fire(current, steps, self.membrane(), pool)
+            done = held.forward(current, steps, self.membrane(), pool)
             if done is not None:
                 spikes, kept = done
                 return spikes, Tape({"drive": current.expand(steps, *current.shape)}, pool), kept
         before = rest[0] if learns and rest is not None else rest
-        spikes, potentials, kept = kernel.fire(current, steps, self.membrane(), before, pool)
+        spikes, potentials, kept = kernel.forward(current, steps, self.membrane(), before, pool)
         tape = Tape({"potentials": potentials}, pool)
         if rest is not None:
             tape.values["rest"] = rest
@@ -122,16 +122,16 @@ class LIF(SteppedNeuron):
     def spikes(self, activity: Tensor, pool: int) -> int:
         return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         past = self._past(tape) if self.decay_parameter is not None else None
-        delta = kernel.adjoint(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
+        delta = kernel.backward(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
         if past is not None:
             tape.values["decay_error"] = (delta * past).sum()
         return delta
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
         eligible = self._eligibility(tape) if self.decay_parameter is not None else None
-        delta = kernel.local(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
+        delta = kernel.backward_local(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
         if eligible is not None:
             tape.values["decay_error"] = (delta * eligible).sum()
         return delta
@@ -150,7 +150,7 @@ class LIF(SteppedNeuron):
         if "drive" not in tape.values:
             return tape.take("potentials")
         drive = tape.take("drive")
-        return kernel.fire(drive[0], len(drive), self.membrane(), None, tape.pool)[1]
+        return kernel.forward(drive[0], len(drive), self.membrane(), None, tape.pool)[1]
 
     def _eligibility(self, tape: Tape) -> Tensor:
         """du[t]/dλ with the reset detached, itself a trace: ε[t] = λ ε[t-1] + v[t-1], (T, B, features...)."""
@@ -209,14 +209,14 @@ class _Spikes(torch.autograd.Function):
         ctx.neuron, ctx.steps = neuron, steps
         # `fire` overwrites its drive, which here belongs to the caller.
         given: Drive = drive.clone() if steps is None else Static(drive, steps)
-        spikes, ctx.tape, _ = neuron.fire(given, None, None)
+        spikes, ctx.tape, _ = neuron.run(given, None, None)
         return spikes
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.steps is None:
-            delta = ctx.neuron.adjoint(error, ctx.tape)
+            delta = ctx.neuron.backward_through_time(error, ctx.tape)
         else:
             delta, _ = ctx.neuron.sums(error, ctx.tape, [1.0] * ctx.steps, through_time=True)
         return delta, ctx.tape.values.pop("decay_error", None), None, None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from onchip.nn.neurons.base import Drive, SteppedNeuron, Tape, require
 from onchip.nn.signals import Static
-from onchip.nn.spike_train import RandomPhase, Train
+from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["Rate"]
 
@@ -34,7 +34,7 @@ class Rate(SteppedNeuron):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755), whose equivalent network has such units.
     """
 
-    def __init__(self, *, trials: int | None = None, train: Train = RandomPhase()) -> None:
+    def __init__(self, *, trials: int | None = None, train: SpikeTrain = RandomPhaseTrain()) -> None:
         super().__init__()
         require(trials is None or trials >= 1, self, "trials", trials, "at least 1 step, or None for the number itself")
         self._trials = trials
@@ -46,7 +46,7 @@ class Rate(SteppedNeuron):
         activity: Tensor = _Clip.apply(held, self)
         return activity
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         held = drive.expand() if isinstance(drive, Static) else drive
         gate = (held > 0) & (held < 1)
         activity = held.clamp(0, 1)
@@ -54,11 +54,11 @@ class Rate(SteppedNeuron):
             activity = self._encode.count(activity, self._trials).div_(self._trials)
         return activity, Tape({"gate": gate}), held.new_zeros(held.shape[1:])
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         return error * tape.take("gate")
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
-        return self.adjoint(error, tape)
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
+        return self.backward_through_time(error, tape)
 
     def extra_repr(self) -> str:
         return "" if self._trials is None else f"trials={self._trials}, train={self._encode}"
@@ -70,10 +70,10 @@ class _Clip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, drive: Tensor, neuron: Rate) -> Tensor:
         ctx.neuron = neuron
-        activity, ctx.tape, _ = neuron.fire(drive, None, None)
+        activity, ctx.tape, _ = neuron.run(drive, None, None)
         return activity
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None]:
-        return ctx.neuron.adjoint(error, ctx.tape), None
+        return ctx.neuron.backward_through_time(error, ctx.tape), None

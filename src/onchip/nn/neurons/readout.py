@@ -37,14 +37,14 @@ class Readout(SteppedNeuron):
         """The drive (T, B, features...), written out over time where it is Static."""
         return drive.expand() if isinstance(drive, Static) else drive
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         return self.forward(drive), Tape(), None
 
     def spikes(self, activity: Tensor, pool: int) -> int:
         return 0
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         return error
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
         return error

@@ -15,7 +15,7 @@ from onchip.kernels import running
 from onchip.kernels.lif import unpool
 from onchip.nn.neurons.base import Drive, Neuron, Tape, require
 from onchip.nn.signals import Signal, Static
-from onchip.nn.spike_train import RandomPhase, Train, winners
+from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
 
 __all__ = ["MeanReadout", "Stochastic"]
 
@@ -41,8 +41,8 @@ class _Streamed(Neuron):
         activity: Tensor = _Streams.apply(_written_out(drive), self, pool)
         return activity
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
-        return running.mean_adjoint_(self.local(error, tape), self._memory)
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
+        return running.mean_adjoint_(self.backward_local(error, tape), self._memory)
 
 
 class Stochastic(_Streamed):
@@ -76,7 +76,7 @@ class Stochastic(_Streamed):
     def __init__(
         self,
         *,
-        train: Train = RandomPhase(),
+        train: SpikeTrain = RandomPhaseTrain(),
         potential: Literal["mean", "filter", "instant"] = "mean",
         time_constant: float = 8.0,
         gate: Literal["potential", "count"] = "potential",
@@ -90,7 +90,7 @@ class Stochastic(_Streamed):
         self._by_count = gate == "count"
         self._described = f"train={train}, potential={potential!r}, gate={gate!r}"
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         drive = _written_out(drive)
         shape = _pooled(drive.shape[1:], pool)
         before = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, drive.shape[1:], shape)
@@ -111,7 +111,7 @@ class Stochastic(_Streamed):
         after.clock[1] += len(drive)
         return spikes, Tape({"gate": gate, "probability": probability}, pool), after.packed()
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
         gate = tape.take("gate")
         if tape.pool is None or self._by_count:
             error = error * gate
@@ -151,7 +151,7 @@ class MeanReadout(_Streamed):
         super().__init__(memory=1.0)
         self.inference = inference
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         drive = _written_out(drive)
         shape = drive.shape[1:]
         state = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, shape, shape)
@@ -160,12 +160,12 @@ class MeanReadout(_Streamed):
         state.sums = sums[-1].clone()
         output, state.clock[0] = running.mean_(sums, weight=begun)
         if self.inference == "vote" and not self.training:
-            votes = running.sum_(winners(output), before=state.count)
+            votes = running.sum_(winner_take_all(output), before=state.count)
             state.count = votes[-1].clone()
             output, _ = running.mean_(votes, weight=begun)
         return output, Tape(), state.packed()
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
         return error
 
 
@@ -221,10 +221,10 @@ class _Streams(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, drive: Tensor, neuron: _Streamed, pool: int | None) -> Tensor:
         ctx.neuron = neuron
-        activity, ctx.tape, _ = neuron.fire(drive.clone(), None, pool)  # which overwrites the drive
+        activity, ctx.tape, _ = neuron.run(drive.clone(), None, pool)  # which overwrites the drive
         return activity
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.neuron.adjoint(error, ctx.tape), None, None
+        return ctx.neuron.backward_through_time(error, ctx.tape), None, None

@@ -39,8 +39,8 @@ class _Timed(Neuron):
             )
         return planes(signal)
 
-    def local(self, error: Tensor, tape: Tape) -> Tensor:
-        return self.adjoint(error, tape)
+    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
+        return self.backward_through_time(error, tape)
 
     def sent(self, delta: Tensor) -> Tensor:
         """Only the value plane, (1, B, features...): the mask has no derivative."""
@@ -78,19 +78,19 @@ class TTFS(_Timed):
 
     def forward(self, drive: Drive) -> Signal:
         """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
-        times, tape, _ = self.fire(drive, None, None)
+        times, tape, _ = self.run(drive, None, None)
         if not (torch.is_grad_enabled() and isinstance(drive, Tensor) and drive.requires_grad):
             return times
         # The value is the time; the derivative is the recipe's, bounded partials and all.
         linear = (tape.values["partials"] * drive).sum(0)
         return torch.where(torch.isfinite(times), times.detach() + (linear - linear.detach()), times.detach())
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
         times, partials = cross(drive.detach(), self.clip)
         return times, Tape({"partials": partials}), None
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         return tape.take("partials").mul_(error)
 
     def spikes(self, activity: Tensor, pool: int) -> int:
@@ -113,12 +113,12 @@ class TTFSReadout(_Timed):
         assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
         return 2.0 * drive[0] - drive[1]
 
-    def fire(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
         logits = self.forward(drive)
         assert isinstance(logits, Tensor)
         return logits, Tape(), None
 
-    def adjoint(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
         return torch.stack([2.0 * error, -error])
 
     def spikes(self, activity: Tensor, pool: int) -> int:

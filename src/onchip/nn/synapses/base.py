@@ -23,9 +23,9 @@ from torch.nn import grad as conv_grad
 
 from onchip.errors import RequestError, UnsupportedError
 from onchip.kernels import sparse
-from onchip.nn.weight_standardization import StandardisedConv2d
+from onchip.nn.weight_standardization import WeightStandardizedConv2d
 
-__all__ = ["Convolution", "Dense", "Synapse", "is_synapse", "synapse_of"]
+__all__ = ["Conv2dSynapse", "LinearSynapse", "Synapse", "is_synapse", "synapse_of"]
 
 
 class Synapse(ABC):
@@ -36,11 +36,11 @@ class Synapse(ABC):
         """Drive (N, out...) caused by presynaptic activity x (N, in...)."""
 
     @abstractmethod
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+    def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         """Error (N, in...) of the given shape that delta (N, out...) sends down through `weight`."""
 
     @abstractmethod
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         """Update of W's shape: delta (N, out...) correlated with pre (N, in...), summed over N."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Synapse(ABC):
 
 
 @dataclass(frozen=True)
-class Dense(Synapse):
+class LinearSynapse(Synapse):
     """All-to-all connection, y = W x + b, with W (out, in): the map of `torch.nn.Linear`."""
 
     inputs: int
@@ -87,11 +87,11 @@ class Dense(Synapse):
         drive = sparse.product(x, weight.t(), bias)
         return F.linear(x, weight, bias) if drive is None else drive
 
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+    def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         pulled = sparse.product(delta, weight)
         return delta @ weight if pulled is None else pulled
 
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         turned = sparse.product(pre.t(), delta, turned=True)  # (in, out)
         return delta.t() @ pre if turned is None else turned.t()
 
@@ -122,7 +122,7 @@ class Dense(Synapse):
 
 
 @dataclass(frozen=True)
-class Convolution(Synapse):
+class Conv2dSynapse(Synapse):
     """Two-dimensional convolution with W (out, in / groups, kh, kw): the map of `torch.nn.Conv2d`.
 
     Products run in channels_last: the postsynaptic scan then finds its data dense and in one order.
@@ -138,7 +138,7 @@ class Convolution(Synapse):
         x, weight = _channels_last(x), _channels_last(weight)
         return _channels_last(F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups))
 
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+    def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         # torch's own conv2d_input hands over an input without memory, which is then filled, and never read.
         unread = torch.empty(shape, dtype=delta.dtype, device=delta.device, memory_format=torch.channels_last)
         geometry = self.stride, self.padding, self.dilation, False, (0, 0), self.groups
@@ -148,7 +148,7 @@ class Convolution(Synapse):
         )[0]
         return pulled
 
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         pre = _channels_last(pre)
         return conv_grad.conv2d_weight(pre, self.shape, delta, self.stride, self.padding, self.dilation, self.groups)
 
@@ -226,7 +226,7 @@ class Convolution(Synapse):
 
 def is_synapse(module: nn.Module) -> bool:
     """Whether the module is a layer of plastic synapses that rules can train."""
-    return type(module) in (nn.Linear, nn.Conv2d, StandardisedConv2d)
+    return type(module) in (nn.Linear, nn.Conv2d, WeightStandardizedConv2d)
 
 
 def synapse_of(name: str, module: nn.Module) -> Synapse:
@@ -236,13 +236,13 @@ def synapse_of(name: str, module: nn.Module) -> Synapse:
         UnsupportedError: the layer is not a Linear or Conv2d, or pads otherwise than with zeros.
     """
     if type(module) is nn.Linear:
-        return Dense(module.in_features, module.out_features)
-    if type(module) is nn.Conv2d or type(module) is StandardisedConv2d:
+        return LinearSynapse(module.in_features, module.out_features)
+    if type(module) is nn.Conv2d or type(module) is WeightStandardizedConv2d:
         if module.padding_mode != "zeros":
             raise UnsupportedError(
                 f"Conv2d {name!r} pads with {module.padding_mode!r}; expected zeros. Use padding_mode='zeros'"
             )
-        return Convolution(
+        return Conv2dSynapse(
             shape=_four(module.weight.shape),
             stride=_two(module.stride),
             padding=_padding(name, module),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from onchip.nn.synapses.base import Synapse
-from onchip.nn.synapses.wrapper import StandIn
+from onchip.nn.synapses.wrapper import SynapseWrapper
 
-__all__ = ["Rounded", "warn_if_emulated"]
+__all__ = ["BFloat16Synapse", "warn_if_emulated"]
 
 
 @functools.cache  # once a device is enough
@@ -28,7 +28,7 @@ def warn_if_emulated(device: torch.device) -> None:
         )
 
 
-class Rounded(StandIn):
+class BFloat16Synapse(SynapseWrapper):
     """A synapse whose operands are rounded to bfloat16, and its products too; sums inside are float32.
 
     Weights, biases, membranes, traces and errors stay float32 between products. Spikes are exact in bfloat16; any
@@ -42,11 +42,11 @@ class Rounded(StandIn):
         # One pass that widens and adds: (N, out) or (N, out, height, width)
         return product + bias.view(-1, *[1] * (product.dim() - 2))
 
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return self.inner.pull(delta.bfloat16(), weight.bfloat16(), shape).float()
+    def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        return self.inner.backward_input(delta.bfloat16(), weight.bfloat16(), shape).float()
 
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
-        return self.inner.outer(pre.bfloat16(), delta.bfloat16()).float()
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
+        return self.inner.weight_grad(pre.bfloat16(), delta.bfloat16()).float()
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         return self.inner.field()

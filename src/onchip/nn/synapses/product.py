@@ -14,14 +14,14 @@ from torch import Tensor
 
 from onchip.nn.synapses.base import Synapse
 
-__all__ = ["Counted", "Meeting"]
+__all__ = ["OpCount", "SynapticProduct"]
 
 GLANCE = 1024
 """Entries looked at first."""
 
 
 @dataclass(frozen=True)
-class Counted:
+class OpCount:
     """Operations of one product, exactly, and how sparse the error was.
 
     Args:
@@ -38,7 +38,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class SynapticProduct:
     """Operands of one product at a layer's synapses, time and batch folded into the leading axis N.
 
     Args:
@@ -67,14 +67,14 @@ class Meeting:
         """Weights of the map."""
         return self.synapse.products(torch.Size((1, *self.outputs[1:2], *[1] * len(self.outputs[2:]))))
 
-    def count(self) -> Counted:
+    def count(self) -> OpCount:
         """The operations that an event-driven chip would make, counted from the operands' values.
 
         Example:
-            >>> from onchip.nn.synapses.base import Dense
+            >>> from onchip.nn.synapses.base import LinearSynapse
             >>> spikes = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
-            >>> Meeting(Dense(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
-            Counted(multiplied=0, accumulated=15, values=0, active=0)
+            >>> SynapticProduct(Dense(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
+            OpCount(multiplied=0, accumulated=15, values=0, active=0)
         """
         multiplied = accumulated = values = active = 0
         for pre, post in self._planes():
@@ -86,7 +86,7 @@ class Meeting:
             if pre is None and post is not None:
                 values += post.numel()
                 active += int(torch.count_nonzero(post))
-        return Counted(multiplied, accumulated, values, active)
+        return OpCount(multiplied, accumulated, values, active)
 
     def _planes(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
         for plane in range(self.planes):

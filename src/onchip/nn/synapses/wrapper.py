@@ -10,10 +10,10 @@ from torch import Tensor
 
 from onchip.nn.synapses.base import Synapse
 
-__all__ = ["Memory", "Recalling", "StandIn"]
+__all__ = ["CachedSynapse", "ProductCache", "SynapseWrapper"]
 
 
-class StandIn(Synapse):
+class SynapseWrapper(Synapse):
     """Does everything as the synapse that it stands in for, but for forward product and update.
 
     Args:
@@ -27,10 +27,10 @@ class StandIn(Synapse):
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
 
     @abstractmethod
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor: ...
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor: ...
 
-    def pull(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return self.inner.pull(delta, weight, shape)
+    def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        return self.inner.backward_input(delta, weight, shape)
 
     def check(self, name: str, shape: torch.Size) -> None:
         self.inner.check(name, shape)
@@ -55,7 +55,7 @@ class StandIn(Synapse):
 
 
 @dataclass
-class Memory:
+class ProductCache:
     """Forward products that were made before.
 
     Args:
@@ -65,7 +65,7 @@ class Memory:
     made: dict[tuple[str, torch.Size], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
-class Recalling(StandIn):
+class CachedSynapse(SynapseWrapper):
     """A synapse whose weights stay as they are: it makes no forward product twice, and no update at all.
 
     Args:
@@ -74,7 +74,7 @@ class Recalling(StandIn):
         memory: what is shared with other stand-ins for the same layers.
     """
 
-    def __init__(self, inner: Synapse, name: str, memory: Memory) -> None:
+    def __init__(self, inner: Synapse, name: str, memory: ProductCache) -> None:
         super().__init__(inner)
         self._shape: torch.Size | None = None
         self._name = name
@@ -91,7 +91,7 @@ class Recalling(StandIn):
             return drive
         return drive.clone()
 
-    def outer(self, pre: Tensor, delta: Tensor) -> Tensor:
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         assert self._shape is not None, "an update comes after a forward product"
         return pre.new_zeros(self._shape)
 
