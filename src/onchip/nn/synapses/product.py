@@ -73,7 +73,7 @@ class SynapticProduct:
         Example:
             >>> from onchip.nn.synapses.base import LinearSynapse
             >>> spikes = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
-            >>> SynapticProduct(Dense(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
+            >>> SynapticProduct(LinearSynapse(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
             OpCount(multiplied=0, accumulated=15, values=0, active=0)
         """
         multiplied = accumulated = values = active = 0
