@@ -14,7 +14,7 @@ import onchip
 # From the bottom up. A file imports from rooms on lines above its own, or from its own room; rooms on one line do not
 # import each other. A folder's name stands for all files in it, unless a longer name has a line of its own.
 ROOMS = """
-    errors _atomic _types allocator claims
+    errors _files _types allocator claims
     certificate surrogate runs cost.energy transport
     kernels data
     nn

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from onchip.data.sources import find
+from onchip.data.datasets import find
 
 Bytes = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from onchip.data import AutoAugment, Compose, Crop, Cutout, Flip, augment
-from onchip.data.base.policy import CIFAR10
+from onchip.data.autoaugment_policy import CIFAR10
 from onchip.errors import RequestError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-import onchip.data.sources as sources
+import onchip.data.datasets as datasets_package
 from onchip.data import check, describe, fetch, load, status
-from onchip.data.sources import find
+from onchip.data.datasets import find
 from onchip.errors import DataError, RequestError
 
 Write = Callable[..., list[Path]]
@@ -14,7 +14,7 @@ NAMES = [info.name for info in describe()]
 
 
 def test_every_export_is_described_by_the_name_it_loads_under() -> None:
-    assert [name.replace("_", "-") for name in sources.__all__] == NAMES == sorted(NAMES)
+    assert [name.replace("_", "-") for name in datasets_package.__all__] == NAMES == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from onchip import report as reports
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 from onchip.cli.shared.failing import failing
 from onchip.errors import RequestError, unknown_name
 from onchip.runs.grammar import split

@@ -1,15 +1,15 @@
-"""Data sets: images as bytes in three splits that share nothing, batches of them, and what the files must be.
+"""Data sets: images as bytes in three splits that share no image, batches of them, and their files.
 
-Within this folder imports point down too: `loading`, `catalogue` -> `sources` -> `files` -> `base`.
+Imports inside this package point down, too: `loading`, `catalogue` -> `datasets` -> `readers` -> the other modules.
 """
 
 from onchip.data.augment import AutoAugment, Compose, Crop, Cutout, Flip
-from onchip.data.base.root import data_root
-from onchip.data.base.split import Dataset, Split
 from onchip.data.batching import batches
 from onchip.data.catalogue import Checked, Status, check, describe, fetch, status
-from onchip.data.files.source import Info
 from onchip.data.loading import load
+from onchip.data.root import data_root
+from onchip.data.source import Info
+from onchip.data.split import Dataset, Split
 
 __all__ = [
     "AutoAugment",

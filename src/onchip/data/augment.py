@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from onchip.data.base.policy import CIFAR10
+from onchip.data.autoaugment_policy import CIFAR10
 from onchip.errors import RequestError
 
 __all__ = ["AutoAugment", "Compose", "Crop", "Cutout", "Flip"]

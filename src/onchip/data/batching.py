@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from onchip.data.base.split import Split
+from onchip.data.split import Split
 from onchip.errors import RequestError
 
 __all__ = ["batches"]

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from onchip.data.base.root import data_root
-from onchip.data.files.source import Info, Source
-from onchip.data.sources import find, registry
+from onchip.data.datasets import find, registry
+from onchip.data.root import data_root
+from onchip.data.source import Info, Source
 from onchip.errors import DataError, RequestError
 
 __all__ = ["Checked", "Status", "check", "describe", "fetch", "status"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from onchip.data.base.root import data_root
-from onchip.data.base.split import Dataset, Split
-from onchip.data.base.stratify import stratified_order
-from onchip.data.sources import find
+from onchip.data.datasets import find
+from onchip.data.root import data_root
+from onchip.data.split import Dataset, Split
+from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
 
 __all__ = ["load"]

@@ -29,6 +29,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from onchip._files import cache_folder
 from onchip.errors import RequestError
 
 __all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "plain", "scan"]
@@ -206,8 +207,8 @@ def build(compiler: str, path: Path) -> None:
 
 
 def cache() -> Path:
-    """The folder of built kernels: `$XDG_CACHE_HOME/onchip/kernels`, or `~/.cache/onchip/kernels`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "onchip" / "kernels"
+    """The folder of built kernels, in the user's cache folder."""
+    return cache_folder() / "kernels"
 
 
 def _compiler() -> str:

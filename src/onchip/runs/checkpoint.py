@@ -10,7 +10,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 from onchip.errors import DataError
 
 __all__ = ["load", "save", "save_weights"]

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig
 

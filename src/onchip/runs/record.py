@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 from onchip._types import misfits
 from onchip.errors import DataError
 

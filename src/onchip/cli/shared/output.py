@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from onchip import report
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 from onchip.runs.record import Record
 
 __all__ = ["show_table", "write_report"]

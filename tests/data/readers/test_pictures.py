@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from onchip.data.files.pictures import BLOCK, decode
+from onchip.data.readers.pictures import BLOCK, decode
 from onchip.errors import DataError
 
 

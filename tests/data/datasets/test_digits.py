@@ -1,8 +1,12 @@
+import hashlib
+
+import numpy as np
+import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from onchip.data import load
-from onchip.data.sources import find
+from onchip.data.datasets import find
+from onchip.data.datasets.digits import FILE
 
 
 def test_the_test_split_is_the_same_whatever_the_seed_or_size() -> None:
@@ -29,8 +33,24 @@ def test_pixels_are_the_dots_scaled_to_bytes() -> None:
     assert len(data.train) + len(data.test) == 1797
     levels = torch.cat([data.train.images, data.test.images]).unique().tolist()
     assert levels == [round(dots * 255 / 16) for dots in range(17)]
-    total = sum(round(dots * 255 / 16) for dots in load_digits().images.flatten())
+    with np.load(FILE) as arrays:
+        total = sum(round(int(dots) * 255 / 16) for dots in arrays["images"].flatten())
     assert int(data.train.images.long().sum() + data.test.images.long().sum()) == total
+
+
+def test_the_file_never_changes() -> None:
+    with np.load(FILE) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    assert (images.shape, images.dtype, labels.shape, labels.dtype) == ((1797, 8, 8), np.uint8, (1797,), np.uint8)
+    content = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert content == "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+
+
+def test_scikit_learn_has_the_same_digits_in_the_same_order() -> None:
+    theirs = pytest.importorskip("sklearn.datasets").load_digits()
+    with np.load(FILE) as arrays:
+        assert (arrays["images"] == theirs.images).all()
+        assert (arrays["labels"] == theirs.target).all()
 
 
 def test_it_needs_no_file() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from onchip.data.files.source import Source
-from onchip.data.sources.cifar import cifar10, cifar100
-from onchip.data.sources.digits import digits
-from onchip.data.sources.folder import folder
-from onchip.data.sources.mnist import emnist, fashion_mnist, kmnist, mnist
-from onchip.data.sources.n_mnist import n_mnist
+from onchip.data.datasets.cifar import cifar10, cifar100
+from onchip.data.datasets.digits import digits
+from onchip.data.datasets.folder import folder
+from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
+from onchip.data.datasets.n_mnist import n_mnist
+from onchip.data.source import Source
 from onchip.errors import unknown_name
 
 __all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist", "n_mnist"]

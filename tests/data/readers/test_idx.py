@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from onchip.data.base.split import Split
-from onchip.data.files.idx import read_pair
+from onchip.data.readers.idx import read_pair
+from onchip.data.split import Split
 from onchip.errors import DataError
 
 Write = Callable[[Path, NDArray[np.uint8]], Path]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from onchip.data.files.cache import DecodedCache
+from onchip.data.readers.decoded_cache import DecodedCache
 
 TENSORS = {"images": torch.arange(6, dtype=torch.uint8).reshape(2, 3)}
 
@@ -42,10 +42,10 @@ def test_a_damaged_file_is_a_miss(tmp_path: Path, content: bytes | None) -> None
 
 def test_a_place_that_cannot_be_written_is_a_warning_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.warns(UserWarning, match="could not be kept"):
+    with pytest.warns(UserWarning, match="could not be stored"):
         DecodedCache(tmp_path / "file", Path("/pictures"), "a").put(TENSORS)
     cache = DecodedCache(tmp_path, Path("/pictures"), "a")
     cache.path.mkdir()  # what cannot be replaced by a file
-    with pytest.warns(UserWarning, match="could not be kept"):
+    with pytest.warns(UserWarning, match="could not be stored"):
         cache.put(TENSORS)
     assert not list(tmp_path.glob("*.part"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from onchip.data.base.split import Split
-from onchip.data.files.source import Info, Parts, Source
+from onchip.data.source import Info, Parts, Source
+from onchip.data.split import Split
 from onchip.errors import DataError
 
 __all__ = ["cifar10", "cifar100"]

@@ -9,7 +9,7 @@ import torch
 from torchvision import datasets
 
 from onchip.data import load
-from onchip.data.sources import cifar, find
+from onchip.data.datasets import cifar, find
 from onchip.errors import DataError
 
 KINDS = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from onchip.data.base.split import Split
+from onchip.data.split import Split
 from onchip.errors import DataError
 
 __all__ = ["read_pair"]

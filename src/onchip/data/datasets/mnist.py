@@ -5,9 +5,9 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from onchip.data.base.split import Split
-from onchip.data.files.idx import read_pair
-from onchip.data.files.source import Info, Parts, Source
+from onchip.data.readers.idx import read_pair
+from onchip.data.source import Info, Parts, Source
+from onchip.data.split import Split
 
 __all__ = ["emnist", "fashion_mnist", "kmnist", "mnist"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from onchip.data.base.split import Split
+from onchip.data.split import Split
 from onchip.errors import DataError
 
 __all__ = ["Info", "Parts", "Source"]

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from onchip.data import load
-from onchip.data.files.idx import read_pair
-from onchip.data.sources import find
+from onchip.data.datasets import find
+from onchip.data.readers.idx import read_pair
 from onchip.errors import DataError
 
 Write = Callable[..., list[Path]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onchip._atomic import write_whole
+from onchip._files import write_whole
 
 
 def test_replaces_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.data.base.stratify import hold_out, stratified_order
+from onchip.data.stratify import hold_out, stratified_order
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=120).map(torch.tensor)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from onchip.data import Dataset, check, load
-from onchip.data.files import pictures
+from onchip.data.readers import pictures
 from onchip.errors import DataError, RequestError
 
 Write = Callable[..., Path]

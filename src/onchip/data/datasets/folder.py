@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from onchip.data.base.split import Split
-from onchip.data.base.stratify import hold_out
-from onchip.data.files.cache import DecodedCache
-from onchip.data.files.pictures import decode
-from onchip.data.files.source import Parts, Source
+from onchip.data.readers.decoded_cache import DecodedCache
+from onchip.data.readers.pictures import decode
+from onchip.data.source import Parts, Source
+from onchip.data.split import Split
+from onchip.data.stratify import hold_out
 from onchip.errors import DataError, RequestError
 
 __all__ = ["folder"]

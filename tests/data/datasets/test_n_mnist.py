@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from onchip.data import batches, check, load
-from onchip.data.sources.n_mnist import n_mnist
+from onchip.data.datasets.n_mnist import n_mnist
 from onchip.encoding import Constant, Frames
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig

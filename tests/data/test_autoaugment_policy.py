@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from onchip.data.base.policy import CIFAR10, LEVELS, Operation
+from onchip.data.autoaugment_policy import CIFAR10, LEVELS, Operation
 
 THEIRS = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
 OPERATIONS = sorted({operation for pair in CIFAR10 for operation in pair}, key=repr)

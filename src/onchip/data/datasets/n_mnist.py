@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from onchip.data.base.split import Split
-from onchip.data.files.events import read_frames
-from onchip.data.files.source import Info, Parts, Source
+from onchip.data.readers.events import read_frames
+from onchip.data.source import Info, Parts, Source
+from onchip.data.split import Split
 from onchip.errors import DataError
 
 __all__ = ["n_mnist"]

@@ -1,0 +1,33 @@
+"""Files that are complete or absent, and the folder of those that can be made again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+__all__ = ["cache_folder", "write_whole"]
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file in one piece: a crash leaves the old file or the new one, never a part of one.
+
+    Args:
+        path: the file; its folder must exist.
+        content: the bytes, or text that is stored as UTF-8.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for this package, on every platform where its users look for it; not created here."""
+    return user_cache_path("onchip", appauthor=False, opinion=False)

@@ -1,1 +1,0 @@
-"""What every data set is made of: splits, where they are kept, how they are drawn."""
