@@ -12,6 +12,7 @@ from onchip.errors import RequestError, UnsupportedError
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
+from onchip.training.progress import ProgressListener
 
 SPEC = RunConfig(
     rule="ssnn_bp",
@@ -24,12 +25,9 @@ SPEC = RunConfig(
 )
 
 
-class Stopping:
+class Stopping(ProgressListener):
     """Ends a run after its first epoch."""
 
-    def run_begins(self, spec: RunConfig) -> None: ...
-    def epoch_begins(self, epoch: int, steps: int) -> None: ...
-    def stepped(self) -> None: ...
     def epoch_ended(self, epoch: Any) -> None:
         raise KeyboardInterrupt
 

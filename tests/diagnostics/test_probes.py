@@ -15,7 +15,8 @@ from onchip.diagnostics import alignment
 from onchip.diagnostics.probes import Probes
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
-from onchip.training.loop import Unwatched, train
+from onchip.training.loop import train
+from onchip.training.progress import ProgressListener
 from onchip.training.registry import network, neuron
 
 SPEC = RunConfig(net="conv-small", train_size=60, batch_size=20, steps=2, epochs=2, probe=3)
@@ -66,7 +67,7 @@ def test_bp_is_its_own_reference_and_copies_stay_near() -> None:
 
 
 def test_a_resumed_run_has_seen_the_same(tmp_path: Path) -> None:
-    class Stop(Unwatched):
+    class Stop(ProgressListener):
         def epoch_ended(self, epoch: object) -> None:
             raise KeyboardInterrupt
 

@@ -8,7 +8,7 @@ import pytest
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training.executor import in_processes
-from onchip.training.loop import ProgressListener, Unwatched
+from onchip.training.progress import ProgressListener
 from tests.examples import record
 
 SPECS = [RunConfig(seed=seed, epochs=1) for seed in range(4)]
@@ -27,7 +27,7 @@ def work(spec: RunConfig, watch: ProgressListener) -> Record:
     return record(seed=spec.seed, threads=os.getpid())
 
 
-class Seen(Unwatched):
+class Seen(ProgressListener):
     """Keeps what it is told."""
 
     all: list[Seen]
@@ -67,7 +67,7 @@ def test_runs_in_processes_and_tells_of_all_steps(seen: list[Seen]) -> None:
 
 
 def test_a_killed_process_is_named_after_the_others_are_done() -> None:
-    coming = in_processes(work, [SPECS[1], SPECS[0], SPECS[2]], 1, Unwatched)
+    coming = in_processes(work, [SPECS[1], SPECS[0], SPECS[2]], 1, ProgressListener)
     assert [next(coming)[0].seed, next(coming)[0].seed] == [0, 2]
     with pytest.raises(ChildProcessError, match=r"bp, seed 1 \(signal 9\)"):
         next(coming)
@@ -75,11 +75,11 @@ def test_a_killed_process_is_named_after_the_others_are_done() -> None:
 
 def test_an_error_comes_through_and_ends_the_rest() -> None:
     with pytest.raises(LookupError, match="lost"):
-        list(in_processes(work, [SPECS[3], SPECS[0]], 1, Unwatched))
+        list(in_processes(work, [SPECS[3], SPECS[0]], 1, ProgressListener))
 
 
 def test_who_stops_asking_leaves_no_process() -> None:
-    coming = in_processes(work, [SPECS[0], SPECS[2]], 1, Unwatched)
+    coming = in_processes(work, [SPECS[0], SPECS[2]], 1, ProgressListener)
     _, made = next(coming)
     coming.close()
     with pytest.raises(ProcessLookupError):

@@ -16,12 +16,13 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.builder import build, describe, load_data, own_randomness
-from onchip.training.loop import Unwatched, train
+from onchip.training.loop import train
+from onchip.training.progress import ProgressListener
 
 SMALL = RunConfig(net="mlp", train_size=40, steps=2, epochs=3, batch_size=16)
 
 
-class StopAfter(Unwatched):
+class StopAfter(ProgressListener):
     """Presses Ctrl-C when an epoch is over."""
 
     def __init__(self, epoch: int) -> None:

@@ -21,7 +21,7 @@ import torch
 
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
-from onchip.training.loop import ProgressListener
+from onchip.training.progress import ProgressListener
 
 __all__ = ["in_processes"]
 
@@ -141,15 +141,12 @@ class _Worker:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-class _Relay:
+class _Relay(ProgressListener):
     """Watches a run in its process, and tells the one that began it."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe = pipe
         self._steps, self._told = 0, 0.0
-
-    def run_begins(self, spec: RunConfig) -> None:
-        """Nothing: who gave the run knows."""
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
         """Pass it on."""

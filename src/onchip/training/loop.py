@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -27,40 +26,9 @@ from onchip.training import registry
 from onchip.training.builder import Run, build, describe, encoder, evaluation_encoder, own_randomness
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
+from onchip.training.progress import ProgressListener
 
-__all__ = ["ProgressListener", "accuracy", "train"]
-
-
-class ProgressListener(Protocol):
-    """Told how a run gets on; it looks and never touches."""
-
-    def run_begins(self, spec: RunConfig) -> None:
-        """A run with these settings is about to train."""
-
-    def epoch_begins(self, epoch: int, steps: int) -> None:
-        """Epoch number `epoch`, from 1, is about to take that many training steps."""
-
-    def stepped(self) -> None:
-        """One training step is done."""
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        """An epoch and its validation are done, and its checkpoint is written."""
-
-
-class Unwatched:
-    """The watcher of a run that nobody watches."""
-
-    def run_begins(self, spec: RunConfig) -> None:
-        """Nothing."""
-
-    def epoch_begins(self, epoch: int, steps: int) -> None:
-        """Nothing."""
-
-    def stepped(self) -> None:
-        """Nothing."""
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        """Nothing."""
+__all__ = ["accuracy", "train"]
 
 
 def train(
@@ -103,7 +71,7 @@ def train(
         0
     """
     try:
-        return _train(spec, data, save_to, resume, weights, watch or Unwatched())
+        return _train(spec, data, save_to, resume, weights, watch or ProgressListener())
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise

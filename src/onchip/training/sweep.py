@@ -17,7 +17,8 @@ from onchip.runs.record import Record, append, read
 from onchip.training import registry
 from onchip.training.builder import build, describe, own_randomness
 from onchip.training.executor import in_processes
-from onchip.training.loop import ProgressListener, Unwatched, train
+from onchip.training.loop import train
+from onchip.training.progress import ProgressListener
 
 __all__ = ["check", "compare", "trainable"]
 
@@ -96,7 +97,7 @@ def compare(
     check(request, data)
     folder = RunDirectory(path)
     folder.open(request, resume=resume, force=force)
-    return _records(request, data, folder, keep_weights, jobs, watch or Unwatched)
+    return _records(request, data, folder, keep_weights, jobs, watch or ProgressListener)
 
 
 def _records(

@@ -19,7 +19,8 @@ from rich.progress import (
 )
 
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Epoch, Record
+from onchip.runs.record import Record
+from onchip.training.progress import ProgressListener
 
 __all__ = ["Bars", "bars"]
 
@@ -59,7 +60,7 @@ class Bars:
             self._progress.remove_task(bar)
 
 
-class Bar:
+class Bar(ProgressListener):
     """Watches one run, and shows its steps over all epochs.
 
     Args:
@@ -86,9 +87,6 @@ class Bar:
         """Move the bar."""
         if self._progress is not None:
             self._progress.advance(self._bar)
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        """Nothing: the next epoch follows, or the run's line."""
 
 
 @contextmanager
