@@ -98,6 +98,18 @@ def _stream_conv() -> nn.Sequential:
     return scaled(nn.Sequential(*first, *second, nn.Linear(20, 3), nn.MeanReadout()), 2.0)
 
 
+def _lif_conv1d() -> nn.Sequential:
+    first = [nn.Conv1d(2, 4, 5, stride=2, padding=2), nn.LIF(), nn.AvgPool1d(2)]
+    second = [nn.Conv1d(4, 6, 2, dilation=2), nn.LIF(reset="hard"), nn.MaxPool1d(2), nn.Flatten()]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(6, 3)), 3.0)
+
+
+def _stream_conv1d() -> nn.Sequential:
+    first = [nn.Conv1d(2, 4, 3, dilation=2), nn.Stochastic()]
+    second = [nn.Conv1d(4, 5, 2, stride=2, bias=False), nn.Stochastic(), nn.Flatten()]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(10, 3), nn.MeanReadout()), 2.0)
+
+
 CASES = [
     Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
     Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
@@ -105,4 +117,6 @@ CASES = [
     Case("stream-conv", _stream_conv, lambda: spikes(4, 3, 2, 8, 8)),
     Case("ttfs-linear", _ttfs_linear, lambda: times(5, 6)),
     Case("ttfs-conv", _ttfs_conv, lambda: times(5, 2, 8, 8)),
+    Case("lif-conv1d", _lif_conv1d, lambda: spikes(4, 3, 2, 17)),
+    Case("stream-conv1d", _stream_conv1d, lambda: spikes(4, 3, 2, 9)),
 ]

@@ -149,7 +149,7 @@ def test_the_network_stays_as_it_was_and_free() -> None:
 
 
 def test_forward_products_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from onchip.nn.synapses.base import LinearSynapse
+    from onchip.nn.synapses import LinearSynapse
 
     made, apply = list[torch.Size](), LinearSynapse.apply
 

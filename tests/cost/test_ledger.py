@@ -21,10 +21,11 @@ from onchip.nn.signals import Signal, Static
 from tests.cases import CASES, Case, gradients, loss_of, whole
 from tests.stacks import STACKS, TIMED
 
-# torch's count of a grouped convolution's weight gradient leaves the groups out; tests/test_synapse.py counts those.
-STEPPED = [case for case in (*CASES[:2], *STACKS) if case.name != "groups"]
+# torch's count of a grouped convolution's weight gradient leaves the groups out; tests/nn/synapses counts those.
+LIF = [case for case in CASES if case.name.startswith("lif")]
+STEPPED = [case for case in (*LIF, *STACKS) if case.name != "groups"]
 EVERY = [(case, static) for case in STEPPED for static in (False, True)]
-EVERY += [(case, False) for case in (*CASES[2:], *TIMED)]
+EVERY += [(case, False) for case in (*(case for case in CASES if case not in LIF), *TIMED)]
 
 
 def step(rule: Rule, signal: Signal) -> None:
@@ -49,7 +50,7 @@ def test_products_of_bp_are_half_of_torchs_flops(case: Case, static: bool) -> No
 
 
 @pytest.mark.parametrize("make", [rules.ottt, rules.fa, rules.fbp, rules.dfa])
-@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", LIF, ids=lambda case: case.name)
 def test_products_of_other_rules_are_counted_too(make: Callable[[torch.nn.Module], Rule], case: Case) -> None:
     rule, ledger, signal = make(case.build()), Ledger(), case.signal()
     rule.observe(ledger)

@@ -10,16 +10,30 @@ Both packages are optional: `pip install onchip[peers]`. Where they differ from 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from onchip.nn.synapses.base import synapse_of
+from onchip.nn.synapses import synapse_of
 from onchip.nn.synapses.product import OpCount, SynapticProduct
-from tests.nn.synapses.test_synapses import LAYERS
 
+LAYERS: dict[str, tuple[Callable[[], nn.Linear | nn.Conv2d], tuple[int, ...]]] = {
+    "linear": (lambda: nn.Linear(5, 3), (5,)),
+    "conv": (lambda: nn.Conv2d(2, 4, 3), (2, 7, 6)),
+    "stride": (lambda: nn.Conv2d(2, 4, 3, stride=2), (2, 8, 7)),
+    "strides": (lambda: nn.Conv2d(2, 4, (3, 2), stride=(2, 3), padding=(1, 0)), (2, 8, 7)),
+    "padding": (lambda: nn.Conv2d(2, 4, 3, padding=(2, 1)), (2, 5, 6)),
+    "dilation": (lambda: nn.Conv2d(2, 4, 3, dilation=(2, 1)), (2, 7, 6)),
+    "groups": (lambda: nn.Conv2d(4, 6, 3, groups=2), (4, 6, 5)),
+    "depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4, padding=1), (4, 6, 5)),
+    "pointwise": (lambda: nn.Conv2d(4, 3, 1), (4, 6, 5)),
+    "same": (lambda: nn.Conv2d(2, 4, (3, 5), padding="same", dilation=(2, 1)), (2, 7, 6)),
+    "valid": (lambda: nn.Conv2d(2, 4, 3, padding="valid"), (2, 7, 6)),
+    "one-channel": (lambda: nn.Conv2d(1, 1, 3), (1, 5, 5)),
+}
 each = pytest.mark.parametrize("kind", LAYERS)
 
 

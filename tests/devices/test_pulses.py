@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onchip.devices import pulses
 from onchip.kernels import popcount
-from onchip.nn.synapses.base import LinearSynapse, synapse_of
+from onchip.nn.synapses import LinearSynapse, synapse_of
 
 CELLS = 200_000
 

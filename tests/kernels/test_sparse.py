@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels import sparse
-from onchip.nn.synapses.base import LinearSynapse
+from onchip.nn.synapses import LinearSynapse
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 
@@ -45,7 +45,7 @@ def test_equals_the_dense_product(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sparse, "SMALL", 0)
         patch.setattr(sparse, "FULL", 1.0)
-        found = sparse.product(x, m, bias, turned=turned)
+        found = sparse.product(x, m, bias, transposed=turned)
     wanted = x.double() @ m.double() + (0.0 if bias is None else bias.double())
     assert close(found, wanted.float(), inner)
     assert found is not None

@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
     "norm": (spiking(torch.nn.BatchNorm1d(4)), UnsupportedError, r"cannot treat BatchNorm1d '2'"),
     "subclass": (nn.Sequential(Mine(4, 4), nn.LIF()), UnsupportedError, r"cannot treat Mine '0'"),
     "nested": (spiking(nn.Sequential(nn.Linear(4, 4), torch.nn.ReLU())), UnsupportedError, r"cannot treat ReLU '2\.1'"),
-    "conv1d": (nn.Sequential(torch.nn.Conv1d(1, 1, 1)), UnsupportedError, r"cannot treat Conv1d '0'.*Linear, Conv2d"),
+    "conv3d": (nn.Sequential(torch.nn.Conv3d(1, 1, 1)), UnsupportedError, r"cannot treat Conv3d '0'.*Linear, Conv1d"),
     "foreign-pool": (
         timed(nn.MaxPool2d(2), *readout()),
         UnsupportedError,
@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
         RequestError,
         r"LIF '0' does not follow .*right after one",
     ),
-    "two-neurons": (spiking(nn.LIF()), RequestError, r"LIF '2' does not follow a Linear or Conv2d"),
+    "two-neurons": (spiking(nn.LIF()), RequestError, r"LIF '2' does not follow a layer with weights"),
     "neuron-after-pool": (
         nn.Sequential(nn.Conv2d(1, 1, 3), nn.AvgPool2d(2), nn.IF()),
         RequestError,
@@ -88,8 +88,8 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
         UnsupportedError,
         r"Conv2d '0' has padding='same'",
     ),
-    "empty": (nn.Sequential(), RequestError, r"no Linear or Conv2d layer; there is nothing to train"),
-    "weightless": (nn.Sequential(nn.Flatten()), RequestError, r"no Linear or Conv2d layer"),
+    "empty": (nn.Sequential(), RequestError, r"no layer with weights; nothing can be trained"),
+    "weightless": (nn.Sequential(nn.Flatten()), RequestError, r"no layer with weights"),
 }
 
 
@@ -129,13 +129,13 @@ SIGNALS: dict[str, tuple[nn.Sequential, Any, str]] = {
     "static-wide": (STEPPED, Static(torch.rand(2, 5), 3), r"Linear '0' got features of shape \(5,\)"),
     "channels": (MAPS, torch.rand(3, 2, 3, 12, 12), r"Conv2d '0' got features of shape \(3, 12, 12\); expected \(1, "),
     "vectors-for-conv": (MAPS, torch.rand(3, 2, 9), r"Conv2d '0' got features of shape \(9,\)"),
-    "small-for-kernel": (MAPS, torch.rand(3, 2, 1, 2, 9), r"Conv2d '0' got an image of 2x9, smaller than its kernel"),
+    "small-for-kernel": (MAPS, torch.rand(3, 2, 1, 2, 9), r"Conv2d '0' got a map of height 2, smaller than its kernel"),
     "small-for-pool": (
         MAPS,
         torch.rand(3, 2, 1, 5, 9),
         r"AvgPool2d\(4\) after layer '0' got an image of 3x7; use larger",
     ),
-    "small-after-pool": (MAPS, torch.rand(3, 2, 1, 6, 6), r"Conv2d '3' got an image of 1x1"),
+    "small-after-pool": (MAPS, torch.rand(3, 2, 1, 6, 6), r"Conv2d '3' got a map of height 1, smaller"),
     "nan-time": (
         TIMES,
         torch.tensor([[0.5, math.nan, 0.0, 1.0]]),

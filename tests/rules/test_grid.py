@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_weight
 
 from onchip import Static, nn, rules
 from onchip.cost.ledger import Ledger
@@ -77,7 +78,7 @@ def by_hand(model: nn.Sequential, error: Tensor, feedback: Tensor, activity: Ten
         membrane = potential - 0.3 * (potential >= 0.3).float()
         gate = torch.sigmoid(4 * (potential - 0.3))
         delta = 4 * gate * (1 - gate) * arriving[t]
-        total += torch.nn.grad.conv2d_weight(trace, layer.weight.shape, delta, padding=1)
+        total += conv2d_weight(trace, layer.weight.shape, delta, padding=1)
     return total
 
 

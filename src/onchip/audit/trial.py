@@ -16,7 +16,7 @@ from onchip.cost.ledger import Ledger
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
 from onchip.nn.neurons.base import Neuron
-from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 
 __all__ = ["WARM_UP", "Outcome", "Setup", "Trial", "UpdateProduct", "same"]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses import Synapse
 
 __all__ = ["MemoryCell"]
 

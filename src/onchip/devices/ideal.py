@@ -10,7 +10,7 @@ from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses import Synapse
 
 __all__ = ["Ideal", "ideal"]
 

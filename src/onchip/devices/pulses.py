@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import popcount
-from onchip.nn.synapses.base import LinearSynapse, Synapse
+from onchip.nn.synapses import LinearSynapse, Synapse
 
 __all__ = ["Thinning", "always", "errors", "met", "thinned"]
 

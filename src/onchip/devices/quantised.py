@@ -14,7 +14,7 @@ from onchip.devices.crossbar import Crossbar
 from onchip.errors import RequestError
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses import Synapse
 
 __all__ = ["Quantised", "quantised"]
 

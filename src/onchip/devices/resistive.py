@@ -13,7 +13,7 @@ from onchip.devices import pulses
 from onchip.devices.cell import MemoryCell
 from onchip.devices.pulses import Thinning
 from onchip.errors import RequestError, unknown_name
-from onchip.nn.synapses.base import Synapse
+from onchip.nn.synapses import Synapse
 
 __all__ = ["Resistive", "StuckAt"]
 

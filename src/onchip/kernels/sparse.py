@@ -22,14 +22,14 @@ SMALL = 2**24
 """Multiplications of a dense product below which it is over before zeros are found."""
 
 
-def product(x: Tensor, m: Tensor, bias: Tensor | None = None, *, turned: bool = False) -> Tensor | None:
+def product(x: Tensor, m: Tensor, bias: Tensor | None = None, *, transposed: bool = False) -> Tensor | None:
     """x m + bias; None, and nothing done, where a dense product is the better way.
 
     Args:
         x: (N, k), the one with zeros; dense in either order.
         m: (k, n), in any order.
         bias: (n,), or None.
-        turned: lay the result (N, n) out column by column.
+        transposed: lay the result (N, n) out column by column.
     """
     (rows, inner), columns = x.shape, m.shape[1]
     if rows * inner * columns < SMALL or columns < WIDE:
@@ -45,7 +45,7 @@ def product(x: Tensor, m: Tensor, bias: Tensor | None = None, *, turned: bool = 
     found = count(x.data_ptr(), x.numel())
     if found > FULL * x.numel():
         return None
-    y = x.new_empty(columns, rows).t() if turned else x.new_empty(rows, columns)
+    y = x.new_empty(columns, rows).t() if transposed else x.new_empty(rows, columns)
     entries = torch.empty(found + 1, dtype=torch.int64)  # a place and a value of 32 bits each
     ends = torch.empty(-(-inner // DEPTH) * rows, dtype=torch.int64)
     panels = x.new_empty(-(-columns // WIDE) * WIDE * rows)

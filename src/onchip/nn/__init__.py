@@ -1,6 +1,18 @@
-"""Modules that spiking networks are built of. Linear and Conv2d are torch's own, untouched."""
+"""Modules that spiking networks are built of. Linear, Conv1d and Conv2d are torch's own."""
 
-from torch.nn import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d
+from torch.nn import (
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Identity,
+    Linear,
+    MaxPool1d,
+    MaxPool2d,
+)
 
 from onchip.nn.neurons import IF, LIF, TTFS, Rate, Stochastic
 from onchip.nn.neurons.base import Neuron
@@ -17,13 +29,16 @@ __all__ = [
     "LIF",
     "TTFS",
     "AdaptiveAvgPool2d",
+    "AvgPool1d",
     "AvgPool2d",
+    "Conv1d",
     "Conv2d",
     "Dropout",
     "EarliestPool2d",
     "Flatten",
     "Identity",
     "Linear",
+    "MaxPool1d",
     "MaxPool2d",
     "MeanReadout",
     "Neuron",

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from onchip.errors import RequestError
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Kind, Signal, Static
-from onchip.nn.synapses.base import Synapse
-from onchip.nn.weight_standardization import WeightStandardizedConv2d
+from onchip.nn.synapses import Synapse
 
 __all__ = ["LayerGraph", "Node", "Skip", "SynapticLayer", "WeightlessLayer"]
 
@@ -47,8 +46,8 @@ class SynapticLayer:
 
     @property
     def weight(self) -> Tensor:
-        """W (out, in...), as the synapses have it: the parameter, or made of it by standardisation."""
-        return self.module.standardised() if isinstance(self.module, WeightStandardizedConv2d) else self.parameter
+        """W (out, in...) that the synapses have: the parameter, or computed from it by the layer."""
+        return self.synapse.weight_of(self.module)
 
     @property
     def bias(self) -> Tensor | None:

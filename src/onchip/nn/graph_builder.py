@@ -16,12 +16,13 @@ from onchip.nn.neurons.ttfs import TTFSReadout
 from onchip.nn.pooling import EarliestPool2d
 from onchip.nn.residual import Residual
 from onchip.nn.signals import Kind, Signal, Static
-from onchip.nn.synapses.base import is_synapse, synapse_of
+from onchip.nn.synapses import is_synapse, known_layers, synapse_of
 
 __all__ = ["LayerGraph", "Node", "Skip", "SynapticLayer", "WeightlessLayer", "build_graph", "validated"]
 
+_POOLS = nn.AvgPool1d, nn.MaxPool1d, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d
 _WEIGHTLESS: dict[Kind, tuple[type[nn.Module], ...]] = {
-    "steps": (nn.Flatten, nn.Identity, nn.Dropout, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d),
+    "steps": (nn.Flatten, nn.Identity, nn.Dropout, *_POOLS),
     "streams": (nn.Flatten, nn.Identity),
     "times": (nn.Flatten, nn.Identity, EarliestPool2d),
 }
@@ -55,10 +56,11 @@ def build_graph(model: nn.Module) -> LayerGraph:
             parts.append(WeightlessLayer(name, module))
         elif isinstance(module, Neuron):
             raise RequestError(
-                f"{type(module).__name__} {name!r} does not follow a Linear or Conv2d; put it right after one"
+                f"{type(module).__name__} {name!r} does not follow a layer with weights; put it right after one of "
+                f"{known_layers()}"
             )
         else:
-            known = ", ".join(t.__name__ for t in (nn.Linear, nn.Conv2d, *_WEIGHTLESS[kind]))
+            known = ", ".join((known_layers(), *(t.__name__ for t in _WEIGHTLESS[kind])))
             raise UnsupportedError(
                 f"cannot treat {type(module).__name__} {name!r} in a network whose neurons exchange {kind}; "
                 f"expected neurons, {known}, or a Sequential of these"
@@ -71,7 +73,7 @@ def build_graph(model: nn.Module) -> LayerGraph:
                 "use LIF or IF neurons"
             )
     if not plan.layers:
-        raise RequestError("the network has no Linear or Conv2d layer; there is nothing to train")
+        raise RequestError(f"the network has no layer with weights; nothing can be trained. Add a {known_layers()}")
     if kind in _READOUTS:
         _check_readout(plan.layers, _READOUTS[kind])
     return plan
@@ -134,10 +136,11 @@ def _stage(name: str, layer: nn.Module, rest: list[tuple[str, nn.Module | Skip]]
             f"layer {name!r} has a bias, which neurons with spike times do not take; build it with bias=False"
         )
     neuron = neuron or Readout()
-    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and isinstance(layer, nn.Conv2d) else None
+    synapse = synapse_of(name, layer)
+    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and synapse.spatial_axes == 2 else None
     if pool is not None:
         rest.pop(0)
-    return SynapticLayer(name, layer, synapse_of(name, layer), neuron, pool)
+    return SynapticLayer(name, layer, synapse, neuron, pool)
 
 
 def _square_pool(module: nn.Module | Skip) -> int | None:

@@ -1,4 +1,4 @@
-"""Convolutions whose weights are standardised."""
+"""Convolutions whose weights are standardized."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["WeightStandardizedConv2d"]
 class WeightStandardizedConv2d(nn.Conv2d):
     """A convolution with weights of zero mean and one size for each output channel.
 
-        Ŵ_o = g_o (W_o - mean W_o) / sqrt(var W_o · n + ε),   n = inputs of an output
+        Ŵ_o = g_o (W_o - mean W_o) / sqrt(var W_o · n + ε),   n = inputs per output
 
-    It keeps deep layers alive without normalising activity, so it needs no statistics of batches, and a chip stores
+    It keeps deep layers alive without normalizing activity, so it needs no statistics of batches, and a chip stores
     Ŵ alone. W and g are the parameters; all that rules read or copy, and all that neurons see, is Ŵ.
 
     Args:
@@ -49,10 +49,10 @@ class WeightStandardizedConv2d(nn.Conv2d):
     ) -> None:
         super().__init__(channels, maps, kernel_size, stride=stride, padding=padding, bias=bias)
         if not 0.0 < gain < math.inf:
-            raise RequestError(f"StandardisedConv2d got gain={gain}; expected a positive number")
+            raise RequestError(f"WeightStandardizedConv2d got gain={gain}; expected a positive number")
         self.gain = nn.Parameter(torch.full((maps, 1, 1, 1), float(gain)))
 
-    def standardised(self) -> Tensor:
+    def standardized(self) -> Tensor:
         """Ŵ (out, in, kh, kw); autograd carries what it gets to W and g."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
         # Brock et al.'s ε: far below var · n of any usual first weights.
@@ -61,4 +61,4 @@ class WeightStandardizedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Drive (N, out, ...) for activity (N, in, ...)."""
-        return self._conv_forward(input, self.standardised(), self.bias)
+        return self._conv_forward(input, self.standardized(), self.bias)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Counts
 from onchip.nn.graph_builder import SynapticLayer
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
-from onchip.nn.synapses.base import Conv2dSynapse, LinearSynapse, Synapse
 from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["own_noise_mirror"]
@@ -83,7 +81,7 @@ class OwnNoise(Listening):
         for index, stage in enumerate(stages[1:], start=1):
             self.register_buffer(f"product_{index}", torch.zeros_like(stage.weight))
             # One sum of squares for each input of the receptive field: a neuron's, or a channel's at each tap.
-            shape = (_groups(stage.synapse.bare()), *stage.weight.shape[1:])
+            shape = (stage.synapse.groups, *stage.weight.shape[1:])
             self.register_buffer(f"variance_{index}", stage.weight.new_zeros(shape))
 
     def emitted(self, index: int, noise: Tensor) -> None:
@@ -93,10 +91,10 @@ class OwnNoise(Listening):
         stage, noise = self._stages[index], self._noise.pop(index).flatten(0, 1)  # (T·B, features...)
         synapse = stage.synapse.bare()
         answer = (drive - drive.mean(0)).flatten(0, 1)
-        noise = noise.flatten(1) if isinstance(synapse, LinearSynapse) else noise
+        noise = noise if synapse.spatial_axes else noise.flatten(1)
         product = synapse.weight_grad(noise, answer)
         self.tell_product(stage, "learn", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer))
-        squares = _one_output(synapse).weight_grad(
+        squares = synapse.one_output().weight_grad(
             noise.square(), torch.ones_like(answer[:, : len(self._variance(index))])
         )
         self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
@@ -113,15 +111,3 @@ class OwnNoise(Listening):
 
     def _variance(self, index: int) -> Tensor:
         return self.get_buffer(f"variance_{index}")
-
-
-def _groups(synapse: Synapse) -> int:
-    return synapse.groups if isinstance(synapse, Conv2dSynapse) else 1
-
-
-def _one_output(synapse: Synapse) -> Synapse:
-    """The same map with a single output in each group: what its `outer` sums is the same for all of them."""
-    if isinstance(synapse, Conv2dSynapse):
-        return replace(synapse, shape=(synapse.groups, *synapse.shape[1:]))
-    assert isinstance(synapse, LinearSynapse), "there are two kinds of synapse"
-    return replace(synapse, outputs=1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.errors import UnsupportedError
 from onchip.nn.signals import Static
-from onchip.nn.synapses.base import synapse_of
+from onchip.nn.synapses import synapse_of
 from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")

@@ -2,54 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from onchip.nn.synapses.base import Conv2dSynapse, Synapse, synapse_of
+from onchip.nn.synapses import synapse_of
 from onchip.nn.synapses.product import OpCount, SynapticProduct
-from tests.nn.synapses.test_synapses import LAYERS
-
-
-def sparse(*shape: int) -> Tensor:
-    """Real values of which two thirds are zero."""
-    return torch.randn(*shape) * (torch.rand(*shape) < 0.33)
-
-
-def brute(synapse: Synapse, pre: Tensor, post: Tensor) -> int:
-    """Synapses at which a non-zero entry of `pre` meets one of `post`, found one at a time."""
-    if not isinstance(synapse, Conv2dSynapse):
-        return sum(int((a != 0).sum()) * int((b != 0).sum()) for a, b in zip(pre, post, strict=True))
-    count = 0
-    out, within, height, width = synapse.shape
-    for n, o, i, r, c in itertools.product(range(len(pre)), range(out), range(within), range(height), range(width)):
-        channel = o // (out // synapse.groups) * within + i
-        for y, x in itertools.product(range(post.shape[2]), range(post.shape[3])):
-            row = y * synapse.stride[0] + r * synapse.dilation[0] - synapse.padding[0]
-            column = x * synapse.stride[1] + c * synapse.dilation[1] - synapse.padding[1]
-            if 0 <= row < pre.shape[2] and 0 <= column < pre.shape[3]:
-                count += bool(pre[n, channel, row, column] != 0) and bool(post[n, o, y, x] != 0)
-    return count
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-def test_operations_are_those_counted_one_by_one(kind: str) -> None:
-    build, shape = LAYERS[kind]
-    layer = build()
-    synapse = synapse_of("here", layer)
-    pre = sparse(5, *shape)
-    post = sparse(*layer(pre).shape)
-    forward = SynapticProduct(synapse, pre.shape, post.shape, pre=pre).count()
-    error = SynapticProduct(synapse, pre.shape, post.shape, post=post).count()
-    update = SynapticProduct(synapse, pre.shape, post.shape, pre, post).count()
-    assert forward.multiplied == brute(synapse, pre, torch.ones_like(post)) > 0
-    assert error.multiplied == brute(synapse, torch.ones_like(pre), post) > 0
-    assert update.multiplied == brute(synapse, pre, post) > 0
-    assert forward.accumulated == error.accumulated == update.accumulated == 0
-    assert (error.values, error.active) == (post.numel(), int((post != 0).sum()))
-    assert forward.multiplied <= SynapticProduct(synapse, pre.shape, post.shape, pre=pre).products
 
 
 def test_a_corner_pixel_reaches_fewer_outputs() -> None:

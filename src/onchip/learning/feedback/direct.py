@@ -14,7 +14,7 @@ from onchip.errors import RequestError
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
 from onchip.learning.interfaces import DirectFeedback, LossSignals, ProductKind
 from onchip.nn.graph_builder import SynapticLayer
-from onchip.nn.synapses.base import LinearSynapse
+from onchip.nn.synapses import LinearSynapse
 from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["MatrixFeedback", "UnprobedFeedback", "as_rows", "met_at"]

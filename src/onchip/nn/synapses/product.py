@@ -71,7 +71,7 @@ class SynapticProduct:
         """The operations that an event-driven chip would make, counted from the operands' values.
 
         Example:
-            >>> from onchip.nn.synapses.base import LinearSynapse
+            >>> from onchip.nn.synapses.linear import LinearSynapse
             >>> spikes = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
             >>> SynapticProduct(LinearSynapse(3, 5), spikes.shape, torch.Size([2, 5]), pre=spikes).count()
             OpCount(multiplied=0, accumulated=15, values=0, active=0)

@@ -1,12 +1,11 @@
-"""Synapses that stand in for another, to look at its products or to save some of them."""
+"""Synapses that wrap another, to record its products or to save some of them."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onchip.nn.synapses.base import Synapse
 
@@ -14,23 +13,31 @@ __all__ = ["CachedSynapse", "ProductCache", "SynapseWrapper"]
 
 
 class SynapseWrapper(Synapse):
-    """Does everything as the synapse that it stands in for, but for forward product and update.
+    """Does everything as the synapse that it wraps; a subclass changes single products.
 
     Args:
-        inner: that synapse.
+        inner: the wrapped synapse.
     """
 
     def __init__(self, inner: Synapse) -> None:
         self.inner = inner
+        self.spatial_axes = inner.spatial_axes
+        self.groups = inner.groups
 
-    @abstractmethod
-    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
+    def weight_of(self, module: nn.Module) -> Tensor:
+        return self.inner.weight_of(module)
 
-    @abstractmethod
-    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor: ...
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self.inner.apply(x, weight, bias)
 
     def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         return self.inner.backward_input(delta, weight, shape)
+
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
+        return self.inner.weight_grad(pre, delta)
+
+    def bias_update(self, delta: Tensor) -> Tensor:
+        return self.inner.bias_update(delta)
 
     def check(self, name: str, shape: torch.Size) -> None:
         self.inner.check(name, shape)
@@ -47,8 +54,11 @@ class SynapseWrapper(Synapse):
     def pairs(self, pre: Tensor, post: Tensor) -> int:
         return self.inner.pairs(pre, post)
 
-    def bias_update(self, delta: Tensor) -> Tensor:
-        return self.inner.bias_update(delta)
+    def field(self) -> tuple[Synapse, tuple[int, ...]]:
+        return self.inner.field()
+
+    def one_output(self) -> Synapse:
+        return self.inner.one_output()
 
     def bare(self) -> Synapse:
         return self.inner.bare()
@@ -56,22 +66,22 @@ class SynapseWrapper(Synapse):
 
 @dataclass
 class ProductCache:
-    """Forward products that were made before.
+    """Forward products computed so far.
 
     Args:
-        made: by layer and shape, an operand and the drive that it caused.
+        drives: by layer and shape, an operand and the drive that it caused.
     """
 
-    made: dict[tuple[str, torch.Size], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    drives: dict[tuple[str, torch.Size], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 class CachedSynapse(SynapseWrapper):
-    """A synapse whose weights stay as they are: it makes no forward product twice, and no update at all.
+    """A synapse with constant weights: it computes no forward product twice, and no weight gradient at all.
 
     Args:
-        inner: the synapse.
+        inner: the wrapped synapse.
         name: of its layer.
-        memory: what is shared with other stand-ins for the same layers.
+        memory: shared with other wrappers of the same layers.
     """
 
     def __init__(self, inner: Synapse, name: str, memory: ProductCache) -> None:
@@ -83,17 +93,14 @@ class CachedSynapse(SynapseWrapper):
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         self._shape = weight.shape
         key = (self._name, x.shape)
-        operand, drive = self._memory.made.get(key, (None, None))
+        operand, drive = self._memory.drives.get(key, (None, None))
         if operand is None or drive is None or not torch.equal(operand, x):
             drive = self.inner.apply(x, weight, bias)
             # The neurons overwrite their drive.
-            self._memory.made[key] = (x.clone(), drive.clone())
+            self._memory.drives[key] = (x.clone(), drive.clone())
             return drive
         return drive.clone()
 
     def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
-        assert self._shape is not None, "an update comes after a forward product"
+        assert self._shape is not None, "a weight gradient comes after a forward product"
         return pre.new_zeros(self._shape)
-
-    def field(self) -> tuple[Synapse, tuple[int, ...]]:
-        return self.inner.field()
