@@ -106,7 +106,7 @@ def _lif_conv1d() -> nn.Sequential:
 
 def _stream_conv1d() -> nn.Sequential:
     first = [nn.Conv1d(2, 4, 3, dilation=2), nn.Stochastic()]
-    second = [nn.Conv1d(4, 5, 2, stride=2, bias=False), nn.Stochastic(), nn.Flatten()]
+    second = [nn.Conv1d(4, 5, 2, stride=2), nn.Stochastic(), nn.Flatten()]
     return scaled(nn.Sequential(*first, *second, nn.Linear(10, 3), nn.MeanReadout()), 2.0)
 
 

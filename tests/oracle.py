@@ -108,10 +108,14 @@ def run_steps(
         h, index = frame, 0
         arrived: list[Tensor] = []
         for place, module in enumerate(model):
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.Flatten) and len(arrived) < index and taps is not None:
+            if (
+                isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Flatten)
+                and len(arrived) < index
+                and taps is not None
+            ):
                 arrived.append(h)
                 h = h.detach()
-            if isinstance(module, nn.Linear | nn.Conv2d):
+            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
                 trace = None
                 after = model[place + 1] if place + 1 < len(model) else None
                 if online and isinstance(after, LIF):
@@ -136,7 +140,7 @@ def run_times(model: nn.Sequential, times: Tensor, *, feedback: Sequence[Tensor]
     h, index = times, 0
     total = delay = torch.empty(0)
     for module in model:
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
             down = feedback[index - 1] if index and feedback is not None else None
             fired = torch.isfinite(h)
             total = _drive(module, fired.to(h.dtype), None, None)
@@ -168,7 +172,7 @@ def _first_spike(total: Tensor, delay: Tensor, clip: float) -> Tensor:
     return torch.where(mid, crossing - 1, torch.where(start, 0.0, torch.inf))
 
 
-def _drive(layer: nn.Linear | nn.Conv2d, x: Tensor, down: Tensor | None, trace: Tensor | None) -> Tensor:
+def _drive(layer: nn.Linear | nn.Conv1d | nn.Conv2d, x: Tensor, down: Tensor | None, trace: Tensor | None) -> Tensor:
     """W x + b, with the error sent down through `down` and the weights' gradient taken from `trace`."""
     value = _product(layer, x, layer.weight, layer.bias)
     if down is None and trace is None:
@@ -178,7 +182,8 @@ def _drive(layer: nn.Linear | nn.Conv2d, x: Tensor, down: Tensor | None, trace: 
     return value.detach() + (path - path.detach()) + (update - update.detach())
 
 
-def _product(layer: nn.Linear | nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _product(layer: nn.Linear | nn.Conv1d | nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if isinstance(layer, nn.Linear):
         return F.linear(x, weight, bias)
-    return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+    convolve = F.conv1d if isinstance(layer, nn.Conv1d) else F.conv2d
+    return convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)

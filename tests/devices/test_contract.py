@@ -122,7 +122,7 @@ def test_goes_on_from_a_checkpoint_bit_for_bit(name: str, case: Case, tmp_path: 
 
 @every
 def test_refuses_the_state_of_another_network(name: str) -> None:
-    one, other = (Trainer(name, case) for case in STREAMS)
+    one, other = (Trainer(name, case) for case in STREAMS[:2])
     with pytest.raises(RequestError, match="another device's or network's"):
         one.device.load_state_dict(other.device.state_dict())
     with pytest.raises(RequestError, match="another device's or network's"):
