@@ -25,9 +25,10 @@ from onchip.data import Dataset, batches
 from onchip.losses import StepLoss
 from onchip.report import markdown
 from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.directory import RunDirectory
 from onchip.training import registry
 from onchip.training.builder import build, encoder, load_data, own_randomness
-from onchip.training.sweep import Folder, compare
+from onchip.training.sweep import compare
 
 RULES = (
     "bp",
@@ -109,7 +110,7 @@ def main() -> None:
         time_steps(request, data.to(spec.device), options.steps)
         return
     records = []
-    for record in compare(request, data, options.out, resume=Folder(options.out).request() is not None):
+    for record in compare(request, data, options.out, resume=RunDirectory(options.out).config() is not None):
         records.append(record)
         print(record.label, record.seed, record.status, record.test_accuracy, flush=True)
     (options.out / "table.md").write_text(markdown(records), encoding="utf-8")

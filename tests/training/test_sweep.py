@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
 from onchip.runs.config import RULES, RunConfig, SweepConfig
-from onchip.runs.directory import RunDirectory, next_folder, slug
+from onchip.runs.directory import RunDirectory, next_directory, slug
 from onchip.runs.record import Record, read
 from onchip.training import sweep as module
 from onchip.training.builder import load_data
@@ -107,7 +107,7 @@ def test_refuses_to_resume_nothing(data: Dataset, tmp_path: Path) -> None:
 def test_names_a_damaged_request(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"rules": ')
     with pytest.raises(DataError, match=r"run\.json is damaged"):
-        RunDirectory(tmp_path).request()
+        RunDirectory(tmp_path).config()
 
 
 def test_a_file_is_no_folder(data: Dataset, tmp_path: Path) -> None:
@@ -148,6 +148,6 @@ def test_names_for_files() -> None:
 
 
 def test_a_new_folder_takes_the_next_number(tmp_path: Path) -> None:
-    assert next_folder(tmp_path, "a").name == "a-1"
+    assert next_directory(tmp_path, "a").name == "a-1"
     (tmp_path / "a-1").mkdir()
-    assert next_folder(tmp_path, "a").name == "a-2"
+    assert next_directory(tmp_path, "a").name == "a-2"

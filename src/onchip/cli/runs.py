@@ -126,7 +126,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         one: a single run, whose weights are kept, instead of a comparison.
     """
     with failing():
-        from onchip.runs.directory import RunDirectory, next_folder, slug
+        from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
         from onchip.training.registry import rule as rule_named
@@ -134,7 +134,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the folder to go on with, and goes without --force")
-        spec, rules, seeds = wanted(_gathered(options, one, RunDirectory(out).request() if resume else None))
+        spec, rules, seeds = wanted(_gathered(options, one, RunDirectory(out).config() if resume else None))
         if rules is not None:
             rules = [rule_named(rule).label for rule in rules]
             if one and len(rules) > 1:
@@ -145,7 +145,7 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
             for reason in left_out:
                 typer.echo(f"left out: {reason}", err=True)
         request = SweepConfig(spec, tuple(rules), seeds)
-        out = out or next_folder(Path("runs"), slug("-".join([data.name, spec.net, *(rules if one else ())])))
+        out = out or next_directory(Path("runs"), slug("-".join([data.name, spec.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
                 request,
@@ -155,9 +155,10 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
                 force=force,
                 keep_weights=one,
                 jobs=options.get("jobs", 1),
-                watch=watch,
+                progress=watch,
             )
             records, code = _followed(coming, watch, as_json=options["as_json"])
+            coming.close()  # ends the workers, if Ctrl-C came between two records
         if records:
             order = {rule: place for place, rule in enumerate(request.rules)}
             records.sort(key=lambda record: order.get(record.label, len(order)))

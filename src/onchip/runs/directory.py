@@ -1,4 +1,4 @@
-"""Where a comparison keeps its request, records, weights and checkpoints, to be taken up again."""
+"""The directory of a sweep: its configuration, records, weights and checkpoints, from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from onchip._files import write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig
 
-__all__ = ["RunDirectory", "next_folder", "slug"]
+__all__ = ["RunDirectory", "next_directory", "slug"]
 
-REQUEST, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
+CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
+REPORT = "table.md", "report.html", "figure.svg", "figure.png"
 
 
 class RunDirectory:
-    """Where a comparison keeps its request, records, checkpoints and what is drawn from them.
+    """The files of a sweep.
 
     Args:
-        path: the folder; made when the comparison begins.
+        path: The directory; made when the sweep begins.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = path / RECORDS
 
-    def request(self) -> SweepConfig | None:
-        """The request that the folder was made for; None if it holds none.
+    def config(self) -> SweepConfig | None:
+        """The sweep that the directory was made for; None if there is none.
 
         Raises:
-            DataError: its `run.json` is damaged.
+            DataError: Its `run.json` is damaged.
         """
         try:
-            text = (self.path / REQUEST).read_text(encoding="utf-8")
+            text = (self.path / CONFIG).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -42,25 +43,25 @@ class RunDirectory:
         try:
             return SweepConfig.from_dict(json.loads(text))
         except (ValueError, AttributeError) as error:
-            raise DataError(f"{self.path / REQUEST} is damaged: {error}; begin again with --force") from error
+            raise DataError(f"{self.path / CONFIG} is damaged: {error}; begin again with --force") from error
 
-    def open(self, request: SweepConfig, *, resume: bool = False, force: bool = False) -> None:
-        """Make the folder ready for a request.
+    def open(self, sweep: SweepConfig, *, resume: bool = False, force: bool = False) -> None:
+        """Prepare the directory for a sweep.
 
         Args:
-            request: what is about to run.
-            resume: go on with what the folder holds: the same request, or one of fewer rules or seeds.
-            force: delete what an earlier comparison left in it, and nothing else.
+            sweep: What is about to run.
+            resume: Continue the sweep in the directory: the same one, or one with fewer rules or seeds.
+            force: Delete what an earlier sweep left in the directory, and nothing else.
 
         Raises:
-            RequestError: it holds another run, and neither `resume` nor `force` allows for that; or it
+            RequestError: The directory has another sweep, and neither `resume` nor `force` allows for that; or it
                 cannot be written.
         """
-        earlier = None if force else self.request()
         if resume:
+            earlier = self.config()
             if earlier is None:
                 raise RequestError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-            _refuse_differences(self.path, earlier, request)
+            _refuse_differences(self.path, earlier, sweep)
         try:
             if force:
                 self._clear()
@@ -69,42 +70,42 @@ class RunDirectory:
                     f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path / REQUEST, json.dumps(request.to_dict(), indent=2) + "\n")
+            write_whole(self.path / CONFIG, json.dumps(sweep.to_dict(), indent=2) + "\n")
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror}; choose another --out") from error
 
-    def checkpoint(self, spec: RunConfig) -> Path:
-        """The file that the run's checkpoints go to."""
-        return self._file(CHECKPOINTS, spec)
+    def checkpoint(self, config: RunConfig) -> Path:
+        """The checkpoint file of a run."""
+        return self._file(CHECKPOINTS, config)
 
-    def weights(self, spec: RunConfig) -> Path:
-        """The file that the run's final weights go to."""
-        return self._file(WEIGHTS, spec)
+    def weights(self, config: RunConfig) -> Path:
+        """The file of a run's final weights."""
+        return self._file(WEIGHTS, config)
 
-    def forget_checkpoints(self) -> None:
-        """Delete the checkpoints' folder, if it holds none; to be called when no run is about to write one."""
-        with contextlib.suppress(OSError):
-            (self.path / CHECKPOINTS).rmdir()
+    def remove_empty_checkpoints(self) -> None:
+        """Delete the folder of checkpoints if it is empty; to be called when no run is about to write one."""
+        self._remove_if_empty(CHECKPOINTS)
 
-    def _file(self, kind: str, spec: RunConfig) -> Path:
+    def _file(self, kind: str, config: RunConfig) -> Path:
         (self.path / kind).mkdir(exist_ok=True)
-        return self.path / kind / f"{slug(spec.rule)}-seed{spec.seed}.safetensors"
+        return self.path / kind / f"{slug(config.rule)}-seed{config.seed}.safetensors"
 
     def _own_files(self) -> list[Path]:
-        """Everything that a comparison may have left here."""
-        named = [REQUEST, RECORDS, "table.md", "report.html", "figure.svg", "figure.png"]
+        """Every file that a sweep may have left here."""
         tensors = [
-            *self.path.glob(f"{CHECKPOINTS}/*.safetensors"),
-            *self.path.glob(f"{WEIGHTS}/*.safetensors"),
-        ]
-        return [*(self.path / name for name in named), *tensors]
+            file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors*")
+        ]  # and parts of one
+        return [*(self.path / name for name in (CONFIG, RECORDS, *REPORT)), *tensors]
 
     def _clear(self) -> None:
         for file in self._own_files():
             file.unlink(missing_ok=True)
-        for kind in (CHECKPOINTS, WEIGHTS):
-            with contextlib.suppress(OSError):  # absent, or holds something that is not ours
-                (self.path / kind).rmdir()
+        self._remove_if_empty(CHECKPOINTS)
+        self._remove_if_empty(WEIGHTS)
+
+    def _remove_if_empty(self, kind: str) -> None:
+        with contextlib.suppress(OSError):  # absent, or with files that are not ours
+            (self.path / kind).rmdir()
 
 
 def slug(text: str) -> str:
@@ -117,15 +118,15 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.=-]+", "_", text).strip("_.")
 
 
-def next_folder(parent: Path, name: str) -> Path:
+def next_directory(parent: Path, name: str) -> Path:
     """The first of `name-1`, `name-2`, ... that does not exist."""
     numbers = (number for number in range(1, 10**9) if not (parent / f"{name}-{number}").exists())
     return parent / f"{name}-{next(numbers)}"
 
 
-def _refuse_differences(path: Path, earlier: SweepConfig, request: SweepConfig) -> None:
-    """Nothing may differ, but rules and seeds may be added: what is recorded still stands."""
-    before, now = earlier.to_dict(), request.to_dict()
+def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
+    """Only rules and seeds may be added: the records are then still valid."""
+    before, now = earlier.to_dict(), sweep.to_dict()
     for grid in ("rules", "seeds"):
         if set(before[grid]) <= set(now[grid]):
             del before[grid]

@@ -1,4 +1,4 @@
-"""A grid of runs, every rule under every seed, into a folder of records that can be taken up again."""
+"""A grid of runs, every rule with every seed, into a directory of records from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
 from pathlib import Path
 
 from onchip.data import Dataset
@@ -16,50 +17,50 @@ from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, append, read
 from onchip.training import registry
 from onchip.training.builder import build, describe, own_randomness
-from onchip.training.executor import in_processes
+from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
 
 __all__ = ["check", "compare", "trainable"]
 
 
-def trainable(spec: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:
-    """The usual rules that can train the network which the settings ask for; and why each of the others cannot.
+def trainable(config: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:
+    """The default rules that can train the configured network; and for each of the others the reason why it cannot.
 
     Raises:
-        RequestError: the settings are wrong for any rule.
+        RequestError: The settings are wrong for any rule.
     """
     fitting, reasons = [], []
-    _, kind = registry.neuron(spec.neuron)
+    _, kind = registry.neuron(config.neuron)
     for name in STREAM_RULES if kind == "streams" else RULES:
         try:
-            check(SweepConfig(spec, (name,), (spec.seed,)), data)
+            check(SweepConfig(config, (name,), (config.seed,)), data)
             fitting.append(name)
         except UnsupportedError as error:
             reasons.append(str(error))
     return fitting, reasons
 
 
-def check(request: SweepConfig, data: Dataset) -> None:
-    """Build every rule on the network once, so that a wrong request is known before anything trains.
+def check(sweep: SweepConfig, data: Dataset) -> None:
+    """Build every rule on the network once, so that a wrong configuration is refused before anything trains.
 
     Raises:
-        RequestError: a setting, or two rules that are the same under different names.
-        UnsupportedError: a rule that cannot train this network.
+        RequestError: A setting is wrong, or two rules are the same under different names.
+        UnsupportedError: A rule cannot train this network.
     """
     seen: dict[str, str] = {}
-    for spec in request.runs()[: len(request.rules)]:
-        asked = registry.rule(spec.rule)
-        key = json.dumps([asked.name, asked.options], sort_keys=True)
+    for config in sweep.runs()[: len(sweep.rules)]:
+        rule = registry.rule(config.rule)
+        key = json.dumps([rule.name, rule.options], sort_keys=True)
         if key in seen:
-            raise RequestError(f"rules got {seen[key]!r} and {spec.rule!r}, which are the same; name it once")
-        seen[key] = spec.rule
-        with own_randomness(spec):
-            build(spec, data).rule.detach()
+            raise RequestError(f"rules got {seen[key]!r} and {config.rule!r}, which are the same; name it once")
+        seen[key] = config.rule
+        with own_randomness(config):
+            build(config, data).rule.detach()
 
 
 def compare(
-    request: SweepConfig,
+    sweep: SweepConfig,
     data: Dataset,
     path: Path,
     *,
@@ -67,72 +68,70 @@ def compare(
     force: bool = False,
     keep_weights: bool = False,
     jobs: int = 1,
-    watch: Callable[[], ProgressListener] | None = None,
-) -> Iterator[Record]:
-    """Train every run of a request into a folder of records.
+    executor: Callable[[], Executor] | None = None,
+    progress: Callable[[], ProgressListener] = ProgressListener,
+) -> Generator[Record, None, None]:
+    """Train every run of a sweep into a directory of records.
 
-    The request is checked, and the folder made, before this returns; runs train as the records are asked for.
+    The sweep is checked, and the directory made, before this returns; runs train while the records are iterated over.
 
     Args:
-        request: rules, seeds and what the runs share.
-        data: the data set that it names.
-        path: the folder.
-        resume: take over the records that it holds, and go on with a run that was cut short.
-        force: delete what an earlier comparison left there.
-        keep_weights: store the final weights of each run.
-        jobs: runs at a time, each in a process of its own with its share of the threads; 1 trains in this one.
-        watch: makes what is told of a run's progress, for each run.
+        sweep: The rules, the seeds and the settings that the runs share.
+        data: The data set that it names.
+        path: The run directory.
+        resume: Take over the records in the directory, and continue a run that was interrupted.
+        force: Delete what an earlier sweep left in the directory.
+        keep_weights: Store the final weights of each run.
+        jobs: The number of runs at a time, each in a process of its own with its share of the threads; 1 trains in
+            this process.
+        executor: Makes the PEP 3148 executor of one run at a time, such as one of a cluster; see
+            `onchip.training.executor`. None starts processes on this machine.
+        progress: Makes the progress callbacks of a run.
 
     Returns:
-        The record of each run, when it has been stored; first those that the folder held. A run that
-        diverged, or that torch gave up (too little memory), has a record too, with status `failed`.
+        The record of each run, once it is stored; first those that the directory has already. A run that diverged,
+        or that torch stopped (too little memory), has a record, too, with status `failed`.
 
     Raises:
-        RequestError: the request is wrong, or the folder holds another run.
-        UnsupportedError: a rule that cannot train this network.
-        ChildProcessError: a run's process was killed; when all others are done.
+        RequestError: The sweep is wrong, or the directory has other runs.
+        UnsupportedError: A rule cannot train this network.
+        ChildProcessError: The process of a run died; raised when all others are finished.
     """
     if jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
-    check(request, data)
-    folder = RunDirectory(path)
-    folder.open(request, resume=resume, force=force)
-    return _records(request, data, folder, keep_weights, jobs, watch or ProgressListener)
+    check(sweep, data)
+    directory = RunDirectory(path)
+    directory.open(sweep, resume=resume, force=force)
 
+    def records() -> Generator[Record, None, None]:
+        earlier = read(directory.records)
+        yield from earlier
+        finished = {(record.label, record.seed) for record in earlier}
+        waiting = [one for one in sweep.runs() if (registry.rule(one.rule).label, one.seed) not in finished]
+        work = functools.partial(_run, data=data, directory=directory, keep_weights=keep_weights)
+        if jobs == 1 and executor is None:
+            runs = ((config, work(config, progress())) for config in waiting)
+        else:
+            runs = run_in_workers(work, waiting, jobs, progress, executor=executor)
+        for config, record in runs:
+            append(directory.records, record)
+            directory.checkpoint(config).unlink(missing_ok=True)
+            yield record
+        directory.remove_empty_checkpoints()
 
-def _records(
-    request: SweepConfig,
-    data: Dataset,
-    folder: RunDirectory,
-    keep_weights: bool,
-    jobs: int,
-    watch: Callable[[], ProgressListener],
-) -> Iterator[Record]:
-    earlier = read(folder.records)
-    yield from earlier
-    finished = {(record.label, record.seed) for record in earlier}
-    waiting = [spec for spec in request.runs() if (registry.rule(spec.rule).label, spec.seed) not in finished]
-    work = functools.partial(_run, data=data, folder=folder, keep_weights=keep_weights)
-    coming = (
-        ((spec, work(spec, watch())) for spec in waiting) if jobs == 1 else in_processes(work, waiting, jobs, watch)
-    )
-    for spec, record in coming:
-        append(folder.records, record)
-        folder.checkpoint(spec).unlink(missing_ok=True)
-        yield record
-    folder.forget_checkpoints()
+    return records()
 
 
 def _run(
-    spec: RunConfig, watch: ProgressListener, *, data: Dataset, folder: RunDirectory, keep_weights: bool
+    config: RunConfig, progress: ProgressListener, *, data: Dataset, directory: RunDirectory, keep_weights: bool
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
-    weights = folder.weights(spec) if keep_weights else None
+    weights = directory.weights(config) if keep_weights else None
     try:
-        return train(spec, data, save_to=folder.checkpoint(spec), resume=True, weights=weights, watch=watch)
+        return train(config, data, save_to=directory.checkpoint(config), resume=True, weights=weights, watch=progress)
     except (DivergedError, MemoryLimitError) as error:
         reason = str(error)
-    except RuntimeError as error:  # torch's own, such as too little memory; the other runs may still do
+    except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
         reason = f"{type(error).__name__}: {error}"
-    return dataclasses.replace(describe(spec, data), error=reason, seconds=time.perf_counter() - begin)
+    return dataclasses.replace(describe(config, data), error=reason, seconds=time.perf_counter() - begin)
