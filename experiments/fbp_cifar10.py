@@ -23,7 +23,7 @@ from pathlib import Path
 
 from onchip.data import Dataset, batches
 from onchip.losses import StepLoss
-from onchip.report import markdown
+from onchip.report import as_markdown
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.training import registry
@@ -113,7 +113,7 @@ def main() -> None:
     for record in compare(request, data, options.out, resume=RunDirectory(options.out).config() is not None):
         records.append(record)
         print(record.label, record.seed, record.status, record.test_accuracy, flush=True)
-    (options.out / "table.md").write_text(markdown(records), encoding="utf-8")
+    (options.out / "table.md").write_text(as_markdown(records), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_failures_are_counted_and_named() -> None:
     rows = report.table(records).texts()
     assert rows[0][3] == "1 of 2"
     assert rows[1] == ("fa", "-", "-", "0 of 1", "", "-", "-", "-", "-", "-")
-    text = report.markdown(records)
+    text = report.as_markdown(records)
     assert "- failed: bp, seed 1: it diverged" in text
     assert "- failed: fa, seed 0: it diverged" in text
 
@@ -44,7 +44,7 @@ def test_bits_stand_beside_weights_and_older_records_have_none() -> None:
 
 
 def test_the_columns_are_aligned() -> None:
-    text = report.markdown([record(), record("fbp:period=100;transport=top:0.1"), record("a\nb|c")])
+    text = report.as_markdown([record(), record("fbp:period=100;transport=top:0.1"), record("a\nb|c")])
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 5
     assert len({len(line) for line in lines}) == 1

@@ -57,7 +57,7 @@ def _files(
     if "html" in wanted:
         yield "report.html", reports.page(groups, left_out)
     if "md" in wanted:
-        yield "table.md", "\n".join(reports.markdown(group.records, group.title) for group in groups)
+        yield "table.md", "\n".join(reports.as_markdown(group.records, group.title) for group in groups)
     if "csv" in wanted:
         yield "table.csv", reports.as_csv(groups)
     if "tex" in wanted:

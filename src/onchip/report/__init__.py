@@ -5,9 +5,10 @@ from onchip.report.drawing import KINDS
 from onchip.report.figures import figure, figures
 from onchip.report.gather import gather
 from onchip.report.groups import Group, grouped, once
+from onchip.report.markdown import markdown_table
 from onchip.report.page import page
 from onchip.report.summary import title
-from onchip.report.table import NOTE, Table, as_csv, as_latex, failures, markdown, table
+from onchip.report.table import NOTE, Table, as_csv, as_latex, as_markdown, failures, table
 
 __all__ = [
     "KINDS",
@@ -16,13 +17,14 @@ __all__ = [
     "Table",
     "as_csv",
     "as_latex",
+    "as_markdown",
     "certificates",
     "failures",
     "figure",
     "figures",
     "gather",
     "grouped",
-    "markdown",
+    "markdown_table",
     "once",
     "page",
     "table",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from onchip.certificate import Certificate
 from onchip.claims import ALWAYS, Claim, Claims
+from onchip.report.markdown import markdown_table
 
 __all__ = ["certificates"]
 
@@ -28,10 +29,10 @@ def certificates(found: Sequence[Certificate]) -> str:
     overview = []
     for about in dict.fromkeys(certificate.about for certificate in found):
         rows = [[f"`{one.rule}`", *_marks(one, claims)] for one in found if one.about == about]
-        overview.append(f"On {about}:\n\n" + _table(["rule", *(claim.name for claim in claims)], rows))
+        overview.append(f"On {about}:\n\n" + _text_table(["rule", *(claim.name for claim in claims)], rows))
     tests = {verdict.claim: "; ".join(verdict.tests) for one in found for verdict in one.verdicts}
     meaning = [[claim.name, claim.says, tests.get(claim.name, "-")] for claim in claims]
-    blocks = [INTRODUCTION, *overview, KEY, _table(["claim", "in words", "test"], meaning), *map(_section, found)]
+    blocks = [INTRODUCTION, *overview, KEY, _text_table(["claim", "in words", "test"], meaning), *map(_section, found)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -54,14 +55,13 @@ def _section(certificate: Certificate) -> str:
     unclaimed = ", ".join(verdict.claim for verdict in certificate.verdicts if verdict.verdict == "not claimed")
     rows = [[v.says, v.verdict + (f" ({v.because})" if v.because else "")] for v in kept]
     blocks = [f"## {certificate.rule}: {certificate.about}"]
-    blocks.append(_table(["claim", "verdict"], rows) if rows else "It claims nothing.")
+    blocks.append(_text_table(["claim", "verdict"], rows) if rows else "It claims nothing.")
     if unclaimed:
         blocks.append(f"Not claimed: {unclaimed}.")
     reads = [[finding.question, finding.answer] for finding in certificate.findings]
-    blocks.append(_table(["what an update reads", "found"], reads))
+    blocks.append(_text_table(["what an update reads", "found"], reads))
     return "\n\n".join(blocks)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return markdown_table(header, rows, left=len(header))

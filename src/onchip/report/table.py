@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from onchip.report.costs import costs, traffic
 from onchip.report.groups import Group
+from onchip.report.markdown import markdown_table
 from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
 from onchip.runs.record import Record
 
-__all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "failures", "markdown", "table"]
+__all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "as_markdown", "failures", "table"]
 
 NOTE = (
     "Accuracies: mean ± standard deviation over the seeds that succeeded. Front: no other rule is as accurate, on "
@@ -77,15 +78,11 @@ def failures(records: Sequence[Record]) -> list[str]:
     return [f"{r.label}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
 
 
-def markdown(records: Sequence[Record], heading: str | None = None) -> str:
+def as_markdown(records: Sequence[Record], heading: str | None = None) -> str:
     """The table as Markdown with its columns aligned, and below it what failed. Needs a record at least."""
     made = table(records)
-    cells = [[_one_line(text).replace("|", r"\|") for text in row] for row in (made.header, *made.texts())]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(made.header))]
-    head, *body = [_line(row, widths) for row in cells]
-    rule = "| " + " | ".join("-" * widths[0] if c == 0 else "-" * (w - 1) + ":" for c, w in enumerate(widths)) + " |"
     failed = [f"- failed: {_one_line(line)}" for line in failures(records)]
-    blocks = [[heading or title(records)], [head, rule, *body], failed, [NOTE]]
+    blocks = [[heading or title(records)], [markdown_table(made.header, made.texts(), padded=True)], failed, [NOTE]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -162,8 +159,3 @@ def _count(spread: Spread | None) -> Cell:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
-    return "| " + " | ".join(cells) + " |"

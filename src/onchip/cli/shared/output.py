@@ -19,7 +19,7 @@ __all__ = ["show_table", "write_report"]
 
 def write_report(folder: Path, records: Sequence[Record]) -> None:
     """Write `table.md`, `report.html`, and the figure if a run succeeded."""
-    write_whole(folder / "table.md", report.markdown(records))
+    write_whole(folder / "table.md", report.as_markdown(records))
     write_whole(folder / "report.html", report.page(report.grouped(records)))
     for kind in report.KINDS:
         drawing = report.figure(records, kind)
@@ -31,7 +31,7 @@ def show_table(records: Sequence[Record], *, to_error: bool) -> None:
     """Print the table: as Markdown into a pipe or a file, drawn on a terminal."""
     stream = sys.stderr if to_error else sys.stdout
     if not stream.isatty():
-        typer.echo(report.markdown(records), err=to_error)
+        typer.echo(report.as_markdown(records), err=to_error)
         return
     table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
     made = report.table(records)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from onchip.report.markdown import markdown_table
 from onchip.report.summary import count
 
 if TYPE_CHECKING:
@@ -68,21 +69,13 @@ def note(pricing: Pricing) -> str:
 
 def markdown(prices: Sequence[Price], bp: Price | None, about: str, pricing: Pricing) -> str:
     """The table as Markdown."""
-    rows = [HEADER, *(cells(price, bp, pricing) for price in prices)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [
-        "| "
-        + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
-        + " |"
-        for r in rows
-    ]
-    rule = "| " + " | ".join("-" * w if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)) + " |"
+    rows = [cells(price, bp, pricing) for price in prices]
     unpriced = [
         f"- {price.rule}: {price.energy.table} has no price for {', '.join(price.energy.unpriced)}"
         for price in prices
         if price.energy.unpriced
     ]
-    blocks = [[about], [lines[0], rule, *lines[1:]], unpriced, [note(pricing)]]
+    blocks = [[about], [markdown_table(HEADER, rows, padded=True)], unpriced, [note(pricing)]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
