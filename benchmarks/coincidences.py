@@ -1,26 +1,20 @@
-"""How fast are coincidences of spikes counted by AND and a count of bits, beside products of floats?
+"""How fast is counting coincidences of spikes by AND and a population count, compared with products of floats?
 
     python benchmarks/coincidences.py [--rounds 15] [--threads 1] [--json FILE]
 
-The update of 784-200 after T = 128 steps of 100 samples: D⁺ᵀ X and D⁻ᵀ X over 12,800 rows, which a device needs
-one by one, for it has pulses up and pulses down. Operands lie there as floats for the products, and as bytes for
-the counts, whose packing is counted too. Every way takes its turn in each round; a ratio is taken inside each.
+The update of 784-200 after T = 128 steps of 100 samples: D⁺ᵀ X and D⁻ᵀ X over 12,800 rows. A device needs both, because
+it has pulses up and pulses down. The products get their operands as floats and the counts get them as bytes, so that
+the time of packing is included. All methods take one turn in each round, and ratios are taken inside a round.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from _measure import about, in_turns, parser, save, speed
 from onchip import kernels
 from onchip.kernels.popcount import coincidences, pack
 
@@ -28,8 +22,8 @@ INPUTS, OUTPUTS, ROWS = 784, 200, 128 * 100
 INPUT_RATE, ERROR_RATE = 0.3, 0.05
 
 
-def ways() -> dict[str, Callable[[], object]]:
-    """What takes part; all find the same numbers."""
+def methods() -> dict[str, Callable[[], object]]:
+    """The methods that are compared; all compute the same numbers."""
     torch.manual_seed(0)
     pre = (torch.rand(ROWS, INPUTS) < INPUT_RATE).to(torch.uint8)
     drawn = torch.rand(ROWS, OUTPUTS)
@@ -51,54 +45,19 @@ def ways() -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(rounds: int) -> dict[str, dict[str, float]]:
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    works = ways()
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds + 1):
-        for name, work in works.items():
-            begin = clock()
-            work()
-            times[name].append(clock() - begin)
-    rows = {}
-    for name, spent in times.items():  # the first round warms up
-        ratios = [base / own for base, own in zip(times["float32, up and down"][1:], spent[1:], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        rows[name] = {
-            "milliseconds": 1e3 * statistics.median(spent[1:]),
-            "times_as_fast": middle,
-            "quartile_low": low,
-            "quartile_high": high,
-        }
-    return rows
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="at least 2; more give steadier quartiles")
-    parser.add_argument("--threads", type=int, help="of torch; by default as many as it takes by itself")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-    options = parser.parse_args()
-    if options.rounds < 2 or (options.threads or 1) < 1:
-        parser.error("--rounds is at least 2, --threads at least 1")
+    options = parser(__doc__, 15).parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    rows = measure(options.rounds)
-    result = {
-        "rounds": options.rounds,
-        "date": date.today().isoformat(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "kernels": kernels.active(),
-        "rows": rows,
-    }
+    times = in_turns(methods(), options.rounds)
+    result = about(rounds=options.rounds)
+    rows = {name: speed(times["float32, up and down"], spent) for name, spent in times.items()}
+    result |= {"kernels": kernels.active(), "rows": rows}
     print(", ".join(f"{key} {value}" for key, value in result.items() if key != "rows"))
     for name, row in rows.items():
-        spread = f"({row['quartile_low']:.1f} to {row['quartile_high']:.1f})"
-        print(f"{name:32} {row['milliseconds']:7.1f} ms  {row['times_as_fast']:5.1f} times as fast {spread}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        quartiles = f"({row['quartile_low']:.1f} to {row['quartile_high']:.1f})"
+        print(f"{name:32} {row['milliseconds']:7.1f} ms  {row['times_as_fast']:5.1f} times as fast {quartiles}")
+    save(options.json, result)
 
 
 if __name__ == "__main__":

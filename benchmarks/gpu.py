@@ -1,29 +1,25 @@
-"""How many images a second does a training step take on a GPU, under our rules and in spikingjelly?
+"""How many images per second does a training step process on a GPU, under our rules and in spikingjelly?
 
     python benchmarks/gpu.py [--net conv_rgb] [--rules bp,ottt,dfa,opzo] [--batch 256] [--rounds 15] [--json FILE]
 
-Networks and optimizer are those of step.py, and spikingjelly, where it is installed, is that of peers.py, which chooses
-its kernels by itself: of the libraries there it has kernels for GPUs. We get one image held for T = 6 steps,
-it gets the same frames. Ours take a turn in float32 and one with products in bfloat16. All take one step in each round,
-in turn; ratios to spikingjelly's BPTT are taken inside a round.
+Networks and optimizer are those of step.py. spikingjelly, where it is installed, is used as in peers.py and chooses its
+kernels itself; it is the library there that has kernels for GPUs. Our rules get one static image for T = 6 steps, in
+float32 and with products in bfloat16; spikingjelly gets the same images as frames. All take one step per round, in
+turn, and ratios to the BPTT of spikingjelly are taken inside a round.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
-from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from _measure import about, in_turns, parser, save, seconds, speed
 from onchip import Static, kernels, rules
 from peers import Step, peers
 from step import CLASSES, SHAPES, STEPS, network
@@ -32,7 +28,7 @@ WARM_UP = 3
 
 
 def ours(net: str, name: str, images: Tensor, labels: Tensor, *, rounded: bool) -> Step:
-    """A step of a network under a rule."""
+    """A training step of a network under a rule, in float32 or with products in bfloat16."""
     rule = getattr(rules, name)(network(net).to(images.device))
     if rounded:
         rule.in_bfloat16()
@@ -53,74 +49,48 @@ def contenders(net: str, chosen: list[str], batch: int, device: torch.device) ->
     torch.manual_seed(0)
     images = torch.rand(batch, *SHAPES[net], device=device)
     labels = torch.randint(0, CLASSES, (batch,), device=device).repeat(STEPS)
-    made: dict[str, Callable[[], Step]] = {}
+    steps: dict[str, Callable[[], Step]] = {}
     for name in chosen:
         for rounded in (False, True):
-            called = f"{name}, {'bfloat16' if rounded else 'float32'}"
-            made[called] = partial(ours, net, name, images, labels, rounded=rounded)
+            label = f"{name}, {'bfloat16' if rounded else 'float32'}"
+            steps[label] = partial(ours, net, name, images, labels, rounded=rounded)
     frames = Static(images, STEPS).expand().contiguous()
     others = peers(network(net).to(device), frames, labels)
-    return made | {name: make for name, make in others.items() if name.startswith("spikingjelly")}
-
-
-def seconds(step: Step, device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    begin = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
+    return steps | {name: make for name, make in others.items() if name.startswith("spikingjelly")}
 
 
 def measure(net: str, chosen: list[str], batch: int, rounds: int, device: torch.device) -> dict[str, dict[str, float]]:
-    """Images a second of each, and how many times those of spikingjelly's BPTT."""
+    """Images per second of each contender, and how many times as fast as the BPTT of spikingjelly it is."""
     steps = {name: make() for name, make in contenders(net, chosen, batch, device).items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(WARM_UP + rounds):
-        for name, step in steps.items():
-            times[name].append(seconds(step, device))
-    times = {name: spent[WARM_UP:] for name, spent in times.items()}
-    first = next((name for name in times if "BPTT" in name), None)
-    rows = {}
-    for name, spent in times.items():
-        rows[name] = {"images_per_second": batch / statistics.median(spent)}
-        if first:
-            ratios = [base / own for base, own in zip(times[first], spent, strict=True)]
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            rows[name] |= {"times_as_fast": middle, "quartile_low": low, "quartile_high": high}
-    return rows
+    times = in_turns(steps, rounds, warm_up=WARM_UP, timer=partial(seconds, device=device))
+    base = next((name for name in times if "BPTT" in name), None)
+    return {
+        name: {"images_per_second": batch / statistics.median(spent)} | (speed(times[base], spent) if base else {})
+        for name, spent in times.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", default="conv_rgb", choices=[net for net in SHAPES if net != "vgg7"])
-    parser.add_argument("--rules", default="bp,ottt,dfa,opzo")
-    parser.add_argument("--batch", type=int, default=256, help="images a step")
-    parser.add_argument("--rounds", type=int, default=15, help="at least 2; more give steadier quartiles")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-    options = parser.parse_args()
-    if options.rounds < 2 or options.batch < 2:
-        parser.error("--rounds and --batch are at least 2")
+    arguments = parser(__doc__, 15)
+    arguments.add_argument("--net", default="conv_rgb", choices=[net for net in SHAPES if net != "vgg7"])
+    arguments.add_argument("--rules", default="bp,ottt,dfa,opzo")
+    arguments.add_argument("--batch", type=int, default=256, help="images per step")
+    arguments.add_argument("--device", default="cuda")
+    options = arguments.parse_args()
+    if options.batch < 2:
+        arguments.error("--batch is at least 2")
+    if options.threads:
+        torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    result: dict[str, Any] = {
-        "net": options.net,
-        "steps": STEPS,
-        "batch": options.batch,
-        "rounds": options.rounds,
-        "date": date.today().isoformat(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "kernels": kernels.active(device),
-    }
+    result: dict[str, Any] = about(net=options.net, steps=STEPS, batch=options.batch, rounds=options.rounds)
+    result["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    result["kernels"] = kernels.active(device)
     print(", ".join(f"{key} {value}" for key, value in result.items()))
     result["rows"] = measure(options.net, options.rules.split(","), options.batch, options.rounds, device)
     for name, row in result["rows"].items():
         ratio = f"  {row['times_as_fast']:5.2f} times as fast" if "times_as_fast" in row else ""
         print(f"{name:24} {row['images_per_second']:9.0f} images/s{ratio}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    save(options.json, result)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,22 @@
-"""What does the ledger cost, in time, beside a training step?
+"""How much time does the ledger add to a training step?
 
     python benchmarks/ledger.py [--rounds 60] [--threads N] [--json FILE]
 
-Three copies of a network train side by side under one rule: one alone, one with a ledger in a step in which it
-counts no operations, and one in a step in which it does. Each takes one step in every round, in turn; what is
-compared is the processor's time, so that other programs do not count. Ratios are taken in each round, medians over the
-rounds. A ledger counts in every 50th step, so its share is that of the other steps and a 50th of what counting adds.
+Three copies of a network train under one rule: one without a ledger, one with a ledger that counts no operations in the
+step, and one with a ledger that does. Each takes one step in every round, in turn, and processor time is compared, so
+that other programs are not counted. Ratios are taken inside each round; results are medians over the rounds. A ledger
+counts operations in every 50th step, so its share is that of the other steps plus a 50th of what counting adds.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
-import time
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 import torch
 
 import onchip
+from _measure import about, parser, save, seconds
 from onchip import encoding as encode
 from onchip import models, rules
 from onchip.cost.ledger import Ledger
@@ -30,7 +25,7 @@ from onchip.nn.neurons import LIF, TTFS
 from onchip.nn.signals import Signal
 
 EVERY = 50
-"""Steps between two exact counts, as `Ledger()` has them."""
+"""Steps between two exact counts, the default of `Ledger()`."""
 CASES = (  # rule, network, images, batch
     ("bp", "conv_wide", (1, 28, 28), 16),
     ("ottt", "conv_wide", (1, 28, 28), 16),
@@ -43,7 +38,7 @@ CASES = (  # rule, network, images, batch
 
 
 def stepper(name: str, net: str, signal: Signal, labels: torch.Tensor, ledger: Ledger | None) -> Callable[[], None]:
-    """One training step of a network of its own."""
+    """A training step of a new network."""
     torch.manual_seed(0)
     shape = tuple(signal.image.shape[1:] if isinstance(signal, onchip.Static) else signal.shape[1:])
     neuron = LIF if isinstance(signal, onchip.Static) else TTFS
@@ -63,25 +58,18 @@ def stepper(name: str, net: str, signal: Signal, labels: torch.Tensor, ledger: L
     return step
 
 
-def seconds(step: Callable[[], None]) -> float:
-    """Processor's time of one step."""
-    begin = time.process_time()
-    step()
-    return time.process_time() - begin
-
-
 def measure(name: str, net: str, shape: tuple[int, ...], batch: int, rounds: int) -> dict[str, float]:
-    """Median seconds of a step alone, and median shares that the ledger adds."""
+    """Median seconds of a step without a ledger, and median shares that the ledger adds."""
     torch.manual_seed(0)
     images, labels = torch.rand(batch, *shape), torch.randint(0, 10, (batch,))
     signal = encode.Latency()(images) if name == "fbp" else encode.Constant(6)(images)
     ledgers = (None, Ledger(every=10**9), Ledger(every=1))
     steps = [stepper(name, net, signal, labels, ledger) for ledger in ledgers]
     for step in steps:
-        step()  # the first is slower, and counts in any case
+        step()  # the first step is slower, and counts operations in any case
         step()
     times = []
-    for number in range(rounds):  # none always goes first
+    for number in range(rounds):  # each copy goes first in a third of the rounds
         order = [(number + turn) % 3 for turn in range(3)]
         spent = {index: seconds(steps[index]) for index in order}
         times.append([spent[index] for index in range(3)])
@@ -96,32 +84,16 @@ def measure(name: str, net: str, shape: tuple[int, ...], batch: int, rounds: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-    options = parser.parse_args()
-    if min(options.rounds, options.threads) < 1:
-        parser.error("--rounds and --threads are at least 1")
+    options = parser(__doc__, 60, threads=1).parse_args()
     torch.set_num_threads(options.threads)
     rows = {}
     for name, net, shape, batch in CASES:
         label = f"{name}, {net}, {'x'.join(map(str, shape))}, batch {batch}"
-        rows[label] = found = measure(name, net, shape, batch, options.rounds)
-        shares = [100 * found[f"{what}_share"] for what in ("booking", "counting", "ledger")]
-        print(f"{label:40} {1e3 * found['step_s']:9.2f} ms" + "".join(f" {s:+8.2f} %" for s in shares), flush=True)
-    result = {
-        "every": EVERY,
-        "rounds": options.rounds,
-        "threads": options.threads,
-        "date": date.today().isoformat(),
-        "onchip": onchip.__version__,
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "rows": rows,
-    }
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        rows[label] = row = measure(name, net, shape, batch, options.rounds)
+        shares = [100 * row[f"{what}_share"] for what in ("booking", "counting", "ledger")]
+        print(f"{label:40} {1e3 * row['step_s']:9.2f} ms" + "".join(f" {s:+8.2f} %" for s in shares), flush=True)
+    settings = about(every=EVERY, rounds=options.rounds, onchip=onchip.__version__)
+    save(options.json, {**settings, "rows": rows})
 
 
 if __name__ == "__main__":

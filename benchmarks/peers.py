@@ -1,7 +1,7 @@
-"""The same networks in other libraries, where they are installed: spikingjelly, snnTorch, Norse.
+"""The same networks in other libraries, where these are installed: spikingjelly, snnTorch, Norse.
 
-Each is used as its own documentation does, in its fastest pure torch form, with leaky integrate-and-fire neurons
-that keep half of their membrane. Only the time of a step is compared, so Norse's other reset does not matter.
+Each is used as its documentation recommends, in its fastest form in pure torch, with leaky integrate-and-fire neurons
+whose membrane decays by half per step. Only the time of a step is compared, so Norse's different reset does not matter.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def peers(model: nn.Sequential, frames: Tensor, labels: Tensor) -> dict[str, Cal
     """Training steps of the libraries that are installed.
 
     Args:
-        model: a network of ours, whose layers are copied in structure.
-        frames: input (T, B, C, H, W).
-        labels: classes (T·B,).
+        model: A network of ours, whose structure is copied.
+        frames: The input (T, B, C, H, W).
+        labels: The classes (T·B,).
     """
     known = {
         "spikingjelly BPTT": ("spikingjelly", spikingjelly),
@@ -87,7 +87,7 @@ def snntorch(model: nn.Sequential, frames: Tensor, labels: Tensor) -> Step:
 
 
 def norse(model: nn.Sequential, frames: Tensor, labels: Tensor) -> Step:
-    """Step by step, the state handed on."""
+    """Step by step, with the state passed from step to step."""
     from norse import torch as snn
 
     constants = snn.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0), alpha=torch.tensor(4.0))

@@ -1,42 +1,38 @@
-"""How fast is a training step, and how much memory does it take, beside the same network without neurons?
+"""How fast is a training step, and how much memory does it use, compared with the same network without neurons?
 
     python benchmarks/step.py [--net conv_wide] [--rules bp,dfa] [--rounds 15] [--threads 1] [--json FILE]
 
-The floor is the network with ReLU in place of neurons, trained by plain torch on the same T·B images, in
-torch's default memory layout. Every contender takes one step in each round, in turn, so that a noisy machine
-disturbs all alike; a ratio is taken inside each round. On one thread the clock counts the processor's seconds,
-which other programs lengthen less than the wall's. Each has a process of its own. Peak memory is the highest
-rise of resident memory over its first steps (Linux only).
+The floor is the network with ReLU in place of neurons, trained by plain torch on the same T·B images, in the default
+memory layout of torch. Every contender takes one step in each round, in turn, so that noise on the machine affects all
+alike; ratios are taken inside a round. On one thread the clock counts processor time, which other programs disturb less
+than the time on the wall. Each contender has its own process. Peak memory is the highest rise of resident memory during
+its first steps (Linux only).
 
-Two kinds of input: `static`, one image held for T steps, which the first layer multiplies once; and `frames`,
-the same images written out over time, as event data would come; spike times, `times`, come once. `torch` stands
-for kernels in plain torch, as without a compiler, `in chunks` for a batch in four parts. Other libraries take part
-where they are installed (peers.py). `--keep` makes all contenders keep the memory that they free, as the command line
-of `onchip` does (onchip.allocator); by default all have the allocator as it is.
+There are two forms of input: `static`, one image that is constant for T steps, which the first layer multiplies once;
+and `frames`, the same images repeated over time, as event data would arrive. Networks of neurons with spike times get
+`times`, which have no time steps. `torch` means kernels in plain torch, as without a compiler; `in chunks` means a
+batch in four parts. Other libraries are included where they are installed (peers.py). `--keep` makes all contenders
+keep the memory that they free, as the command line of `onchip` does (onchip.allocator); without it all use the
+allocator's defaults.
 
-Where a step's time goes is told by torch's profiler in steps of their own: shares of products, of scans over time,
-and of all else, Python included.
+torch's profiler measures in separate steps where the time goes: the shares of products, of scans over time, and of
+everything else, Python included.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from _measure import about, paired, parser, save, seconds
 from onchip import Static, allocator, kernels, models, nn, rules
 from onchip import encoding as encode
 from onchip.errors import UnsupportedError
@@ -56,7 +52,7 @@ SHAPES: dict[str, tuple[int, int, int]] = {
 }
 BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8, "vgg7": 8}
 TIMES = ("vgg7",)
-"""Networks of neurons with spike times, which have no steps."""
+"""Networks of neurons with spike times, which have no time steps."""
 
 
 def network(net: str) -> nn.Sequential:
@@ -74,7 +70,7 @@ def network(net: str) -> nn.Sequential:
 
 
 def images(net: str) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W), and labels, a time step after the other."""
+    """Images (B, C, H, W), and labels (T·B,), time step by time step."""
     torch.manual_seed(0)
     drawn, labels = torch.rand(BATCH[net], *SHAPES[net]), torch.randint(0, CLASSES, (BATCH[net],))
     return drawn, labels.repeat(steps_of(net))
@@ -93,7 +89,7 @@ def signal_of(net: str, form: str) -> Signal:
 
 
 def floor(net: str, memory_format: torch.memory_format) -> Step:
-    """The network without neurons on T·B images, all in plain torch."""
+    """A training step of the network without neurons on T·B images, in plain torch."""
     batch, labels = images(net)
     frames = batch.repeat(steps_of(net), 1, 1, 1).contiguous(memory_format=memory_format)
     layers = [without_time(layer) for layer in network(net)]
@@ -109,7 +105,7 @@ def floor(net: str, memory_format: torch.memory_format) -> Step:
 
 
 def without_time(layer: torch.nn.Module) -> torch.nn.Module:
-    """What stands in the floor for a layer of ours."""
+    """The layer of the floor that replaces one of ours."""
     if isinstance(layer, nn.EarliestPool2d):
         return torch.nn.MaxPool2d(layer.kernel_size)
     if isinstance(layer, nn.TTFSReadout):
@@ -118,7 +114,7 @@ def without_time(layer: torch.nn.Module) -> torch.nn.Module:
 
 
 def ours(net: str, name: str, form: str, parts: int = 1) -> Step:
-    """The spiking network under one rule, the batch in so many parts."""
+    """A training step of the spiking network under one rule, with the batch in `parts` parts."""
     kind: Kind = "times" if form == "times" else "steps"
     size = BATCH[net] // parts
     labels = images(net)[1].view(steps_of(net), -1).split(size, 1)
@@ -139,7 +135,7 @@ def ours(net: str, name: str, form: str, parts: int = 1) -> Step:
 
 
 def without_compiler(net: str, name: str, form: str) -> Step:
-    """As `ours`, by kernels in plain torch."""
+    """As `ours`, with kernels in plain torch."""
     inner = ours(net, name, form)
 
     def step() -> None:
@@ -150,36 +146,29 @@ def without_compiler(net: str, name: str, form: str) -> Step:
 
 
 def contenders(net: str, chosen: list[str]) -> dict[str, Callable[[], Step]]:
-    """Every step to measure, the floors first."""
-    made: dict[str, Callable[[], Step]] = {
+    """Every step that is measured, the floors first."""
+    steps: dict[str, Callable[[], Step]] = {
         "floor": lambda: floor(net, torch.contiguous_format),
         "floor, channels_last": lambda: floor(net, torch.channels_last),
     }
     forms = ("times",) if net in TIMES else ("static", "frames")
     for name in chosen:
         for form in forms:
-            made[f"{name}, {form}"] = partial(ours, net, name, form)
+            steps[f"{name}, {form}"] = partial(ours, net, name, form)
     for form in forms:
-        made[f"{chosen[0]}, {form}, in chunks"] = partial(ours, net, chosen[0], form, CHUNKS)
-        made[f"{chosen[0]}, {form}, torch"] = partial(without_compiler, net, chosen[0], form)
+        steps[f"{chosen[0]}, {form}, in chunks"] = partial(ours, net, chosen[0], form, CHUNKS)
+        steps[f"{chosen[0]}, {form}, torch"] = partial(without_compiler, net, chosen[0], form)
     if net in TIMES:  # no other library has these neurons
-        return made
+        return steps
     frames = signal_of(net, "frames")
     assert isinstance(frames, Tensor)
-    return made | peers(network(net), frames, images(net)[1])
-
-
-def seconds(step: Step) -> float:
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    begin = clock()
-    step()
-    return clock() - begin
+    return steps | peers(network(net), frames, images(net)[1])
 
 
 def contender(pipe: Connection, net: str, chosen: list[str], name: str, threads: int, keeps: bool) -> None:
-    """One way to make a step, in a process and with a heap of its own: its peak of memory, then a step at each call.
+    """Measures one contender in its own process: first its peak memory, then one step per message.
 
-    In one process the heap that one contender leaves behind would spare the next its page faults.
+    In a shared process, the heap that one contender leaves behind would save the next one page faults.
     """
     torch.set_num_threads(threads)
     if keeps and not allocator.keep():
@@ -196,14 +185,14 @@ def contender(pipe: Connection, net: str, chosen: list[str], name: str, threads:
 
 def measure(net: str, chosen: list[str], rounds: int, keeps: bool) -> dict[str, dict[str, float]]:
     fresh = multiprocessing.get_context("spawn")
-    pipes, found = {}, {}
+    pipes, measured = {}, {}
     for name in contenders(net, chosen):
         pipe, far = fresh.Pipe()
         arguments = far, net, chosen, name, torch.get_num_threads(), keeps
         fresh.Process(target=contender, args=arguments, daemon=True).start()
-        found[name], pipes[name] = pipe.recv(), pipe
-    for name in [name for name, seen in found.items() if isinstance(seen, UnsupportedError)]:
-        print(f"left out: {found[name]}", file=sys.stderr)
+        measured[name], pipes[name] = pipe.recv(), pipe
+    for name in [name for name, answer in measured.items() if isinstance(answer, UnsupportedError)]:
+        print(f"left out: {measured[name]}", file=sys.stderr)
         del pipes[name]
     times: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(rounds):
@@ -214,44 +203,30 @@ def measure(net: str, chosen: list[str], rounds: int, keeps: bool) -> dict[str, 
         pipe.send(False)
     rows = {}
     for name, spent in times.items():
-        ratios = [base / own for base, own in zip(times["floor"], spent, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+        low, middle, high = paired(times["floor"], spent)
         rows[name] = {
             "samples_per_second": BATCH[net] / statistics.median(spent),
             "ratio": middle,
             "ratio_quartile_low": low,
             "ratio_quartile_high": high,
-        } | found[name]
+        } | measured[name]
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", choices=sorted(SHAPES), default="conv_wide")
-    parser.add_argument("--rules", default=",".join(rules.__all__), help="separated by commas; by default all")
-    parser.add_argument("--threads", type=int, help="of torch; by default as many as it takes by itself")
-    parser.add_argument("--rounds", type=int, default=15, help="at least 2; more give steadier quartiles")
-    parser.add_argument("--keep", action="store_true", help="let all contenders keep the memory that they free")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-    options = parser.parse_args()
-    if options.rounds < 2:
-        parser.error(f"got --rounds {options.rounds}; expected at least 2")
+    arguments = parser(__doc__, 15)
+    arguments.add_argument("--net", choices=sorted(SHAPES), default="conv_wide")
+    arguments.add_argument("--rules", default=",".join(rules.__all__), help="separated by commas; by default all")
+    arguments.add_argument("--keep", action="store_true", help="let all contenders keep the memory that they free")
+    options = arguments.parse_args()
     chosen = options.rules.split(",")
     unknown = set(chosen) - set(rules.__all__)
     if unknown:
-        parser.error(f"got --rules {options.rules}; there are {', '.join(rules.__all__)}")
+        arguments.error(f"got --rules {options.rules}; expected rules out of {', '.join(rules.__all__)}")
     if options.threads:
         torch.set_num_threads(options.threads)
     rows = measure(options.net, chosen, options.rounds, options.keep)
-    result = {
-        "net": options.net,
-        "steps": steps_of(options.net),
-        "batch": BATCH[options.net],
-        "rounds": options.rounds,
-        "date": date.today().isoformat(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+    result = about(net=options.net, steps=steps_of(options.net), batch=BATCH[options.net], rounds=options.rounds) | {
         "kernels": kernels.active(),
         "keeps": options.keep,
         "rows": rows,
@@ -260,11 +235,10 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in head.items()))
     print(f"{'step':26} {'samples/s':>10} {'against the floor (quartiles)':>32} {'peak MiB':>9}  products, scans, rest")
     for name, row in rows.items():
-        spread = f"{row['ratio']:.2f} ({row['ratio_quartile_low']:.2f} to {row['ratio_quartile_high']:.2f})"
+        ratio = f"{row['ratio']:.2f} ({row['ratio_quartile_low']:.2f} to {row['ratio_quartile_high']:.2f})"
         parts = "  ".join(f"{row[part]:5.0%}" for part in ("products", "scans", "rest"))
-        print(f"{name:26} {row['samples_per_second']:10.0f} {spread:>32} {row['peak_growth_mib']:9.0f}  {parts}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        print(f"{name:26} {row['samples_per_second']:10.0f} {ratio:>32} {row['peak_growth_mib']:9.0f}  {parts}")
+    save(options.json, result)
 
 
 if __name__ == "__main__":

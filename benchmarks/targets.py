@@ -1,4 +1,4 @@
-"""What the steps of benchmarks/step.py are asked to reach, and whether they do."""
+"""Targets for the steps of benchmarks/step.py, and whether they are reached."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from _measure import table
+
 __all__ = ["TARGETS", "Target", "checked"]
 
 Rows = dict[str, dict[str, float]]
 NAN = float("nan")
 
 BPTT = ("spikingjelly BPTT", "snnTorch BPTT", "Norse BPTT")
-"""Steps of other libraries that train as `bp` does."""
+"""Steps of other libraries that compute the same gradients as `bp`."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A step of ours beside another of the same run.
+    """A target for one of our steps, relative to other steps of the same run.
 
     Args:
-        net: of the run.
-        own: our step.
-        others: the steps to compare with, of which the best counts.
-        asked: how many times as fast it is to be; or, of memory, at most what share of theirs.
-        memory: compare peaks of memory in place of speed.
+        net: The network of the run.
+        own: The name of our step.
+        others: The steps to compare with; the best of them counts.
+        goal: How many times as fast as the others; for memory, the largest share of their memory.
+        memory: Whether peak memory is compared instead of speed.
     """
 
     net: str
     own: str
     others: tuple[str, ...]
-    asked: float
+    goal: float
     memory: bool = False
 
     def measured(self, rows: Rows) -> float:
-        """The number asked for; NaN where a step was not measured."""
+        """The speed or the memory relative to the others; NaN where a step was not measured."""
         known = [rows[other] for other in self.others if other in rows]
         if self.own not in rows or not known:
             return NAN
@@ -69,23 +71,23 @@ def checked(results: dict[str, dict[str, Any]], kept: dict[str, dict[str, Any]])
     """A table of all targets whose steps were measured.
 
     Args:
-        results: of each net, with the allocator as it is.
-        kept: the same with memory kept, of some nets.
+        results: The result of each net with the system's default allocator.
+        kept: The result of some nets with freed memory kept.
     """
-    lines = ["| net | step | beside | asked | measured | memory kept |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for target in TARGETS:
-        found = [target.measured(runs[target.net]["rows"]) if target.net in runs else NAN for runs in (results, kept)]
-        if all(map(math.isnan, found)):
+        numbers = [target.measured(runs[target.net]["rows"]) if target.net in runs else NAN for runs in (results, kept)]
+        if all(map(math.isnan, numbers)):
             continue
-        beside = "the best peer" if target.others is BPTT else target.others[0]
-        kind, sign = ("memory", "at most") if target.memory else ("speed", "at least")
-        cells = target.net, target.own, f"{beside}, {kind}", f"{sign} {target.asked:g}"
-        lines.append(f"| {' | '.join((*cells, *(_cell(target, number) for number in found)))} |")
-    return "\n".join(lines) + "\n"
+        others = "the best peer" if target.others is BPTT else target.others[0]
+        quantity, bound = ("memory", "at most") if target.memory else ("speed", "at least")
+        cells = target.net, target.own, f"{others}, {quantity}", f"{bound} {target.goal:g}"
+        rows.append((*cells, *(_cell(target, number) for number in numbers)))
+    return table(("net", "step", "relative to", "target", "measured", "memory kept"), rows)
 
 
-def _cell(target: Target, found: float) -> str:
-    if math.isnan(found):
+def _cell(target: Target, number: float) -> str:
+    if math.isnan(number):
         return ""
-    reached = found <= target.asked if target.memory else found >= target.asked
-    return f"{found:.2f}" if reached else f"{found:.2f}, not reached"
+    reached = number <= target.goal if target.memory else number >= target.goal
+    return f"{number:.2f}" if reached else f"{number:.2f}, not reached"

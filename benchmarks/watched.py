@@ -1,4 +1,4 @@
-"""What else there is to know of a training step: its memory, its page faults, and where its time goes."""
+"""The memory and the page faults of a training step, and where its time goes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["page_faults", "peak_growth", "shares"]
 
 WARM_UP = 3
 PRODUCTS = ("mm", "addmm", "bmm", "mkldnn_convolution", "convolution_backward", "onchip_sparse", "onchip_nonzero")
-"""What torch's profiler calls products, and ours that skip zeros."""
+"""Names of products in torch's profiler, among them our own, which skip zeros."""
 
 
-def peak_growth(step: Step) -> float:
-    """MiB by which resident memory rose at most during a few steps; NaN where the system is not Linux."""
+def peak_growth(step: Step, steps: int = WARM_UP) -> float:
+    """The peak rise of resident memory during a few steps, in MiB; NaN where the system is not Linux."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     before = _kib(status, "VmRSS") if reset.exists() else 0
     if reset.exists():
-        reset.write_text("5")  # forgets the peak so far, that of importing torch
-    for _ in range(WARM_UP):
+        reset.write_text("5")  # resets the peak, which importing torch has set
+    for _ in range(steps):
         step()
     return (_kib(status, "VmHWM") - before) / 2**10 if reset.exists() else float("nan")
 
@@ -37,7 +37,7 @@ def _kib(status: Path, field: str) -> int:
 
 
 def page_faults(step: Step) -> float:
-    """Pages that the system had to hand out in a step."""
+    """Page faults per step."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(WARM_UP):
         step()
@@ -45,12 +45,12 @@ def page_faults(step: Step) -> float:
 
 
 def shares(step: Step) -> dict[str, float]:
-    """Shares of a step's time, as torch's profiler sees them."""
-    with _named(), profile(activities=[ProfilerActivity.CPU]) as seen:
+    """Shares of a step's time, as torch's profiler measures them."""
+    with _named(), profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(WARM_UP):
             step()
     spent = {"products": 0.0, "scans": 0.0, "rest": 0.0}
-    for event in seen.key_averages():
+    for event in profiled.key_averages():
         name = event.key.removeprefix("aten::")
         kind = "products" if name in PRODUCTS else "scans" if name.startswith("onchip_") else "rest"
         spent[kind] += event.self_cpu_time_total
@@ -59,7 +59,7 @@ def shares(step: Step) -> dict[str, float]:
 
 @contextmanager
 def _named() -> Iterator[None]:
-    """Shows calls of compiled kernels to the profiler, by their names."""
+    """Makes calls of compiled kernels visible to the profiler under their names."""
     bound = native._bound
 
     def named(library: Any, name: str, signature: str) -> Callable[..., int]:

@@ -1,15 +1,15 @@
 """Frozen backpropagation in VGG-7 and VGG-11 on CIFAR-10 and CIFAR-100, by the paper's recipe.
 
-NOT YET RUN: no claim is made here. The recipe takes hundreds of epochs of VGG-7, which want a GPU; a step alone was
-run on two cores (docs/fbp.md). What the paper reports: CIFAR-10 0.5 points and CIFAR-100 1.1 points below BP at
-1,000 times fewer scalars transported.
+NOT YET RUN: no claim is made here. The recipe trains VGG-7 for hundreds of epochs, which needs a GPU; only single steps
+were run on two CPU cores (docs/fbp.md). The paper reports accuracies 0.5 points (CIFAR-10) and 1.1 points (CIFAR-100)
+below BP at 1,000 times fewer scalars transported.
 
     python experiments/fbp_cifar10.py --device cuda                       CIFAR-10, VGG-7, three seeds
     python experiments/fbp_cifar10.py --device cuda --data cifar100 --net vgg11
-    python experiments/fbp_cifar10.py --data folder:PATH --steps 3        three steps of each rule, timed; no record
+    python experiments/fbp_cifar10.py --data folder:PATH --steps 3        times three steps of each rule
 
-`--data folder:PATH` takes pictures in folders by class, such as CIFAR-10 as JPEG files. A run that was cut short
-goes on where its last epoch ended. Results, with their settings, go to `--out`.
+`--data folder:PATH` reads images from one folder per class, such as CIFAR-10 as JPEG files. An interrupted run
+continues after its last complete epoch. Results, with their settings, are written to `--out`.
 
 Reference: Goupy et al. 2025 (arXiv 2505.13741).
 """
@@ -63,14 +63,14 @@ RECIPE = RunConfig(
 )
 
 
-def time_steps(request: SweepConfig, data: Dataset, steps: int) -> None:
-    """A few training steps of each rule: do they run, and how long do they take?"""
-    for spec in request.runs()[: len(request.rules)]:
-        with own_randomness(spec):
-            run = build(spec, data)
-            encode, loss_of = encoder(spec, data, run.encoding), StepLoss()
-            augment = registry.augmentation(spec.augment)
-            drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
+def time_steps(sweep: SweepConfig, data: Dataset, steps: int) -> None:
+    """Times a few training steps of each rule."""
+    for config in sweep.runs()[: len(sweep.rules)]:
+        with own_randomness(config):
+            run = build(config, data)
+            encode, loss_of = encoder(config, data, run.encoding), StepLoss()
+            augment = registry.augmentation(config.augment)
+            drawn = batches(data.train, config.batch_size, generator=run.order, augment=augment)
             begin, losses = time.perf_counter(), []
             for (images, labels), _ in zip(drawn, range(steps), strict=False):
                 loss = loss_of(run.rule.forward(encode(images)), labels)
@@ -81,7 +81,10 @@ def time_steps(request: SweepConfig, data: Dataset, steps: int) -> None:
                 run.rule.step()
             spent = (time.perf_counter() - begin) / len(losses)
             run.rule.detach()
-        print(f"{spec.rule:36} {spent:7.2f} s a step of {spec.batch_size}; losses {losses[0]:.3f} to {losses[-1]:.3f}")
+        print(
+            f"{config.rule:36} {spent:7.2f} s per step of {config.batch_size} samples; "
+            f"losses {losses[0]:.3f} to {losses[-1]:.3f}"
+        )
 
 
 def main() -> None:
@@ -92,11 +95,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--batch-size", type=int, default=RECIPE.batch_size)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--download", action="store_true", help="fetch the data set if it is missing")
+    parser.add_argument("--download", action="store_true", help="download the data set if it is missing")
     parser.add_argument("--out", type=Path, default=Path("runs/fbp_cifar10"))
-    parser.add_argument("--steps", type=int, help="only so many training steps of each rule, timed")
+    parser.add_argument("--steps", type=int, help="only time this many training steps of each rule")
     options = parser.parse_args()
-    spec = dataclasses.replace(
+    config = dataclasses.replace(
         RECIPE,
         data=options.data,
         net=options.net,
@@ -104,13 +107,13 @@ def main() -> None:
         epochs=options.epochs,
         batch_size=options.batch_size,
     )
-    data = load_data(spec, download=options.download)
-    request = SweepConfig(spec, RULES, tuple(range(options.seeds)))
+    data = load_data(config, download=options.download)
+    sweep = SweepConfig(config, RULES, tuple(range(options.seeds)))
     if options.steps:
-        time_steps(request, data.to(spec.device), options.steps)
+        time_steps(sweep, data.to(config.device), options.steps)
         return
     records = []
-    for record in compare(request, data, options.out, resume=RunDirectory(options.out).config() is not None):
+    for record in compare(sweep, data, options.out, resume=RunDirectory(options.out).config() is not None):
         records.append(record)
         print(record.label, record.seed, record.status, record.test_accuracy, flush=True)
     (options.out / "table.md").write_text(as_markdown(records), encoding="utf-8")

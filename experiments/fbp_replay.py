@@ -1,10 +1,10 @@
-"""Which message keeps feedback weights nearest to the weights that BP trains, at equal bits?
+"""Which messages leave feedback weights nearest to the weights that BP trains, at equal bits?
 
-One training run of BP; beside it every scheme refreshes copies of its own, which train nothing. So all schemes meet
-the same weights, and what differs is not the noise of training but ||W - B|| / ||W|| just before each step's
-transport. On Fashion-MNIST, 1,200 steps, n = 1 seed: at 1,000 times fewer bits than BP, balanced pairs of vectors in 4
-bits leave an error of 0.7 / 2.0 / 0.2 % in the three layers after the first 200 steps, signs every 32 steps
-4.7 / 3.6 / 7.2 %, full copies every 100 steps, at ten times the bits, 3.3 / 1.7 / 2.4 %.
+One network is trained by BP; every scheme refreshes its own copies of the weights, which are used for nothing else. So
+all schemes see the same weights and differ only in the error ||W - B|| / ||W|| just before each step's transport. On
+Fashion-MNIST, 1,200 steps, n = 1 seed: at 1,000 times fewer bits than BP, balanced pairs of vectors in 4 bits leave an
+error of 0.7 / 2.0 / 0.2 % in the three layers after the first 200 steps; signs every 32 steps leave 4.7 / 3.6 / 7.2 %;
+full copies every 100 steps, at ten times the bits, leave 3.3 / 1.7 / 2.4 %.
 
     python experiments/fbp_replay.py            writes experiments/records/fbp_replay.jsonl
     python experiments/fbp_replay.py --table    writes the table in docs/fbp.md from the records
@@ -14,16 +14,15 @@ Network 16C3-P2-32C3-P2-F128-10 of time-to-first-spike neurons, without biases; 
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from _records import FOLDER, append_lines, read_lines
+from _tables import command, table
 from onchip import models, rules
 from onchip.data import batches, load
 from onchip.encoding import Latency
@@ -35,20 +34,16 @@ from onchip.transport.base import planned_bits
 from onchip.transport.budget import within
 from onchip.transport.schedule import Balanced, Doubling, Schedule
 
-HERE = Path(__file__).resolve().parent
-RECORDS = HERE / "records" / "fbp_replay.jsonl"
-PAGE = HERE.parent / "docs" / "fbp.md"
-BEGIN, END = "<!-- table: fbp_replay -->\n", "<!-- end of table -->"
-
+RECORDS = FOLDER / "fbp_replay.jsonl"
 SEED, STEPS, BATCH, LR = 1000, 1200, 32, 1e-3
 SCHEDULED = 3376  # steps of the cosine schedule: two epochs, cut off after STEPS
 EARLY = 200
-WIDTH = 32  # bits of a weight
+WEIGHT_BITS = 32
 
 
 @dataclass
 class Scheme:
-    """Copies of the weights, kept by one transport; errors are summed over steps, for each layer (3,)."""
+    """Copies of the weights that one transport refreshes; errors are summed over steps, per layer (3,)."""
 
     name: str
     transport: Transport
@@ -70,8 +65,8 @@ class Scheme:
 
 
 def schemes(weights: list[Tensor]) -> list[Scheme]:
-    """All that are compared."""
-    every_weight = WIDTH * sum(weight.numel() for weight in weights)
+    """All schemes that are compared."""
+    every_weight = WEIGHT_BITS * sum(weight.numel() for weight in weights)
 
     def scheme(name: str, schedule: Schedule, transport: Transport) -> Scheme:
         return Scheme(name, transport, schedule.layers(weights, transport), [weight.clone() for weight in weights])
@@ -108,12 +103,12 @@ def schemes(weights: list[Tensor]) -> list[Scheme]:
 
 
 def replay() -> list[dict[str, Any]]:
-    """Trains by BP with all schemes beside it -> a record of each."""
+    """Trains a network by BP while all schemes copy its weights; returns a record per scheme."""
     data = load("fashion-mnist", validation=0.1)
     torch.manual_seed(SEED)
     rule = rules.bp(models.conv_dense(data.shape, data.n_classes, neuron=TTFS))
     optimizer = torch.optim.Adam(groups(rule.parameters(), "fan"), lr=LR)
-    weights = [stage.weight.detach() for stage in rule.layers[1:]]
+    weights = [layer.weight.detach() for layer in rule.layers[1:]]
     compared = schemes(weights)
     drawn = batches(data.train, BATCH, generator=torch.Generator().manual_seed(SEED))
     for step, (images, labels) in zip(range(1, STEPS + 1), drawn, strict=False):
@@ -128,47 +123,32 @@ def replay() -> list[dict[str, Any]]:
     return [
         {
             "scheme": scheme.name,
-            "transport": asdict(scheme.transport),
+            "transport": asdict(scheme.transport),  # type: ignore[call-overload]
             "periods": [period.longest for period in scheme.periods],
-            "bits_saved": WIDTH * bill / scheme.bits,
+            "bits_saved": WEIGHT_BITS * bill / scheme.bits,
             "scalars_saved": bill / scheme.scalars,
             "early": (scheme.early / EARLY).tolist(),
             "later": (scheme.later / (STEPS - EARLY)).tolist(),
-            "settings": {"seed": SEED, "steps": STEPS, "early": EARLY, "batch": BATCH, "lr": LR, "rates": "fan"},
+            "settings": {"seed": SEED, "steps": STEPS, "early": EARLY, "batch": BATCH, "lr": LR, "lr_scaling": "fan"},
         }
         for scheme in compared
     ]
 
 
-def table() -> str:
-    """A row a scheme, from the records alone."""
-    lines = [
-        "| scheme | Φ of each layer | bits | scalars | error, first 200 steps | error, later |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for text in RECORDS.read_text(encoding="utf-8").splitlines():
-        record = json.loads(text)
+def run() -> None:
+    RECORDS.unlink(missing_ok=True)
+    append_lines(RECORDS, replay())
+
+
+def tables() -> dict[str, str]:
+    rows = []
+    for record in read_lines(RECORDS):
         errors = [" / ".join(f"{100 * error:.1f}" for error in record[phase]) for phase in ("early", "later")]
-        cells = (
-            record["scheme"],
-            ", ".join(map(str, record["periods"])),
-            *(f"{record[saved]:,.0f}x" for saved in ("bits_saved", "scalars_saved")),
-            *errors,
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="write the table in docs/fbp.md from the records")
-    if parser.parse_args().table:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(before + BEGIN + "\n" + table() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
-        return
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in replay()]
-    RECORDS.write_text("".join(lines), encoding="utf-8")
+        saved = (f"{record[times]:,.0f}x" for times in ("bits_saved", "scalars_saved"))
+        rows.append((record["scheme"], ", ".join(map(str, record["periods"])), *saved, *errors))
+    header = ("scheme", "Φ of each layer", "bits", "scalars", "error, first 200 steps", "error, later")
+    return {"fbp_replay": table(header, rows)}
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, "fbp.md", tables, run)

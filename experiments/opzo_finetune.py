@@ -1,47 +1,40 @@
-"""A trained network lands on a chip that is not what it was trained for: which rule brings it back on the chip?
+"""A trained network is moved to a chip with device mismatch: which rule restores its accuracy on the chip?
 
-    python experiments/opzo_finetune.py            trains what experiments/records/opzo_finetune.jsonl does not hold yet
+    python experiments/opzo_finetune.py            trains the seeds that experiments/records/opzo_finetune.jsonl lacks
     python experiments/opzo_finetune.py --table    writes the table in docs/opzo.md from the records
 
-A network is trained by backpropagation on Fashion-MNIST. Then every weight is multiplied by 1 + 0.5 z and every
-neuron's bias moves by 0.5 z, once, z normal: mismatch of synapses and of thresholds, which the chip cannot see. Each
-rule then trains the disturbed network for one epoch on 4,000 of the images, at one rate for all.
+A network is trained by backpropagation on Fashion-MNIST. Then every weight is multiplied by 1 + 0.5 z and 0.5 z is
+added to every neuron's bias, once, with z normal: mismatch of synapses and of thresholds, which the chip cannot
+measure. Each rule then trains the disturbed network for one epoch on 4,000 of the images, at one learning rate for all.
 
 Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 5, who fine-tune a ResNet-34 under noise.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import statistics
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from _records import FOLDER, append_lines, read_lines
+from _tables import SEEDS, command, spread, table
 from onchip import models, rules
 from onchip.data import Split, batches, load
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss, predict
 from onchip.nn.signals import Static
 
-HERE = Path(__file__).resolve().parent
-RECORDS = HERE / "records" / "opzo_finetune.jsonl"
-PAGE = HERE.parent / "docs" / "opzo.md"
-END = "<!-- end of table -->"
-
-SEEDS = (0, 1, 2)
+RECORDS = FOLDER / "opzo_finetune.jsonl"
 RULES = ("ottt", "opzo", "anchored_dkp", "dkp", "dfa", "zeroth_order")
 LOSS = StepLoss()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share; Adam throughout."""
+    """What all rows share; the optimizer is Adam."""
 
     net: str = "mlp"
     steps: int = 6  # T
@@ -80,16 +73,16 @@ def disturb(model: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, split: Split) -> float:
-    """Share in [0, 1] that the bare model classifies rightly."""
-    right = [
+    """Share of samples in [0, 1] that the model classifies correctly."""
+    correct = [
         int((predict(model(Static(images, SETTING.steps))) == labels).sum())
         for images, labels in batches(split, 500, shuffle=False)
     ]
-    return sum(right) / len(split)
+    return sum(correct) / len(split)
 
 
 def train(seed: int) -> list[dict[str, Any]]:
-    """All rows of one seed."""
+    """The records of all rows of one seed."""
     data = load("fashion-mnist", train_size=SETTING.train_size, validation=0.0)
     torch.manual_seed(seed)
     model = getattr(models, SETTING.net)(data.shape, data.n_classes)
@@ -97,55 +90,35 @@ def train(seed: int) -> list[dict[str, Any]]:
     rule = rules.ottt(model)
     learn(rule, data.train, SETTING.epochs, SETTING.lr, order)
     rule.detach()
-    found = {"as trained": accuracy(model, data.test)}
+    accuracies = {"as trained": accuracy(model, data.test)}
     disturb(model, torch.Generator().manual_seed(seed))
-    found["disturbed"] = accuracy(model, data.test)
+    accuracies["disturbed"] = accuracy(model, data.test)
     few = data.train.take(torch.randperm(len(data.train), generator=order)[: SETTING.tuning_size])
     for name in RULES:
         twin = copy.deepcopy(model)
         torch.manual_seed(seed)
         learn(getattr(rules, name)(twin), few, 1, SETTING.tuning_lr, torch.Generator().manual_seed(seed))
-        found[name] = accuracy(twin, data.test)
-    return [{"row": row, "seed": seed, "test_accuracy": a, "settings": asdict(SETTING)} for row, a in found.items()]
+        accuracies[name] = accuracy(twin, data.test)
+    shared = {"seed": seed, "settings": asdict(SETTING)}
+    return [{"row": row, "test_accuracy": share, **shared} for row, share in accuracies.items()]
 
 
 def run() -> None:
-    """Trains the seeds that the file does not hold yet."""
-    RECORDS.parent.mkdir(exist_ok=True)
     for seed in SEEDS:
-        if not any(record["seed"] == seed and record["settings"] == asdict(SETTING) for record in read()):
-            lines = [json.dumps(record) + "\n" for record in train(seed)]
-            with RECORDS.open("a", encoding="utf-8") as file:
-                file.write("".join(lines))
+        records = read_lines(RECORDS)
+        if not any(record["seed"] == seed and record["settings"] == asdict(SETTING) for record in records):
+            append_lines(RECORDS, train(seed))
             print(f"seed {seed}", flush=True)
 
 
-def read() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()] if RECORDS.exists() else []
-
-
-def tables() -> str:
-    """The table, from the records alone."""
-    records = [record for record in read() if record["settings"] == asdict(SETTING)]
-    lines = ["| after | seeds | test % |", "| --- | ---: | ---: |"]
-    for row in dict.fromkeys(record["row"] for record in records):
-        values = [100.0 * record["test_accuracy"] for record in records if record["row"] == row]
-        deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-        name = f"`{row}`" if row in RULES else row
-        lines.append(f"| {name} | {len(values)} | {statistics.mean(values):.2f}{deviation} |")
-    return "\n".join([*lines, ""])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="write the table in docs/opzo.md from the records")
-    if parser.parse_args().table:
-        begin = "<!-- table: opzo_finetune -->\n"
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-        PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
-    else:
-        run()
+def tables() -> dict[str, str]:
+    records = [record for record in read_lines(RECORDS) if record["settings"] == asdict(SETTING)]
+    rows = []
+    for name in dict.fromkeys(record["row"] for record in records):
+        values = [100.0 * record["test_accuracy"] for record in records if record["row"] == name]
+        rows.append((f"`{name}`" if name in RULES else name, str(len(values)), spread(values)))
+    return {"opzo_finetune": table(("after", "seeds", "test %"), rows)}
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, "opzo.md", tables, run)

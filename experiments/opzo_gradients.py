@@ -1,32 +1,31 @@
-"""How noisy is each rule's gradient, and how near is it to backpropagation's, layer by layer through training?
+"""How noisy is each rule's gradient, and how near is it to that of backpropagation, per layer and during training?
 
-    python experiments/opzo_gradients.py            measures what experiments/records/opzo_gradients.jsonl does not hold
+    python experiments/opzo_gradients.py            measures what experiments/records/opzo_gradients.jsonl lacks
     python experiments/opzo_gradients.py --table    writes the tables in docs/opzo.md from the records
 
-Every rule trains its own network on Fashion-MNIST. At some steps training stops; on the weights as they are then, the
-rule and spatial backpropagation with traces (`ottt`, without noise) each take the gradient of the same 20 batches. The
-variance is that from batch to batch, a mean over a layer's weights; the cosine is that of the two mean gradients.
-Measuring leaves the rule as it was.
+Every rule trains its own network on Fashion-MNIST. At some steps training stops; with the weights of that step, the
+rule and spatial backpropagation with traces (`ottt`, without noise) each compute the gradient of the same 20 batches.
+The variance is taken over these batches and averaged over a layer's weights; the cosine is between the two mean
+gradients. The measurement does not change the rule's state.
 
 Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), figure 2.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import math
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from _records import FOLDER, append_lines, read_lines
+from _tables import SEEDS, command, table
 from onchip import models, rules
 from onchip.data import batches, load
 from onchip.learning.rule import Rule
@@ -35,14 +34,9 @@ from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Static
 from onchip.training import registry
 
-HERE = Path(__file__).resolve().parent
-RECORDS = HERE / "records" / "opzo_gradients.jsonl"
-PAGE = HERE.parent / "docs" / "opzo.md"
-END = "<!-- end of table -->"
-
-SEEDS = (0, 1, 2)
-BATCHES = 20  # of a measurement
-SHARES = (0.05, 0.5, 1.0)  # of the training, after which is measured
+RECORDS = FOLDER / "opzo_gradients.jsonl"
+BATCHES = 20  # per measurement
+SHARES = (0.05, 0.5, 1.0)  # shares of the training after which gradients are measured
 RULES = ("opzo", "opzo:scale=0.1", "anchored-dkp", "dkp", "dfa", "zeroth-order")
 LOSS = StepLoss()
 
@@ -68,57 +62,57 @@ SETTINGS = (
 
 @dataclass
 class Moments:
-    """Sums over batches of one layer's gradient."""
+    """Sums of one layer's gradient, and of its squares, over batches."""
 
     total: Tensor
     squares: Tensor
 
     def variance(self) -> float:
-        """From batch to batch, a mean over the weights."""
+        """The variance over batches, averaged over the weights."""
         mean = self.total / BATCHES
         return float((self.squares / BATCHES - mean.square()).mean() * BATCHES / (BATCHES - 1))
 
 
-def moments(rule: Rule, images: list[tuple[Tensor, Tensor]], steps: int) -> dict[str, Moments]:
-    """Takes a rule's gradient on every batch, and leaves none behind."""
-    found: dict[str, Moments] = {}
+def gradient_sums(rule: Rule, images: list[tuple[Tensor, Tensor]], steps: int) -> dict[str, Moments]:
+    """Sums a rule's gradients over all batches, per layer."""
+    sums: dict[str, Moments] = {}
     for batch, labels in images:
         out = rule.forward(Static(batch, steps))
         rule.backward(LOSS(out, labels), LOSS.each(out.detach(), labels))
-        for stage in rule.layers:
-            gradient = stage.parameter.grad
+        for layer in rule.layers:
+            gradient = layer.parameter.grad
             assert gradient is not None
             gradient = gradient.double()
             zero = torch.zeros_like(gradient)
-            sums = found.setdefault(stage.name, Moments(zero, zero.clone()))
-            sums.total += gradient
-            sums.squares += gradient.square()
+            moments = sums.setdefault(layer.name, Moments(zero, zero.clone()))
+            moments.total += gradient
+            moments.squares += gradient.square()
         for parameter in rule.parameters():
             parameter.grad = None
-    return found
+    return sums
 
 
 def measure(
     rule: Rule, model: nn.Module, images: list[tuple[Tensor, Tensor]], steps: int
 ) -> dict[str, dict[str, float]]:
-    """Variance, that of backpropagation, and cosine, of every layer."""
+    """The variance, the variance under backpropagation, and the cosine, per layer."""
     state = {name: value.clone() for name, value in rule.state_dict().items()}
     with torch.random.fork_rng():
-        ours = moments(rule, images, steps)
-        exact = moments(rules.ottt(copy.deepcopy(model)), images, steps)
+        ours = gradient_sums(rule, images, steps)
+        exact = gradient_sums(rules.ottt(copy.deepcopy(model)), images, steps)
     rule.load_state_dict(state)
     return {
         name: {
-            "variance": got.variance(),
+            "variance": own.variance(),
             "variance_bp": exact[name].variance(),
-            "cosine": float(torch.cosine_similarity(got.total.flatten(), exact[name].total.flatten(), 0)),
+            "cosine": float(torch.cosine_similarity(own.total.flatten(), exact[name].total.flatten(), 0)),
         }
-        for name, got in ours.items()
+        for name, own in ours.items()
     }
 
 
 def train(setting: Setting, name: str, seed: int) -> dict[str, Any]:
-    """One run -> its record."""
+    """Trains one network and returns its record."""
     data = load("fashion-mnist", train_size=setting.train_size, validation=0.05)
     torch.manual_seed(seed)
     model = getattr(models, setting.net)(data.shape, data.n_classes)
@@ -148,48 +142,37 @@ def train(setting: Setting, name: str, seed: int) -> dict[str, Any]:
 
 
 def run() -> None:
-    """Measures what the file does not hold yet."""
-    RECORDS.parent.mkdir(exist_ok=True)
-    done = [(record["rule"], record["seed"], record["settings"]) for record in read()]
+    done = [(record["rule"], record["seed"], record["settings"]) for record in read_lines(RECORDS)]
     for seed in SEEDS:
         for setting in SETTINGS:
             for name in RULES:
-                if (name, seed, asdict(setting)) in done:
-                    continue
-                record = train(setting, name, seed)
-                with RECORDS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(record) + "\n")
-                print(f"{setting.net}, {name}, seed {seed}", flush=True)
+                if (name, seed, asdict(setting)) not in done:
+                    append_lines(RECORDS, [train(setting, name, seed)])
+                    print(f"{setting.net}, {name}, seed {seed}", flush=True)
 
 
-def read() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()] if RECORDS.exists() else []
-
-
-def tables() -> str:
-    """A table for each network, from the records alone."""
-    parts = []
+def tables() -> dict[str, str]:
+    """A table for each network."""
+    everything, parts = read_lines(RECORDS), []
     for setting in SETTINGS:
-        records = [record for record in read() if record["settings"] == asdict(setting)]
+        records = [record for record in everything if record["settings"] == asdict(setting)]
         if not records:
             continue
         hidden = len(build_graph(getattr(models, setting.net)((1, 28, 28), 10)).layers) - 1
         parts.append(
             f"`{setting.net}`, {setting.train_size:,} images, T = {setting.steps}, batch {setting.batch}, "
-            f"{setting.optimizer} {setting.lr:g}, {setting.epochs} epoch; hidden layers from the input on; each cell "
-            f"is a mean over seeds after {', '.join(f'{share:.0%}' for share in SHARES)} of the training:\n"
+            f"{setting.optimizer} {setting.lr:g}, {setting.epochs} epoch. Hidden layers are numbered from the input. "
+            f"Each cell gives means over seeds after {', '.join(f'{share:.0%}' for share in SHARES)} of the training:\n"
         )
-        heads = [f"variance / BP's, {layer}" for layer in range(1, hidden + 1)]
-        heads += [f"cosine, {layer}" for layer in range(1, hidden + 1)]
-        parts.append(f"| rule | seeds | {' | '.join(heads)} |")
-        parts.append(f"| --- | ---: |{' ---: |' * len(heads)}")
-        parts += [line(name, [r for r in records if r["rule"] == name], hidden) for name in RULES]
-        parts.append("")
-    return "\n".join(parts)
+        header = ["rule", "seeds"]
+        header += [f"variance / BP's, {layer}" for layer in range(1, hidden + 1)]
+        header += [f"cosine, {layer}" for layer in range(1, hidden + 1)]
+        parts.append(table(header, [row(name, [r for r in records if r["rule"] == name], hidden) for name in RULES]))
+    return {"opzo_gradients": "\n".join(parts)}
 
 
-def line(name: str, records: list[dict[str, Any]], hidden: int) -> str:
-    """One row: what was measured at each stop, hidden layer by hidden layer."""
+def row(name: str, records: list[dict[str, Any]], hidden: int) -> list[str]:
+    """One row: what was measured at each stop, per hidden layer."""
     stops = [list(record["measured"].values()) for record in records]  # (seed, stop, layer)
     cells = [f"`{name}`", str(len(records))]
     for layer in range(hidden):
@@ -201,7 +184,7 @@ def line(name: str, records: list[dict[str, Any]], hidden: int) -> str:
     for layer in range(hidden):
         cosines = [statistics.mean(v["cosine"] for v in at(stops, stop, layer)) for stop in range(len(SHARES))]
         cells.append(", ".join(f"{cosine:.2f}" for cosine in cosines))
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
 def at(stops: list[list[dict[str, dict[str, float]]]], stop: int, layer: int) -> list[dict[str, float]]:
@@ -209,16 +192,5 @@ def at(stops: list[list[dict[str, dict[str, float]]]], stop: int, layer: int) ->
     return [list(seed[stop].values())[layer] for seed in stops]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="write the tables in docs/opzo.md from the records")
-    if parser.parse_args().table:
-        begin = "<!-- table: opzo_gradients -->\n"
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-        PAGE.write_text(before + begin + "\n" + tables() + "\n" + END + rest.partition(END)[2], encoding="utf-8")
-    else:
-        run()
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, "opzo.md", tables, run)

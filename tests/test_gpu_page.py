@@ -25,7 +25,7 @@ def test_the_scans_are_those_that_were_measured() -> None:
 def test_bfloat16_is_as_accurate_as_the_records_say() -> None:
     names = script("experiments/bfloat16.py")
     records = read(names["RECORDS"])
-    assert names["table"](records) in PAGE
+    assert names["tables"]()["bfloat16"] in PAGE
     assert len({(r.rule, r.seed, r.settings["precision"]) for r in records}) == len(records) == 24
     shared = [{**r.settings, "rule": "", "seed": 0, "precision": ""} for r in records]
     assert all(settings == shared[0] for settings in shared)

@@ -1,27 +1,17 @@
-"""What the docs say of stale copies is what the records hold."""
+"""The records of stale copies support what the docs say of them."""
 
 from __future__ import annotations
-
-import json
-import runpy
-from pathlib import Path
 
 import pytest
 import torch
 
+import fbp_replay as script
+from _records import read_lines
 from onchip.transport import LowRank
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_table_in_the_docs_is_made_from_the_records() -> None:
-    script = runpy.run_path(str(ROOT / "experiments" / "fbp_replay.py"))
-    assert script["table"]() in (ROOT / "docs" / "fbp.md").read_text(encoding="utf-8")
 
 
 def test_what_the_records_say_is_why_a_budget_buys_pairs_in_four_bits() -> None:
-    text = (ROOT / "experiments" / "records" / "fbp_replay.jsonl").read_text(encoding="utf-8")
-    records = [json.loads(line) for line in text.splitlines()]
+    records = read_lines(script.RECORDS)
     errors = {record["scheme"]: torch.tensor(record["later"]) for record in records}
     assert bool((errors["bits / 1,000: the budget's choice"] < errors["sign, balanced Φ=32"]).all())
     for times, rank in ((1_000, 4), (10_000, 1)):
@@ -32,9 +22,8 @@ def test_what_the_records_say_is_why_a_budget_buys_pairs_in_four_bits() -> None:
 
 
 def test_copies_that_are_sent_whole_at_every_step_are_one_step_behind() -> None:
-    script = runpy.run_path(str(ROOT / "experiments" / "fbp_replay.py"))
     weights = [torch.full((2, 3), 1.0) for _ in range(3)]
-    scheme = next(scheme for scheme in script["schemes"](weights) if scheme.name == "full, Φ=100")
+    scheme = next(scheme for scheme in script.schemes(weights) if scheme.name == "full, Φ=100")
     for step in range(1, 102):
         for weight in weights:
             weight.fill_(float(step))
