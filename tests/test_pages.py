@@ -1,31 +1,39 @@
-"""What the README and the tutorial show is what happens."""
+"""The examples of the README and of docs/ run, their links lead somewhere, and their commands parse."""
+
+from __future__ import annotations
 
 import re
-import sys
-import types
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 from torch import Tensor
-from typer.testing import CliRunner
 
-from onchip import nn, rules
+from onchip import nn
 from onchip.cli import app
-from onchip.runs.record import read
 
 ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def block(page: str) -> str:
-    """The first Python block of a page."""
-    found = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-    assert found, page
-    return found[1]
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of every `onchip ...` command of a shell block."""
+    joined = text.replace("\\\n", " ").replace("&&", "\n")
+    words = [shlex.split(line, comments=True) for line in joined.splitlines()]
+    return [line[1:] for line in words if line and Path(line[0]).name == "onchip"]
 
 
 def test_the_readme_example_trains() -> None:
     names: dict[str, object] = {}
-    exec(block("README.md"), names)
+    exec(blocks(ROOT / "README.md", "python")[0], names)
     out, model = names["out"], names["model"]
     assert isinstance(out, Tensor)
     assert isinstance(model, nn.Sequential)
@@ -34,26 +42,42 @@ def test_the_readme_example_trains() -> None:
 
 
 def test_the_example_of_devices_writes_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(block("docs/devices.md"), {})
+    exec(blocks(ROOT / "docs" / "devices.md", "python")[0], {})
     assert "'cells': 159010, 'cell_writes': " in capsys.readouterr().out
 
 
-def test_the_tutorials_rule_is_short_and_appears_by_its_export_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    source = block("docs/new-rule.md")
-    assert len(source.splitlines()) <= 30
-    module = types.ModuleType("onchip.rules.ternary")
-    exec(source, module.__dict__)
-    monkeypatch.setitem(sys.modules, "onchip.rules.ternary", module)
-    monkeypatch.setattr(rules, "ternary", module.__dict__["ternary"], raising=False)
-    monkeypatch.setattr(rules, "__all__", [*rules.__all__, "ternary"])
-    words = "compare --rules bp,ternary:threshold=0.5 --net mlp --train-size 50 --epochs 1 --seeds 1 --steps 2"
-    result = CliRunner().invoke(app, [*words.split(), "--out", str(tmp_path / "out")])
-    assert result.exit_code == 0, result.output
-    labels = [record.label for record in read(tmp_path / "out" / "records.jsonl")]
-    assert labels == ["bp", "ternary:threshold=0.5"]
-    assert "ternary:threshold=0.5" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
-    listed = CliRunner().invoke(app, ["rules", "ternary"])
-    assert "threshold" in listed.output
-    assert "-1, 0 or 1" in listed.output
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@every_page
+def test_python_blocks_compile(page: Path) -> None:
+    for block in blocks(page, "python"):
+        compile(block, page.name, "exec")
+
+
+@every_page
+def test_commands_parse(page: Path) -> None:
+    root = typer.main.get_command(app)
+    inline = "\n".join(re.findall(r"`(onchip [a-z][^`.]*)`", page.read_text(encoding="utf-8").replace("\n", " ")))
+    for line in commands("\n".join([*blocks(page, "sh"), inline])):
+        command, words = root, line
+        while words and hasattr(command, "commands"):
+            name, *words = words
+            assert name in command.commands, f"onchip has no command {name}"
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used <= known, f"{shlex.join(line)}: no option {', '.join(sorted(used - known))}"
+
+
+@every_page
+def test_files_that_are_named_exist(page: Path) -> None:
+    for name in re.findall(
+        r"`(?:python )?((?:src|tests|docs|experiments|benchmarks)/[\w/.-]+)", page.read_text("utf-8")
+    ):
+        if name not in ("src/onchip/rules/ternary.py", "src/onchip/transport/row.py"):
+            assert (ROOT / name).exists(), name
