@@ -36,6 +36,7 @@ from _measure import about, paired, parser, save, seconds
 from onchip import Static, allocator, kernels, models, nn, rules
 from onchip import encoding as encode
 from onchip.errors import UnsupportedError
+from onchip.models.layout import DEEP_GAIN, GAIN
 from onchip.nn.signals import Kind, Signal
 from onchip.training.gradients import chunks
 from peers import Step, peers
@@ -65,7 +66,7 @@ def network(net: str) -> nn.Sequential:
     for inputs, maps in ((3, 64), (64, 128), (128, 256)):
         layers += [nn.Conv2d(inputs, maps, 3, padding=1), nn.LIF(), nn.AvgPool2d(2)]
         with torch.no_grad():
-            layers[-3].weight.mul_(models.DEEP_GAIN if maps > 64 else models.GAIN)
+            layers[-3].weight.mul_(DEEP_GAIN if maps > 64 else GAIN)
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256 * 4 * 4, CLASSES))
 
 

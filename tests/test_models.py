@@ -14,6 +14,7 @@ from onchip.diagnostics import activity
 from onchip.errors import RequestError
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, Static
+from onchip.training import registry
 
 Make = Callable[..., nn.Sequential]
 VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9, models.conv9_narrow]
@@ -79,5 +80,55 @@ def test_residual_networks_are_awake_and_of_their_size(make: Make, layers: int) 
 
 @pytest.mark.parametrize("make", [models.vgg7, models.vgg11, models.conv5])
 def test_images_smaller_than_the_pools_are_refused(make: Make) -> None:
-    with pytest.raises(RequestError, match="3 pools by 2 need at least 8x8"):
+    with pytest.raises(RequestError, match="images of 7x9 pixels; its pools need at least 8x8"):
         make((3, 7, 9), 10)
+
+
+@pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS, nn.Stochastic])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("conv-small", "16C3-P2-32C3-P2"),
+        ("conv-dense", "16c3-p2-32c3-p2-f128-10"),
+        ("mlp", "F256-F256"),
+        ("mlp-tapered", "F200-F100-10"),
+        ("conv9-narrow", str(models.conv9_narrow)),
+    ],
+)
+def test_a_spelled_network_is_the_named_one(name: str, text: str, neuron: type[Neuron]) -> None:
+    built = []
+    for each in (name, text):
+        torch.manual_seed(1)
+        built.append(registry.network(each)((1, 8, 8), 10, neuron=neuron))
+    named, spelled = built
+    assert str(named) == str(spelled)
+    assert named.state_dict().keys() == spelled.state_dict().keys()
+    assert all(map(torch.equal, named.state_dict().values(), spelled.state_dict().values()))
+
+
+def test_kernels_and_pools_of_other_sides() -> None:
+    model = registry.network("4C5-P3-6C1-F7-3")((2, 10, 11), 3)
+    shapes = [tuple(weight.shape) for weight in model.parameters() if weight.dim() > 1]
+    assert shapes == [(4, 2, 5, 5), (6, 4, 1, 1), (7, 6 * 3 * 3), (3, 7)]
+    assert model(Static(torch.rand(5, 2, 10, 11), 2)).shape == (2, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("16C3-Q2", "got 'Q2' as layer 2; expected a convolution such as 16C3"),
+        ("16C3--P2", "got '' as layer 2"),
+        ("0C3", "got '0C3' as layer 1"),
+        ("16C4", "kernel of 4x4; expected odd"),
+        ("16C3-P9", "images of 8x8 pixels; its pools need at least 9x9"),
+        ("F20-16C3", "16C3 on input of shape .20,.; expected images"),
+        ("F20-11", "ends in 11 classes; expected 10"),
+        ("10-F20", "F20 after the number of classes"),
+        ("conv-smal", "did you mean 'conv-small'"),
+        ("20", "unknown network '20'"),
+    ],
+)
+def test_a_wrong_network_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        registry.network(text)((1, 8, 8), 10)
+    assert "\n" not in str(caught.value)

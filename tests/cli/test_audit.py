@@ -109,7 +109,7 @@ def test_draws_tables_on_a_terminal(onchip: Onchip, monkeypatch: pytest.MonkeyPa
         ("bp --data-like 1x8", "expected CxHxW"),
         ("bp --data-like 0x8x8", "expected CxHxW"),
         ("bp --data-like 1x8x99999", "expected CxHxW"),
-        ("bp --net conv-small --data-like 1x1x1", "2 pools by 2 need at least 4x4"),
+        ("bp --net conv-small --data-like 1x1x1", "its pools need at least 4x4"),
         ("bp --steps 1", "steps got 1; expected at least 2"),
         ("bp --batch-size 1", "batch-size got 1; expected at least 2"),
         ("bp --seed -1", "seed got -1; expected at least 0"),

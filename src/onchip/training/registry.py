@@ -22,6 +22,7 @@ from onchip.errors import RequestError, unknown_name
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
+from onchip.models.layout import Layout
 from onchip.nn import neurons
 from onchip.nn.signals import Kind
 from onchip.runs.grammar import Call, Scalar, bind, command_name, describe, make_part, parse, split
@@ -82,8 +83,8 @@ def known_rules() -> dict[str, Callable[..., Rule]]:
 
 
 def known_networks() -> dict[str, Callable[..., nn.Sequential]]:
-    """The networks: the functions that `onchip.models` exports."""
-    return _exported(models, inspect.isfunction)
+    """The networks that `onchip.models` exports."""
+    return _exported(models, callable)
 
 
 def known_neurons() -> dict[str, type[nn.Neuron]]:
@@ -115,13 +116,16 @@ def rule(text: str) -> MakeRule:
     )
 
 
-def network(name: str) -> Callable[..., nn.Sequential]:
-    """The function that builds a network.
+def network(text: str) -> Callable[..., nn.Sequential]:
+    """What builds the network of a name, such as `conv-small`, or of a layout, such as `16C3-P2-32C3-P2-F128`.
 
     Raises:
-        RequestError: there is none of that name.
+        RequestError: there is no network of that name, or the layout has a layer of no known kind.
     """
-    return _find("network", command_name(name), known_networks())
+    known = known_networks()
+    if command_name(text) not in known and Layout.resembles(text):
+        return Layout(text)
+    return _find("network", command_name(text), known)
 
 
 def neuron(text: str) -> tuple[Callable[[], nn.Neuron], Kind]:
