@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["about", "in_turns", "machine", "paired", "parser", "save", "seconds", "speed", "table"]
+__all__ = ["about", "in_turns", "machine", "paired", "parser", "save", "seconds", "speed"]
 
 Step = Callable[[], object]
 
@@ -100,12 +100,6 @@ def parser(description: str | None, rounds: int, threads: int | None = None) -> 
     made.add_argument("--threads", type=partial(_at_least, 1), default=threads, help="CPU threads of torch")
     made.add_argument("--json", type=Path, help="also write the result to this file")
     return made
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose first column is left-aligned and whose other columns are right-aligned."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _at_least(least: int, text: str) -> int:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from _measure import table as markdown
+from onchip.report.markdown import markdown_table
 from targets import checked
 
 RESULTS = Path(__file__).parent / "results"
@@ -127,13 +127,13 @@ def table(result: dict[str, Any]) -> str:
         for name, row in result["rows"].items()
     ]
     heading = f"\n## {NETS[result['net']]}{', memory kept' if result['keeps'] else ''}\n\n"
-    return f"{heading}{steps}, batch {result['batch']}, {_described(result)}\n\n{markdown(header, rows)}"
+    return f"{heading}{steps}, batch {result['batch']}, {_described(result)}\n\n{markdown_table(header, rows)}\n"
 
 
 def counts(result: dict[str, Any]) -> str:
     """The rows of the count of coincidences."""
     rows = [(name, f"{row['milliseconds']:.1f}", _speed(row, 1)) for name, row in result["rows"].items()]
-    return markdown(("method", "ms", "times as fast"), rows) + f"\n{_described(result)}\n"
+    return markdown_table(("method", "ms", "times as fast"), rows) + f"\n\n{_described(result)}\n"
 
 
 def compiled(result: dict[str, Any]) -> str:
@@ -144,7 +144,7 @@ def compiled(result: dict[str, Any]) -> str:
         for name, row in of_net.items()
     ]
     header = "net", "step", "ms", "times as fast", "first call, s"
-    return markdown(header, rows) + f"\nT = {result['steps']}, {_described(result)}\n"
+    return markdown_table(header, rows) + f"\n\nT = {result['steps']}, {_described(result)}\n"
 
 
 def _speed(row: dict[str, float], digits: int) -> str:

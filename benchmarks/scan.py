@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from _measure import about, paired, parser, save, seconds
-from _measure import table as markdown
 from onchip import kernels
 from onchip.kernels import native
 from onchip.kernels.lif import Membrane, backward, forward
+from onchip.report.markdown import markdown_table
 from onchip.surrogate import Sigmoid
 
 STEPS = 8
@@ -90,7 +90,7 @@ def table(result: dict[str, Any]) -> str:
     ]
     settings = f"{result['elements'] / 2**20:g} M elements, T = {result['steps']}, {result['rounds']} rounds"
     described = f"{settings}, {result['machine']}, torch {result['torch']}, {result['date']}."
-    return markdown(("scan", "GB/s", "share of the GB/s of a copy"), rows) + f"\n{described}\n"
+    return markdown_table(("scan", "GB/s", "share of the GB/s of a copy"), rows) + f"\n\n{described}"
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from _measure import table
+from onchip.report.markdown import markdown_table
 
 __all__ = ["TARGETS", "Target", "checked"]
 
@@ -83,7 +83,7 @@ def checked(results: dict[str, dict[str, Any]], kept: dict[str, dict[str, Any]])
         quantity, bound = ("memory", "at most") if target.memory else ("speed", "at least")
         cells = target.net, target.own, f"{others}, {quantity}", f"{bound} {target.goal:g}"
         rows.append((*cells, *(_cell(target, number) for number in numbers)))
-    return table(("net", "step", "relative to", "target", "measured", "memory kept"), rows)
+    return markdown_table(("net", "step", "relative to", "target", "measured", "memory kept"), rows) + "\n"
 
 
 def _cell(target: Target, number: float) -> str:

@@ -1,13 +1,13 @@
-"""What all experiments share: means over seeds, Markdown tables, their place in docs/, and the command line."""
+"""What all experiments share: means over seeds, the place of tables in docs/, and the command line."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["DOCS", "SEEDS", "command", "parser", "spread", "table", "write"]
+__all__ = ["DOCS", "SEEDS", "command", "parser", "spread", "write"]
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SEEDS = (0, 1, 2)
@@ -25,12 +25,6 @@ def spread(values: Sequence[float], sign: str = "") -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose first column is left-aligned and whose other columns are right-aligned."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
 def write(page: str, tables: Mapping[str, str]) -> None:
     """Writes tables between their markers in a page of docs/.
 
@@ -43,7 +37,7 @@ def write(page: str, tables: Mapping[str, str]) -> None:
     for name, new in tables.items():
         begin = f"<!-- table: {name} -->\n"
         before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{new}\n{END}{rest.partition(END)[2]}"
+        text = f"{before}{begin}\n{new}\n\n{END}{rest.partition(END)[2]}"
     path.write_text(text, encoding="utf-8")
 
 

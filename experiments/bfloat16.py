@@ -16,7 +16,8 @@ from dataclasses import replace
 import torch
 
 from _records import FOLDER, accuracy, train_missing
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 
@@ -50,7 +51,7 @@ def tables() -> dict[str, str]:
         exact, rounded = (accuracies(records, rule, precision) for precision in PRECISIONS)
         differences = [one - other for one, other in zip(rounded, exact, strict=True)]
         rows.append((f"`{rule}`", spread(exact), spread(rounded), spread(differences, "+")))
-    return {"bfloat16": table(("rule", "float32, %", "bfloat16, %", "difference"), rows)}
+    return {"bfloat16": markdown_table(("rule", "float32, %", "bfloat16, %", "difference"), rows)}
 
 
 if __name__ == "__main__":

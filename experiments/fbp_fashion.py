@@ -38,7 +38,7 @@ from torch import nn
 
 import onchip
 from _records import FOLDER, append_lines, read_lines
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
 from onchip import models, rules
 from onchip.cost.ledger import Ledger
 from onchip.data import Dataset, Split, batches, load
@@ -50,6 +50,7 @@ from onchip.losses import StepLoss, predict
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons import TTFS
 from onchip.nn.signals import Signal
+from onchip.report.markdown import markdown_table
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Top, Transport
 from onchip.transport.schedule import Balanced, Doubling
 
@@ -298,11 +299,11 @@ def tables_of(path: Path) -> str:
         parts.append(
             f"`{s['net']}`, {first['train']:,} training and {first['samples']:,} {first['measured_on']} images, "
             f"{s['epochs']} x {first['steps'] // s['epochs']:,} steps, batch {s['batch']}, Adam {s['lr']:g} "
-            f"with `--lr-scaling {s['lr_scaling']}`, cosine to 0:\n"
+            f"with `--lr-scaling {s['lr_scaling']}`, cosine to 0:"
         )
         present = {record["row"] for record in records}
-        parts.append(table(header, [cells(name, records) for name in names if name in present]))
-    return "\n".join(parts)
+        parts.append(markdown_table(header, [cells(name, records) for name in names if name in present]))
+    return "\n\n".join(parts)
 
 
 def cells(name: str, records: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from _records import FOLDER, accuracy, difference, train_missing
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 
@@ -48,7 +49,7 @@ def run() -> None:
 def tables() -> dict[str, str]:
     records = read(RECORDS)
     rows = [row(rule, records) for rule in RULES if any(record.label == rule for record in records)]
-    return {"fbp_lif": table(("rule", "seeds", "accuracy %", "against bp", "bits"), rows)}
+    return {"fbp_lif": markdown_table(("rule", "seeds", "accuracy %", "against bp", "bits"), rows)}
 
 
 def row(label: str, records: list[Record]) -> tuple[str, ...]:

@@ -22,13 +22,14 @@ import torch
 from torch import Tensor
 
 from _records import FOLDER, append_lines, read_lines
-from _tables import command, table
+from _tables import command
 from onchip import models, rules
 from onchip.data import batches, load
 from onchip.encoding import Latency
 from onchip.learning.lr_scaling import groups
 from onchip.losses import StepLoss
 from onchip.nn.neurons import TTFS
+from onchip.report.markdown import markdown_table
 from onchip.transport import Full, LowRank, Sign, Top, Transport
 from onchip.transport.base import planned_bits
 from onchip.transport.budget import within
@@ -147,7 +148,7 @@ def tables() -> dict[str, str]:
         saved = (f"{record[times]:,.0f}x" for times in ("bits_saved", "scalars_saved"))
         rows.append((record["scheme"], ", ".join(map(str, record["periods"])), *saved, *errors))
     header = ("scheme", "Φ of each layer", "bits", "scalars", "error, first 200 steps", "error, later")
-    return {"fbp_replay": table(header, rows)}
+    return {"fbp_replay": markdown_table(header, rows)}
 
 
 if __name__ == "__main__":

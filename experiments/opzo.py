@@ -20,9 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from _records import FOLDER, accuracy, difference, train_missing
-from _tables import DOCS, SEEDS, parser, spread, table, write
+from _tables import DOCS, SEEDS, parser, spread, write
 from onchip.report.curves import learning
 from onchip.report.drawing import content
+from onchip.report.markdown import markdown_table
 from onchip.report.summary import summarize
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
@@ -123,12 +124,12 @@ def tables() -> dict[str, str]:
         lr = "each rule at its best learning rate" if bench.learning_rates else "one learning rate for all"
         parts.append(
             f"`{bench.name}`, {records[0].train_size:,} images, T = {config.steps}, {config.epochs} epochs, batch "
-            f"{config.batch_size}, {config.optimizer}, cosine to 0, {lr}:\n"
+            f"{config.batch_size}, {config.optimizer}, cosine to 0, {lr}:"
         )
         order = {run.rule: place for place, run in enumerate(bench.runs(0))}
         records.sort(key=lambda record: order.get(record.settings["rule"], len(order)))
-        parts.append(table(header, [row(label, records) for label in dict.fromkeys(r.label for r in records)]))
-    return {"opzo": "\n".join(parts)}
+        parts.append(markdown_table(header, [row(label, records) for label in dict.fromkeys(r.label for r in records)]))
+    return {"opzo": "\n\n".join(parts)}
 
 
 def row(label: str, records: list[Record]) -> tuple[str, ...]:

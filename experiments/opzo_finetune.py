@@ -20,12 +20,13 @@ import torch
 from torch import nn
 
 from _records import FOLDER, append_lines, read_lines
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
 from onchip import models, rules
 from onchip.data import Split, batches, load
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss, predict
 from onchip.nn.signals import Static
+from onchip.report.markdown import markdown_table
 
 RECORDS = FOLDER / "opzo_finetune.jsonl"
 RULES = ("ottt", "opzo", "anchored_dkp", "dkp", "dfa", "zeroth_order")
@@ -117,7 +118,7 @@ def tables() -> dict[str, str]:
     for name in dict.fromkeys(record["row"] for record in records):
         values = [100.0 * record["test_accuracy"] for record in records if record["row"] == name]
         rows.append((f"`{name}`" if name in RULES else name, str(len(values)), spread(values)))
-    return {"opzo_finetune": table(("after", "seeds", "test %"), rows)}
+    return {"opzo_finetune": markdown_table(("after", "seeds", "test %"), rows)}
 
 
 if __name__ == "__main__":

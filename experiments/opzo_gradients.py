@@ -25,13 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from _records import FOLDER, append_lines, read_lines
-from _tables import SEEDS, command, table
+from _tables import SEEDS, command
 from onchip import models, rules
 from onchip.data import batches, load
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Static
+from onchip.report.markdown import markdown_table
 from onchip.training import registry
 
 RECORDS = FOLDER / "opzo_gradients.jsonl"
@@ -162,13 +163,15 @@ def tables() -> dict[str, str]:
         parts.append(
             f"`{setting.net}`, {setting.train_size:,} images, T = {setting.steps}, batch {setting.batch}, "
             f"{setting.optimizer} {setting.lr:g}, {setting.epochs} epoch. Hidden layers are numbered from the input. "
-            f"Each cell gives means over seeds after {', '.join(f'{share:.0%}' for share in SHARES)} of the training:\n"
+            f"Each cell gives means over seeds after {', '.join(f'{share:.0%}' for share in SHARES)} of the training:"
         )
         header = ["rule", "seeds"]
         header += [f"variance / BP's, {layer}" for layer in range(1, hidden + 1)]
         header += [f"cosine, {layer}" for layer in range(1, hidden + 1)]
-        parts.append(table(header, [row(name, [r for r in records if r["rule"] == name], hidden) for name in RULES]))
-    return {"opzo_gradients": "\n".join(parts)}
+        parts.append(
+            markdown_table(header, [row(name, [r for r in records if r["rule"] == name], hidden) for name in RULES])
+        )
+    return {"opzo_gradients": "\n\n".join(parts)}
 
 
 def row(name: str, records: list[dict[str, Any]], hidden: int) -> list[str]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from _records import FOLDER, accuracy, difference, train_missing
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import read
 
@@ -41,7 +42,7 @@ def tables() -> dict[str, str]:
         f"`{first.network}`, {first.train_size} training and {first.test_size} test recordings, T = {first.steps}, "
         f"{first.epochs} epochs:\n\n"
     )
-    return {"opzo_nmnist": head + table(("rule", "seeds", "test %", "against ottt"), rows)}
+    return {"opzo_nmnist": head + markdown_table(("rule", "seeds", "test %", "against ottt"), rows)}
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ import torch
 from safetensors.torch import load_file
 
 from _records import FOLDER, append_lines, read_lines
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
 from onchip.data import Dataset
 from onchip.encoding import Frames
 from onchip.nn.signals import Static
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.training.builder import build, load_data
 from onchip.training.loop import accuracy, train
@@ -231,10 +232,10 @@ def tables_of(path: Path) -> str:
         settings = record["settings"]
         parts += [
             f"**{title}**: {record['train_size']:,} training and {record['test_size']:,} {split} images, "
-            f"{record['epochs']} epochs, batch {settings['batch_size']}, SGD from {settings['lr']:g} by cosine to 0:\n",
-            table(header, [cells(name, entries) for name in dict.fromkeys(entry["row"] for entry in entries)]),
+            f"{record['epochs']} epochs, batch {settings['batch_size']}, SGD from {settings['lr']:g} by cosine to 0:",
+            markdown_table(header, [cells(name, entries) for name in dict.fromkeys(entry["row"] for entry in entries)]),
         ]
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def cells(name: str, entries: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ from dataclasses import replace
 import torch
 
 from _records import FOLDER, accuracy, difference, train_missing
-from _tables import SEEDS, command, spread, table
+from _tables import SEEDS, command, spread
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 
@@ -105,7 +106,7 @@ def tables() -> dict[str, str]:
             )
         )
     header = ("cells", "seeds", "accuracy %", "against the ideal device", "writes per cell", "most writes to one cell")
-    return {"ssnn_devices": table(header, rows)}
+    return {"ssnn_devices": markdown_table(header, rows)}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ TABLES = [name for name in EXPERIMENTS if not name.endswith("_tuning")]
 def test_the_tables_in_the_docs_are_made_from_the_records(name: str) -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     for marker, table in importlib.import_module(name).tables().items():
-        assert f"<!-- table: {marker} -->\n\n{table}\n<!-- end of table -->" in pages, (
+        assert f"<!-- table: {marker} -->\n\n{table}\n\n<!-- end of table -->" in pages, (
             f"run `python experiments/{name}.py --table`"
         )
 
