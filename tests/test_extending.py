@@ -6,16 +6,22 @@ import re
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from onchip import rules, transport
+from onchip import nn, rules, transport
 from onchip.cli import app
+from onchip.data import datasets, load
+from onchip.nn import synapses
 from onchip.runs.record import Record, read
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
+from tests.cases import agree, gradients
+from tests.nn.synapses import test_contract as contract
 
 PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
 
@@ -27,7 +33,7 @@ def source(example: str) -> str:
     return block[1]
 
 
-def add(monkeypatch: pytest.MonkeyPatch, example: str, package: types.ModuleType, file: str, name: str) -> object:
+def add(monkeypatch: pytest.MonkeyPatch, example: str, package: types.ModuleType, file: str, name: str) -> Any:
     """Adds an example as a file of a package, and exports one name from it."""
     module = types.ModuleType(f"{package.__name__}.{file}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -59,10 +65,7 @@ def test_a_rule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_transport(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    make = add(monkeypatch, "transport", transport, "row", "Row")
-    assert isinstance(make, type)
-    scheme = make()
-    assert isinstance(scheme, Transport)
+    scheme: Transport = add(monkeypatch, "transport", transport, "row", "Row")()
     weights, feedback = [torch.randn(3, 4), torch.randn(2, 3, 2, 2)], [torch.zeros(3, 4), torch.zeros(2, 3, 2, 2)]
     for event in range(3):
         moved = scheme(feedback, weights, event)
@@ -70,3 +73,50 @@ def test_a_transport(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert all(torch.equal(b, w) for b, w in zip(feedback, weights, strict=True))
     (record,) = compared(tmp_path, "--rules fbp:period=1;transport=row")
     assert record.ledger["weights_transported"] > 0
+
+
+def test_a_synapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = add(monkeypatch, "synapse", synapses, "grouped_linear", "GroupedLinearSynapse")
+    layer = made.modules[0]
+    synapses.register(made)
+    try:
+        check_the_synapse(monkeypatch, layer)
+        model = nn.Sequential(layer(6, 8, 2), nn.LIF(), layer(8, 4, 4)).double()
+        signal = torch.rand(3, 5, 6, dtype=torch.float64)
+        model(signal).square().mean().backward()
+        expected = gradients(model)
+        model.zero_grad()
+        rule = rules.bp(model)
+        rule.backward(rule.forward(signal).square().mean())
+        agree(gradients(model), expected)
+    finally:
+        synapses.lookup._registered.pop(layer)
+
+
+def check_the_synapse(monkeypatch: pytest.MonkeyPatch, layer: type[torch.nn.Module]) -> None:
+    """The contract of synapses, on geometries of this layer."""
+
+    def geometry(data: st.DataObject) -> tuple[dict[str, int], tuple[int, ...]]:
+        groups, inputs, outputs = (data.draw(st.integers(1, 3)) for _ in range(3))
+        return {"inputs": groups * inputs, "outputs": groups * outputs, "groups": groups}, (groups * inputs,)
+
+    monkeypatch.setitem(contract.GEOMETRIES, layer, geometry)
+    for test in (
+        contract.test_the_products_are_torchs,
+        contract.test_the_three_products_are_one_trilinear_form,
+        contract.test_products_are_half_of_torchs_flops,
+        contract.test_operations_are_those_counted_one_by_one,
+        contract.test_smaller_maps_of_the_same_weights,
+        contract.test_shapes_that_do_not_fit_are_refused_by_name,
+    ):
+        test(layer)
+
+
+def test_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add(monkeypatch, "data set", datasets, "stripes", "stripes")
+    data = load("stripes")
+    assert (len(data.train), len(data.validation), len(data.test)) == (360, 40, 100)
+    assert (data.shape, data.n_classes) == ((1, 8, 8), 2)
+    (record,) = compared(tmp_path, "--data stripes --rules bp")
+    assert (record.data, record.classes) == ("stripes", 2)
+    assert "stripes" in CliRunner().invoke(app, ["data", "list"]).output
