@@ -36,7 +36,7 @@ from _measure import about, paired, parser, save, seconds
 from onchip import Static, allocator, kernels, models, nn, rules
 from onchip import encoding as encode
 from onchip.errors import UnsupportedError
-from onchip.models.layout import DEEP_GAIN, GAIN
+from onchip.models.layout import Layout
 from onchip.nn.signals import Kind, Signal
 from onchip.training.gradients import chunks
 from peers import Step, peers
@@ -52,22 +52,15 @@ SHAPES: dict[str, tuple[int, int, int]] = {
     "vgg7": (3, 32, 32),
 }
 BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8, "vgg7": 8}
+CONV_RGB = Layout("64C3-P2-128C3-P2-256C3-P2")
 TIMES = ("vgg7",)
 """Networks of neurons with spike times, which have no time steps."""
 
 
 def network(net: str) -> nn.Sequential:
-    """The spiking network: one of `onchip.models`, or 64C3-P2-128C3-P2-256C3-P2-classes."""
-    if net in TIMES:
-        return getattr(models, net)(SHAPES[net], CLASSES, neuron=nn.TTFS)
-    if net != "conv_rgb":
-        return getattr(models, net)(SHAPES[net], CLASSES)
-    layers: list[torch.nn.Module] = []
-    for inputs, maps in ((3, 64), (64, 128), (128, 256)):
-        layers += [nn.Conv2d(inputs, maps, 3, padding=1), nn.LIF(), nn.AvgPool2d(2)]
-        with torch.no_grad():
-            layers[-3].weight.mul_(DEEP_GAIN if maps > 64 else GAIN)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256 * 4 * 4, CLASSES))
+    """The spiking network: one of `onchip.models`, or the layout of `conv_rgb`."""
+    make = CONV_RGB if net == "conv_rgb" else getattr(models, net)
+    return make(SHAPES[net], CLASSES, neuron=nn.TTFS if net in TIMES else nn.LIF)
 
 
 def images(net: str) -> tuple[Tensor, Tensor]:
