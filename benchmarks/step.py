@@ -37,8 +37,7 @@ from onchip import Static, allocator, kernels, models, nn, rules
 from onchip import encoding as encode
 from onchip.errors import UnsupportedError
 from onchip.models.layout import Layout
-from onchip.nn.signals import Kind, Signal
-from onchip.training.gradients import chunks
+from onchip.nn.signals import SPIKE_TIMES, TIME_STEPS, Signal
 from peers import Step, peers
 from watched import page_faults, peak_growth, shares
 
@@ -109,10 +108,10 @@ def without_time(layer: torch.nn.Module) -> torch.nn.Module:
 
 def ours(net: str, name: str, form: str, parts: int = 1) -> Step:
     """A training step of the spiking network under one rule, with the batch in `parts` parts."""
-    kind: Kind = "times" if form == "times" else "steps"
+    kind = SPIKE_TIMES if form == "times" else TIME_STEPS
     size = BATCH[net] // parts
     labels = images(net)[1].view(steps_of(net), -1).split(size, 1)
-    signals = list(chunks(signal_of(net, form), size, kind))
+    signals = list(kind.chunks(signal_of(net, form), size))
     rule = getattr(rules, name)(network(net))
     optimizer = torch.optim.SGD(rule.parameters(), lr=1e-3)
 

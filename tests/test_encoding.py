@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import encoding as encode
+from onchip import nn
 from onchip.encoding import Constant, Encoder, Latency, Poisson, RandomPhase
 from onchip.errors import RequestError
 from onchip.nn.signals import Static
@@ -28,7 +29,7 @@ def test_every_export_is_tried() -> None:
 def test_the_signal_has_the_shape_of_its_kind(encoder: Encoder, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     signal = encoder(images(*shape).to(dtype))
     tensor = signal.expand() if isinstance(signal, Static) else signal
-    assert tensor.shape == (shape if "times" in encoder.signals else (3, *shape))
+    assert tensor.shape == (shape if nn.SPIKE_TIMES in encoder.signals else (3, *shape))
     assert tensor.dtype == dtype
 
 

@@ -12,9 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from onchip import kernels, nn, rules
 from onchip.errors import RequestError
-from onchip.learning.silent_layers import Silence
-from onchip.nn import graph_builder as plan
-from onchip.nn.signals import Signal, Static
+from onchip.learning.silent_layers import SilentLayers
+from onchip.nn.signals import Signal, SpikeTimes, SpikeTrains, Static
 from tests.cases import Case, whole
 from tests.rules.test_contract import RULES, TRAINED
 
@@ -78,7 +77,7 @@ def test_one_type_throughout_is_welcome(dtype: torch.dtype) -> None:
 def test_feedback_that_stayed_behind() -> None:
     model = network()
     rule = rules.fa(model)
-    rule._feedback.to("meta")
+    rule._engine.feedback.to("meta")
     with pytest.raises(RequestError, match=r"fa has its feedback on device 'meta' and the network on 'cpu'.*rule\.to"):
         rule.forward(torch.rand(3, 2, 4))
     assert rules.bp(network()).to("cpu").forward(torch.rand(3, 2, 4)).shape == (3, 2, 3)
@@ -113,9 +112,9 @@ def test_a_step_keeps_to_one_device_and_waits_for_nothing(
     name: str, case: Case, waits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On tensors that have a device and no numbers, of which none may meet one of another device."""
-    monkeypatch.setattr(Silence, "look", lambda *_: None)  # now and then, in one step of a hundred
-    monkeypatch.setattr(plan, "_check_times", lambda _: None)
-    monkeypatch.setattr(plan, "_check_spikes", lambda _: None)
+    monkeypatch.setattr(SilentLayers, "check", lambda *_: None)  # now and then, in one step of a hundred
+    for kind in (SpikeTimes, SpikeTrains):
+        monkeypatch.setattr(kind, "check_values", lambda *_: None)
     with kernels.forced("torch"), FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device("meta"):
             model, signal = case.build(), case.signal()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.kernels.phase import phase
-from onchip.nn.signals import Kind, Signal, Static
+from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Signal, SignalKind, Static
 
 __all__ = ["Constant", "Frames", "Latency", "Poisson", "RandomPhase"]
 
@@ -21,7 +21,7 @@ __all__ = ["Constant", "Frames", "Latency", "Poisson", "RandomPhase"]
 class Encoder(Protocol):  # a type to annotate with; no encoder itself, so not in the registry
     """Images (B, features...) of floats in [0, 1] to a signal of one of the kinds `signals`."""
 
-    signals: ClassVar[tuple[Kind, ...]]
+    signals: ClassVar[tuple[SignalKind, ...]]
 
     def __call__(self, images: Tensor) -> Signal: ...
 
@@ -41,7 +41,7 @@ class Constant:
         torch.Size([4, 2, 3])
     """
 
-    signals: ClassVar[tuple[Kind, ...]] = ("steps",)
+    signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS,)
     steps: int
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Poisson:
         plasticity, Front. Comput. Neurosci., 2015, "Input encoding".
     """
 
-    signals: ClassVar[tuple[Kind, ...]] = ("steps", "streams")
+    signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
     steps: int
     generator: torch.Generator | None = None
 
@@ -111,7 +111,7 @@ class RandomPhase:
     Reference: ours; an integrate-and-fire neuron with a uniform initial state.
     """
 
-    signals: ClassVar[tuple[Kind, ...]] = ("steps", "streams")
+    signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
     steps: int
     generator: torch.Generator | None = None
 
@@ -141,7 +141,7 @@ class Frames:
         tensor([1., 0.])
     """
 
-    signals: ClassVar[tuple[Kind, ...]] = ("steps", "streams")
+    signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
     steps: int
 
     def __post_init__(self) -> None:
@@ -177,7 +177,7 @@ class Latency:
         Networks, 2001.
     """
 
-    signals: ClassVar[tuple[Kind, ...]] = ("times",)
+    signals: ClassVar[tuple[SignalKind, ...]] = (SPIKE_TIMES,)
 
     def __call__(self, images: Tensor) -> Signal:
         """(B, features...) in [0, 1] -> spike times (B, features...) in [0, 1), inf where silent."""

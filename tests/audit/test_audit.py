@@ -15,11 +15,14 @@ from onchip.certificate import Certificate, Finding
 from onchip.claims import Claims
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.centering import Antithetic
+from onchip.learning.coding.base import ErrorCode
+from onchip.learning.feedback.base import Feedback
 from onchip.learning.feedback.stored import CopiedFeedback, RandomFeedback
 from onchip.learning.feedback.transposed import TransposedFeedback
-from onchip.learning.interfaces import ErrorCode, Feedback, Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import Online, ThroughTime
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.neurons.base import Neuron
 from onchip.rules.dfa import RandomDirect
 from onchip.transport import Transported
@@ -126,7 +129,7 @@ class BackwardInDisguise(RandomDirect):
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         product = torch.eye(error.shape[-1])
-        for stage in self._stages[: index - 1 : -1]:
+        for stage in self.layers[: index - 1 : -1]:
             product = stage.weight.t() @ product
         return product
 
@@ -135,7 +138,7 @@ class Stashed(BackwardInDisguise):
     """The same, but the weights are read before the forward pass, when nobody looks."""
 
     def begin(self) -> None:
-        self.kept = [stage.weight.detach().clone() for stage in self._stages]
+        self.kept = [stage.weight.detach().clone() for stage in self.layers]
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         product = torch.eye(error.shape[-1])
@@ -225,10 +228,10 @@ class Refreshed(CopiedFeedback):
         self.steps += 1
         if self.steps % 50:
             return
-        for index, stage in enumerate(self._stages[1:], start=1):
+        for index, stage in enumerate(self.layers[1:], start=1):
             self.weight(index).copy_(stage.weight)
             if self.booked:
-                self.tell_transport(stage, Transported.whole(stage.weight))
+                self.report_transport(index, Transported.whole(stage.weight))
 
 
 class Honest(Refreshed):
@@ -249,7 +252,7 @@ class Tampered(RandomFeedback):
     """Adds forward weights to the gradients when nobody asks."""
 
     def learn(self) -> None:
-        for stage in self._stages:
+        for stage in self.layers:
             assert stage.weight.grad is not None
             stage.weight.grad.add_(stage.weight)
 

@@ -235,7 +235,7 @@ def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> Non
         ("--data digit", "did you mean 'digits'"),
         ("--data mnist", "mnist: no file"),
         ("--encoder laten", "did you mean 'latency'"),
-        ("--encoder latency", "makes times"),
+        ("--encoder latency", "makes spike times"),
         ("--optimizer adm", "did you mean 'adam'"),
         ("--schedule cos", "did you mean 'cosine'"),
         ("--augment corp:4", "did you mean 'crop'"),

@@ -10,7 +10,7 @@ from onchip.cost.estimate import Price, Pricing
 from onchip.cost.ledger import Ledger
 from onchip.errors import UnsupportedError
 from onchip.losses import StepLoss
-from onchip.nn.signals import Kind, Signal, Static
+from onchip.nn.signals import TIME_STEPS, Signal, SignalKind, Static
 from onchip.training import registry
 from tests.cases import scaled
 
@@ -30,7 +30,7 @@ def pricing(
     model: nn.Sequential | None = None,
     *,
     signal: Signal | None = None,
-    kind: Kind = "steps",
+    kind: SignalKind = TIME_STEPS,
     batch_size: int = SAMPLES,
     train_steps: int = 1000,
     bits: int = 32,

@@ -33,7 +33,7 @@ def test_together_they_are_the_update(name: str, case: Case, static: bool) -> No
     rule.detach()
     model.zero_grad()
     rule = getattr(rules, name)(model)
-    rule.witness(factors)
+    rule.observe_factors(factors)
     torch.manual_seed(0)
     step(rule, signal)
     if name != "dfa":  # whose feedback was drawn anew
@@ -53,7 +53,7 @@ def test_each_is_its_formula() -> None:
     ).double()
     frames = 3.0 * torch.rand(4, 2, 1, 6, 6, dtype=torch.float64)
     rule, factors = rules.ottt(model), FactorRecorder()
-    rule.witness(factors)
+    rule.observe_factors(factors)
     out = rule.forward(frames)
     rule.backward(out.square().sum())
     found = factors.layers["0"]
@@ -77,4 +77,4 @@ def test_rules_of_another_form_are_refused() -> None:
     timed = next(case for case in CASES if case.name == "ttfs-linear")
     for rule in (rules.bp(CASES[0].build()), rules.dfa(timed.build())):
         with pytest.raises(UnsupportedError, match="has no three-factor form"):
-            rule.witness(FactorRecorder())
+            rule.observe_factors(FactorRecorder())

@@ -9,7 +9,7 @@ from torch import Tensor
 from onchip import Static, kernels, nn, rules
 from onchip.kernels import held, lif
 from onchip.kernels.lif import Membrane
-from onchip.nn.neurons.base import Tape
+from onchip.nn.neurons.base import SavedTensors
 from onchip.surrogate import Sigmoid, Surrogate, Triangle
 from tests.kernels.test_compiled import MEMBRANES, SHAPES, SURROGATES
 
@@ -90,7 +90,7 @@ def test_a_tape_without_potentials_gives_the_errors_of_each_step_too() -> None:
         delta = neuron.backward_through_time(error, tape) if through_time else neuron.backward_local(error, tape)
         wanted = written_out(drive, error, neuron.membrane(), Triangle(), None, through_time=through_time)
         assert torch.equal(delta, wanted)
-        assert tape.values == Tape().values
+        assert tape.values == SavedTensors().values
 
 
 @pytest.mark.parametrize("rule", ["bp", "ottt", "dfa"])

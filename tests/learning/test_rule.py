@@ -14,7 +14,8 @@ from onchip.errors import OnchipError, RequestError
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.layer_call import LayerCall
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import Online, ThroughTime
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.signals import Static
 from tests.cases import CASES, agree, gradients, loss_of, scaled
 

@@ -9,7 +9,7 @@ import torch
 
 from onchip import Static, nn, rules
 from onchip.learning.rule import Rule
-from onchip.learning.silent_layers import LOOKS
+from onchip.learning.silent_layers import CHECK_EVERY
 
 
 def network(gain: float) -> tuple[nn.Sequential, nn.Linear]:
@@ -31,7 +31,7 @@ def steps(rule: Rule, count: int) -> None:
 def test_a_silent_layer_is_named_once(name: str) -> None:
     rule = getattr(rules, name)(network(0.001)[0])
     with pytest.warns(UserWarning, match=rf"{name}: layer '2' is silent, with 0\.00000 spikes") as told:
-        steps(rule, LOOKS + 1)
+        steps(rule, CHECK_EVERY + 1)
     assert len(told) == 1
 
 
@@ -46,7 +46,7 @@ def test_layers_that_fire_and_streams_are_not_named() -> None:
 def test_a_layer_that_dies_later_is_named_then() -> None:
     model, layer = network(5.0)
     rule = rules.bp(model)
-    steps(rule, LOOKS)
+    steps(rule, CHECK_EVERY)
     with torch.no_grad():
         layer.weight.zero_()
     with pytest.warns(UserWarning, match="layer '2' is silent"):

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from onchip import nn, rules
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-from onchip.nn.graph_builder import SynapticLayer, WeightlessLayer, build_graph
+from onchip.nn.graph import SynapticLayer, WeightlessLayer
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Static
 
 
@@ -35,7 +36,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
     "relu": (
         spiking(torch.nn.ReLU()),
         UnsupportedError,
-        r"cannot treat ReLU '2' in .* exchange steps; expected .*LIF|Linear",
+        r"cannot treat ReLU '2' in .* exchange time steps; expected .*LIF|Linear",
     ),
     "norm": (spiking(torch.nn.BatchNorm1d(4)), UnsupportedError, r"cannot treat BatchNorm1d '2'"),
     "subclass": (nn.Sequential(Mine(4, 4), nn.LIF()), UnsupportedError, r"cannot treat Mine '0'"),
@@ -44,11 +45,11 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
     "foreign-pool": (
         timed(nn.MaxPool2d(2), *readout()),
         UnsupportedError,
-        r"MaxPool2d '2' .*exchange times.*EarliestPool2d",
+        r"MaxPool2d '2' .*exchange spike times.*EarliestPool2d",
     ),
-    "earliest-of-steps": (spiking(nn.EarliestPool2d(2)), UnsupportedError, r"EarliestPool2d '2' .*exchange steps"),
-    "mixed": (spiking(nn.Linear(4, 4), nn.TTFS()), RequestError, r"mixes LIF '1' and TTFS '3'.*Use one kind"),
-    "mixed-readout": (spiking(*readout()), RequestError, r"mixes LIF '1' and TTFSReadout '3'"),
+    "earliest-of-steps": (spiking(nn.EarliestPool2d(2)), UnsupportedError, r"EarliestPool2d '2' .*exchange time steps"),
+    "mixed": (spiking(nn.Linear(4, 4), nn.TTFS()), RequestError, r"mixes LIF '1' .* and TTFS '3'.*Use one kind"),
+    "mixed-readout": (spiking(*readout()), RequestError, r"mixes LIF '1' .* and TTFSReadout '3'"),
     "first-neuron": (
         nn.Sequential(nn.LIF(), nn.Linear(4, 2)),
         RequestError,
@@ -71,7 +72,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
     "no-neurons": (
         nn.Sequential(nn.Linear(4, 4, bias=False), *readout()),
         RequestError,
-        r"no neurons follow layer '0' .*add neurons that exchange times",
+        r"no neurons follow layer '0' .*add neurons that exchange spike times",
     ),
     "early-readout": (
         nn.Sequential(*readout(), nn.Linear(2, 2, bias=False), nn.TTFSReadout()),
@@ -144,7 +145,11 @@ SIGNALS: dict[str, tuple[nn.Sequential, Any, str]] = {
     "negative-time": (TIMES, torch.tensor([[0.5, -0.1, 0.0, 1.0]]), r"got a spike time of -0\.1"),
     "endless-past": (TIMES, torch.tensor([[0.5, -math.inf, 0.0, 1.0]]), r"got a spike time of -inf"),
     "late-time": (TIMES, torch.tensor([[0.5, 1.5, 0.0, math.inf]]), r"got a spike time of 1\.5"),
-    "static-times": (TIMES, Static(torch.rand(2, 4), 3), r"got a Static image; expected spike times .*encode\.Latency"),
+    "static-times": (
+        TIMES,
+        Static(torch.rand(2, 4), 3),
+        r"got a Static image; expected spike times .*encoding\.Latency",
+    ),
     "one-neuron-times": (TIMES, torch.rand(4), r"shape \(4,\); expected \(B, features\.\.\.\)"),
 }
 
@@ -204,9 +209,9 @@ def test_stages_have_the_names_of_their_layers() -> None:
         nn.Flatten(), torch.nn.Sequential(nn.Linear(4, 3), nn.LIF()), nn.Dropout(0.1), nn.Linear(3, 2)
     )
     plan = build_graph(model)
-    assert plan.kind == "steps"
-    assert [part.name for part in plan.parts] == ["0", "1.0", "2", "3"]
-    assert [type(part) for part in plan.parts] == [WeightlessLayer, SynapticLayer, WeightlessLayer, SynapticLayer]
+    assert plan.kind is nn.TIME_STEPS
+    assert [part.name for part in plan.nodes] == ["0", "1.0", "2", "3"]
+    assert [type(part) for part in plan.nodes] == [WeightlessLayer, SynapticLayer, WeightlessLayer, SynapticLayer]
     assert [type(stage.neuron) for stage in plan.layers] == [nn.LIF, nn.Readout]
     assert {f"{stage.name}.weight" for stage in plan.layers} <= dict(model.named_parameters()).keys()
     assert build_graph(nn.Linear(2, 2)).layers[0].name == "Linear"
@@ -237,7 +242,7 @@ def test_a_layer_that_occurs_twice_is_two_stages() -> None:
 def test_neurons_take_plain_average_pools_along(pool: torch.nn.Module, side: int | None) -> None:
     plan = build_graph(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(), pool))
     assert plan.layers[0].pool == side
-    assert len(plan.parts) == (1 if side else 2)
+    assert len(plan.nodes) == (1 if side else 2)
 
 
 def test_a_network_may_stand_in_any_device_of_torch() -> None:

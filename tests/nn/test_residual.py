@@ -12,7 +12,7 @@ from onchip.cost.ledger import Ledger
 from onchip.diagnostics import activity
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning.noise import Rademacher
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.graph_builder import build_graph
 from tests.cases import agree, gradients, loss_of, scaled
 
@@ -154,7 +154,7 @@ def test_reports_see_every_layer() -> None:
     assert list(activity(network(), [frames()])) == names
     plan = build_graph(network())
     assert [stage.name for stage in plan.layers] == [*names, "5"]
-    assert [stage.name for stage in plan.receivers] == [*names[:4], "5"]
+    assert [plan.layers[index].name for index in plan.receivers.values()] == [*names[:4], "5"]
 
 
 def one(*layers: torch.nn.Module) -> nn.Sequential:
@@ -169,7 +169,11 @@ class Jump(torch.nn.Module):
 
 
 REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
-    "nothing-to-train": (one(nn.Residual(nn.Sequential(nn.Dropout(0.5)))), RequestError, "Residual '2'.*cross it uns"),
+    "nothing-to-train": (
+        one(nn.Residual(nn.Sequential(nn.Dropout(0.5)))),
+        RequestError,
+        "Residual '2'.*cross it unnoticed",
+    ),
     "own-skip": (one(Jump()), UnsupportedError, "cannot treat Jump '2'"),
     "inside": (one(nn.Residual(nn.Sequential(Jump(), nn.Linear(4, 4)))), UnsupportedError, r"Jump '2\.body\.0'"),
     "neurons-after": (one(nn.Residual(nn.Sequential(nn.Linear(4, 4))), nn.LIF()), RequestError, "LIF '3' does not fol"),
@@ -180,7 +184,7 @@ REFUSED: dict[str, tuple[nn.Sequential, type[OnchipError], str]] = {
             nn.TTFSReadout(),
         ),
         UnsupportedError,
-        "Residual '0'.*exchanges times do not add up",
+        "Residual '0'.*spike times cannot be added",
     ),
 }
 

@@ -12,7 +12,7 @@ from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.through_time import ThroughTime
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
 from tests.stacks import STACKS, TIMED

@@ -15,7 +15,8 @@ from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import Online, ThroughTime
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 from onchip.transport import Cyclic, Full, Sign, Threshold, Top, Transport
 from onchip.transport.base import planned_bits
 from onchip.transport.schedule import Balanced

@@ -12,10 +12,11 @@ from torch.nn import Module
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
-from onchip.learning.interfaces import Temporal
 from onchip.learning.noise import Gaussian
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import Online, ThroughTime
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 
 QUIET = 1e-9  # noise too small to change a spike

@@ -13,7 +13,7 @@ from onchip import nn, rules
 from onchip.encoding import Poisson, RandomPhase
 from onchip.errors import UnsupportedError
 from onchip.learning.coding.spikes import SpikeErrors
-from onchip.learning.interfaces import UpdateSink
+from onchip.learning.observers import UpdateSink
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Coincidences, Counts
 from onchip.losses import StepLoss, Winner
@@ -160,7 +160,7 @@ def test_counts_have_the_mean_of_coincidences() -> None:
     pre, delta = torch.full((8, 20_000, 2), 0.3), torch.full((8, 20_000, 3), -0.6)
     train = BernoulliTrain()
     pre, delta = train(pre)[0], train(delta)[0]
-    each, counted = Coincidences().met(pre, delta), Counts().met(pre, delta)
+    each, counted = Coincidences().update_rows(pre, delta), Counts().update_rows(pre, delta)
     by_step = each[1].t() @ each[0] / len(each[0])
     by_count = counted[1].t() @ counted[0] / len(each[0])
     torch.testing.assert_close(by_step, torch.full((3, 2), -0.18), rtol=0.0, atol=0.006)

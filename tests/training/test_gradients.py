@@ -13,22 +13,24 @@ from onchip import Static, models, nn, rules
 from onchip import encoding as encode
 from onchip.errors import RequestError, UnsupportedError
 from onchip.losses import StepLoss
-from onchip.nn.signals import Kind, Signal
+from onchip.nn.signals import SPIKE_TIMES, TIME_STEPS, Signal, SignalKind
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
-from onchip.training.gradients import chunks, gradients
+from onchip.training.gradients import gradients
 from onchip.training.loop import train
 
 IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(10)
-KINDS: list[tuple[Kind, Signal, type[nn.Neuron]]] = [
-    ("steps", Static(2 * IMAGES, 4), nn.LIF),
-    ("steps", (2 * IMAGES).expand(4, *IMAGES.shape).contiguous(), nn.LIF),
-    ("times", encode.Latency()(IMAGES), nn.TTFS),
+KINDS: list[tuple[SignalKind, Signal, type[nn.Neuron]]] = [
+    (TIME_STEPS, Static(2 * IMAGES, 4), nn.LIF),
+    (TIME_STEPS, (2 * IMAGES).expand(4, *IMAGES.shape).contiguous(), nn.LIF),
+    (SPIKE_TIMES, encode.Latency()(IMAGES), nn.TTFS),
 ]
 
 
-def learnt(name: str, signal: Signal, kind: Kind, neuron: Any, chunk: int | None) -> tuple[list[Tensor], float, float]:
+def learned(
+    name: str, signal: Signal, kind: SignalKind, neuron: Any, chunk: int | None
+) -> tuple[list[Tensor], float, float]:
     torch.manual_seed(0)
     rule = getattr(rules, name)(models.conv_small((1, 8, 8), 10, neuron=neuron).double())
     doubled = Static(signal.image.double(), signal.steps) if isinstance(signal, Static) else signal.double()
@@ -38,9 +40,9 @@ def learnt(name: str, signal: Signal, kind: Kind, neuron: Any, chunk: int | None
 
 @pytest.mark.parametrize("chunk", [1, 4, 10, 99])
 @pytest.mark.parametrize(("kind", "signal", "neuron"), KINDS)
-def test_chunks_make_the_batch(kind: Kind, signal: Signal, neuron: type[nn.Neuron], chunk: int) -> None:
-    axis = 0 if kind == "times" or isinstance(signal, Static) else 1
-    parts = [part.image if isinstance(part, Static) else part for part in chunks(signal, chunk, kind)]
+def test_chunks_make_the_batch(kind: SignalKind, signal: Signal, neuron: type[nn.Neuron], chunk: int) -> None:
+    axis = 1 if kind.over_time and not isinstance(signal, Static) else 0
+    parts = [part.image if isinstance(part, Static) else part for part in kind.chunks(signal, chunk)]
     assert {len(part.unbind(axis)) for part in parts[:-1]} <= {chunk}
     assert torch.equal(torch.cat(parts, axis), signal.image if isinstance(signal, Static) else signal)
 
@@ -49,19 +51,19 @@ def test_chunks_make_the_batch(kind: Kind, signal: Signal, neuron: type[nn.Neuro
 @pytest.mark.parametrize(("kind", "signal", "neuron"), KINDS)
 @pytest.mark.parametrize("name", ["bp", "fbp", "ottt", "fa", "kolen_pollack", "dfa", "dkp", "local_learning"])
 def test_gradients_do_not_depend_on_chunks(
-    name: str, kind: Kind, signal: Signal, neuron: type[nn.Neuron], chunk: int
+    name: str, kind: SignalKind, signal: Signal, neuron: type[nn.Neuron], chunk: int
 ) -> None:
-    if kind == "times" and name in ("ottt", "dfa", "dkp", "local_learning"):
+    if kind is SPIKE_TIMES and name in ("ottt", "dfa", "dkp", "local_learning"):
         pytest.skip("does not train neurons with spike times")
-    found, *losses = learnt(name, signal, kind, neuron, chunk)
-    wanted, *expected = learnt(name, signal, kind, neuron, None)
+    found, *losses = learned(name, signal, kind, neuron, chunk)
+    wanted, *expected = learned(name, signal, kind, neuron, None)
     assert all(float(gradient.abs().max()) > 0 for gradient in wanted)
     torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
     assert losses == pytest.approx(expected)
 
 
 def test_rules_that_estimate_from_a_batch_do_so_from_each_chunk() -> None:
-    found, *_ = learnt("opzo", KINDS[0][1], "steps", nn.LIF, 5)
+    found, *_ = learned("opzo", KINDS[0][1], TIME_STEPS, nn.LIF, 5)
     assert all(bool(gradient.isfinite().all()) for gradient in found)
 
 

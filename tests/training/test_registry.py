@@ -7,7 +7,7 @@ from onchip import encoding as encode
 from onchip import models, rules
 from onchip.errors import RequestError
 from onchip.nn import neurons
-from onchip.nn.signals import Kind
+from onchip.nn.signals import SPIKE_TIMES, TIME_STEPS, SignalKind
 from onchip.runs.grammar import command_name
 from onchip.training import registry
 
@@ -40,20 +40,20 @@ def test_a_rule_keeps_its_options() -> None:
 
 def test_a_neuron_takes_options() -> None:
     make, kind = registry.neuron("lif:decay=0.9")
-    assert kind == "steps"
+    assert kind is TIME_STEPS
     assert isinstance(make(), neurons.LIF)
     assert make() is not make()
 
 
-@pytest.mark.parametrize(("kind", "name"), [("steps", "constant"), ("times", "latency")])
-def test_the_encoder_follows_the_neurons(kind: Kind, name: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), [(TIME_STEPS, "constant"), (SPIKE_TIMES, "latency")])
+def test_the_encoder_follows_the_neurons(kind: SignalKind, name: str) -> None:
     assert registry.encoder(None, kind, steps=3, generator=generator())[1] == name
 
 
 def test_an_encoder_gets_steps_and_randomness() -> None:
     images = torch.full((2, 1, 3, 3), 0.5)
-    built, _ = registry.encoder("poisson", "steps", steps=3, generator=generator())
-    again, _ = registry.encoder("poisson", "steps", steps=3, generator=generator())
+    built, _ = registry.encoder("poisson", TIME_STEPS, steps=3, generator=generator())
+    again, _ = registry.encoder("poisson", TIME_STEPS, steps=3, generator=generator())
     first, second = built(images), again(images)
     assert isinstance(first, torch.Tensor)
     assert isinstance(second, torch.Tensor)
@@ -76,9 +76,12 @@ def test_augmentation_is_composed() -> None:
         (lambda: registry.network("mpl"), "did you mean 'mlp'"),
         (lambda: registry.neuron("lfi"), "unknown neuron"),
         (lambda: registry.neuron("lif:decay=2")[0](), "decay"),
-        (lambda: registry.encoder("pixels", "steps", steps=1, generator=generator()), "unknown encoder"),
-        (lambda: registry.encoder("latency", "steps", steps=1, generator=generator()), "makes times, .* take 'steps'"),
-        (lambda: registry.encoder("poisson:steps=3", "steps", steps=1, generator=generator()), "'steps'"),
+        (lambda: registry.encoder("pixels", TIME_STEPS, steps=1, generator=generator()), "unknown encoder"),
+        (
+            lambda: registry.encoder("latency", TIME_STEPS, steps=1, generator=generator()),
+            "makes spike times, .* take time steps",
+        ),
+        (lambda: registry.encoder("poisson:steps=3", TIME_STEPS, steps=1, generator=generator()), "'steps'"),
         (lambda: registry.augmentation("compose"), "There are: "),
         (lambda: registry.augmentation("crop:0"), "Crop"),
         (lambda: registry.device("tpu9"), "this machine has: cpu"),

@@ -62,7 +62,7 @@ def audit(
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         rule = make(build())
-        timed = rule.layers[0].neuron.signal != "times"
+        timed = rule.layers[0].neuron.signal.over_time
         sizes = signal.shape[:2] if timed else signal.shape[:1]
         if min(sizes) < 2:
             what = "time steps and samples" if timed else "samples"

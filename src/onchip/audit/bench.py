@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onchip.audit.trial import Outcome, Setup, Trial, UpdateProduct, same
 from onchip.errors import RequestError
+from onchip.nn.signals import SignalKind
 
 __all__ = ["Bench", "Pairs"]
 
@@ -48,15 +49,20 @@ class Bench:
                 )
 
     @property
+    def kind(self) -> SignalKind:
+        """How the network's neurons exchange activity."""
+        return self.layers[0].neuron.signal
+
+    @property
     def timed(self) -> bool:
         """Whether the input runs over time steps."""
-        return self.layers[0].neuron.signal != "times"
+        return self.kind.over_time
 
     @property
     def axes(self) -> tuple[int, int]:
         """Planes or steps K, and samples B, that the rows of an update product are folded of."""
         shape = self.setup.signal.shape
-        return (shape[0], shape[1]) if self.timed else (2, shape[0])
+        return (shape[0], shape[1]) if self.timed else (self.kind.parts, shape[0])
 
     @functools.cached_property
     def weight_readers(self) -> tuple[Pairs, bool]:
@@ -84,8 +90,7 @@ class Bench:
         """The input with some of its time steps or samples drawn anew."""
         signal = self.setup.signal.clone()
         part = signal[steps, samples] if self.timed else signal[samples]
-        drawn = torch.rand(part.shape, generator=self._drawn)
-        part.copy_(drawn.round() if self.layers[0].neuron.signal == "streams" else drawn)
+        part.copy_(self.kind.random(part.shape, self._drawn))
         return signal
 
     def rows(self, factors: UpdateProduct) -> tuple[Tensor, Tensor]:

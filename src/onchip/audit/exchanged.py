@@ -42,7 +42,7 @@ def _reaches(bench: Bench, lower: int, upper: int) -> bool:
 def _real_messages(bench: Bench) -> Finding:
     name, question = "real_messages", "activity between layers that is more than spikes of one size"
     test = "whatever is not zero between layers becomes 1: do updates change?"
-    if bench.layers[0].neuron.signal == "times":
+    if not bench.timed:
         return Finding(name, question, test, None, "a spike's time is what it says")
     changed = bench.changed(Trial(bench.setup).run(ones_between_layers=True))
     return Finding(name, question, test, bool(changed), bench.named(changed) if changed else "")

@@ -5,6 +5,7 @@ Trials are rebuilt from one seed, so two of them differ by what was changed and 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from onchip import nn
 from onchip.cost.ledger import Ledger
 from onchip.learning.rule import Rule
 from onchip.losses import StepLoss
-from onchip.nn.neurons.base import Neuron
+from onchip.nn.graph import SynapticLayer
+from onchip.nn.neurons.base import Neuron, SavedTensors
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 
@@ -90,13 +92,13 @@ class RecordingSynapse(SynapseWrapper):
 
     def __init__(self, inner: Synapse, weight: Tensor) -> None:
         super().__init__(inner)
-        self.weight = weight
+        self.forward_weight = weight
         self.hidden: Tensor | None = None
         self.ones = False
         self.log: list[UpdateProduct] = []
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.hidden is not None and weight.data_ptr() == self.weight.data_ptr():
+        if self.hidden is not None and weight.data_ptr() == self.forward_weight.data_ptr():
             weight = self.hidden
         return self.inner.apply((x != 0).to(x.dtype) if self.ones else x, weight, bias)
 
@@ -107,7 +109,7 @@ class RecordingSynapse(SynapseWrapper):
 
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         inner, shape = self.inner.field()
-        alone = RecordingSynapse(inner, self.weight)
+        alone = RecordingSynapse(inner, self.forward_weight)
         alone.hidden = self.hidden
         return alone, shape
 
@@ -135,10 +137,7 @@ class Trial:
         self._ledger = Ledger()
         self.rule.observe(self._ledger)
         self._watched: list[RecordingSynapse] = []
-        for stage in self.rule.layers:
-            self._watched.append(RecordingSynapse(stage.synapse, stage.weight))
-            # A stage is frozen for everybody else; feedback holds this very one.
-            object.__setattr__(stage, "synapse", self._watched[-1])
+        self.rule.wrap(synapse=self._recording)
 
     def run(
         self,
@@ -164,8 +163,9 @@ class Trial:
         """
         _seed(self._setup.seed + 1)
         kept = self.swap(other_weights)
-        for index in other_errors:
-            _distort(self.rule.layers[index].neuron)
+        senders = [self.rule.layers[index] for index in other_errors]
+        if senders:
+            self.rule.wrap(neuron=lambda layer: _with_other_errors(layer.neuron) if layer in senders else layer.neuron)
         if other_feedback is not None:
             _change(self.feedback_tensors()[other_feedback], self._own_generator())
         for watched in self._watched[1:]:
@@ -176,6 +176,10 @@ class Trial:
         )
         self._restore(kept)
         return self._outcome()
+
+    def _recording(self, layer: SynapticLayer) -> RecordingSynapse:
+        self._watched.append(RecordingSynapse(layer.synapse, layer.weight))
+        return self._watched[-1]
 
     def swap(self, layers: Collection[int], *, in_products: bool = False) -> dict[int, Tensor]:
         """Gives layers other weights; returns the ones they had.
@@ -188,8 +192,8 @@ class Trial:
         kept = {}
         for index in layers:
             watched = self._watched[index]
-            kept[index] = watched.weight.detach().clone()
-            _change(watched.weight, generator)
+            kept[index] = watched.forward_weight.detach().clone()
+            _change(watched.forward_weight, generator)
             watched.hidden = None if in_products else kept[index]
         return kept
 
@@ -244,7 +248,7 @@ class Trial:
 
     def _restore(self, kept: dict[int, Tensor]) -> None:
         for index, weight in kept.items():
-            self._watched[index].weight.data.copy_(weight)
+            self._watched[index].forward_weight.data.copy_(weight)
             self._watched[index].hidden = None
 
     def _outcome(self) -> Outcome:
@@ -275,11 +279,16 @@ def _seed(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
-def _distort(neuron: Neuron) -> None:
-    """Makes the neurons' error another one, of other sign and size."""
+def _with_other_errors(neuron: Neuron) -> Neuron:
+    """The neurons with the same parameters, which send an error of other sign and size."""
 
-    def distorted(made: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda *arguments: made(*arguments).mul(-2.0)
+    class OtherErrors(type(neuron)):  # type: ignore[misc] # a class that is known only now
+        def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+            return super().backward_through_time(error, saved).mul(-2.0)
 
-    for name in ("backward_through_time", "backward_local"):
-        setattr(neuron, name, distorted(getattr(neuron, name)))
+        def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+            return super().backward_local(error, saved).mul(-2.0)
+
+    other = copy.copy(neuron)
+    other.__class__ = OtherErrors
+    return other

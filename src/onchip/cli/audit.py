@@ -20,6 +20,8 @@ from onchip.runs.grammar import split
 if TYPE_CHECKING:
     import torch
 
+    from onchip.nn.signals import SignalKind
+
 __all__ = ["audit"]
 
 
@@ -73,7 +75,7 @@ def _certificates(
     for neuron in neurons:
         make_neuron, kind = registry.neuron(neuron)
         size = "x".join(map(str, shape))
-        over = "" if kind == "times" else f"{sizes[0]} steps, "
+        over = f"{sizes[0]} steps, " if kind.over_time else ""
         about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
         signal, labels = _data(shape, sizes, kind, seed)
         for rule in asked:
@@ -96,17 +98,14 @@ def _certificates(
     return found
 
 
-def _data(shape: Shape, sizes: tuple[int, int], kind: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _data(shape: Shape, sizes: tuple[int, int], kind: SignalKind, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random input and labels: another current or spike at each step, or spike times of which some never come."""
     import torch
 
     steps, batch = sizes
     generator = torch.Generator().manual_seed(seed)
-    signal = torch.rand(*(() if kind == "times" else (steps,)), batch, *shape, generator=generator)
-    if kind == "times":
-        signal[torch.rand(signal.shape, generator=generator) < 0.25] = torch.inf
-    if kind == "streams":
-        signal = signal.round()
+    leading = (steps, batch) if kind.over_time else (batch,)
+    signal = kind.random(torch.Size((*leading, *shape)), generator)
     return signal, torch.randint(CLASSES, (batch,), generator=generator)
 
 

@@ -65,7 +65,7 @@ def cost(
             net, neuron, data, shape, classes or usual, encoder, steps, batch_size, train_steps, bits, hardware
         )
         bp, found = _priced(pricing, rules)
-        over = "" if pricing.kind == "times" else f"T = {steps}, "
+        over = f"T = {steps}, " if pricing.kind.over_time else ""
         about = f"{net} of {neuron} neurons, input {'x'.join(map(str, shape))}, {over}batches of {batch_size}"
         if as_json:
             for price in found:

@@ -22,7 +22,7 @@ from onchip.cost.ledger import Ledger
 from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
-from onchip.nn.signals import Kind, Signal, Static
+from onchip.nn.signals import Signal, SignalKind
 from onchip.nn.synapses.wrapper import CachedSynapse, ProductCache
 
 __all__ = ["Price", "Pricing"]
@@ -73,7 +73,7 @@ class Pricing:
     """
 
     model: nn.Sequential
-    kind: Kind
+    kind: SignalKind
     signal: Signal
     labels: Tensor
     loss: Loss
@@ -109,9 +109,7 @@ class Pricing:
 
     def _step(self, rule: Rule, label: str) -> tuple[Bill, bool]:
         """Counts of one step, and whether the rule can learn while the input comes."""
-        for stage in rule.layers:
-            # A stage is frozen for everybody else; feedback holds this very one.
-            object.__setattr__(stage, "synapse", CachedSynapse(stage.synapse, stage.name, self.memory))
+        rule.wrap(synapse=lambda layer: CachedSynapse(layer.synapse, layer.name, self.memory))
         ledger = Ledger(every=1)
         rule.observe(ledger)
         torch.manual_seed(1)  # neurons that draw then do the same under every rule
@@ -138,15 +136,16 @@ class Pricing:
             calls = 1 + bisect.bisect_left(
                 range(1, self.train_steps), True, key=lambda steps: due <= _nonzero(rule.refreshes(steps))
             )
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a transport that moves nothing, which is refused below
             for _ in range(calls):
                 rule.step()
-        if any("moved no weight" in str(warning.message) for warning in said):
+        layers = ledger.layers()
+        if any(bill["transport_events"] and not bill["weights_transported"] for bill in layers.values()):
             raise UnsupportedError(f"{label} moves as many weights as have changed enough, which only training shows")
         happened = rule.refreshes(calls)
         total: Bill = {}
-        for name, bill in ledger.layers().items():
+        for name, bill in layers.items():
             often = 1.0
             if refreshes is not None and happened is not None:
                 often = refreshes[name] / self.train_steps / happened[name] if refreshes[name] else 0.0
@@ -157,7 +156,7 @@ class Pricing:
 
     def _streamed(self, rule: Rule) -> int | None:
         """Scalars kept at most when the rule learns while the input comes; None if it cannot."""
-        first = Static(self.signal.image, 1) if isinstance(self.signal, Static) else self.signal[:1]
+        first = next(self.kind.steps(self.signal))
         ledger = Ledger(every=1)
         rule.observe(ledger)
         try:

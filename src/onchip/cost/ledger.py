@@ -12,7 +12,7 @@ from torch import Tensor
 from onchip.cost.bill import Bill, LedgerCounts, bill
 from onchip.cost.phases import Phases
 from onchip.errors import RequestError
-from onchip.learning.interfaces import Observer, ProductKind
+from onchip.learning.observers import Observer, ProductKind
 from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
 
@@ -74,7 +74,7 @@ class Ledger(Observer):
             self.counted[stage, "fired/updates"] += updates
             self.counted[stage, "fired/spikes"] += spikes()
 
-    def kept(self, stage: str, scalars: int) -> None:
+    def stored(self, stage: str, scalars: int) -> None:
         for name in (stage, ""):
             now = self._kept[name] = self._kept[name] + scalars
             if now > self.tallies[name, "kept_peak"]:

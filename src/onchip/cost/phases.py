@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from onchip.learning.interfaces import ProductKind
+from onchip.learning.observers import ProductKind
 
 __all__ = ["Phases"]
 

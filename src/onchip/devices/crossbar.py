@@ -13,10 +13,10 @@ from torch import Tensor
 
 from onchip.devices.cell import MemoryCell
 from onchip.errors import RequestError, unknown_name
-from onchip.learning.interfaces import UpdateSink
 from onchip.learning.lr_scaling import LRScaling, groups
+from onchip.learning.observers import UpdateSink
 from onchip.learning.rule import Rule
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.graph import SynapticLayer
 
 __all__ = ["Crossbar"]
 

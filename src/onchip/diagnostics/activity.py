@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError
-from onchip.nn.graph_builder import LayerGraph, SynapticLayer, build_graph, validated
-from onchip.nn.signals import Signal, Static
+from onchip.nn.graph import SynapticLayer, run
+from onchip.nn.graph_builder import build_graph
+from onchip.nn.signals import Signal, tensor_of
 
 __all__ = ["Activity", "activity"]
 
@@ -74,15 +76,17 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
 
     Reference: ours; units that have stopped passing gradients are what a late transport finds (docs/fbp.md).
     """
-    plan = build_graph(model)
+    graph = build_graph(model)
     tallies: dict[str, _Tally] = {}
     samples = steps = 0
     training = model.training
     model.eval()
     try:
         for signal in signals:
-            count, steps = _run(plan, validated(signal, plan), tallies)
+            graph.check(signal)
+            count, steps = graph.kind.sizes(signal)
             samples += count
+            run(graph, signal, functools.partial(_tallied, tallies, graph.layers[-1]))
     finally:
         model.train(training)
     if not samples:
@@ -90,34 +94,18 @@ def activity(model: nn.Module, signals: Iterable[Signal]) -> dict[str, Activity]
     return {name: _summed(tally, samples, steps) for name, tally in tallies.items()}
 
 
-def _run(plan: LayerGraph, signal: Signal, tallies: dict[str, _Tally]) -> tuple[int, int]:
-    """Adds one batch to the tallies; its samples, and its time steps or 1."""
-    if isinstance(signal, Static):
-        samples, steps = len(signal.image), signal.steps
-    else:
-        samples, steps = (len(signal), 1) if plan.kind == "times" else (signal.shape[1], len(signal))
-    kept: list[Signal] = []
-    for part in plan.parts:
-        if not isinstance(part, SynapticLayer):
-            signal = part(signal, plan.kind, kept)
-            continue
-        if part is plan.layers[-1]:
-            break
-        planes = part.neuron.planes(signal)
-        if isinstance(planes, Static):
-            drive: Tensor | Static = Static(part.module(planes.image), planes.steps)
-        else:
-            drive = part.module(planes.flatten(0, 1)).unflatten(0, planes.shape[:2])
-        spikes, tape, _ = part.neuron.run(drive, None, None)
-        assert isinstance(spikes, Tensor), "what neurons send is never Static"
-        local = part.neuron.backward_local(torch.ones_like(spikes), tape)  # (K, B, features...)
-        passes = (local != 0).any(0)  # (B, features...)
-        fired = torch.isfinite(spikes)[None] if plan.kind == "times" else spikes != 0  # (T or 1, B, features...)
-        new = _Tally(fired.sum((0, 1)), passes.sum(0))
-        old = tallies.get(part.name)
-        tallies[part.name] = new if old is None else _Tally(old.fired + new.fired, old.passed + new.passed)
-        signal = part.pooled(spikes) if plan.kind == "steps" else spikes
-    return samples, steps
+def _tallied(tallies: dict[str, _Tally], last: SynapticLayer, _: int, layer: SynapticLayer, signal: Signal) -> Tensor:
+    """Activity of a layer, which is added to its tally unless it is the read-out."""
+    neuron = layer.neuron
+    drive = layer.drive(neuron.synaptic_input(signal), layer.module)
+    if layer is last:
+        return tensor_of(drive)
+    activity, saved, _state = neuron.run(drive, None, None)
+    passes = (neuron.backward_local(torch.ones_like(activity), saved) != 0).any(0)  # (B, features...)
+    new = _Tally(neuron.signal.spiked(activity).sum((0, 1)), passes.sum(0))
+    old = tallies.get(layer.name)
+    tallies[layer.name] = new if old is None else _Tally(old.fired + new.fired, old.passed + new.passed)
+    return layer.pooled(activity) if neuron.pools_spikes else activity
 
 
 def _summed(tally: _Tally, samples: int, steps: int) -> Activity:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from onchip.learning.three_factors import FactorObserver, ThreeFactors
+from onchip.learning.observers import FactorObserver
+from onchip.learning.three_factors import ThreeFactors
 
 __all__ = ["FactorRecorder"]
 
@@ -15,7 +16,7 @@ class FactorRecorder(FactorObserver):
         >>> from onchip import Static, nn, rules
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.LIF(), nn.Linear(8, 3))
         >>> rule, factors = rules.dfa(model), FactorRecorder()
-        >>> rule.witness(factors)
+        >>> rule.observe_factors(factors)
         >>> rule.backward(rule.forward(Static(torch.rand(2, 4), steps=5)).square().mean())
         >>> found = factors.layers["0"]
         >>> found.pre.shape, found.local.shape, found.error.shape
@@ -30,5 +31,5 @@ class FactorRecorder(FactorObserver):
     def __init__(self) -> None:
         self.layers: dict[str, ThreeFactors] = {}
 
-    def witnessed(self, stage: str, factors: ThreeFactors) -> None:
-        self.layers[stage] = factors
+    def update(self, layer: str, factors: ThreeFactors) -> None:
+        self.layers[layer] = factors

@@ -1,1 +1,43 @@
-"""The engine of learning rules, and the parts that they are composed of."""
+"""The engine of learning rules, and the parts that a rule is composed of."""
+
+from onchip.learning.coding.base import ErrorCode
+from onchip.learning.coding.real import RealErrors
+from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.feedback.base import DirectFeedback, Feedback, LayerwiseFeedback, LossSignals
+from onchip.learning.feedback.direct import MatrixFeedback
+from onchip.learning.feedback.local import LocalReadouts
+from onchip.learning.feedback.stored import CopiedFeedback, RandomFeedback, StoredFeedback
+from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.feedback.transposed import TransposedFeedback
+from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.coincidence import Coincidences, Counts
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
+
+__all__ = [
+    "Coincidences",
+    "CopiedFeedback",
+    "Counts",
+    "DirectFeedback",
+    "ErrorCode",
+    "FactorObserver",
+    "Feedback",
+    "LayerwiseFeedback",
+    "LocalReadouts",
+    "LossSignals",
+    "MatrixFeedback",
+    "Observer",
+    "Online",
+    "RandomFeedback",
+    "RealErrors",
+    "Rule",
+    "SpikeErrors",
+    "StoredFeedback",
+    "SummedFeedback",
+    "Temporal",
+    "ThroughTime",
+    "TransposedFeedback",
+    "UpdateSink",
+]

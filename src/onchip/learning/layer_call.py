@@ -1,7 +1,7 @@
-"""One stage of a network as autograd sees it: the only place in which a rule acts.
+"""One call of a synaptic layer as autograd sees it: the only place in which a rule acts.
 
-Forward it is synapse, neurons and pool in one. Backward it fills the gradients from the rule's own factors,
-and sends down what the rule's feedback sends, which need not be a derivative of anything.
+Forward it is synapses, neurons and pool in one. Backward it fills the gradients from the rule's own factors, and
+sends down what the rule's feedback sends, which need not be a derivative of anything.
 """
 
 from __future__ import annotations
@@ -13,21 +13,14 @@ import torch
 from torch import Tensor
 
 from onchip.kernels.lif import weighted_sum
-from onchip.learning.interfaces import (
-    DirectFeedback,
-    ErrorCode,
-    Feedback,
-    LayerwiseFeedback,
-    Listening,
-    Observer,
-    ProductKind,
-    Temporal,
-    UpdateSink,
-)
-from onchip.learning.three_factors import FactorObserver, three_factors
-from onchip.nn.graph_builder import SynapticLayer
-from onchip.nn.neurons.base import Tape
-from onchip.nn.signals import Signal, Static
+from onchip.learning.coding.base import ErrorCode
+from onchip.learning.feedback.base import Feedback
+from onchip.learning.observers import FactorObserver, Observer, ProductKind, UpdateSink
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.three_factors import three_factors
+from onchip.nn.graph import SynapticLayer
+from onchip.nn.neurons.base import SavedTensors, State
+from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
 from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["LayerCall", "RuleContext", "StreamState"]
@@ -35,165 +28,155 @@ __all__ = ["LayerCall", "RuleContext", "StreamState"]
 
 @dataclass
 class StreamState:
-    """What a stage keeps from one chunk of a stream to the next; empty at the start.
+    """What a layer carries from one chunk of a stream to the next; empty at the start.
 
     Args:
-        membrane: the neurons' state, (B, features...).
-        trace: the presynaptic factor at the last step, (B, features...), for a signal over time.
-        static_trace: the same for a static signal, as a factor of the image.
+        neurons: The neurons' state.
+        trace: The presynaptic factor at the last step, (B, features...), for a signal over time.
+        static_trace: The same for a static signal, as a factor of the image.
     """
 
-    membrane: Tensor | None = None
+    neurons: State | None = None
     trace: Tensor | None = None
     static_trace: float = 0.0
 
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What a rule is made of, and who is told of its work.
+    """What a rule is composed of, and who observes it.
 
     Args:
-        feedback: which error arrives at a synapse's input.
-        temporal: what of the past counts.
-        code: what carries errors.
-        observers: who looks on.
-        receiver: who takes updates in place of `.grad`; None for nobody.
-        learning: whether this forward pass may teach feedback.
-        witnesses: who is shown the factors of every update.
+        feedback: Which error arrives at a synapse's input.
+        temporal: What of the past counts.
+        code: What carries errors.
+        observers: Who is notified.
+        sink: What takes updates instead of `.grad`; None for nothing.
+        learning: Whether this forward pass may teach feedback.
+        factor_observers: Who is given the factors of every update.
     """
 
     feedback: Feedback
     temporal: Temporal
     code: ErrorCode
     observers: tuple[Observer, ...] = ()
-    receiver: UpdateSink | None = None
+    sink: UpdateSink | None = None
     learning: bool = True
-    witnesses: tuple[FactorObserver, ...] = ()
+    factor_observers: tuple[FactorObserver, ...] = ()
 
 
 class LayerCall:
-    """One call of one stage under one rule.
+    """One call of one layer under one rule.
 
     Args:
-        stage: synapses and neurons.
-        index: of the stage, from 0.
-        depth: stages between this one and the output.
-        rule: what the rule is made of.
-        carry: what earlier chunks of a stream left behind; None outside of streams.
+        layer: Synapses and neurons.
+        index: Position of the layer in the graph.
+        depth: Synaptic layers between this one and the output.
+        context: What the rule is composed of.
+        state: What earlier chunks of a stream left behind; None outside of streams.
     """
 
     def __init__(
-        self, stage: SynapticLayer, index: int, depth: int, rule: RuleContext, carry: StreamState | None
+        self, layer: SynapticLayer, index: int, depth: int, context: RuleContext, state: StreamState | None
     ) -> None:
-        self._stage = stage
+        self._layer = layer
         self._index = index
         self._depth = depth
-        self._feedback = rule.feedback
-        self._listener = rule.feedback if rule.learning and isinstance(rule.feedback, Listening) else None
-        inside = rule.learning and depth and isinstance(rule.feedback, DirectFeedback) and rule.feedback.inside
-        self._prober = rule.feedback if inside and isinstance(rule.feedback, DirectFeedback) else None
-        self._temporal = rule.temporal
-        self._code = rule.code
-        self._observers = rule.observers
-        self._receiver = rule.receiver
-        self._witnesses = rule.witnesses
-        self._carry = carry
+        self._context = context
+        self._state = state
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
-        self._tape = Tape()
-        self._kept = 0
+        self._saved = SavedTensors()
+        self._stored = 0
 
     def __call__(self, signal: Signal) -> Tensor:
-        """The stage's activity for what arrives at its synapses, with the rule on autograd's tape."""
-        neuron, layer = self._stage.neuron, self._stage
+        """The layer's activity for what arrives at its synapses, recorded by autograd."""
+        neuron, layer = self._layer.neuron, self._layer
         decay = None if neuron.decay_parameter is None else torch.sigmoid(neuron.decay_parameter)
         steps = signal.steps if isinstance(signal, Static) else None
-        tensor = signal.image if isinstance(signal, Static) else signal
-        activity: Tensor = _LayerFunction.apply(tensor, layer.weight, layer.bias, decay, self, steps)
-        if self._observers and activity.requires_grad:
-            self._tell_kept()
-        return self._stage.pooled(activity) if self._tape.pool is None else activity
+        activity: Tensor = _LayerFunction.apply(tensor_of(signal), layer.weight, layer.bias, decay, self, steps)
+        if self._context.observers and activity.requires_grad:
+            self._report_stored()
+        return layer.pooled(activity) if self._saved.pool is None else activity
 
     def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Activity of the stage, (T, B, features...) or (B, features...); keeps what `backward` needs."""
-        stage, neuron = self._stage, self._stage.neuron
-        planes = neuron.planes(signal)
-        static = isinstance(planes, Static)
-        folded = planes.image if isinstance(planes, Static) else planes.flatten(0, 1)  # (K·B, ...)
-        stage.synapse.check(stage.name, folded.shape)
-        drive = stage.synapse.apply(folded, weight, bias)
-        self._tell("forward", folded.shape, drive.shape, pre=folded)
-        carry = self._carry or StreamState()
-        if isinstance(planes, Static):
-            self._pre = planes.image
-            self._factors = self._temporal.static_factors(planes.steps, neuron, carry.static_trace)
-            held: Tensor | Static = Static(drive, planes.steps)
+        """Activity of the layer, (T, B, features...) or (B, features...); keeps what `backward` needs."""
+        layer, neuron, context = self._layer, self._layer.neuron, self._context
+
+        def product(inputs: Tensor) -> Tensor:
+            drive = layer.synapse.apply(inputs, weight, bias)
+            self._report("forward", inputs.shape, drive.shape, pre=inputs)
+            return drive
+
+        synaptic_input = neuron.synaptic_input(signal)
+        drive = layer.drive(synaptic_input, product)
+        state = self._state or StreamState()
+        if isinstance(synaptic_input, Static):
+            self._pre = synaptic_input.image
+            self._factors = context.temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)
+            state.static_trace = self._factors[-1]
         else:
-            self._pre = self._temporal.presynaptic(planes, neuron, carry.trace)
-            held = drive = drive.unflatten(0, planes.shape[:2])
-            if self._listener is not None and self._index:
-                self._listener.driven(self._index, drive)
-        if self._prober is not None:
-            held = self._prober.receive(self._index + 1, held.expand() if isinstance(held, Static) else held)
-        activity, self._tape, membrane = neuron.run(held, carry.membrane, stage.fused_pool(drive.shape))
-        if self._listener is not None and "probability" in self._tape.values:
-            self._listener.emitted(self._index, activity - self._tape.values["probability"])
-        self._tell_fired(held.expand().numel() if isinstance(held, Static) else held.numel(), activity)
-        if self._carry is not None:
-            carry.membrane = membrane
-            if static:
-                assert self._factors is not None
-                carry.static_trace = self._factors[-1]
-            else:
-                carry.trace = self._pre[-1]
+            self._pre = context.temporal.presynaptic(synaptic_input, neuron, state.trace)
+            state.trace = self._pre[-1]
+        if context.learning:
+            drive = context.feedback.at_drive(self._index, drive)
+        updates = expanded(drive).numel()
+        activity, self._saved, state.neurons = neuron.run(drive, state.neurons, layer.fused_pool(drive))
+        if context.learning:
+            context.feedback.fired(self._index, activity, neuron.probability(self._saved))
+        for observer in context.observers:
+            observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1))
         return activity
 
     def backward(
         self, error: Tensor, needs: tuple[bool, ...]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         """Gradients for the signal, the weight, the bias and the neurons' decay."""
-        synapse, neuron = self._stage.synapse, self._stage.neuron
-        for witness in self._witnesses:
-            factors = three_factors(neuron, self._pre, self._factors, error, self._tape)
-            witness.witnessed(self._stage.name, factors)
+        layer, neuron, context = self._layer, self._layer.neuron, self._context
+        for factor_observer in context.factor_observers:
+            factors = three_factors(neuron, self._pre, self._factors, error, self._saved)
+            factor_observer.update(layer.name, factors)
         for_signal = for_weight = for_bias = None
-        unit = self._code.unit(error.shape, self._depth)
+        unit, through_time = context.code.unit(error.shape, self._depth), context.temporal.through_time
         if self._factors is not None and unit is None and not needs[0]:
-            pre, (credit, biased) = self._pre, self._temporal.sums(neuron, error, self._tape, self._factors)
+            pre, (delta_sum, for_bias_rows) = (
+                self._pre,
+                neuron.backward_sums(error, self._saved, self._factors, through_time=through_time),
+            )
         else:
-            delta = self._code.carry(self._temporal.error(neuron, error, self._tape), self._depth)  # (K, B, ...)
-            biased = delta.flatten(0, 1)
+            delta = neuron.backward(error, self._saved, through_time=through_time)
+            delta = context.code.carry(delta, self._depth)  # (K, B, ...)
+            for_bias_rows = fold_time(delta)
             if needs[0]:
-                for_signal = self._sent_down(delta)
+                for_signal = self._send_down(delta)
             if self._factors is None:
-                pre, credit = self._temporal.met(self._pre, delta)
+                pre, delta_sum = context.temporal.update_rows(self._pre, delta)
             else:
-                pre, credit = self._pre, weighted_sum(delta, self._factors)
-        if needs[1] and self._receiver is not None:
-            self._receiver.take(self._stage, pre, credit, unit)
-            self._tell("update", pre.shape, credit.shape, pre, credit)
+                pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
+        if needs[1] and context.sink is not None:
+            context.sink.take(layer, pre, delta_sum, unit)
+            self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
         elif needs[1]:
-            for_weight = synapse.weight_grad(pre, credit)
-            self._tell("update", pre.shape, credit.shape, pre, credit)
-            if self._feedback.twin and self._index:
-                self._tell("learn", pre.shape, credit.shape, pre, credit)
-        if needs[2] and self._receiver is None:
-            for_bias = synapse.bias_update(biased)
-        for observer in self._observers:
-            observer.kept(self._stage.name, -self._kept)
-        return for_signal, for_weight, for_bias, self._tape.values.pop("decay_error", None)
+            for_weight = layer.synapse.weight_grad(pre, delta_sum)
+            self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
+            if context.feedback.twin and self._index:
+                self._report("learn", pre.shape, delta_sum.shape, pre, delta_sum)
+        if needs[2] and context.sink is None:
+            for_bias = layer.synapse.bias_update(for_bias_rows)
+        for observer in context.observers:
+            observer.stored(layer.name, -self._stored)
+        return for_signal, for_weight, for_bias, self._saved.values.pop("decay_error", None)
 
-    def _sent_down(self, delta: Tensor) -> Tensor:
-        assert isinstance(self._feedback, LayerwiseFeedback), "direct feedback cuts the path on which this is asked"
-        sent = self._stage.neuron.sent(delta)
-        weight = self._feedback.weight(self._index)
+    def _send_down(self, delta: Tensor) -> Tensor:
+        neuron = self._layer.neuron
+        sent = neuron.error_sent(delta)
+        weight = self._context.feedback.weight(self._index)
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
-        post = sent.flatten(0, 1)
-        pulled = self._stage.synapse.backward_input(post, weight, shape)
-        self._tell("pull", shape, post.shape, post=post)
-        return self._stage.neuron.arrive(pulled.unflatten(0, sent.shape[:2]), self._pre)
+        post = fold_time(sent)
+        received = self._layer.synapse.backward_input(post, weight, shape)
+        self._report("pull", shape, post.shape, post=post)
+        return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
-    def _tell(
+    def _report(
         self,
         kind: ProductKind,
         inputs: torch.Size,
@@ -201,29 +184,26 @@ class LayerCall:
         pre: Tensor | None = None,
         post: Tensor | None = None,
     ) -> None:
-        if not self._observers:
+        if not self._context.observers:
             return
-        # That a neuron fired and when it did are two things; an error goes down by one of them alone.
-        planes = 2 if self._stage.neuron.signal == "times" and kind != "pull" else 1
-        met = SynapticProduct(self._stage.synapse, inputs, outputs, pre, post, planes)
-        for observer in self._observers:
-            observer.product(self._stage.name, kind, met)
+        # An error goes down by one part of the signal alone, such as the spikes' times.
+        parts = self._layer.neuron.signal.parts if pre is not None else 1
+        product = SynapticProduct(self._layer.synapse, inputs, outputs, pre, post, parts)
+        for observer in self._context.observers:
+            observer.product(self._layer.name, kind, product)
 
-    def _tell_fired(self, updates: int, activity: Tensor) -> None:
-        for observer in self._observers:
-            observer.fired(self._stage.name, updates, lambda: self._stage.neuron.spikes(activity, self._tape.pool or 1))
-
-    def _tell_kept(self) -> None:
-        held = [self._pre, *self._tape.values.values()]
-        if self._carry is not None:
-            held += [tensor for tensor in (self._carry.membrane, self._carry.trace) if tensor is not None]
-        self._kept = sum(tensor.numel() for tensor in held)
-        for observer in self._observers:
-            observer.kept(self._stage.name, self._kept)
+    def _report_stored(self) -> None:
+        tensors = [self._pre, *self._saved.values.values()]
+        if self._state is not None:
+            carried = (*(self._state.neurons or ()), self._state.trace)
+            tensors += [tensor for tensor in carried if isinstance(tensor, Tensor)]
+        self._stored = sum(tensor.numel() for tensor in tensors)
+        for observer in self._context.observers:
+            observer.stored(self._layer.name, self._stored)
 
 
 class _LayerFunction(torch.autograd.Function):
-    """Hands autograd's calls on to the island."""
+    """Hands autograd's calls on to the layer call."""
 
     @staticmethod
     def forward(
@@ -232,13 +212,13 @@ class _LayerFunction(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         decay: Tensor | None,
-        island: LayerCall,
+        call: LayerCall,
         steps: int | None,
     ) -> Tensor:
-        ctx.island = island
-        return island.forward(signal if steps is None else Static(signal, steps), weight, bias)
+        ctx.call = call
+        return call.forward(signal if steps is None else Static(signal, steps), weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        return (*ctx.island.backward(error, ctx.needs_input_grad), None, None)
+        return (*ctx.call.backward(error, ctx.needs_input_grad), None, None)

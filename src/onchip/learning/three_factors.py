@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from onchip.nn.neurons.base import Neuron, Tape
+from onchip.nn.neurons.base import Neuron, SavedTensors
 
-__all__ = ["FactorObserver", "ThreeFactors", "three_factors"]
+__all__ = ["ThreeFactors", "three_factors"]
 
 
 @dataclass(frozen=True)
@@ -28,29 +27,21 @@ class ThreeFactors:
     error: Tensor
 
 
-class FactorObserver(ABC):
-    """Is shown the factors of every update, as copies."""
-
-    @abstractmethod
-    def witnessed(self, stage: str, factors: ThreeFactors) -> None:
-        """The stage's weights are about to get this update."""
-
-
 def three_factors(
-    neuron: Neuron, pre: Tensor, over_time: list[float] | None, error: Tensor, tape: Tape
+    neuron: Neuron, pre: Tensor, over_time: list[float] | None, error: Tensor, saved: SavedTensors
 ) -> ThreeFactors:
-    """The factors, before the neurons' tape is spent.
+    """The factors, before the neurons' saved is spent.
 
     Args:
         neuron: the postsynaptic neurons.
         pre: the presynaptic factor (T, B, in...), or a static image (B, in...).
         over_time: the factor of the image at each step, or None.
         error: dL/d(activity), on the pooled grid where the neurons pool.
-        tape: what the neurons remember; stays as it is.
+        saved: what the neurons remember; stays as it is.
     """
     if over_time is not None:
         pre = torch.stack([factor * pre for factor in over_time])
-    if tape.pool is not None:
-        error = error.repeat_interleave(tape.pool, -1).repeat_interleave(tape.pool, -2) / tape.pool**2
-    copied = Tape({name: value.clone() for name, value in tape.values.items()})
+    if saved.pool is not None:
+        error = error.repeat_interleave(saved.pool, -1).repeat_interleave(saved.pool, -2) / saved.pool**2
+    copied = SavedTensors({name: value.clone() for name, value in saved.values.items()})
     return ThreeFactors(pre.clone(), neuron.backward_local(torch.ones_like(error), copied), error.clone())

@@ -11,6 +11,7 @@ import torch
 
 from onchip import nn
 from onchip.errors import RequestError
+from onchip.nn.neurons import readout_of
 from onchip.nn.neurons.base import Neuron
 
 __all__ = ["DEEP_GAIN", "GAIN", "Layout"]
@@ -107,14 +108,14 @@ class _Chain:
         self.modules: list[torch.nn.Module] = []
         self._text, self._shape, self._classes, self._neuron = text, shape, classes, neuron
         self._signal = neuron().signal
-        self._bias = self._signal != "times"
+        self._bias = self._signal.bias
         self._gain, self._closed = GAIN, False
 
     def convolution(self, maps: int, kernel: int) -> None:
         self._convolution(maps, kernel, standardized=False)
 
     def standardized(self, maps: int, kernel: int) -> None:
-        self._convolution(maps, kernel, standardized=self._signal == "steps")
+        self._convolution(maps, kernel, standardized=self._signal is nn.TIME_STEPS)
 
     def pool(self, side: int) -> None:
         channels, height, width = self._image(f"P{side}")
@@ -134,8 +135,9 @@ class _Chain:
             )
         layer = nn.Linear(self._flat(str(classes)), classes, bias=self._bias)
         self.modules.append(layer if self._bias else self._initialized(layer))
-        if self._signal != "steps":
-            self.modules.append(nn.TTFSReadout() if self._signal == "times" else nn.MeanReadout())
+        readout = readout_of(self._signal)
+        if not readout.optional:
+            self.modules.append(readout())
         self._closed = True
 
     def close(self) -> None:

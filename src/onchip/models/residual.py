@@ -39,7 +39,7 @@ class ResNet:
 
     def __call__(self, shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
         """The network, for images of `shape` (C, H, W), with its first weights from torch's generator."""
-        if neuron().signal != "steps":
+        if not neuron().signal.residual:
             raise RequestError(
                 f"residual networks add spikes, and those of {type(neuron()).__name__} do not add up; "
                 "expected LIF or IF neurons"

@@ -22,11 +22,15 @@ from onchip.nn.neurons.ttfs import TTFSReadout
 from onchip.nn.pooling import EarliestPool2d
 from onchip.nn.residual import Residual
 from onchip.nn.sequential import Sequential
+from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Static
 from onchip.nn.weight_standardization import WeightStandardizedConv2d
 
 __all__ = [
     "IF",
     "LIF",
+    "SPIKE_TIMES",
+    "SPIKE_TRAINS",
+    "TIME_STEPS",
     "TTFS",
     "AdaptiveAvgPool2d",
     "AvgPool1d",
@@ -46,6 +50,7 @@ __all__ = [
     "Readout",
     "Residual",
     "Sequential",
+    "Static",
     "Stochastic",
     "TTFSReadout",
     "WeightStandardizedConv2d",

@@ -1,21 +1,23 @@
-"""What a network is made of, in order: stages, the weightless layers between them, and skips."""
+"""A network read into a graph of layers, and the one function that runs it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onchip.errors import RequestError
+from onchip.errors import OnchipError, RequestError
 from onchip.nn.neurons.base import Neuron
-from onchip.nn.signals import Kind, Signal, Static
+from onchip.nn.signals import Signal, SignalKind, expanded, per_sample, tensor_of
 from onchip.nn.synapses import Synapse
 
-__all__ = ["LayerGraph", "Node", "Skip", "SynapticLayer", "WeightlessLayer"]
+__all__ = ["LayerGraph", "Node", "SkipConnection", "SynapticLayer", "WeightlessLayer", "run"]
+
+TYPES = torch.float32, torch.float64, torch.bfloat16, torch.float16
 
 
 # Nothing here is compared by its fields (eq=False): that is more than torch.compile can follow.
@@ -24,11 +26,11 @@ class SynapticLayer:
     """Synapses and the neurons that they drive.
 
     Args:
-        name: dotted path of the synaptic layer in the network.
-        module: the torch layer that holds weight and bias.
-        synapse: its bilinear map.
-        neuron: the neurons; a `Readout` where the network names none.
-        pool: side of an average pool that the neurons may take in the same pass, or None.
+        name: Dotted path of the module with the weights in the network.
+        module: The torch module that holds weight and bias.
+        synapse: Its bilinear map.
+        neuron: The neurons; a `Readout` where the network names none.
+        pool: Side of an average pool that the neurons may take in the same pass, or None.
     """
 
     name: str
@@ -56,64 +58,69 @@ class SynapticLayer:
         assert bias is None or isinstance(bias, Tensor)
         return bias
 
-    def fused_pool(self, drive: torch.Size) -> int | None:
-        """Side of the average pool that the neurons can take in their own pass, for a drive (N, C, H, W).
+    def drive(self, synaptic_input: Signal, product: Callable[[Tensor], Tensor]) -> Signal:
+        """The neurons' drive (K, B, features...), or `Static`.
 
-        A ragged border is left to torch's own pool.
+        Args:
+            synaptic_input: What the synapses are applied to, as `neuron.synaptic_input` returns it.
+            product: The forward product, from (N, in...) to (N, out...).
+
+        Raises:
+            RequestError: the synapses cannot take features of this shape.
         """
-        return self.pool if self.pool and not (drive[-1] % self.pool or drive[-2] % self.pool) else None
+
+        def checked(folded: Tensor) -> Tensor:
+            self.synapse.check(self.name, folded.shape)
+            return product(folded)
+
+        return per_sample(checked, synaptic_input)
+
+    def fused_pool(self, drive: Signal) -> int | None:
+        """Side of the average pool that the neurons can take in their own pass; ragged borders are left to torch."""
+        height, width = tensor_of(drive).shape[-2:]
+        return self.pool if self.pool and not (height % self.pool or width % self.pool) else None
 
     def pooled(self, activity: Tensor) -> Tensor:
-        """The stage's activity (T, B, C, H, W), average-pooled where the neurons have not done so."""
+        """The layer's activity (T, B, C, H, W), average-pooled where the neurons have not done so.
+
+        Raises:
+            RequestError: maps smaller than the pool, or spikes that must not be averaged.
+        """
         if self.pool is None:
             return activity
-        if min(activity.shape[-2:]) < self.pool:
-            height, width = activity.shape[-2:]
+        pool, (height, width) = self.pool, activity.shape[-2:]
+        if min(height, width) < pool:
             raise RequestError(
-                f"AvgPool2d({self.pool}) after layer {self.name!r} got an image of {height}x{width}; "
+                f"AvgPool2d({pool}) after layer {self.name!r} got an image of {height}x{width}; "
                 "use larger images or less pooling before it"
             )
-        if self.neuron.signal == "streams":
+        if not self.neuron.pools_spikes:
             raise RequestError(
-                f"AvgPool2d({self.pool}) after layer {self.name!r} got an image of {activity.shape[-2]}x"
-                f"{activity.shape[-1]}, which its squares do not fill; neurons that send spikes alone need images "
-                "that they do"
+                f"AvgPool2d({pool}) after layer {self.name!r} got an image of {height}x{width}, which is no multiple "
+                f"of {pool}x{pool}; neurons that send spikes only need images that are"
             )
-        return F.avg_pool2d(activity.flatten(0, 1), self.pool).unflatten(0, activity.shape[:2])
+        return expanded(per_sample(lambda maps: F.avg_pool2d(maps, pool), activity))
 
 
 @dataclass(frozen=True, eq=False)
 class WeightlessLayer:
-    """A layer without weights between stages; ordinary autograd carries errors through it."""
+    """A layer without weights between synaptic layers; ordinary autograd carries errors through it."""
 
     name: str
     module: nn.Module
 
-    def __call__(self, signal: Signal, kind: Kind, kept: list[Signal]) -> Signal:
-        """Applies the layer to each time step, or to the spike times, or once to a Static image.
-
-        Args:
-            signal: what arrives.
-            kind: of the signal.
-            kept: what skips hold; stays as it is.
-        """
-        if isinstance(signal, Static):
-            return Static(self._apply(signal.image), signal.steps)
-        if kind == "times":
-            return self._apply(signal)
-        return self._apply(signal.flatten(0, 1)).unflatten(0, signal.shape[:2])
-
-    def _apply(self, signal: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
+        """Applies the layer to (N, features...)."""
         try:
-            applied: Tensor = self.module(signal)
+            applied: Tensor = self.module(features)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, IndexError) as error:
             raise RequestError(
                 f"{type(self.module).__name__} {self.name!r} cannot take features of shape "
-                f"{tuple(signal.shape[1:])}: {error}"
+                f"{tuple(features.shape[1:])}: {error}"
             ) from error
-        if applied.shape[:1] != signal.shape[:1]:
+        if applied.shape[:1] != features.shape[:1]:
             raise RequestError(
                 f"{type(self.module).__name__} {self.name!r} mixes the samples of a batch; "
                 "expected a layer that treats each on its own, such as nn.Flatten()"
@@ -122,43 +129,42 @@ class WeightlessLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class Skip:
-    """A place at which a signal parts from the chain, or comes back to it.
+class SkipConnection:
+    """A place at which a signal leaves the chain of layers, or returns to it.
 
     Args:
-        name: of the `Residual`.
-        does: `fork` keeps the signal for later, `turn` takes it up and keeps the body's instead, `join` adds both.
+        name: Name of the `Residual`.
+        role: `fork` stores the signal, `turn` continues with the stored one and stores the body's instead, `join`
+            adds both.
     """
 
     name: str
-    does: Literal["fork", "turn", "join"]
+    role: Literal["fork", "turn", "join"]
 
-    def __call__(self, signal: Signal, kind: Kind, kept: list[Signal]) -> Signal:
-        """What goes on from here.
+    def __call__(self, signal: Signal, stored: list[Signal]) -> Signal:
+        """The signal that goes on; `stored`, the innermost skip's signal last, is changed.
 
-        Args:
-            signal: what arrives.
-            kind: of the signal; always steps.
-            kept: what skips hold, the innermost last; changed here.
+        Raises:
+            RequestError: the two signals of a join have different shapes.
         """
-        if self.does == "fork":
-            kept.append(signal)
+        if self.role == "fork":
+            stored.append(signal)
             return signal
-        other = kept.pop()
-        if self.does == "turn":
-            kept.append(signal)
+        other = stored.pop()
+        if self.role == "turn":
+            stored.append(signal)
             return other
-        one, other = (part.expand() if isinstance(part, Static) else part for part in (signal, other))
-        if one.shape != other.shape:
+        body, skipped = expanded(signal), expanded(other)
+        if body.shape != skipped.shape:
             raise RequestError(
-                f"Residual {self.name!r} adds activity of shape {tuple(other.shape[2:])} and {tuple(one.shape[2:])}; "
-                "expected one shape. Give it a shortcut, such as nn.Sequential(nn.Conv2d(..., 1, stride=2), nn.LIF())"
+                f"Residual {self.name!r} adds activity of shape {tuple(skipped.shape[2:])} and "
+                f"{tuple(body.shape[2:])}; expected one shape. Give it a shortcut, such as "
+                "nn.Sequential(nn.Conv2d(..., 1, stride=2), nn.LIF())"
             )
-        return one + other
+        return body + skipped
 
 
-Node = SynapticLayer | WeightlessLayer | Skip
-"""What a network is read as."""
+Node = SynapticLayer | WeightlessLayer | SkipConnection
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,53 +172,126 @@ class LayerGraph:
     """A network read from input to output.
 
     Args:
-        kind: what its neurons exchange, activity over time steps or spike times.
-        parts: stages, the weightless layers between them, and where skips begin and end, in order.
+        kind: How its neurons exchange activity.
+        nodes: Synaptic layers, weightless layers between them, and where skip connections begin and end, in order.
     """
 
-    kind: Kind
-    parts: tuple[Node, ...]
-
-    def unpooled(self) -> LayerGraph:
-        """The same network with every pool a part of its own."""
-        parts: list[Node] = []
-        for part in self.parts:
-            pool = part.pool if isinstance(part, SynapticLayer) else None
-            parts.append(replace(part, pool=None) if isinstance(part, SynapticLayer) else part)
-            if pool is not None:
-                parts.append(WeightlessLayer(f"pool of {part.name}", nn.AvgPool2d(pool)))
-        return LayerGraph(self.kind, tuple(parts))
+    kind: SignalKind
+    nodes: tuple[Node, ...]
 
     @property
     def layers(self) -> tuple[SynapticLayer, ...]:
-        """The stages in order."""
-        return tuple(part for part in self.parts if isinstance(part, SynapticLayer))
+        """The synaptic layers in order; everywhere, the index of a layer is its position here."""
+        return tuple(node for node in self.nodes if isinstance(node, SynapticLayer))
 
-    @cached_property
-    def arrivals(self) -> tuple[bool, ...]:
-        """Of each part, whether it is the first stage, fork or `Flatten` that the activity arriving there meets.
+    def unpooled(self) -> LayerGraph:
+        """The same network with every average pool a node of its own."""
+        nodes: list[Node] = []
+        for node in self.nodes:
+            if isinstance(node, SynapticLayer) and node.pool is not None:
+                nodes += [replace(node, pool=None), WeightlessLayer(f"pool of {node.name}", nn.AvgPool2d(node.pool))]
+            else:
+                nodes.append(node)
+        return LayerGraph(self.kind, tuple(nodes))
 
-        Direct rules have an error of its own for each such activity, and so for each way on from it. They see maps as
-        maps: before they are flattened.
+    def with_layers(
+        self, synapse: Callable[[SynapticLayer], Synapse] | None, neuron: Callable[[SynapticLayer], Neuron] | None
+    ) -> LayerGraph:
+        """The same network with another synapse or other neurons at each layer; None leaves them as they are."""
+
+        def replaced(node: SynapticLayer) -> SynapticLayer:
+            return replace(
+                node,
+                synapse=node.synapse if synapse is None else synapse(node),
+                neuron=node.neuron if neuron is None else neuron(node),
+            )
+
+        nodes = (replaced(node) if isinstance(node, SynapticLayer) else node for node in self.nodes)
+        return LayerGraph(self.kind, tuple(nodes))
+
+    @property
+    def receivers(self) -> dict[int, int]:
+        """Where hidden activity arrives: position in `nodes` -> index of the synaptic layer that it reaches first.
+
+        Direct rules have one error for each such activity, and so for each way on from it: at a synaptic layer, or
+        at the fork before it, or before maps are flattened. Layers of shortcuts share the activity of the body.
         """
-        found, fresh = [], True
-        for part in self.parts:
-            meets = isinstance(part, SynapticLayer) or (isinstance(part, Skip) and part.does == "fork")
-            flattens = isinstance(part, WeightlessLayer) and isinstance(part.module, nn.Flatten)
-            found.append(fresh and (meets or flattens))
-            if isinstance(part, Skip):
-                fresh = part.does == "join"
-            elif isinstance(part, SynapticLayer) or flattens:
-                fresh = not flattens
-        return tuple(found)
+        found: dict[int, int] = {}
+        index, fresh, waiting = 0, True, None
+        for position, node in enumerate(self.nodes):
+            layer = isinstance(node, SynapticLayer)
+            flattens = isinstance(node, WeightlessLayer) and isinstance(node.module, nn.Flatten)
+            forks = isinstance(node, SkipConnection) and node.role == "fork"
+            if fresh and (layer or flattens or forks):
+                waiting = position
+            if layer:
+                if waiting is not None:
+                    found[waiting] = index
+                    waiting = None
+                index += 1
+            if isinstance(node, SkipConnection):
+                fresh = node.role == "join"
+            elif layer or flattens:
+                fresh = layer
+        return found
 
-    @cached_property
-    def receivers(self) -> tuple[SynapticLayer, ...]:
-        """For each arrival, the stage that it reaches first: all stages but those of shortcuts."""
-        found, waiting = [], False
-        for part, arrives in zip(self.parts, self.arrivals, strict=True):
-            waiting = waiting or arrives
-            if waiting and isinstance(part, SynapticLayer):
-                found.append(part)
-                waiting = False
-        return tuple(found)
+    def check(self, signal: Signal) -> None:
+        """Refuses a signal that the network cannot take.
+
+        Raises:
+            RequestError: the wrong kind or type of signal, no samples, values out of range, or another device or type
+                than the weights'.
+        """
+        self.kind.check(signal)
+        tensor = tensor_of(signal)
+        for node in self.layers:
+            layer, weight = f"{type(node.module).__name__} {node.name!r}", node.parameter
+            if weight.device != tensor.device:
+                raise RequestError(
+                    f"{layer} is on device {str(weight.device)!r} and the signal on {str(tensor.device)!r}; expected "
+                    "one device. Use signal.to(...) or rule.to(...), which moves the network and its feedback"
+                )
+            if weight.dtype not in TYPES:
+                known = ", ".join(str(dtype).removeprefix("torch.") for dtype in TYPES)
+                raise RequestError(f"{layer} has weights of {weight.dtype}; expected {known}. Use model.float()")
+            if weight.dtype != tensor.dtype and not torch.is_autocast_enabled(tensor.device.type):
+                raise RequestError(
+                    f"{layer} has weights of {weight.dtype} and the signal is of {tensor.dtype}; expected one type. "
+                    "Use signal.to(...)"
+                )
+
+
+def run(
+    graph: LayerGraph,
+    signal: Signal,
+    at_layer: Callable[[int, SynapticLayer, Signal], Tensor],
+    at_receiver: Callable[[int, Signal], Signal] | None = None,
+) -> Tensor:
+    """Runs a network from its input to its output.
+
+    Args:
+        graph: The network.
+        signal: (T, B, features...), `Static`, or spike times (B, features...), as `graph.check` accepts it.
+        at_layer: Computes the activity of each synaptic layer, from its index, the layer and what arrives there.
+        at_receiver: Called with the index of a synaptic layer and the activity that is about to reach it; see
+            `LayerGraph.receivers`. Returns the activity that it gets.
+
+    Returns:
+        The activity of the last layer.
+    """
+    receivers = {} if at_receiver is None else graph.receivers
+    stored: list[Signal] = []
+    index = 0
+    for position, node in enumerate(graph.nodes):
+        if at_receiver is not None and position in receivers:
+            signal = at_receiver(receivers[position], signal)
+        if isinstance(node, SynapticLayer):
+            signal = at_layer(index, node, signal)
+            index += 1
+        elif isinstance(node, WeightlessLayer):
+            signal = graph.kind.apply(node, signal)
+        else:
+            signal = node(signal, stored)
+    if not isinstance(signal, Tensor):
+        raise OnchipError("a network ends in a synaptic layer, whose activity is never Static")
+    return signal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onchip.nn.signals import Signal, Static
+from onchip.nn.signals import Signal, expanded
 
 __all__ = ["Residual"]
 
@@ -37,6 +37,5 @@ class Residual(nn.Module):
 
     def forward(self, signal: Signal) -> Tensor:
         """Activity (T, B, features...) of body and skip together."""
-        past = signal if self.shortcut is None else self.shortcut(signal)
-        added: Tensor = self.body(signal) + (past.expand() if isinstance(past, Static) else past)
+        added: Tensor = self.body(signal) + expanded(signal if self.shortcut is None else self.shortcut(signal))
         return added

@@ -15,6 +15,7 @@ from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["anchored_dkp"]
 
@@ -67,7 +68,7 @@ def anchored_dkp(
         model,
         feedback=SummedFeedback(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
         temporal=Online(),
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(
             own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
         ),
@@ -78,7 +79,7 @@ class Anchored(PerturbationFeedback):
     """Matrices that an optimizer trains, and estimates hold to what noise says."""
 
     stem = "feedback_"
-    learnt = True
+    learned = True
 
     def __init__(
         self,
@@ -95,5 +96,5 @@ class Anchored(PerturbationFeedback):
             raise RequestError(f"anchored_dkp got decay={decay}; expected a weight decay of at least 0")
         self.decay = decay
 
-    def held(self, like: Tensor, index: int, units: int) -> Tensor:
+    def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
         return self.grown("anchored_dkp", index, units, like.shape[-1])

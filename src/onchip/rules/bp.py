@@ -7,7 +7,7 @@ from torch import nn
 from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = ["bp"]
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.direct import UnprobedFeedback
-from onchip.learning.interfaces import Temporal
+from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
 
 __all__ = ["dfa"]
@@ -49,8 +49,8 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     )
 
 
-class RandomDirect(UnprobedFeedback):
-    """Fixed uniform feedback from the output to what each stage receives."""
+class RandomDirect(MatrixFeedback):
+    """Fixed uniform feedback from the output to what each layer receives."""
 
     stem = "direct_"
 

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.direct import UnprobedFeedback
-from onchip.learning.interfaces import Temporal
+from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["dkp"]
 
@@ -47,7 +48,7 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
         model,
         feedback=KolenPollackDirect(decay, grid),
         temporal=temporal,
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(
             own_feedback=True,
             no_transport=True,
@@ -60,11 +61,11 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
     )
 
 
-class KolenPollackDirect(UnprobedFeedback):
+class KolenPollackDirect(MatrixFeedback):
     """Feedback from the output that learns by what it sends and where it arrives."""
 
     stem = "feedback_"
-    learnt = True
+    learned = True
 
     def __init__(self, decay: float, grid: int | None) -> None:
         super().__init__(grid)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
+from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import CopiedFeedback
-from onchip.learning.interfaces import ErrorCode, Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import SynapticLayer, build_graph
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
+from onchip.nn.graph_builder import build_graph
 from onchip.transport import Full, Transport
 from onchip.transport.budget import within
 from onchip.transport.schedule import Balanced, Doubling, Schedule
@@ -64,7 +64,7 @@ def fbp(
         raise RequestError(f"fbp got period={period} and budget={budget}; a budget chooses the periods. Leave one out")
     schedule: Schedule
     if budget is not None or (period is None and transport is None):
-        weights = [stage.weight for stage in build_graph(model).layers[1:]]
+        weights = [layer.weight for layer in build_graph(model).layers[1:]]
         mean, transport = within(budget, weights, transport)
         schedule = Balanced(mean)
     else:
@@ -104,17 +104,17 @@ class FrozenFeedback(CopiedFeedback):
         self._groups: dict[Doubling, list[int]] = {}  # layers that share their intervals
         self._events: dict[Doubling, int] = {}
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        super().attach(stages)
-        layers = self._schedule.layers([stage.weight for stage in stages[1:]], self._transport)
-        for index, intervals in enumerate(layers, start=1):
+    def attach(self) -> None:
+        super().attach()
+        schedules = self._schedule.layers([layer.weight for layer in self.layers[1:]], self._transport)
+        for index, intervals in enumerate(schedules, start=1):
             self._groups.setdefault(intervals, []).append(index)
         self._events = dict.fromkeys(self._groups, 0)
-        self.first_refresh = min((intervals.first for intervals in layers), default=0)
+        self.first_refresh = min((intervals.first for intervals in schedules), default=0)
 
     def refreshes(self, steps: int) -> dict[str, int]:
         return {
-            self._stages[index].name: sum(map(intervals.due, range(1, steps + 1)))
+            self.layers[index].name: sum(map(intervals.due, range(1, steps + 1)))
             for intervals, group in self._groups.items()
             for index in group
         }
@@ -128,16 +128,16 @@ class FrozenFeedback(CopiedFeedback):
 
     def _refresh(self, group: list[int], event: int) -> None:
         """One transport to the layers of a group."""
-        stages = [self._stages[index] for index in group]
-        moved = self._transport([self.weight(index) for index in group], [stage.weight for stage in stages], event)
+        weights = [self.layers[index].weight for index in group]
+        moved = self._transport([self.weight(index) for index in group], weights, event)
         if event == 0 and not any(layer.scalars for layer in moved):
             warnings.warn(
                 f"fbp: {self._transport} moved no weight at its first event, after step {self._steps}; as long as "
                 "that is so, this is the rule `never`. Use a lower threshold",
                 stacklevel=4,
             )
-        for stage, layer in zip(stages, moved, strict=True):
-            self.tell_transport(stage, layer)
+        for index, layer in zip(group, moved, strict=True):
+            self.report_transport(index, layer)
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor([self._steps, *self._events.values()])

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
-from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = ["frsf"]
 
@@ -42,7 +42,3 @@ class FixedSigns(SignSymmetricFeedback):
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return torch.randn_like(weight).abs_().mul_(scale)
-
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
-        """The magnitudes stay as they are."""
-        return False

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
+from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.feedback.stored import drawn_like
-from onchip.learning.interfaces import LayerwiseFeedback, Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = ["kolen_pollack"]
 
@@ -63,17 +61,15 @@ class KolenPollackFeedback(LayerwiseFeedback):
         if not 0.0 <= decay < 1.0:
             raise RequestError(f"kolen_pollack got decay={decay}; expected a share lost a step, in [0, 1)")
         self._decay = decay
-        self._stages: tuple[SynapticLayer, ...] = ()
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
-        for index, stage in enumerate(stages[1:], start=1):
-            self.register_parameter(f"feedback_{index}", nn.Parameter(drawn_like(stage.weight.detach())))
+    def attach(self) -> None:
+        for index, layer in enumerate(self.layers[1:], start=1):
+            self.register_parameter(f"feedback_{index}", nn.Parameter(drawn_like(layer.weight.detach())))
 
     def weight(self, index: int) -> Tensor:
         return self.get_parameter(f"feedback_{index}")
 
-    def beside(self, index: int) -> Tensor:
+    def stored_weight(self, index: int) -> Tensor:
         return self.weight(index)
 
     def learn(self) -> None:
@@ -93,4 +89,4 @@ class KolenPollackFeedback(LayerwiseFeedback):
                 weight.mul_(kept)
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
-        return [(stage.weight, self.weight(index)) for index, stage in enumerate(self._stages) if index]
+        return [(layer.weight, self.weight(index)) for index, layer in enumerate(self.layers) if index]

@@ -6,9 +6,10 @@ from torch import nn
 
 from onchip.claims import Claims
 from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["local_learning"]
 
@@ -42,7 +43,7 @@ def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
         model,
         feedback=LocalReadouts("local_learning"),
         temporal=temporal,
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(
             own_feedback=True,
             no_transport=True,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from onchip.claims import Claims
+from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import CopiedFeedback
-from onchip.learning.interfaces import ErrorCode, Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = ["never"]
 

@@ -6,10 +6,11 @@ from torch import nn
 
 from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
-from onchip.learning.interfaces import Temporal
 from onchip.learning.noise import Added, Noise, Rademacher
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["noisy_bp"]
 
@@ -43,7 +44,7 @@ def noisy_bp(
         model,
         feedback=TransposedFeedback(),
         temporal=temporal,
-        disturbance=Added(noise, scale),
-        trains=("steps",),
+        noise=Added(noise, scale),
+        trains=(TIME_STEPS,),
         claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
     )

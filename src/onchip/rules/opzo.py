@@ -9,14 +9,15 @@ from torch import Tensor, nn
 from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.centering import Centering, LeaveOneOut
+from onchip.learning.feedback.base import DirectFeedback
 from onchip.learning.feedback.intermediate import IntermediateFeedback
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
 from onchip.learning.feedback.summed import SummedFeedback
-from onchip.learning.interfaces import DirectFeedback
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["opzo"]
 
@@ -73,7 +74,7 @@ def opzo(
     """
 
     def estimated() -> OPZOFeedback:
-        places = {"each_step": each_step, "inside": place == "before"}
+        places = {"each_step": each_step, "at_neurons": place == "before"}
         return OPZOFeedback("opzo", scale, momentum, noise, centering, quiet_after, **places, grid=grid)
 
     feedback: DirectFeedback = estimated()
@@ -86,7 +87,7 @@ def opzo(
         model,
         feedback=feedback,
         temporal=Online(),
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(
             own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
         ),
@@ -98,7 +99,7 @@ class OPZOFeedback(PerturbationFeedback):
 
     stem = "estimate_"
 
-    def held(self, like: Tensor, index: int, units: int) -> Tensor:
+    def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
         name = f"{self.stem}{index}"
         if name not in self._buffers:
             self.register_buffer(name, like.new_zeros(units, like.shape[-1]))

@@ -8,6 +8,7 @@ from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["ottt"]
 
@@ -36,6 +37,6 @@ def ottt(model: nn.Module) -> Rule:
         model,
         feedback=TransposedFeedback(),
         temporal=Online(),
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(causal=True, online=True, own_sample=True),
     )

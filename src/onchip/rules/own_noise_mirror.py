@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.coding.spikes import SpikeErrors
-from onchip.learning.interfaces import Listening, Temporal
+from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.coincidence import Counts
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.signals import SPIKE_TRAINS, Signal, expanded, fold_time
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 from onchip.nn.synapses.product import SynapticProduct
 
@@ -60,12 +59,12 @@ def own_noise_mirror(
         feedback=OwnNoise(decay),
         temporal=temporal,
         code=code,
-        trains=("streams",),
+        trains=(SPIKE_TRAINS,),
         claims=Claims(own_feedback=True, no_transport=True, ternary=temporal.streams),
     )
 
 
-class OwnNoise(Listening):
+class OwnNoise(LayerwiseFeedback):
     """Feedback weights B = <o Δ^T> / <Δ²>, of which both means are kept."""
 
     def __init__(self, decay: float) -> None:
@@ -73,27 +72,31 @@ class OwnNoise(Listening):
         if not 0.0 <= decay < 1.0:
             raise RequestError(f"own_noise_mirror got decay={decay}; expected a share kept a step, in [0, 1)")
         self._decay = decay
-        self._stages: tuple[SynapticLayer, ...] = ()
         self._noise: dict[int, Tensor] = {}
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
-        for index, stage in enumerate(stages[1:], start=1):
-            self.register_buffer(f"product_{index}", torch.zeros_like(stage.weight))
+    def attach(self) -> None:
+        for index, layer in enumerate(self.layers[1:], start=1):
+            self.register_buffer(f"product_{index}", torch.zeros_like(layer.weight))
             # One sum of squares for each input of the receptive field: a neuron's, or a channel's at each tap.
-            shape = (stage.synapse.groups, *stage.weight.shape[1:])
-            self.register_buffer(f"variance_{index}", stage.weight.new_zeros(shape))
+            shape = (layer.synapse.groups, *layer.weight.shape[1:])
+            self.register_buffer(f"variance_{index}", layer.weight.new_zeros(shape))
 
-    def emitted(self, index: int, noise: Tensor) -> None:
-        self._noise[index + 1] = noise
+    def fired(self, index: int, activity: Tensor, probability: Tensor | None) -> None:
+        if probability is not None:
+            self._noise[index + 1] = activity - probability
 
-    def driven(self, index: int, drive: Tensor) -> None:
-        stage, noise = self._stages[index], self._noise.pop(index).flatten(0, 1)  # (T·B, features...)
-        synapse = stage.synapse.bare()
-        answer = (drive - drive.mean(0)).flatten(0, 1)
+    def at_drive(self, index: int, drive: Signal) -> Signal:
+        if index:
+            self._learn_from(index, expanded(drive))
+        return drive
+
+    def _learn_from(self, index: int, drive: Tensor) -> None:
+        noise = fold_time(self._noise.pop(index))  # (T·B, features...)
+        synapse = self.layers[index].synapse.bare()
+        answer = fold_time(drive - drive.mean(0))
         noise = noise if synapse.spatial_axes else noise.flatten(1)
         product = synapse.weight_grad(noise, answer)
-        self.tell_product(stage, "learn", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer))
+        self.report_product(index, "learn", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer))
         squares = synapse.one_output().weight_grad(
             noise.square(), torch.ones_like(answer[:, : len(self._variance(index))])
         )
@@ -106,7 +109,7 @@ class OwnNoise(Listening):
         spread = variance.clamp_min(torch.finfo(variance.dtype).tiny)
         return product / spread.repeat_interleave(len(product) // len(variance), 0)
 
-    def beside(self, index: int) -> Tensor:
+    def stored_weight(self, index: int) -> Tensor:
         return self.weight(index)
 
     def _variance(self, index: int) -> Tensor:

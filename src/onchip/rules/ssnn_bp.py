@@ -7,9 +7,10 @@ from torch import nn
 from onchip.claims import Claims
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.transposed import TransposedFeedback
-from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.coincidence import Counts
+from onchip.nn.signals import SPIKE_TRAINS
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["ssnn_bp"]
@@ -51,6 +52,6 @@ def ssnn_bp(
         feedback=TransposedFeedback(),
         temporal=temporal,
         code=code,
-        trains=("streams",),
+        trains=(SPIKE_TRAINS,),
         claims=Claims(causal=temporal.streams, online=streams, own_sample=True, ternary=temporal.streams),
     )

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
-from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = ["usf"]
 
@@ -43,7 +43,3 @@ class UniformSigns(SignSymmetricFeedback):
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return scale.clone()
-
-    def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
-        """The magnitude is a constant."""
-        return False

@@ -8,10 +8,9 @@ from torch import nn
 from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.stored import RandomFeedback
-from onchip.learning.interfaces import Temporal
 from onchip.learning.rule import Rule
-from onchip.learning.temporal.online import ThroughTime
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.synapses.product import SynapticProduct
 
 __all__ = ["weight_mirror"]
@@ -80,24 +79,24 @@ class Mirror(RandomFeedback):
         self._steps = 0
 
     def refreshes(self, steps: int) -> dict[str, int]:
-        return {stage.name: steps // self._period for stage in self._stages[1:]}
+        return {layer.name: steps // self._period for layer in self.layers[1:]}
 
     def step(self) -> None:
         self._steps += 1
         if self._steps % self._period:
             return
-        for index, stage in enumerate(self._stages):
-            if index:
-                self._probe(index, stage)
+        for index in range(1, len(self.layers)):
+            self._probe(index)
 
-    def _probe(self, index: int, stage: SynapticLayer) -> None:
-        field, shape = stage.synapse.field()
-        noise = torch.randn(self._samples, *shape, dtype=stage.weight.dtype, device=stage.weight.device)
-        response = field.apply(noise, stage.weight, None)
-        self.tell_draws(stage, noise.numel())
-        self.tell_product(stage, "probe", SynapticProduct(field, noise.shape, response.shape, pre=noise))
+    def _probe(self, index: int) -> None:
+        layer = self.layers[index]
+        field, shape = layer.synapse.field()
+        noise = torch.randn(self._samples, *shape, dtype=layer.weight.dtype, device=layer.weight.device)
+        response = field.apply(noise, layer.weight, None)
+        self.report_draws(index, noise.numel())
+        self.report_product(index, "probe", SynapticProduct(field, noise.shape, response.shape, pre=noise))
         seen = field.weight_grad(noise, response).div_(self._samples)
-        self.tell_product(stage, "learn", SynapticProduct(field, noise.shape, response.shape, noise, response))
+        self.report_product(index, "learn", SynapticProduct(field, noise.shape, response.shape, noise, response))
         self.weight(index).lerp_(seen, self._rate)
 
     def get_extra_state(self) -> torch.Tensor:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from onchip.claims import Claims
 from onchip.errors import RequestError
-from onchip.learning.feedback.direct import met_at
-from onchip.learning.interfaces import DirectFeedback, LossSignals
+from onchip.learning.feedback.base import DirectFeedback, LossSignals
+from onchip.learning.feedback.direct import product_at
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.signals import TIME_STEPS
 
 __all__ = ["zeroth_order"]
 
@@ -48,7 +46,7 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademac
         model,
         feedback=NodePerturbation(scale, noise),
         temporal=Online(),
-        trains=("steps",),
+        trains=(TIME_STEPS,),
         claims=Claims(own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=True),
     )
 
@@ -64,11 +62,7 @@ class NodePerturbation(DirectFeedback):
             raise RequestError(f"zeroth_order got scale={scale}; expected a standard deviation above 0")
         self._scale = scale
         self._noise = noise
-        self._stages: tuple[SynapticLayer, ...] = ()
         self._added: dict[int, Tensor] = {}
-
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
 
     def begin(self) -> None:
         if torch.is_grad_enabled():  # a pass that only looks leaves the one that waits its noise
@@ -76,26 +70,18 @@ class NodePerturbation(DirectFeedback):
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         self._added[index] = self._noise(activity)
-        self.tell_draws(self._stages[index], activity.numel(), kept=True)
+        self.report_draws(index, activity.numel(), stored=True)
         return activity.add(self._added[index], alpha=self._scale)
 
-    def outcome(self, output: Tensor) -> None:
-        """The loss says all."""
-
-    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
-        return None
-
-    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
+    def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
         if index not in self._added:
             raise RequestError(
                 "zeroth_order added no noise in this forward pass, so the loss says nothing to hidden layers; "
                 "call model.train() before rule.forward"
             )
         leading = activity.shape[:2]
-        shares = (verdict.loss / (self._scale * verdict.loss.numel())).expand(leading)
+        shares = (signals.loss / (self._scale * signals.loss.numel())).expand(leading)
         noise = self._added[index]
-        self.tell_product(
-            self._stages[index], "project", met_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1))
-        )
-        self.tell_dropped(self._stages[index], noise.numel())
+        self.report_product(index, "project", product_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1)))
+        self.report_released(index, noise.numel())
         return noise * shares.reshape(*leading, *[1] * (activity.dim() - 2))

@@ -276,7 +276,7 @@ def _parts(members: Iterable[Any]) -> dict[str, type]:
     """The parts that may stand for these types: themselves and subclasses, if concrete and exported."""
     classes = (member for member in members if isinstance(member, type) and member.__module__ != "builtins")
     parts = {part for member in classes for part in _with_subclasses(member)}
-    exported = (part for part in parts if part.__name__ in getattr(sys.modules[part.__module__], "__all__", ()))
+    exported = (part for part in parts if part.__name__ in getattr(sys.modules.get(part.__module__), "__all__", ()))
     return {part_name(part): part for part in exported if not inspect.isabstract(part)}
 
 

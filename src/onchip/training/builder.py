@@ -139,7 +139,7 @@ def build(spec: RunConfig, data: Dataset) -> Run:
     registry.augmentation(spec.augment)
     kind = registry.neuron(spec.neuron)[1]
     registry.loss(spec.loss, kind)
-    if spec.chunk is not None and kind == "streams":
+    if spec.chunk is not None and kind.spike_errors:
         raise UnsupportedError(
             f"got chunk={spec.chunk} for {spec.neuron}, whose errors are spikes of a worth that depends on the batch; "
             "use a smaller batch size"
@@ -203,7 +203,7 @@ def describe(spec: RunConfig, data: Dataset) -> Record:
         encoder=registry.encoder(
             spec.encoder, kind, steps=spec.steps, generator=torch.Generator(), recorded=data.frames is not None
         )[1],
-        steps=None if kind == "times" else spec.steps,
+        steps=spec.steps if kind.over_time else None,
         epochs=spec.epochs,
         settings=dataclasses.asdict(spec),
         versions={

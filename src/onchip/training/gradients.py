@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
-from onchip.nn.signals import Kind, Signal, Static
+from onchip.nn.signals import Signal, SignalKind
 
-__all__ = ["chunks", "gradients"]
+__all__ = ["gradients"]
 
 
 def gradients(
-    rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor, kind: Kind, chunk: int | None = None
+    rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor, kind: SignalKind, chunk: int | None = None
 ) -> tuple[float, float]:
     """Adds the rule's gradients of a batch to `.grad`.
 
@@ -34,7 +32,7 @@ def gradients(
         The loss of the network's output, and with those of local outputs added.
     """
     told, size = [], chunk or len(labels)
-    for part, meant in zip(chunks(signal, size, kind), labels.split(size), strict=True):
+    for part, meant in zip(kind.chunks(signal, size), labels.split(size), strict=True):
         share = len(meant) / len(labels)
         out = rule.forward(part).detach()
         losses = [loss_of(output, meant) * share for output in rule.outputs]  # the network's own, then local ones
@@ -44,12 +42,3 @@ def gradients(
     # A step waits for the device here alone, with all of its products under way.
     own, whole = torch.stack(told).sum(0).tolist()
     return own, whole
-
-
-def chunks(signal: Signal, size: int, kind: Kind) -> Iterator[Signal]:
-    """The signal, so many samples at a time."""
-    if isinstance(signal, Static):
-        for image in signal.image.split(size):
-            yield Static(image, signal.steps)
-    else:
-        yield from signal.split(size, 0 if kind == "times" else 1)

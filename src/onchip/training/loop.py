@@ -131,7 +131,7 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
         batch_size: samples at a time.
     """
     model.eval()
-    last = build_graph(model).kind == "streams"
+    last = build_graph(model).kind.last_step
     right = torch.zeros((), dtype=torch.int64, device=split.device)
     with torch.no_grad():
         for images, labels in batches(split, batch_size, shuffle=False):
@@ -198,7 +198,7 @@ def _too_large(spec: RunConfig, data: Dataset, reason: str) -> MemoryLimitError:
     remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
     if fits is not None:
         remedy = f"a batch of {fits} fits. Use --batch-size {fits}"
-        if kind != "streams":  # whose errors depend on the batch
+        if not kind.spike_errors:  # whose errors depend on the batch
             remedy += f", or --chunk {fits} to learn from as many as now"
     return MemoryLimitError(
         f"{spec.rule} with seed {spec.seed} ran out of memory on {spec.device!r} with a batch of {tried}: {reason}; "

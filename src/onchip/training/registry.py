@@ -24,7 +24,7 @@ from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.models.layout import Layout
 from onchip.nn import neurons
-from onchip.nn.signals import Kind
+from onchip.nn.signals import SignalKind
 from onchip.runs.grammar import Call, Scalar, bind, command_name, describe, make_part, parse, split
 from onchip.training.memory import enough
 
@@ -45,9 +45,6 @@ __all__ = [
     "rule",
     "synapses",
 ]
-
-USUAL_ENCODER: Mapping[Kind, str] = {"steps": "constant", "streams": "randomphase", "times": "latency"}
-USUAL_LOSS: Mapping[Kind, str] = {"steps": "steploss", "streams": "steploss:0", "times": "steploss"}
 
 Named = TypeVar("Named")
 
@@ -128,7 +125,7 @@ def network(text: str) -> Callable[..., nn.Sequential]:
     return _find("network", command_name(text), known)
 
 
-def neuron(text: str) -> tuple[Callable[[], nn.Neuron], Kind]:
+def neuron(text: str) -> tuple[Callable[[], nn.Neuron], SignalKind]:
     """What makes one layer of neurons, and the kind of signal that they work in.
 
     Raises:
@@ -140,7 +137,7 @@ def neuron(text: str) -> tuple[Callable[[], nn.Neuron], Kind]:
 
 
 def encoder(
-    text: str | None, kind: Kind, *, steps: int, generator: torch.Generator, recorded: bool = False
+    text: str | None, kind: SignalKind, *, steps: int, generator: torch.Generator, recorded: bool = False
 ) -> tuple[Encoder, str]:
     """What turns images into signals of a kind, and its name with the options given.
 
@@ -154,7 +151,7 @@ def encoder(
     Raises:
         RequestError: the encoder or an option does not exist, or it makes the other kind of signal.
     """
-    usual = "frames" if recorded else USUAL_ENCODER[kind]
+    usual = "frames" if recorded else kind.encoder
     call = Call(usual, {}) if text is None else parse(text)
     made = _find("encoder", call.name, known_encoders())
     supplied = {
@@ -166,19 +163,18 @@ def encoder(
     built = made(**options, **supplied)
     if kind not in built.signals:
         remedy = "expected LIF or IF neurons" if recorded else f"leave it out to get {usual!r}"
-        raise RequestError(
-            f"encoder {call.name!r} makes {' or '.join(built.signals)}, but these neurons take {kind!r}; {remedy}"
-        )
+        makes = " or ".join(made.name for made in built.signals)
+        raise RequestError(f"encoder {call.name!r} makes {makes}, but these neurons take {kind.name}; {remedy}")
     return built, str(call)
 
 
-def loss(text: str | None, kind: Kind) -> Loss:
+def loss(text: str | None, kind: SignalKind) -> Loss:
     """The loss that a text such as `steploss:0.05` asks for; None takes the usual one of a kind of signal.
 
     Raises:
         RequestError: there is no such loss, or its arguments do not fit.
     """
-    return make_part(USUAL_LOSS[kind] if text is None else text, _exported(losses, _is_concrete), "loss")
+    return make_part(kind.loss if text is None else text, _exported(losses, _is_concrete), "loss")
 
 
 def synapses(text: str, *, lr: float, rates: LRScaling) -> Callable[[Rule], Crossbar]:

@@ -32,7 +32,7 @@ def trainable(config: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:
     """
     fitting, reasons = [], []
     _, kind = registry.neuron(config.neuron)
-    for name in STREAM_RULES if kind == "streams" else RULES:
+    for name in STREAM_RULES if kind.spike_errors else RULES:
         try:
             check(SweepConfig(config, (name,), (config.seed,)), data)
             fitting.append(name)

@@ -66,7 +66,7 @@ def test_a_pool_sends_spikes_of_the_mean_probability() -> None:
 
 def test_a_pool_that_does_not_fit_is_refused() -> None:
     layers = [nn.Conv2d(1, 2, 3), nn.Stochastic(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2, 2), nn.MeanReadout()]
-    with pytest.raises(RequestError, match=r"AvgPool2d\(2\) after layer '0' got an image of 3x3.*spikes alone"):
+    with pytest.raises(RequestError, match=r"AvgPool2d\(2\) after layer '0' got an image of 3x3.*send spikes only"):
         nn.Sequential(*layers)(torch.ones(2, 1, 1, 5, 5))
 
 

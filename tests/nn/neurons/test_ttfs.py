@@ -14,7 +14,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.errors import RequestError
 from onchip.learning.rule import Rule
-from onchip.nn.neurons.base import Tape
+from onchip.nn.neurons.base import SavedTensors
 from tests.cases import Case, agree, gradients, loss_of
 from tests.stacks import TIMED
 
@@ -45,7 +45,7 @@ def draw(*shape: int) -> Tensor:
 def test_spike_times_are_those_of_a_simulation() -> None:
     times, weight = draw(40, 6), 1.5 * torch.randn(30, 6, dtype=torch.float64)
     neuron = nn.TTFS()
-    planes = neuron.planes(times)
+    planes = neuron.synaptic_input(times)
     assert isinstance(planes, Tensor)
     closed = neuron(planes @ weight.t())
     stepped = simulated(times, weight)
@@ -151,7 +151,7 @@ def test_each_partial_is_clipped_on_its_own(clip: float) -> None:
     if math.isfinite(clip):
         assert (by_total < -clip).any()
         assert (by_delay > clip).any()
-    tape: Tape = nn.TTFS(clip=clip).run(drive.detach().clone(), None, None)[1]
+    tape: SavedTensors = nn.TTFS(clip=clip).run(drive.detach().clone(), None, None)[1]
     torch.testing.assert_close(
         nn.TTFS(clip=clip).backward_through_time(torch.ones(40, 25, dtype=torch.float64), tape), drive.grad
     )
@@ -198,9 +198,9 @@ def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
 def test_neurons_that_stayed_silent_receive_no_error() -> None:
     times = torch.tensor([[0.5, math.inf, 0.0, math.inf]])
     neuron = nn.TTFS()
-    planes = neuron.planes(times)
+    planes = neuron.synaptic_input(times)
     assert isinstance(planes, Tensor)
-    assert neuron.arrive(torch.full((1, 1, 4), 2.0), planes).tolist() == [[2.0, 0.0, 2.0, 0.0]]
+    assert neuron.error_received(torch.full((1, 1, 4), 2.0), planes).tolist() == [[2.0, 0.0, 2.0, 0.0]]
 
 
 def test_a_nan_weight_does_not_pass_for_silence() -> None:

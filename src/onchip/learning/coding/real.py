@@ -1,4 +1,4 @@
-"""What carries errors."""
+"""Errors as real numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from onchip.learning.interfaces import ErrorCode
+from onchip.learning.coding.base import ErrorCode
 
 __all__ = ["RealErrors"]
 

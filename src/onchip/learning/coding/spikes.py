@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
-from onchip.learning.interfaces import ErrorCode
+from onchip.learning.coding.base import ErrorCode
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["SpikeErrors"]

@@ -1,30 +1,29 @@
-"""Feedback by a matrix from the output to what each stage receives."""
+"""Feedback by a matrix from the output to what each layer receives."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError
+from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
-from onchip.learning.interfaces import DirectFeedback, LossSignals, ProductKind
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.observers import ProductKind
 from onchip.nn.synapses import LinearSynapse
 from onchip.nn.synapses.product import SynapticProduct
 
-__all__ = ["MatrixFeedback", "UnprobedFeedback", "as_rows", "met_at"]
+__all__ = ["MatrixFeedback", "as_rows", "product_at"]
 
 
 class MatrixFeedback(DirectFeedback):
-    """Direct feedback g = F e with a matrix F (n, classes) for each stage but the first.
+    """Direct feedback g = F e with a matrix F (n, classes) for each layer that receives hidden activity.
 
     Args:
-        grid: side of the coarse grid on which feedback to maps lives, at least 1; None for a number for each pixel.
+        grid: Side of the coarse grid on which feedback to maps is stored, at least 1; None for one number per pixel.
 
     Raises:
         RequestError: a side out of range.
@@ -36,11 +35,11 @@ class MatrixFeedback(DirectFeedback):
     local: ClassVar[bool] = False
     """Whether the errors come from read-outs of the layers themselves, F h_l, in place of the output."""
 
-    learnt: ClassVar[bool] = False
+    learned: ClassVar[bool] = False
     """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
 
     decay: float = 0.0
-    """Weight decay of learnt matrices; it counts once a training step, however many backward passes."""
+    """Weight decay of learned matrices; it counts once per training step, however many backward passes."""
 
     steps: int = 0
     """Training steps so far."""
@@ -50,30 +49,26 @@ class MatrixFeedback(DirectFeedback):
         if grid is not None and grid < 1:
             raise RequestError(f"feedback got grid={grid}; expected a side of at least 1 number, or none")
         self._grid = grid
-        self._stages: tuple[SynapticLayer, ...] = ()
         self._decayed: set[str] = set()
 
     @abstractmethod
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        """F (n, classes) of one stage, or (T, n, classes) where it changes with time.
-
-        The first call is the first to know n.
+        """F (n, classes) of one layer, or (T, n, classes) where it changes with time; the first call makes it.
 
         Args:
             error: e at the output, (T, B, classes) or (B, classes).
-            index: of the stage, from 1.
-            units: n, numbers that the stage receives at a time step, on the grid if there is one.
+            index: Index of the layer, at least 1.
+            units: n, numbers that the layer receives per time step, on the grid if there is one.
         """
 
     def seen(self, features: torch.Size) -> torch.Size:
-        """Shape of what a stage receives as the feedback sees it: on its grid."""
+        """Shape of what a layer receives, reduced to the grid."""
         return coarse(features, self._grid)
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
-        classes = len(stages[-1].weight)
-        for index in range(1, len(stages) if self.learnt else 0):
-            self.register_parameter(f"{self.stem}{index}", nn.Parameter(stages[-1].weight.new_empty(0, classes)))
+    def attach(self) -> None:
+        last = self.layers[-1].weight
+        for index in self.hidden if self.learned else ():
+            self.register_parameter(f"{self.stem}{index}", nn.Parameter(last.new_empty(0, len(last))))
 
     def learn(self) -> None:
         for name, matrix in self.named_parameters():
@@ -90,26 +85,26 @@ class MatrixFeedback(DirectFeedback):
             return None
         rows = as_rows(activity, 2)
         matrix = self.matrix(rows.new_empty(1, 1, classes), index, rows.shape[1])
-        self.tell_product(self._stages[index], "readout", met_at(matrix, pre=rows))
+        self.report_product(index, "readout", product_at(matrix, pre=rows))
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
-    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
-        error = verdict.local[index - 1] if self.local else verdict.error
+    def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
+        error = signals.local[index] if self.local else signals.error
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
         matrix = self.matrix(error, index, math.prod(seen))
         # The few classes as rows in memory too: the product is then three times as fast.
         projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
-        self.tell_product(self._stages[index], "local" if self.local else "project", met_at(matrix, post=sent))
-        if self.learnt:
+        self.report_product(index, "local" if self.local else "project", product_at(matrix, post=sent))
+        if self.learned:
             rows = as_rows(activity, error.dim() - 1)
             learning = sent.t() @ rows  # (classes, n), to the grid afterwards: classes are fewer than samples
-            self.tell_product(self._stages[index], "learn", met_at(learning.t(), rows, sent))
+            self.report_product(index, "learn", product_at(learning.t(), rows, sent))
             if seen != features:
                 maps = _as_maps(learning, features)
                 learning = as_rows(to_grid(maps, seen), 1)
-                self.tell_turned(index, "learn", maps, seen)
+                self.report_transform(index, "learn", maps, seen)
             learning = learning.t().contiguous()
             matrix.grad = learning if matrix.grad is None else matrix.grad + learning
         if len(features) < 3:
@@ -118,45 +113,45 @@ class MatrixFeedback(DirectFeedback):
 
     def spread(self, index: int, kind: ProductKind, coefficients: Tensor, features: torch.Size) -> Tensor:
         """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""
-        self.tell_turned(index, kind, coefficients, features)
+        self.report_transform(index, kind, coefficients, features)
         return from_grid(coefficients, features)
 
-    def tell_turned(self, index: int, kind: ProductKind, maps: Tensor, size: torch.Size) -> None:
-        """Reports the products that bring maps (..., C, H, W) to the grid or back, shape (C, h, w): sides in turn."""
+    def report_transform(self, index: int, kind: ProductKind, maps: Tensor, size: torch.Size) -> None:
+        """Reports the products that bring maps (..., C, H, W) to the grid or back, one side after the other."""
         if not self.observers:
             return
         for axis in (-2, -1):
             if maps.shape[axis] != size[axis]:
                 rows = maps.movedim(axis, -1).flatten(0, -2)
                 turn = LinearSynapse(maps.shape[axis], size[axis])
-                met = SynapticProduct(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
-                self.tell_product(self._stages[index], kind, met)
+                product = SynapticProduct(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
+                self.report_product(index, kind, product)
                 reached = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
                 maps = from_grid(maps, reached) if size[axis] > maps.shape[axis] else to_grid(maps, reached)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # torch's hook for tensors whose shape a fresh module cannot know
-        device = self._stages[0].weight.device
+        device = self.layers[0].weight.device
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
             if name in self._parameters:
                 _reshape(self.get_parameter(name), value)
-            elif name.startswith(self.stem) and not self.learnt:
+            elif name.startswith(self.stem) and not self.learned:
                 self.register_buffer(name, torch.empty_like(value, device=device))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def name_of(self, index: int) -> str:
-        """Name of a stage, for messages."""
-        return self._stages[index].name
+        """Name of a layer, for messages."""
+        return self.layers[index].name
 
     def grown(self, method: str, index: int, units: int, classes: int) -> Tensor:
-        """A learnt matrix (units, classes), drawn from U(-1/√n, 1/√n) at the first use.
+        """A learned matrix (units, classes), drawn from U(-1/√n, 1/√n) at the first use.
 
         Args:
-            method: the rule's name, for messages.
-            index: of the stage, from 1.
-            units: n, numbers that the stage receives at a time step.
-            classes: of the output.
+            method: Name of the rule, for messages.
+            index: Index of the layer, at least 1.
+            units: n, numbers that the layer receives per time step.
+            classes: Numbers of the output.
 
         Raises:
             RequestError: the matrix was loaded from a state of another shape.
@@ -172,19 +167,6 @@ class MatrixFeedback(DirectFeedback):
                 f"needs {(units, classes)}; the loaded state or the image size is another network's"
             )
         return matrix
-
-
-class UnprobedFeedback(MatrixFeedback):
-    """Matrices that do not come from probing the network: layers receive the activity as it is."""
-
-    def begin(self) -> None:
-        """A sequence leaves nothing behind for the next."""
-
-    def receive(self, index: int, activity: Tensor) -> Tensor:
-        return activity
-
-    def outcome(self, output: Tensor) -> None:
-        """The output alone teaches these matrices nothing."""
 
 
 def as_rows(activity: Tensor, leading: int) -> Tensor:
@@ -205,8 +187,8 @@ def _as_maps(rows: Tensor, features: torch.Size) -> Tensor:
     return rows.unflatten(-1, (height, width, channels)).movedim(-1, -3)
 
 
-def met_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> SynapticProduct:
-    """What met at a matrix (..., n, classes): rows (N, n) of activity, rows (N, classes) of errors, or both."""
+def product_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = None) -> SynapticProduct:
+    """The product at a matrix (..., n, classes) of rows (N, n) of activity, rows (N, classes) of errors, or both."""
     rows = next(len(operand) for operand in (pre, post) if operand is not None)
     units, classes = matrix.shape[-2:]
     return SynapticProduct(

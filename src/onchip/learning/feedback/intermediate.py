@@ -1,17 +1,16 @@
-"""Global signals from a layer on the way."""
+"""Global signals from an intermediate layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
 from onchip.errors import RequestError
+from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
-from onchip.learning.interfaces import DirectFeedback, LossSignals
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.nn.signals import Signal
 
 __all__ = ["IntermediateFeedback"]
 
@@ -43,18 +42,20 @@ class IntermediateFeedback(DirectFeedback):
         self.main = main
         self.lower = lower
         self.readouts = readouts
-        self.inside = main.inside
+        self.at_neurons = main.at_neurons
         self._at = at
+        self._index = 0
         self._everywhere = everywhere
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        if not 2 <= self._at < len(stages):
+    def attach(self) -> None:
+        if not 2 <= self._at <= len(self.hidden):
             raise RequestError(
-                f"got intermediate={self._at} for a network of {len(stages) - 1} hidden layers; expected one from 2, "
+                f"got intermediate={self._at} for a network of {len(self.hidden)} hidden layers; expected one from 2, "
                 "so that there are layers below, to the last"
             )
+        self._index = self.hidden[self._at - 1]
         for part in (self.main, self.lower, self.readouts):
-            part.attach(stages)
+            part.attach()
 
     def begin(self) -> None:
         self.main.begin()
@@ -62,28 +63,33 @@ class IntermediateFeedback(DirectFeedback):
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         noisy = self.main.receive(index, activity)
-        if index < self._at:
+        if index < self._index:
             self.lower.take_over(self.main, index)
+        return noisy
+
+    def at_drive(self, index: int, drive: Signal) -> Signal:
+        noisy = self.main.at_drive(index, drive)
+        if index + 1 < self._index:
+            self.lower.take_over(self.main, index + 1)
         return noisy
 
     def outcome(self, output: Tensor) -> None:
         self.main.outcome(output)
 
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
-        if index != self._at and not self._everywhere:
+        if index != self._index and not self._everywhere:
             return None
         output = self.readouts.readout(index, activity, classes)
-        if index == self._at and output is not None:
+        if index == self._index and output is not None:
             self.lower.outcome(output)
         return output
 
-    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
-        error = self.main.project(verdict, index, activity)
-        own = verdict.local if self._everywhere else verdict.local * self._at  # the only one, wherever it is looked for
-        if index == self._at or self._everywhere:
-            error = error + self.readouts.project(replace(verdict, local=own), index, activity)
-        if index < self._at:
-            error = error + self.lower.project(replace(verdict, error=own[self._at - 1]), index, activity)
+    def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
+        error = self.main.project(signals, index, activity)
+        if index == self._index or self._everywhere:
+            error = error + self.readouts.project(signals, index, activity)
+        if index < self._index:
+            error = error + self.lower.project(replace(signals, error=signals.local[self._index]), index, activity)
         return error
 
     def learn(self) -> None:

@@ -1,24 +1,24 @@
-"""Feedback from read-outs that the layers have of their own."""
+"""Feedback from local read-outs of the layers."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from onchip.learning.feedback.direct import UnprobedFeedback
+from onchip.learning.feedback.direct import MatrixFeedback
 
 __all__ = ["LocalReadouts"]
 
 
-class LocalReadouts(UnprobedFeedback):
-    """A linear read-out without bias for each hidden layer, which learns, and sends its own error back.
+class LocalReadouts(MatrixFeedback):
+    """A linear read-out without bias for each hidden layer, which learns and sends its own error back.
 
     Args:
-        method: the rule's name, for messages.
+        method: Name of the rule, for messages.
     """
 
     stem = "readout_"
     local = True
-    learnt = True
+    learned = True
 
     def __init__(self, method: str) -> None:
         super().__init__()

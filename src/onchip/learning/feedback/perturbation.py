@@ -1,4 +1,4 @@
-"""Feedback that learns from the output's answer to noise."""
+"""Feedback that is estimated from the output's response to noise."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.learning.centering import Centering
-from onchip.learning.feedback.direct import MatrixFeedback, as_rows, met_at
+from onchip.learning.feedback.direct import MatrixFeedback, as_rows, product_at
 from onchip.learning.noise import Noise
+from onchip.nn.signals import Signal, expanded
 
 __all__ = ["PerturbationFeedback"]
 
 
 class PerturbationFeedback(MatrixFeedback):
-    """Matrices drawn towards estimates of the output's derivative by what each stage receives.
+    """Matrices drawn towards estimates of the output's derivative by what each layer receives.
 
         h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
 
@@ -25,15 +26,15 @@ class PerturbationFeedback(MatrixFeedback):
     while they do not, M is the moving average with momentum λ and its bias correction.
 
     Args:
-        method: the rule's name, for messages.
+        method: Name of the rule, for messages.
         scale: α, standard deviation of the noise, above 0.
         momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
         noise: its distribution.
         centering: how the output is centered.
         quiet_after: training steps after which there is neither noise nor an estimate; None for never.
-        each_step: make an estimate of each time step in place of one a sequence, as streams do.
-        inside: add the noise to the neurons' drive, and send the errors to their spikes.
-        grid: side of the coarse grid on which noise to maps is drawn, and its effect kept; None for all pixels.
+        each_step: Make an estimate of each time step instead of one per sequence, as streams do.
+        at_neurons: Add the noise to the neurons' drive, and send the errors to their spikes.
+        grid: Side of the coarse grid on which noise to maps is drawn and its effect stored; None for all pixels.
 
     Raises:
         RequestError: a value out of range.
@@ -49,7 +50,7 @@ class PerturbationFeedback(MatrixFeedback):
         quiet_after: int | None,
         *,
         each_step: bool = False,
-        inside: bool = False,
+        at_neurons: bool = False,
         grid: int | None = None,
     ) -> None:
         super().__init__(grid)
@@ -66,24 +67,24 @@ class PerturbationFeedback(MatrixFeedback):
         self._centring = centering
         self._quiet_after = quiet_after
         self._each_step = each_step
-        self.inside = inside
+        self.at_neurons = at_neurons
         self._weight = 0.0
         self._added: dict[int, Tensor] = {}
         self._before: Tensor | None = None
         self._course: dict[int, Tensor] = {}
 
     @abstractmethod
-    def held(self, like: Tensor, index: int, units: int) -> Tensor:
-        """M (units, classes) of a stage, made at the first use.
+    def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
+        """M (units, classes) of a layer, made at the first use.
 
         Args:
-            like: of the matrix's type, (..., classes).
-            index: of the stage, from 1.
-            units: numbers that the stage receives at a time step.
+            like: A tensor of the matrix's type, (..., classes).
+            index: Index of the layer, at least 1.
+            units: Numbers that the layer receives per time step.
         """
 
     def begin(self) -> None:
-        if torch.is_grad_enabled():  # a pass that only looks leaves a stream its last output
+        if torch.is_grad_enabled():  # a pass without gradients must not change what a stream carries on
             self._added.clear()
             self._course.clear()
             self._before = None
@@ -97,9 +98,13 @@ class PerturbationFeedback(MatrixFeedback):
         for axis, size in enumerate(seen, start=2):
             corner = corner.narrow(axis, 0, size)
         added = self._added[index] = self._centring.noise(self._noise(corner))
-        self.tell_draws(self._stages[index], added.numel(), kept=True)
+        self.report_draws(index, added.numel(), stored=True)
         noise = added if seen == features else self.spread(index, "learn", added, features)
         return activity.add(noise, alpha=self._scale)
+
+    def at_drive(self, index: int, drive: Signal) -> Signal:
+        # Noise at the drive of these neurons perturbs what the next layer receives.
+        return self.receive(index + 1, expanded(drive)) if self.at_neurons and index + 1 < len(self.layers) else drive
 
     def take_over(self, other: PerturbationFeedback, index: int) -> None:
         """Estimates from the noise that another one has just added, if it has."""
@@ -115,7 +120,7 @@ class PerturbationFeedback(MatrixFeedback):
         shares = [self._share(rows) for _ in centered.split(rows)]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
-            matrix = self.held(output, index, probes.shape[1])
+            matrix = self.estimate(output, index, probes.shape[1])
             course = []
             for share, outputs, noise in zip(shares, centered.split(rows), probes.split(rows), strict=True):
                 # The few classes as rows, not as columns: this product is then twice as fast.
@@ -125,8 +130,8 @@ class PerturbationFeedback(MatrixFeedback):
                     course.append(matrix.clone())
             if course:
                 self._course[index] = torch.stack(course)  # (T, n, classes)
-            self.tell_product(self._stages[index], "learn", met_at(matrix, probes, centered))
-            self.tell_dropped(self._stages[index], added.numel())
+            self.report_product(index, "learn", product_at(matrix, probes, centered))
+            self.report_released(index, added.numel())
         self._added.clear()
 
     def _share(self, rows: int) -> float:
@@ -143,7 +148,7 @@ class PerturbationFeedback(MatrixFeedback):
             )
         if index in self._course:
             return self._course[index]
-        return self.held(error, index, units)
+        return self.estimate(error, index, units)
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor([self.steps, self._weight], dtype=torch.float64)

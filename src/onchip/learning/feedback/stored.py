@@ -1,15 +1,14 @@
-"""Feedback weights of their own, one tensor for each stage but the first."""
+"""Feedback weights of their own, one tensor for each layer but the first."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from onchip.learning.interfaces import LayerwiseFeedback, Observer
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.feedback.base import LayerwiseFeedback
+from onchip.learning.observers import Observer
 from onchip.transport import Transported
 
 __all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "spread"]
@@ -18,23 +17,18 @@ __all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "
 class StoredFeedback(LayerwiseFeedback):
     """Feedback weights B of W's shape that no optimizer trains; a checkpoint keeps them."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._stages: tuple[SynapticLayer, ...] = ()
-
     @abstractmethod
     def initial(self, weight: Tensor) -> Tensor:
         """B before any training, for a layer with these weights W."""
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
-        for index, stage in enumerate(stages[1:], start=1):
-            self.register_buffer(f"feedback_{index}", self.initial(stage.weight.detach()))
+    def attach(self) -> None:
+        for index, layer in enumerate(self.layers[1:], start=1):
+            self.register_buffer(f"feedback_{index}", self.initial(layer.weight.detach()))
 
     def weight(self, index: int) -> Tensor:
         return self.get_buffer(f"feedback_{index}")
 
-    def beside(self, index: int) -> Tensor:
+    def stored_weight(self, index: int) -> Tensor:
         return self.weight(index)
 
 
@@ -44,9 +38,9 @@ class CopiedFeedback(StoredFeedback):
     def initial(self, weight: Tensor) -> Tensor:
         return weight.clone()
 
-    def tell_initial(self, observer: Observer) -> None:
-        for stage in self._stages[1:]:
-            observer.transport(stage.name, Transported.whole(stage.weight), initial=True)
+    def report_initial(self, observer: Observer) -> None:
+        for layer in self.layers[1:]:
+            observer.transport(layer.name, Transported.whole(layer.weight), initial=True)
 
 
 class RandomFeedback(StoredFeedback):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from onchip.learning.interfaces import DirectFeedback, LossSignals, Observer
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.feedback.base import DirectFeedback, LossSignals
+from onchip.nn.signals import Signal
 
 __all__ = ["SummedFeedback"]
 
@@ -16,22 +14,18 @@ class SummedFeedback(DirectFeedback):
     """The errors of several parts, added; at most one of them has local read-outs.
 
     Args:
-        parts: direct feedback that this one takes over.
+        parts: Direct feedback whose errors are added.
     """
 
     def __init__(self, *parts: DirectFeedback) -> None:
         super().__init__()
         self._parts = parts
         self.parts = nn.ModuleList(parts)
-        self.inside = any(part.inside for part in parts)
+        self.at_neurons = any(part.at_neurons for part in parts)
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
+    def attach(self) -> None:
         for part in self._parts:
-            part.attach(stages)
-
-    def tell_initial(self, observer: Observer) -> None:
-        for part in self._parts:
-            part.tell_initial(observer)
+            part.attach()
 
     def begin(self) -> None:
         for part in self._parts:
@@ -42,6 +36,11 @@ class SummedFeedback(DirectFeedback):
             activity = part.receive(index, activity)
         return activity
 
+    def at_drive(self, index: int, drive: Signal) -> Signal:
+        for part in self._parts:
+            drive = part.at_drive(index, drive)
+        return drive
+
     def outcome(self, output: Tensor) -> None:
         for part in self._parts:
             part.outcome(output)
@@ -50,8 +49,8 @@ class SummedFeedback(DirectFeedback):
         outputs = (part.readout(index, activity, classes) for part in self._parts)
         return next((output for output in outputs if output is not None), None)
 
-    def project(self, verdict: LossSignals, index: int, activity: Tensor) -> Tensor:
-        first, *others = (part.project(verdict, index, activity) for part in self._parts)
+    def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
+        first, *others = (part.project(signals, index, activity) for part in self._parts)
         return sum(others, first)
 
     def learn(self) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from onchip.learning.interfaces import LayerwiseFeedback
-from onchip.nn.graph_builder import SynapticLayer
+from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
 
 __all__ = ["TransposedFeedback"]
@@ -21,18 +18,14 @@ class TransposedFeedback(LayerwiseFeedback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[SynapticLayer, ...] = ()
         self._current: set[int] = set()
 
-    def attach(self, stages: Sequence[SynapticLayer]) -> None:
-        self._stages = tuple(stages)
-
     def weight(self, index: int) -> Tensor:
-        stage = self._stages[index]
+        weight = self.layers[index].weight
         if index not in self._current:
             self._current.add(index)
-            self.tell_transport(stage, Transported.whole(stage.weight))
-        return stage.weight
+            self.report_transport(index, Transported.whole(weight))
+        return weight
 
     def step(self) -> None:
         self._current.clear()

@@ -1,37 +1,14 @@
-"""What of the past counts."""
+"""Presynaptic traces."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from torch import Tensor
 
 from onchip.kernels.trace import static_trace, trace
-from onchip.learning.interfaces import Temporal
-from onchip.nn.neurons.base import Neuron, Tape
+from onchip.learning.temporal.base import Temporal
+from onchip.nn.neurons.base import Neuron
 
-__all__ = ["Online", "ThroughTime"]
-
-
-class ThroughTime(Temporal):
-    """All of the past counts: errors travel back through the neurons' states (BPTT).
-
-    For neurons with spike times in closed form this is their exact derivative; there is no time to unroll.
-    """
-
-    streams = False
-
-    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
-        return signal
-
-    def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
-        return [1.0] * steps
-
-    def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
-        return neuron.backward_through_time(error, tape)
-
-    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
-        return neuron.sums(error, tape, weights, through_time=True)
+__all__ = ["Online"]
 
 
 class Online(Temporal):
@@ -51,9 +28,3 @@ class Online(Temporal):
     def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
         decay = neuron.decay()
         return [1.0] * steps if decay is None else static_trace(steps, decay, before)
-
-    def error(self, neuron: Neuron, error: Tensor, tape: Tape) -> Tensor:
-        return neuron.backward_local(error, tape)
-
-    def sums(self, neuron: Neuron, error: Tensor, tape: Tape, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
-        return neuron.sums(error, tape, weights, through_time=False)

@@ -1,8 +1,19 @@
-"""Neurons that a network can be built of; a new one is a file here and its name in this list."""
+"""Neurons that a network can be built of; a new one is one file here and one line in this list."""
 
+from onchip.nn.neurons.base import Neuron
 from onchip.nn.neurons.lif import IF, LIF
 from onchip.nn.neurons.rate import Rate
-from onchip.nn.neurons.stochastic import Stochastic
-from onchip.nn.neurons.ttfs import TTFS
+from onchip.nn.neurons.readout import Readout
+from onchip.nn.neurons.stochastic import MeanReadout, Stochastic
+from onchip.nn.neurons.ttfs import TTFS, TTFSReadout
+from onchip.nn.signals import SignalKind
 
 __all__ = ["IF", "LIF", "TTFS", "Rate", "Stochastic"]
+
+READOUTS: tuple[type[Neuron], ...] = (Readout, MeanReadout, TTFSReadout)
+"""What closes a network; a new kind of signal adds one of its own."""
+
+
+def readout_of(kind: SignalKind) -> type[Neuron]:
+    """The read-out that closes a network whose neurons exchange such signals."""
+    return next(readout for readout in READOUTS if readout.signal is kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,14 +12,26 @@ from torch import Tensor
 from onchip.kernels import held
 from onchip.kernels import lif as kernel
 from onchip.kernels.trace import trace
-from onchip.nn.neurons.base import Drive, SteppedNeuron, Tape, require
-from onchip.nn.signals import Static
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
 from onchip.surrogate import Sigmoid, Surrogate
 
-__all__ = ["IF", "LIF"]
+__all__ = ["IF", "LIF", "LIFState"]
 
 
-class LIF(SteppedNeuron):
+class LIFState(NamedTuple):
+    """What LIF neurons carry on in a stream.
+
+    Args:
+        membrane: v after the last time step, (B, features...).
+        decay_eligibility: dv/dλ, (B, features...), where the decay is learned.
+    """
+
+    membrane: Tensor
+    decay_eligibility: Tensor | None = None
+
+
+class LIF(Neuron):
     """Leaky integrate-and-fire neurons in discrete time.
 
         u[t] = λ v[t-1] + I[t],   s[t] = 1 if u[t] >= θ else 0,   v[t] = u[t] - θ s[t]
@@ -45,6 +57,7 @@ class LIF(SteppedNeuron):
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), equations 2 and 3.
     """
 
+    signal = TIME_STEPS
     fuses_pool = True
 
     def __init__(
@@ -80,8 +93,8 @@ class LIF(SteppedNeuron):
     def forward(self, drive: Drive) -> Tensor:
         """Spikes (T, B, features...) from a drive (T, B, features...) or Static, from rest."""
         if torch.compiler.is_compiling():
-            return self._unrolled(drive.expand() if isinstance(drive, Static) else drive)
-        current = drive.image if isinstance(drive, Static) else drive
+            return self._unrolled(expanded(drive))
+        current = tensor_of(drive)
         steps = drive.steps if isinstance(drive, Static) else None
         decay = None if self.decay_parameter is None else torch.sigmoid(self.decay_parameter)
         spikes: Tensor = _Spikes.apply(current, decay, self, steps)
@@ -100,81 +113,81 @@ class LIF(SteppedNeuron):
             membrane = constants.reset(potential, constant)
         return torch.stack(fired)
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, state: LIFState | None, pool: int | None) -> tuple[Tensor, SavedTensors, LIFState]:
         steps = drive.steps if isinstance(drive, Static) else None
-        current = _dense(drive.image if isinstance(drive, Static) else drive, batch_axis=steps is None)
+        current = _dense(tensor_of(drive), batch_axis=steps is None)
         learns = self.decay_parameter is not None
-        if steps is not None and rest is None and not learns and self.surrogate.compiled() is not None:
+        if steps is not None and state is None and not learns and self.surrogate.compiled() is not None:
             done = held.forward(current, steps, self.membrane(), pool)
             if done is not None:
-                spikes, kept = done
-                return spikes, Tape({"drive": current.expand(steps, *current.shape)}, pool), kept
-        before = rest[0] if learns and rest is not None else rest
-        spikes, potentials, kept = kernel.forward(current, steps, self.membrane(), before, pool)
-        tape = Tape({"potentials": potentials}, pool)
-        if rest is not None:
-            tape.values["rest"] = rest
-        if learns:
-            # A learnable decay has an eligibility of its own, which a stream must carry on: (2, B, features...)
-            kept = torch.stack([kept, self._eligibility(tape)[-1]])
-        return spikes, tape, kept
+                spikes, last = done
+                saved = SavedTensors({"drive": current.expand(steps, *current.shape)}, pool)
+                return spikes, saved, LIFState(last)
+        before = None if state is None else state.membrane
+        spikes, potentials, last = kernel.forward(current, steps, self.membrane(), before, pool)
+        saved = SavedTensors({"potentials": potentials}, pool)
+        if state is not None:
+            saved.values |= {f"initial_{name}": value for name, value in state._asdict().items() if value is not None}
+        # A learnable decay has an eligibility of its own, which a stream must carry on.
+        return spikes, saved, LIFState(last, self._eligibility(saved)[-1] if learns else None)
 
     def spikes(self, activity: Tensor, pool: int) -> int:
         return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
-        past = self._past(tape) if self.decay_parameter is not None else None
-        delta = kernel.backward(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        past = self._past(saved) if self.decay_parameter is not None else None
+        delta = kernel.backward(self._potentials(saved), error, self.membrane(), self.surrogate, saved.pool)
         if past is not None:
-            tape.values["decay_error"] = (delta * past).sum()
+            saved.values["decay_error"] = (delta * past).sum()
         return delta
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
-        eligible = self._eligibility(tape) if self.decay_parameter is not None else None
-        delta = kernel.backward_local(self._potentials(tape), error, self.membrane(), self.surrogate, tape.pool)
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        eligible = self._eligibility(saved) if self.decay_parameter is not None else None
+        delta = kernel.backward_local(self._potentials(saved), error, self.membrane(), self.surrogate, saved.pool)
         if eligible is not None:
-            tape.values["decay_error"] = (delta * eligible).sum()
+            saved.values["decay_error"] = (delta * eligible).sum()
         return delta
 
-    def sums(self, error: Tensor, tape: Tape, weights: Sequence[float], *, through_time: bool) -> tuple[Tensor, Tensor]:
-        if "drive" in tape.values:
-            drive, membrane = tape.values["drive"][0], self.membrane()
-            done = held.sums(drive, error, membrane, self.surrogate, tape.pool, weights, through_time=through_time)
+    def backward_sums(
+        self, error: Tensor, saved: SavedTensors, weights: Sequence[float], *, through_time: bool
+    ) -> tuple[Tensor, Tensor]:
+        if "drive" in saved.values:
+            drive, membrane = saved.values["drive"][0], self.membrane()
+            done = held.sums(drive, error, membrane, self.surrogate, saved.pool, weights, through_time=through_time)
             if done is not None:
-                tape.take("drive")
+                saved.take("drive")
                 return done
-        return super().sums(error, tape, weights, through_time=through_time)
+        return super().backward_sums(error, saved, weights, through_time=through_time)
 
-    def _potentials(self, tape: Tape) -> Tensor:
-        """u (T, B, features...), to be overwritten; made anew where the tape has but the drive that was held."""
-        if "drive" not in tape.values:
-            return tape.take("potentials")
-        drive = tape.take("drive")
-        return kernel.forward(drive[0], len(drive), self.membrane(), None, tape.pool)[1]
+    def _potentials(self, saved: SavedTensors) -> Tensor:
+        """u (T, B, features...), to be overwritten; computed again where only a static drive was saved."""
+        if "drive" not in saved.values:
+            return saved.take("potentials")
+        drive = saved.take("drive")
+        return kernel.forward(drive[0], len(drive), self.membrane(), None, saved.pool)[1]
 
-    def _eligibility(self, tape: Tape) -> Tensor:
+    def _eligibility(self, saved: SavedTensors) -> Tensor:
         """du[t]/dλ with the reset detached, itself a trace: ε[t] = λ ε[t-1] + v[t-1], (T, B, features...)."""
-        rest = tape.values.get("rest")
-        return trace(self._past(tape), self.decay(), None if rest is None else rest[1])
+        return trace(self._past(saved), self.decay(), saved.values.get("initial_decay_eligibility"))
 
-    def _past(self, tape: Tape) -> Tensor:
+    def _past(self, saved: SavedTensors) -> Tensor:
         """v[t-1] at every step t: (T, B, features...)."""
-        potentials, membrane = tape.values["potentials"], self.membrane()
+        potentials, membrane = saved.values["potentials"], self.membrane()
         past = torch.empty_like(potentials)
-        rest = tape.values.get("rest")
-        if rest is None:
+        initial = saved.values.get("initial_membrane")
+        if initial is None:
             past[0].zero_()
         else:
-            past[0].copy_(rest[0])
+            past[0].copy_(initial)
         spikes = (potentials[:-1] >= membrane.threshold).to(potentials.dtype)
         membrane.reset(potentials[:-1], spikes, out=past[1:])
         return past
 
     def extra_repr(self) -> str:
         now = self._constants
-        learnt = ", learn_decay=True" if self.decay_parameter is not None else ""
+        learned = ", learn_decay=True" if self.decay_parameter is not None else ""
         reset = "hard" if now.hard else "soft"
-        return f"decay={self.decay():g}, threshold={now.threshold:g}, reset={reset!r}{learnt}"
+        return f"decay={self.decay():g}, threshold={now.threshold:g}, reset={reset!r}{learned}"
 
 
 class IF(LIF):
@@ -209,17 +222,17 @@ class _Spikes(torch.autograd.Function):
         ctx.neuron, ctx.steps = neuron, steps
         # `fire` overwrites its drive, which here belongs to the caller.
         given: Drive = drive.clone() if steps is None else Static(drive, steps)
-        spikes, ctx.tape, _ = neuron.run(given, None, None)
+        spikes, ctx.saved, _ = neuron.run(given, None, None)
         return spikes
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.steps is None:
-            delta = ctx.neuron.backward_through_time(error, ctx.tape)
+            delta = ctx.neuron.backward_through_time(error, ctx.saved)
         else:
-            delta, _ = ctx.neuron.sums(error, ctx.tape, [1.0] * ctx.steps, through_time=True)
-        return delta, ctx.tape.values.pop("decay_error", None), None, None
+            delta, _ = ctx.neuron.backward_sums(error, ctx.saved, [1.0] * ctx.steps, through_time=True)
+        return delta, ctx.saved.values.pop("decay_error", None), None, None
 
 
 class _Fired(torch.autograd.Function):
@@ -239,7 +252,7 @@ class _Fired(torch.autograd.Function):
 
 def _dense(drive: Tensor, *, batch_axis: bool) -> Tensor:
     """The drive with its elements in one gapless order, as in-place scans need it."""
-    folded = drive.flatten(0, 1) if batch_axis else drive
+    folded = fold_time(drive) if batch_axis else drive
     if folded.is_contiguous():
         return drive
     if folded.dim() == 4 and folded.is_contiguous(memory_format=torch.channels_last):

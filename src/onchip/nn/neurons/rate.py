@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onchip.nn.neurons.base import Drive, SteppedNeuron, Tape, require
-from onchip.nn.signals import Static
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.signals import TIME_STEPS, expanded
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["Rate"]
 
 
-class Rate(SteppedNeuron):
+class Rate(Neuron):
     """Units with the activity h = clip(I, 0, 1), at each step on its own: an ordinary network at T = 1.
 
     With `trials` they send what a spike train of so many steps comes to, count / trials: the fast stand-in of
@@ -34,6 +34,8 @@ class Rate(SteppedNeuron):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755), whose equivalent network has such units.
     """
 
+    signal = TIME_STEPS
+
     def __init__(self, *, trials: int | None = None, train: SpikeTrain = RandomPhaseTrain()) -> None:
         super().__init__()
         require(trials is None or trials >= 1, self, "trials", trials, "at least 1 step, or None for the number itself")
@@ -42,23 +44,23 @@ class Rate(SteppedNeuron):
 
     def forward(self, drive: Drive) -> Tensor:
         """Activity in [0, 1], (T, B, features...), for a drive of that shape or Static."""
-        held = drive.expand() if isinstance(drive, Static) else drive
-        activity: Tensor = _Clip.apply(held, self)
+        current = expanded(drive)
+        activity: Tensor = _Clip.apply(current, self)
         return activity
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
-        held = drive.expand() if isinstance(drive, Static) else drive
-        gate = (held > 0) & (held < 1)
-        activity = held.clamp(0, 1)
+    def run(self, drive: Drive, state: None, pool: int | None) -> tuple[Tensor, SavedTensors, None]:
+        current = expanded(drive)
+        gate = (current > 0) & (current < 1)
+        activity = current.clamp(0, 1)
         if self._trials is not None:
             activity = self._encode.count(activity, self._trials).div_(self._trials)
-        return activity, Tape({"gate": gate}), held.new_zeros(held.shape[1:])
+        return activity, SavedTensors({"gate": gate}), None
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
-        return error * tape.take("gate")
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return error * saved.take("gate")
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
-        return self.backward_through_time(error, tape)
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self.backward_through_time(error, saved)
 
     def extra_repr(self) -> str:
         return "" if self._trials is None else f"trials={self._trials}, train={self._encode}"
@@ -70,10 +72,10 @@ class _Clip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, drive: Tensor, neuron: Rate) -> Tensor:
         ctx.neuron = neuron
-        activity, ctx.tape, _ = neuron.run(drive, None, None)
+        activity, ctx.saved, _ = neuron.run(drive, None, None)
         return activity
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None]:
-        return ctx.neuron.backward_through_time(error, ctx.tape), None
+        return ctx.neuron.backward_through_time(error, ctx.saved), None

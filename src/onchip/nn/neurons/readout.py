@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onchip.nn.neurons.base import Drive, SteppedNeuron, Tape, require
-from onchip.nn.signals import Static
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.signals import TIME_STEPS, expanded
 
 __all__ = ["Readout"]
 
 
-class Readout(SteppedNeuron):
+class Readout(Neuron):
     """Linear units without memory or threshold: o[t] = I[t].
 
     A network's last Linear or Conv2d gets one where no neurons follow it.
@@ -25,6 +25,9 @@ class Readout(SteppedNeuron):
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), whose classifier is such a layer.
     """
 
+    signal = TIME_STEPS
+    readout = optional = True
+
     def __init__(self, *, trace: float | None = None) -> None:
         super().__init__()
         require(trace is None or 0.0 < trace < 1.0, self, "trace", trace, "a decay in (0, 1), or None")
@@ -35,16 +38,16 @@ class Readout(SteppedNeuron):
 
     def forward(self, drive: Drive) -> Tensor:
         """The drive (T, B, features...), written out over time where it is Static."""
-        return drive.expand() if isinstance(drive, Static) else drive
+        return expanded(drive)
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
-        return self.forward(drive), Tape(), None
+    def run(self, drive: Drive, state: None, pool: int | None) -> tuple[Tensor, SavedTensors, None]:
+        return self.forward(drive), SavedTensors(), None
 
     def spikes(self, activity: Tensor, pool: int) -> int:
         return 0
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error

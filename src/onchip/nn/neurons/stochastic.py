@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +12,27 @@ from torch import Tensor
 
 from onchip.kernels import running
 from onchip.kernels.lif import unpool
-from onchip.nn.neurons.base import Drive, Neuron, Tape, require
-from onchip.nn.signals import Signal, Static
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.signals import SPIKE_TRAINS, Static, expanded, fold_time, per_sample
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
 
-__all__ = ["MeanReadout", "Stochastic"]
+__all__ = ["MeanReadout", "Stochastic", "StochasticState"]
+
+
+class StochasticState(NamedTuple):
+    """What such neurons carry on in a stream.
+
+    Args:
+        sums: Sum of the drives, (B, features...).
+        clock: Weight n of these sums, and the number of time steps so far, (2,).
+        phase: Phase of the spike trains, (B, pooled...).
+        spike_count: Number of spikes so far, (B, pooled...).
+    """
+
+    sums: Tensor
+    clock: Tensor
+    phase: Tensor
+    spike_count: Tensor
 
 
 class _Streamed(Neuron):
@@ -27,22 +42,19 @@ class _Streamed(Neuron):
         memory: α, the share of the sum of drives that is kept from one step to the next, in [0, 1].
     """
 
-    signal = "streams"
+    signal = SPIKE_TRAINS
 
     def __init__(self, memory: float) -> None:
         super().__init__()
         self._memory = memory
 
-    def planes(self, signal: Signal) -> Drive:
-        return signal
-
     def forward(self, drive: Drive, pool: int | None = None) -> Tensor:
-        """Activity (T, B, features...) for a drive (T, B, features...), from rest; its derivative is `adjoint`."""
-        activity: Tensor = _Streams.apply(_written_out(drive), self, pool)
+        """Activity (T, B, features...) for a drive (T, B, features...), from rest."""
+        activity: Tensor = _Streams.apply(_overwritable(drive), self, pool)
         return activity
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
-        return running.mean_adjoint_(self.backward_local(error, tape), self._memory)
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return running.mean_adjoint_(self.backward_local(error, saved), self._memory)
 
 
 class Stochastic(_Streamed):
@@ -72,6 +84,7 @@ class Stochastic(_Streamed):
     """
 
     fuses_pool = True
+    pools_spikes = False
 
     def __init__(
         self,
@@ -90,37 +103,41 @@ class Stochastic(_Streamed):
         self._by_count = gate == "count"
         self._described = f"train={train}, potential={potential!r}, gate={gate!r}"
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
-        drive = _written_out(drive)
-        shape = _pooled(drive.shape[1:], pool)
-        before = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, drive.shape[1:], shape)
-        sums = running.sum_(drive, self._memory, before.sums)
-        after = _State(sums[-1].clone(), before.clock.clone(), before.phase, before.count)
-        potential, after.clock[0] = running.mean_(sums, self._memory, _begun(rest, before))
+    def run(
+        self, drive: Drive, state: StochasticState | None, pool: int | None
+    ) -> tuple[Tensor, SavedTensors, StochasticState]:
+        current = _overwritable(drive)
+        before = _at_rest(current[0], _pooled(current.shape[1:], pool)) if state is None else state
+        sums = running.sum_(current, self._memory, before.sums)
+        last_sum, clock, count = sums[-1].clone(), before.clock.clone(), before.spike_count
+        potential, clock[0] = running.mean_(sums, self._memory, _initial_weight(state))
         gate = (potential > 0) & (potential < 1)
         probability = potential.clamp_(0, 1)
         if pool is not None:
-            probability = F.avg_pool2d(probability.flatten(0, 1), pool).unflatten(0, drive.shape[:2])
-        spikes, phase = self._encode(probability.clone(), None if rest is None else before.phase.clone())
-        after.phase = before.phase if phase is None else phase
+            probability = expanded(per_sample(lambda maps: F.avg_pool2d(maps, pool), probability))
+        spikes, phase = self._encode(probability.clone(), None if state is None else before.phase.clone())
         if self._by_count:
-            counts = running.sum_(spikes.clone(), before=before.count)
+            counts = running.sum_(spikes.clone(), before=before.spike_count)
             steps = before.clock[1] + torch.arange(1, len(counts) + 1, dtype=counts.dtype, device=counts.device)
             gate = (counts > 0) & (counts < steps.view(-1, *[1] * (counts.dim() - 1)))
-            after.count = counts[-1]
-        after.clock[1] += len(drive)
-        return spikes, Tape({"gate": gate, "probability": probability}, pool), after.packed()
+            count = counts[-1].clone()
+        clock[1] += len(current)
+        after = StochasticState(last_sum, clock, before.phase if phase is None else phase, count)
+        return spikes, SavedTensors({"gate": gate, "probability": probability}, pool), after
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
-        gate = tape.take("gate")
-        if tape.pool is None or self._by_count:
+    def probability(self, saved: SavedTensors) -> Tensor:
+        return saved.values["probability"]
+
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        gate = saved.take("gate")
+        if saved.pool is None or self._by_count:
             error = error * gate
-        if tape.pool is None:
+        if saved.pool is None:
             return error
-        folded = error.flatten(0, 1)
-        sides = [side * tape.pool for side in folded.shape[2:]]
+        folded = fold_time(error)
+        sides = [side * saved.pool for side in folded.shape[2:]]
         wide = folded.new_empty(*folded.shape[:2], *sides).contiguous(memory_format=torch.channels_last)
-        spread = unpool(folded, tape.pool, wide).unflatten(0, error.shape[:2])
+        spread = unpool(folded, saved.pool, wide).unflatten(0, error.shape[:2])
         return spread if self._by_count else spread.mul_(gate)
 
     def extra_repr(self) -> str:
@@ -145,69 +162,46 @@ class MeanReadout(_Streamed):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
 
+    readout = True
+
     def __init__(self, *, inference: Literal["potential", "vote"] = "potential") -> None:
         names = ("potential", "vote")
         require(inference in names, self, "inference", repr(inference), "'potential' or 'vote'")
         super().__init__(memory=1.0)
         self.inference = inference
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
-        drive = _written_out(drive)
-        shape = drive.shape[1:]
-        state = _State.new(drive[0], shape) if rest is None else _State.unpacked(rest, shape, shape)
-        begun = _begun(rest, state)
-        sums = running.sum_(drive, before=state.sums)
-        state.sums = sums[-1].clone()
-        output, state.clock[0] = running.mean_(sums, weight=begun)
+    def run(
+        self, drive: Drive, state: StochasticState | None, pool: int | None
+    ) -> tuple[Tensor, SavedTensors, StochasticState]:
+        current = _overwritable(drive)
+        before = _at_rest(current[0], current.shape[1:]) if state is None else state
+        weight, clock, count = _initial_weight(state), before.clock.clone(), before.spike_count
+        sums = running.sum_(current, before=before.sums)
+        last_sum = sums[-1].clone()
+        output, clock[0] = running.mean_(sums, weight=weight)
         if self.inference == "vote" and not self.training:
-            votes = running.sum_(winner_take_all(output), before=state.count)
-            state.count = votes[-1].clone()
-            output, _ = running.mean_(votes, weight=begun)
-        return output, Tape(), state.packed()
+            votes = running.sum_(winner_take_all(output), before=count)
+            count = votes[-1].clone()
+            output, _ = running.mean_(votes, weight=weight)
+        return output, SavedTensors(), StochasticState(last_sum, clock, before.phase, count)
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error
 
 
-@dataclass
-class _State:
-    """What neurons carry from one chunk of a stream to the next.
-
-    Args:
-        sums: of the drives, (B, features...).
-        clock: weight n of these sums, and the steps so far, (2,).
-        phase: of the spike trains, (B, pooled...).
-        count: of the spikes so far, (B, pooled...).
-    """
-
-    sums: Tensor
-    clock: Tensor
-    phase: Tensor
-    count: Tensor
-
-    @classmethod
-    def new(cls, like: Tensor, pooled: Sequence[int]) -> _State:
-        return cls(torch.zeros_like(like), like.new_zeros(2), like.new_zeros(pooled), like.new_zeros(pooled))
-
-    @classmethod
-    def unpacked(cls, state: Tensor, shape: Sequence[int], pooled: Sequence[int]) -> _State:
-        shapes = (shape, (2,), pooled, pooled)
-        parts = state.split([math.prod(sizes) for sizes in shapes])
-        return cls(*(part.view(*sizes) for part, sizes in zip(parts, shapes, strict=True)))
-
-    def packed(self) -> Tensor:
-        """All of it in one vector."""
-        return torch.cat([part.flatten() for part in (self.sums, self.clock, self.phase, self.count)])
+def _at_rest(like: Tensor, pooled: Sequence[int]) -> StochasticState:
+    """The state before the first time step, for a drive (B, features...) and spikes of shape `pooled`."""
+    return StochasticState(torch.zeros_like(like), like.new_zeros(2), like.new_zeros(pooled), like.new_zeros(pooled))
 
 
-def _written_out(drive: Drive) -> Tensor:
-    """The drive at every step, (T, B, features...), to be overwritten."""
+def _overwritable(drive: Drive) -> Tensor:
+    """The drive at every time step, (T, B, features...), which may be overwritten."""
     return drive.expand().clone() if isinstance(drive, Static) else drive
 
 
-def _begun(rest: Tensor | None, state: _State) -> float:
-    """The clock at the start; a sequence from rest need not wait for its device to say so."""
-    return 0.0 if rest is None else float(state.clock[0])
+def _initial_weight(state: StochasticState | None) -> float:
+    """Weight of the sums at the start; from rest it is 0 without waiting for the device."""
+    return 0.0 if state is None else float(state.clock[0])
 
 
 def _pooled(shape: Sequence[int], pool: int | None) -> tuple[int, ...]:
@@ -221,10 +215,10 @@ class _Streams(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, drive: Tensor, neuron: _Streamed, pool: int | None) -> Tensor:
         ctx.neuron = neuron
-        activity, ctx.tape, _ = neuron.run(drive.clone(), None, pool)  # which overwrites the drive
+        activity, ctx.saved, _ = neuron.run(drive.clone(), None, pool)  # which overwrites the drive
         return activity
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.neuron.backward_through_time(error, ctx.tape), None, None
+        return ctx.neuron.backward_through_time(error, ctx.saved), None, None

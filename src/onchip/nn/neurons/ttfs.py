@@ -17,10 +17,9 @@ import math
 import torch
 from torch import Tensor
 
-from onchip.errors import RequestError
 from onchip.kernels.times import cross, planes
-from onchip.nn.neurons.base import Drive, Neuron, Tape, require
-from onchip.nn.signals import Signal, Static
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.signals import SPIKE_TIMES, Signal, tensor_of
 
 __all__ = ["TTFS", "TTFSReadout"]
 
@@ -28,27 +27,22 @@ __all__ = ["TTFS", "TTFSReadout"]
 class _Timed(Neuron):
     """Base of layers that read spike times (B, features...), inf = silent."""
 
-    signal = "times"
+    signal = SPIKE_TIMES
 
-    def planes(self, signal: Signal) -> Drive:
-        """Mask and value planes (2, B, features...) of spike times: [fired], and the time or 0."""
-        if isinstance(signal, Static):
-            raise RequestError(
-                f"{type(self).__name__} got a Static signal; expected spike times (B, features...). "
-                "Encode images by encode.Latency()"
-            )
-        return planes(signal)
+    def synaptic_input(self, signal: Signal) -> Signal:
+        """Two parts of the spike times, stacked (2, B, features...): [fired], and the time or 0."""
+        return planes(tensor_of(signal))
 
-    def backward_local(self, error: Tensor, tape: Tape) -> Tensor:
-        return self.backward_through_time(error, tape)
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self.backward_through_time(error, saved)
 
-    def sent(self, delta: Tensor) -> Tensor:
-        """Only the value plane, (1, B, features...): the mask has no derivative."""
+    def error_sent(self, delta: Tensor) -> Tensor:
+        """Only the part of the times, (1, B, features...): whether a neuron fired has no derivative."""
         return delta[1:]
 
-    def arrive(self, pulled: Tensor, planes: Tensor) -> Tensor:
+    def error_received(self, error: Tensor, synaptic_input: Tensor) -> Tensor:
         """Error at the spike times (B, features...): none at neurons that stayed silent."""
-        return pulled[0] * planes[0]
+        return error[0] * synaptic_input[0]
 
 
 class TTFS(_Timed):
@@ -78,20 +72,20 @@ class TTFS(_Timed):
 
     def forward(self, drive: Drive) -> Signal:
         """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
-        times, tape, _ = self.run(drive, None, None)
+        times, saved, _ = self.run(drive, None, None)
         if not (torch.is_grad_enabled() and isinstance(drive, Tensor) and drive.requires_grad):
             return times
         # The value is the time; the derivative is the recipe's, bounded partials and all.
-        linear = (tape.values["partials"] * drive).sum(0)
+        linear = (saved.values["partials"] * drive).sum(0)
         return torch.where(torch.isfinite(times), times.detach() + (linear - linear.detach()), times.detach())
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
-        assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
+    def run(self, drive: Drive, state: None, pool: int | None) -> tuple[Tensor, SavedTensors, None]:
+        assert isinstance(drive, Tensor), "spike times are never Static"
         times, partials = cross(drive.detach(), self.clip)
-        return times, Tape({"partials": partials}), None
+        return times, SavedTensors({"partials": partials}), None
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
-        return tape.take("partials").mul_(error)
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return saved.take("partials").mul_(error)
 
     def spikes(self, activity: Tensor, pool: int) -> int:
         return int(torch.isfinite(activity).sum())
@@ -108,17 +102,19 @@ class TTFSReadout(_Timed):
     Reference: Wei et al. 2023 (ICCV); Goupy et al. 2025 (arXiv 2505.13741).
     """
 
+    readout = True
+
     def forward(self, drive: Drive) -> Signal:
         """Logits (B, classes) from the two sums stacked, (2, B, classes)."""
-        assert isinstance(drive, Tensor), "planes() never hands out a Static drive"
+        assert isinstance(drive, Tensor), "spike times are never Static"
         return 2.0 * drive[0] - drive[1]
 
-    def run(self, drive: Drive, rest: Tensor | None, pool: int | None) -> tuple[Tensor, Tape, Tensor | None]:
+    def run(self, drive: Drive, state: None, pool: int | None) -> tuple[Tensor, SavedTensors, None]:
         logits = self.forward(drive)
         assert isinstance(logits, Tensor)
-        return logits, Tape(), None
+        return logits, SavedTensors(), None
 
-    def backward_through_time(self, error: Tensor, tape: Tape) -> Tensor:
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return torch.stack([2.0 * error, -error])
 
     def spikes(self, activity: Tensor, pool: int) -> int:

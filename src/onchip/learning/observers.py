@@ -1,0 +1,73 @@
+"""Interfaces of objects that observe a rule at work, and of what takes its updates in place of `.grad`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from torch import Tensor
+
+from onchip.nn.graph import SynapticLayer
+from onchip.nn.synapses.product import SynapticProduct
+from onchip.transport import Transported
+
+if TYPE_CHECKING:
+    from onchip.learning.three_factors import ThreeFactors
+
+__all__ = ["FactorObserver", "Observer", "ProductKind", "UpdateSink"]
+
+ProductKind = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
+"""Kinds of synaptic product: forward through W, through a layer's own read-out, or through W in a phase of noise; an
+error down through a layer's feedback weights, straight from the output to a layer, or back from its own read-out;
+the update of W, and what feedback weights learn."""
+
+
+class Observer:
+    """Is notified of what the engine really did, and changes nothing; each method does nothing by default."""
+
+    def product(self, layer: str, kind: ProductKind, product: SynapticProduct) -> None:
+        """A product was made at the layer's synapses; its operands may be overwritten afterwards."""
+
+    def fired(self, layer: str, updates: int, spikes: Callable[[], int]) -> None:
+        """The layer's neurons were updated `updates` times; `spikes` counts the spikes that they sent."""
+
+    def stored(self, layer: str, scalars: int) -> None:
+        """The layer stores that many more scalars until its update; a negative number was released."""
+
+    def drew(self, layer: str, count: int) -> None:
+        """That many random numbers were drawn for the layer."""
+
+    def transport(self, layer: str, moved: Transported, *, initial: bool) -> None:
+        """Forward weights of a layer were copied into feedback weights; `initial` before any training."""
+
+    def stepped(self, memory: Callable[[], int]) -> None:
+        """One training step, weight update included, is over; `memory` counts the scalars of the feedback."""
+
+
+class FactorObserver(ABC):
+    """Is given copies of the factors of every update."""
+
+    @abstractmethod
+    def update(self, layer: str, factors: ThreeFactors) -> None:
+        """The layer's weights are about to get this update."""
+
+
+class UpdateSink(ABC):
+    """Takes updates as the two factors that meet at a synapse, as a crossbar does, instead of their product."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> bool:
+        """Whether it counts the spikes of errors, and so accepts no errors that are real numbers."""
+
+    @abstractmethod
+    def take(self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        """One update of a layer's weights and bias, in the direction that lowers the loss if subtracted.
+
+        Args:
+            layer: The weight's update is `layer.synapse.weight_grad(pre, delta)`.
+            pre: Presynaptic factor (N, in...).
+            delta: Error at the drive (N, out...).
+            unit: The value of one spike of the error, so that delta / unit counts spikes; None if it has no spikes.
+        """

@@ -1,0 +1,115 @@
+"""What a rule refuses, with the reason: networks, signals and sinks that do not fit its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+
+from onchip.errors import RequestError, UnsupportedError
+from onchip.learning.coding.base import ErrorCode
+from onchip.learning.feedback.base import Feedback
+from onchip.learning.observers import UpdateSink
+from onchip.learning.temporal.base import Temporal
+from onchip.nn import neurons
+from onchip.nn.graph import LayerGraph
+from onchip.nn.signals import SignalKind
+
+__all__ = [
+    "refuse_bfloat16",
+    "refuse_computed_weights",
+    "refuse_factors",
+    "refuse_other_device",
+    "refuse_sink",
+    "refuse_stream",
+    "refuse_untrainable",
+]
+
+
+def refuse_untrainable(rule: str, graph: LayerGraph, trains: Sequence[SignalKind] | None) -> None:
+    """Raises UnsupportedError unless the rule trains the network's kind of neurons."""
+    if trains is None or graph.kind in trains:
+        return
+    layer = graph.layers[0]
+    known = [name for name in neurons.__all__ if getattr(neurons, name).signal in trains]
+    raise UnsupportedError(
+        f"{rule} cannot train {type(layer.neuron).__name__} neurons (after layer {layer.name!r}); "
+        f"it trains {', '.join(known)}"
+    )
+
+
+def refuse_computed_weights(rule: str, graph: LayerGraph, does: str) -> None:
+    """Raises UnsupportedError if a layer's weights are not its parameters, but computed from them."""
+    for layer in graph.layers:
+        if layer.weight is not layer.parameter:
+            raise UnsupportedError(
+                f"{rule} {does}, and those of {type(layer.module).__name__} {layer.name!r} are computed from "
+                "parameters at each step; use nn.Conv2d"
+            )
+
+
+def refuse_other_device(rule: str, feedback: Feedback, device: torch.device) -> None:
+    """Raises RequestError unless the feedback is on the network's device."""
+    tensor = next(chain(feedback.buffers(), feedback.parameters()), None)
+    if tensor is not None and tensor.device != device:
+        raise RequestError(
+            f"{rule} has its feedback on device {str(tensor.device)!r} and the network on {str(device)!r}; "
+            "expected one device. Use rule.to(...), which moves both"
+        )
+
+
+def refuse_sink(
+    rule: str, graph: LayerGraph, feedback: Feedback, code: ErrorCode, sink: UpdateSink, earlier: UpdateSink | None
+) -> None:
+    """Refuses a sink that cannot take the rule's updates.
+
+    Raises:
+        RequestError: another sink takes them already.
+        UnsupportedError: feedback weights that need the weights' updates for themselves, or errors that are not
+            spikes where the sink counts spikes.
+    """
+    name = type(sink).__name__
+    if earlier is not None:
+        raise RequestError(
+            f"{rule}: updates go to {type(earlier).__name__} already; expected one sink. Make a new rule for another"
+        )
+    if feedback.twin:
+        raise UnsupportedError(
+            f"{rule} trains its feedback weights by the weights' own updates, which {name} takes away; "
+            "use an optimizer, or another rule"
+        )
+    if sink.counts and code.unit(torch.Size((1, 1)), 0) is None:
+        raise UnsupportedError(
+            f"{rule} has errors that are real numbers, and {name} counts spikes; use a "
+            "rule whose errors are spikes, such as ssnn_bp, or a device that takes numbers"
+        )
+    refuse_computed_weights(rule, graph, f"hands updates of the weights themselves to {name}")
+
+
+def refuse_stream(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:
+    """Raises UnsupportedError unless the rule assigns credit step by step."""
+    if not (graph.kind.over_time and temporal.streams and code.streams):
+        raise UnsupportedError(
+            f"{rule} cannot stream: it needs the whole sequence before it can assign credit. "
+            "Use rule.forward, or an online rule such as ottt"
+        )
+
+
+def refuse_factors(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:
+    """Raises UnsupportedError unless each update is a sum over steps of trace, surrogate derivative and error."""
+    real = code.unit(torch.Size((1, 1)), 0) is None
+    if not (temporal.streams and graph.kind.rates and real):
+        raise UnsupportedError(
+            f"{rule} has no three-factor form on {graph.kind.name}: its errors come back through time, or are spikes, "
+            "or its neurons have no steps. Use an online rule such as ottt with LIF neurons"
+        )
+
+
+def refuse_bfloat16(rule: str, graph: LayerGraph) -> None:
+    """Raises UnsupportedError for neurons with spike times."""
+    if not graph.kind.over_time:
+        raise UnsupportedError(
+            f"{rule} got spike times to round to bfloat16, which would change their order; expected neurons "
+            "over time steps. Use float32"
+        )

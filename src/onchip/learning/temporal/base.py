@@ -1,0 +1,35 @@
+"""Temporal credit: what of the past counts in an update."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar
+
+from torch import Tensor
+
+from onchip.nn.neurons.base import Neuron
+from onchip.nn.signals import fold_time
+
+__all__ = ["Temporal"]
+
+
+class Temporal(ABC):
+    """Temporal credit of a rule; by default an update needs what meets in a time step, and nothing else."""
+
+    streams: ClassVar[bool]
+    """Whether the credit of a time step is known at that step, so that a rule can learn while the input comes."""
+
+    through_time: ClassVar[bool] = False
+    """Whether errors travel back through the neurons' states."""
+
+    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
+        """Presynaptic factor (K, B, features...) of the update; `before` is its value one step earlier."""
+        return signal
+
+    def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
+        """Presynaptic factor at each step of a signal that is constantly 1."""
+        return [1.0] * steps
+
+    def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows (N, features...) whose products are the update: each step of each sample."""
+        return fold_time(pre), fold_time(delta)
