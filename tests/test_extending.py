@@ -15,13 +15,16 @@ from typer.testing import CliRunner
 
 from onchip import nn, rules, transport
 from onchip.cli import app
+from onchip.cost import energy
+from onchip.cost.ledger import Ledger
 from onchip.data import datasets, load
-from onchip.nn import synapses
+from onchip.nn import neurons, synapses
 from onchip.runs.record import Record, read
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
 from tests.cases import agree, gradients
-from tests.nn.synapses import test_contract as contract
+from tests.nn.neurons import test_contract as contract_of_neurons
+from tests.nn.synapses import test_contract as contract_of_synapses
 
 PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
 
@@ -100,16 +103,44 @@ def check_the_synapse(monkeypatch: pytest.MonkeyPatch, layer: type[torch.nn.Modu
         groups, inputs, outputs = (data.draw(st.integers(1, 3)) for _ in range(3))
         return {"inputs": groups * inputs, "outputs": groups * outputs, "groups": groups}, (groups * inputs,)
 
-    monkeypatch.setitem(contract.GEOMETRIES, layer, geometry)
+    monkeypatch.setitem(contract_of_synapses.GEOMETRIES, layer, geometry)
     for test in (
-        contract.test_the_products_are_torchs,
-        contract.test_the_three_products_are_one_trilinear_form,
-        contract.test_products_are_half_of_torchs_flops,
-        contract.test_operations_are_those_counted_one_by_one,
-        contract.test_smaller_maps_of_the_same_weights,
-        contract.test_shapes_that_do_not_fit_are_refused_by_name,
+        contract_of_synapses.test_the_products_are_torchs,
+        contract_of_synapses.test_the_three_products_are_one_trilinear_form,
+        contract_of_synapses.test_products_are_half_of_torchs_flops,
+        contract_of_synapses.test_operations_are_those_counted_one_by_one,
+        contract_of_synapses.test_smaller_maps_of_the_same_weights,
+        contract_of_synapses.test_shapes_that_do_not_fit_are_refused_by_name,
     ):
         test(layer)
+
+
+def test_a_neuron(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add(monkeypatch, "neuron", neurons, "leaky", "Leaky")
+    contract_of_neurons.test_activity_has_the_drives_shape_and_type("Leaky", (7,), torch.float32)
+    contract_of_neurons.test_fire_is_forward("Leaky")
+    contract_of_neurons.test_a_static_drive_equals_the_same_drive_at_every_step("Leaky", (7,))
+    contract_of_neurons.test_two_chunks_with_the_state_carried_are_one_run("Leaky", 3)
+    contract_of_neurons.test_plain_autograd_agrees_with_backpropagation("Leaky")
+    for way in ("backward_through_time", "backward_local"):
+        contract_of_neurons.test_a_tape_is_spent_once("Leaky", way)
+    records = compared(tmp_path, "--neuron leaky:decay=0.8 --rules bp,ottt")
+    assert {record.neuron for record in records} == {"leaky:decay=0.8"}
+
+
+def test_an_energy_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("onchip.cost.energy.hypothetical")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(source("energy table"), module.__dict__)
+    monkeypatch.setattr(energy, "TABLES", [*energy.TABLES, module.__dict__["hypothetical"]])
+    bill = {**dict.fromkeys(Ledger().summary(), 0.0), "operations_error": 10, "neuron_updates": 3, "random_draws": 1}
+    priced = energy.table("hypothetical").energy(bill)
+    assert (priced.table, priced.total_pj, priced.unpriced) == ("hypothetical", 35.0, ("random_draws",))
+    words = "cost bp --net mlp --data 1x8x8 --batch-size 2 --steps 2 --hardware hypothetical --json"
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 0, result.output
+    assert "hypothetical" in result.output
+    assert "energy_pj_hypothetical" in Ledger().summary()
 
 
 def test_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onchip.cost.energy.base import Cited, Energy, EnergyTable
+from onchip.errors import RequestError
 
-__all__ = ["CMOS45"]
+__all__ = ["CMOS45", "horowitz_45nm", "horowitz_45nm_dram"]
+
+_FIGURE = "Horowitz 2014, ISSCC, Computing's energy problem, figure 1.1.9 (45 nm, 0.9 V): "
+_SRAM = Cited(10.0, _FIGURE + "cache of 8 kB, 64 bits")
+_DRAM = Cited(1300.0, _FIGURE + "DRAM, 64 bits, the lower end of 1.3 to 2.6 nJ")
+_ARITHMETIC = {
+    32: (Cited(0.9, _FIGURE + "FAdd, 32 bit"), Cited(3.7, _FIGURE + "FMult, 32 bit")),
+    16: (Cited(0.4, _FIGURE + "FAdd, 16 bit"), Cited(1.1, _FIGURE + "FMult, 16 bit")),
+    8: (Cited(0.03, _FIGURE + "Add, 8 bit"), Cited(0.2, _FIGURE + "Mult, 8 bit")),
+}
 
 
 @dataclass(frozen=True)
@@ -57,3 +67,23 @@ class CMOS45(EnergyTable):
         bits = self.bits * numbers + bill["transport_value_bits"] + bill["transport_index_bits"]
         memory_pj = self.access_64bit_pj.value / 64 * bits
         return Energy(self.name, operations_pj, memory_pj, self.missing(bill, "transport_sorts", "random_draws"))
+
+
+def horowitz_45nm(bits: int) -> CMOS45:
+    """Arithmetic with memories of 8 kB on the chip."""
+    return _priced("horowitz-45nm", bits, _SRAM)
+
+
+def horowitz_45nm_dram(bits: int) -> CMOS45:
+    """The same arithmetic with all memory off the chip."""
+    return _priced("horowitz-45nm-dram", bits, _DRAM)
+
+
+def _priced(name: str, bits: int, memory: Cited) -> CMOS45:
+    if bits not in _ARITHMETIC:
+        raise RequestError(
+            f"{name} has no prices of {bits}-bit arithmetic; expected {', '.join(map(str, sorted(_ARITHMETIC)))}, "
+            "or the table loihi"
+        )
+    add, multiply = _ARITHMETIC[bits]
+    return CMOS45(name, bits, add, multiply, memory)

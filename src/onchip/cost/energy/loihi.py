@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from onchip.cost.energy.base import Cited, Energy, EnergyTable
 
-__all__ = ["Loihi"]
+__all__ = ["Loihi", "loihi"]
+
+_TABLE = "Davies et al. 2018, IEEE Micro 38(1), Loihi: a neuromorphic manycore processor, table 1: "
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,15 @@ class Loihi(EnergyTable):
             bill, "weights_transported", "transport_compares", "transport_sorts", "transport_products", "random_draws"
         )
         return Energy(self.name, operations_pj, 0.0, unpriced)
+
+
+def loihi(bits: int) -> Loihi:
+    """The chip at its own precision, whatever the bits of a number."""
+    return Loihi(
+        "loihi",
+        synapse_pj=Cited(23.6, _TABLE + "energy per synaptic spike op (min)"),
+        update_pj=Cited(120.0, _TABLE + "energy per synaptic update (pairwise STDP)"),
+        active_neuron_pj=Cited(81.0, _TABLE + "energy per neuron update, active"),
+        idle_neuron_pj=Cited(52.0, _TABLE + "energy per neuron update, inactive"),
+        spike_pj=Cited(1.7, _TABLE + "within-tile spike energy"),
+    )
