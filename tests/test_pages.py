@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import typer
 from torch import Tensor
 
+import onchip
 from onchip import nn
 from onchip.cli import app
 
@@ -80,3 +83,11 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = set(re.findall(r"`(?:python )?((?:src|tests|docs|experiments|benchmarks)/[\w/.-]+)", text))
     missing = {name for name in named if not (ROOT / name).exists()}
     assert missing <= set(re.findall(r"Save it as `([\w/.]+)`", text))
+
+
+def test_classes_in_the_glossary_exist() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`(?:\w+\.)*([A-Z]\w+)`", text) if not name.isupper() or len(name) > 1}
+    modules = [info.name for info in pkgutil.walk_packages(onchip.__path__, "onchip.")]
+    known = {name for module in modules if "__main__" not in module for name in dir(importlib.import_module(module))}
+    assert named <= known, named - known
