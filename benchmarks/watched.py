@@ -62,8 +62,8 @@ def _named() -> Iterator[None]:
     """Makes calls of compiled kernels visible to the profiler under their names."""
     bound = native._bound
 
-    def named(library: Any, name: str, signature: str) -> Callable[..., int]:
-        call = bound(library, name, signature)
+    def named(library: Any, name: str) -> Callable[..., int]:
+        call = bound(library, name)
 
         def recorded(*arguments: Any) -> int:
             with record_function(name):

@@ -22,10 +22,6 @@ class Surrogate(ABC):
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         """Overwrites the distance x by ψ(x) · error and returns it: one buffer, no allocation."""
 
-    def compiled(self) -> tuple[int, float] | None:
-        """Its number and its constant in kernels/scans.c; None for those that only torch knows."""
-        return None
-
 
 @final
 @dataclass(frozen=True)
@@ -39,9 +35,6 @@ class Sigmoid(Surrogate):
 
     def __post_init__(self) -> None:
         _positive(self, slope=self.slope)
-
-    def compiled(self) -> tuple[int, float]:
-        return 0, self.slope
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.sigmoid(x.mul_(self.slope), out=x)
@@ -60,9 +53,6 @@ class ATan(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, alpha=self.alpha)
 
-    def compiled(self) -> tuple[int, float]:
-        return 1, self.alpha
-
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.mul_(math.pi * self.alpha / 2).square_().add_(1.0)
         return torch.div(error, x, out=x).mul_(self.alpha / 2)
@@ -77,9 +67,6 @@ class FastSigmoid(Surrogate):
 
     def __post_init__(self) -> None:
         _positive(self, slope=self.slope)
-
-    def compiled(self) -> tuple[int, float]:
-        return 2, self.slope
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(self.slope).add_(1.0).square_()
@@ -96,9 +83,6 @@ class Triangle(Surrogate):
     def __post_init__(self) -> None:
         _positive(self, width=self.width)
 
-    def compiled(self) -> tuple[int, float]:
-        return 3, self.width
-
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(-1 / self.width).add_(1.0).clamp_(min=0.0)
         return x.mul_(error).mul_(1 / self.width)
@@ -113,9 +97,6 @@ class Rectangle(Surrogate):
 
     def __post_init__(self) -> None:
         _positive(self, width=self.width)
-
-    def compiled(self) -> tuple[int, float]:
-        return 4, self.width
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.lt(x.abs_(), self.width / 2, out=x)

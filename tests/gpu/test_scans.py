@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip import kernels
-from onchip.kernels import held
+from onchip.kernels import static_drive
 from onchip.kernels.lif import Membrane, backward, backward_local, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
@@ -133,8 +133,10 @@ def test_sums_under_a_held_drive_agree(membrane: Membrane) -> None:
                 error: Tensor = error,
                 pool: int | None = pool,
             ) -> tuple[Tensor, ...]:
-                fired = held.forward(move(drive), 4, membrane, pool)
-                sums = held.sums(move(drive), move(error), membrane, Sigmoid(), pool, weights, through_time=True)
+                fired = static_drive.forward(move(drive), 4, membrane, pool)
+                sums = static_drive.sums(
+                    move(drive), move(error), membrane, Sigmoid(), pool, weights, through_time=True
+                )
                 assert fired is not None
                 assert sums is not None
                 return *fired, *sums

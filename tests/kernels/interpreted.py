@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onchip import Static, kernels, nn, rules
-from onchip.kernels import gpu, held
+from onchip.kernels import gpu, static_drive
 from onchip.kernels.lif import Membrane, backward, backward_local, forward, weighted_sum
+from onchip.kernels.table import TRITON
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid, Surrogate
 from tests.kernels.test_compiled import MEMBRANES, SURROGATES, same, series
@@ -65,15 +66,15 @@ def test_it_is_triton_that_works() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("membrane", MEMBRANES[:3:2], ids=str)
-@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("rested", [False, True])
-def test_spikes_are_torchs(shape: tuple[int, ...], membrane: Membrane, held: bool, rested: bool) -> None:
+def test_spikes_are_torchs(shape: tuple[int, ...], membrane: Membrane, static: bool, rested: bool) -> None:
     drive = series(shape)
     rest = torch.rand_like(drive[0]) if rested else None
     for pool in [None, 1, 2] if len(shape) == 4 else [None]:
 
         def work(pool: int | None = pool) -> tuple[Tensor, ...]:
-            return forward(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
+            return forward(drive[0] if static else drive.clone(), 4 if static else None, membrane, rest, pool)
 
         for got, wanted in both(work):
             assert got.stride() == wanted.stride()
@@ -174,10 +175,13 @@ def test_errors_in_any_order_and_type_are_read_and_left_alone() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF], ids=str)
 @pytest.mark.parametrize("membrane", MEMBRANES[:4], ids=str)
-def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane) -> None:
+def test_a_static_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane) -> None:
     for shape, pool in [((3, 37), None), ((2, 3, 6, 4), None), ((2, 3, 6, 4), 2)]:
         drive, weights = series(shape)[0].to(dtype), [0.5, 2.0, 1.0, 0.25, 3.0]
-        found, (spikes, _, kept) = held.forward(drive, 5, membrane, pool), forward(drive, 5, membrane, None, pool)
+        found, (spikes, _, kept) = (
+            static_drive.forward(drive, 5, membrane, pool),
+            forward(drive, 5, membrane, None, pool),
+        )
         assert found is not None
         assert torch.equal(found[0], spikes)
         assert torch.equal(found[1], kept)
@@ -186,7 +190,7 @@ def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane
             potentials = forward(drive, 5, membrane, None, pool)[1]
             delta = way(potentials.clone(), error, membrane, Sigmoid(), pool).float()
             for factors in (weights, [1.0] * 5):
-                sums = held.sums(drive, error, membrane, Sigmoid(), pool, factors, through_time=through_time)
+                sums = static_drive.sums(drive, error, membrane, Sigmoid(), pool, factors, through_time=through_time)
                 assert sums is not None
                 # Here each error is rounded before it is added, there their sum alone.
                 precision = max(8 * torch.finfo(dtype).eps, 2e-6)
@@ -196,16 +200,16 @@ def test_a_held_drive_needs_no_potentials(dtype: torch.dtype, membrane: Membrane
 
 
 def test_a_pool_too_wide_for_registers_is_left_to_torch() -> None:
-    side = gpu.WIDEST + 1
+    side = int(TRITON.widest_pool) + 1
     drive = series((1, 2, side, side))
     for got, expected in both(lambda: forward(drive.clone(), None, MEMBRANES[0], None, side)):
         assert same(got, expected)
 
 
-def test_a_long_held_drive_keeps_its_potentials() -> None:
+def test_a_long_static_drive_keeps_its_potentials() -> None:
     drive = series((3, 37))[0]
-    assert held.forward(drive, held.UNROLLED, MEMBRANES[0], None) is not None
-    assert held.forward(drive, held.UNROLLED + 1, MEMBRANES[0], None) is None
+    assert static_drive.forward(drive, TRITON.static_steps, MEMBRANES[0], None) is not None
+    assert static_drive.forward(drive, TRITON.static_steps + 1, MEMBRANES[0], None) is None
 
 
 @pytest.mark.parametrize("psi", SURROGATES, ids=str)

@@ -51,14 +51,14 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("membrane", MEMBRANES, ids=str)
-@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("rested", [False, True])
-def test_neurons_fire_bit_for_bit(shape: tuple[int, ...], membrane: Membrane, held: bool, rested: bool) -> None:
+def test_neurons_fire_bit_for_bit(shape: tuple[int, ...], membrane: Membrane, static: bool, rested: bool) -> None:
     drive, rest = series(shape), torch.rand(shape) if rested else None
     for pool in [None, 1, 2] if len(shape) == 4 else [None]:
 
         def work(pool: int | None = pool) -> tuple[Tensor, ...]:
-            return forward(drive[0] if held else drive.clone(), 4 if held else None, membrane, rest, pool)
+            return forward(drive[0] if static else drive.clone(), 4 if static else None, membrane, rest, pool)
 
         compiled, expected = both(work)
         for got, wanted in zip(compiled, expected, strict=True):

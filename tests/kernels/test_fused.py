@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from onchip.kernels.table import Formula, Past
+
 pytest.importorskip("triton")
 HERE = Path(__file__)
 
 POINTERS = {"drive", "potentials", "output", "error", "signal", "before", "traced", "series", "total", "plain"}
-FLOAT32 = {"kept", "factors"}
+FLOAT32 = {"membrane", "factors"}
 SCALARS = {"decay", "threshold", "through", "first", "second", "share"}
 WIDE = {"n", "cells", "channels", "error_step"}
 """Sizes that are multiples of 16 in all but odd networks, which Triton makes use of."""
@@ -68,7 +70,7 @@ def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
 
     for pool, block in BLOCKS.items():
         for flag in (False, True):
-            constants = {"HELD": flag, "RESTED": flag, "HARD": flag, "KEEPS": not flag, "POOL": pool, "BLOCK": block}
+            constants = {"STATIC": flag, "RESTED": flag, "HARD": flag, "STORES": not flag, "POOL": pool, "BLOCK": block}
             code = compiled(_forward, constants, number, architecture)
             assert "ld.global.v" in code, "loads are to be wide"
             assert "fma.rn.f32" in code
@@ -76,16 +78,16 @@ def test_fire_compiles_for_gpus(number: str, architecture: int) -> None:
 
 @pytest.mark.parametrize("number", ["fp32", "bf16", "fp16"])
 def test_errors_and_traces_compile_for_gpus(number: str) -> None:
-    from onchip.kernels.fused import held
+    from onchip.kernels.fused import static_drive
     from onchip.kernels.fused.errors import BLOCK, _backward
     from onchip.kernels.fused.traces import _trace, _weighted_sum
 
-    kinds = [(kind, kind, 1) for kind in range(5)] + [(0, past, 2) for past in range(5)]
+    kinds = [(kind, min(kind, 4), 1) for kind in Formula] + [(0, past, 2) for past in Past]
     for kind, past, pool in kinds:
-        constants = {"KIND": kind, "PAST": past, "POOL": pool, "BLOCK": BLOCK}
+        constants = {"KIND": int(kind), "PAST": int(past), "POOL": pool, "BLOCK": BLOCK}
         assert "ld.global.v4" in compiled(_backward, constants, number, 80)
-        flags = {"STEPS": 16, "HARD": past in (1, 3), "BLOCK": held.BLOCK}
-        assert "ld.global.v" in compiled(held._sums, {**constants, **flags}, number, 80)
+        flags = {"STEPS": 16, "HARD": past in (Past.RESET_HARD, Past.DETACHED_HARD), "BLOCK": static_drive.BLOCK}
+        assert "ld.global.v" in compiled(static_drive._sums, {**constants, **flags}, number, 80)
     for started in (False, True):
         assert "ld.global.v4" in compiled(_trace, {"STARTED": started, "BLOCK": BLOCK}, number, 80)
     assert "ld.global.v4" in compiled(_weighted_sum, {"BLOCK": BLOCK}, number, 80)

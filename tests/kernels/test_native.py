@@ -105,7 +105,7 @@ def test_a_cache_that_cannot_be_written_is_named(fresh: Path, monkeypatch: pytes
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.VARIABLE, "torch")
     assert kernels.active() == "torch"
-    assert native.function("onchip_pack", "ppiii") is None
+    assert native.function("onchip_pack") is None
     monkeypatch.setenv(native.VARIABLE, "fast")
     with pytest.raises(RequestError, match="ONCHIP_KERNELS=fast; expected one of auto, native, triton, torch"):
         kernels.active()

@@ -10,16 +10,16 @@ from onchip.kernels.phase import phase
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 2000), (2, 3, 8, 8)])
-@pytest.mark.parametrize("held", [False, True])
-def test_compiled_and_torch_agree_bit_for_bit(shape: tuple[int, ...], held: bool) -> None:
+@pytest.mark.parametrize("static", [False, True])
+def test_compiled_and_torch_agree_bit_for_bit(shape: tuple[int, ...], static: bool) -> None:
     if native.active() != "native":
         pytest.skip("no compiled kernels here")
-    numbers = torch.rand(shape if held else (9, *shape)) * 2 - 1
+    numbers = torch.rand(shape if static else (9, *shape)) * 2 - 1
     begin = torch.rand(shape)
     found = []
     for kernels in ("native", "torch"):
         with native.forced(kernels):
-            found.append(phase(numbers.clone(), begin.clone(), 9 if held else None))
+            found.append(phase(numbers.clone(), begin.clone(), 9 if static else None))
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
     assert set(found[0][0].unique().tolist()) == {-1.0, 0.0, 1.0}
@@ -29,9 +29,9 @@ def test_compiled_and_torch_agree_bit_for_bit(shape: tuple[int, ...], held: bool
 def test_one_number_held_is_the_number_at_every_step(kernels: native.Choice) -> None:
     number, begin = torch.rand(5, 6) * 2 - 1, torch.rand(5, 6)
     with native.forced(kernels):
-        held, kept = phase(number.clone(), begin.clone(), 12)
+        static, kept = phase(number.clone(), begin.clone(), 12)
         written, end = phase(number.expand(12, 5, 6).clone(), begin.clone())
-    assert torch.equal(held, written)
+    assert torch.equal(static, written)
     assert torch.equal(kept, end)
 
 

@@ -19,15 +19,9 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.kernels import native
+from onchip.kernels.table import NATIVE, TRITON
 
-__all__ = ["WIDEST", "active", "scan"]
-
-TYPES = torch.float32, torch.bfloat16, torch.float16
-LARGEST = 2**30
-"""Numbers in a step that 32-bit places can tell apart, with room for the last block."""
-
-WIDEST = 8
-"""Side of the largest pool, p: the p² membranes of a cell are in registers at once."""
+__all__ = ["active", "scan"]
 
 _broken: list[str] = []
 """Why Triton is out of use, once it has failed."""
@@ -46,7 +40,7 @@ def active(device: torch.device | str = "cpu") -> Literal["native", "triton", "t
         signal = torch.zeros(1, 1, device=device)
         probe = scan("trace", signal)
         return "triton" if probe is not None and probe(signal, None, torch.empty_like(signal), 0.5) else "torch"
-    runs_on = {"native": "cpu", "triton": "cuda"}.get(asked, device.type)
+    runs_on = {"native": NATIVE.device, "triton": TRITON.device}.get(asked, device.type)
     if device.type != runs_on:
         raise RequestError(
             f"kernels got {native.VARIABLE}={asked} and device {device.type!r}; expected device {runs_on!r} for these. "
@@ -55,17 +49,18 @@ def active(device: torch.device | str = "cpu") -> Literal["native", "triton", "t
     return native.active() if device.type == "cpu" else "torch"
 
 
-def scan(name: str, series: Tensor) -> Callable[..., bool] | None:
-    """A Triton scan for a series (T, B, features...), by its name in `onchip.kernels.fused`; None where it is torch's.
+def scan(name: str, series: Tensor, pool: int | None = None) -> Callable[..., bool] | None:
+    """A Triton scan for a series (T, B, features...) and a pool of it, by its name in `onchip.kernels.fused`.
 
-    What is returned says whether it did its work; if not, nothing was touched, and torch is to do it.
+    None where Triton does not take them. The scan returns whether it ran; if not, it has written nothing, and torch
+    has to compute the same.
 
     Raises:
         RequestError: Triton was insisted on and cannot be had.
     """
-    if not _reached(series.device) or series.dtype not in TYPES or not native.plain(series):
+    if not _reached(series.device) or not TRITON.take(series, pool) or not native.plain(series):
         return None
-    if series[0].numel() > LARGEST or (_broken and native.choice() != "triton"):
+    if _broken and native.choice() != "triton":
         return None
     return functools.partial(_tried, name, series.device)
 
@@ -75,7 +70,7 @@ def _reached(device: torch.device) -> bool:
     asked = native.choice()
     if device.type == "cpu":
         return asked == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
-    return device.type == "cuda" and asked in ("auto", "triton")
+    return device.type == TRITON.device and asked in ("auto", "triton")
 
 
 def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
@@ -93,8 +88,8 @@ def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
 
 @functools.cache
 def _launcher(name: str) -> Callable[..., None]:
-    module = {"forward": "spikes", "backward": "errors", "sums": "held"}.get(name, "traces")
-    return getattr(importlib.import_module(f"onchip.kernels.fused.{module}"), name)
+    launcher: Callable[..., None] = getattr(importlib.import_module("onchip.kernels.fused"), name)
+    return launcher
 
 
 def _give_up(error: Exception) -> None:

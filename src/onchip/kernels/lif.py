@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import buffers, gpu, native
+from onchip.kernels.table import Past, compiled
 from onchip.surrogate import Surrogate
 
 __all__ = [
-    "NO_PAST",
     "Membrane",
     "backward",
     "backward_local",
@@ -32,10 +32,6 @@ __all__ = [
     "unpool",
     "weighted_sum",
 ]
-
-
-NO_PAST = 4
-"""As in scans.c: an error stays at its step."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,11 @@ class Membrane:
     hard: bool
     detach_reset: bool
 
+    @property
+    def past(self) -> Past:
+        """How errors go through time."""
+        return Past.through(hard=self.hard, detached=self.detach_reset)
+
     def reset(self, potential: Tensor, spikes: Tensor, out: Tensor | None = None) -> Tensor:
         """v from u and s: what the membrane keeps after the spike."""
         if self.hard:
@@ -67,9 +68,9 @@ def forward(
     """Runs neurons over time.
 
     Args:
-        drive: I, (T, B, features...), dense; overwritten by the potential. Or (B, features...) when
-            the same drive is held for `steps` steps.
-        steps: T where one drive is held, else None.
+        drive: I, (T, B, features...), dense; overwritten by the potential. Or (B, features...), a
+            static drive for `steps` steps.
+        steps: T of a static drive, else None.
         membrane: the neurons' constants.
         rest: v before the first step, (B, features...), or None for zero; left untouched.
         pool: side of a square average pool taken of the spikes, or None.
@@ -83,31 +84,31 @@ def forward(
     else:
         potentials = buffers.empty((steps, *drive.shape), (drive.numel(), *drive.stride()), drive)
         inputs = drive.expand(potentials.shape)
-    kept = torch.empty_like(potentials[0], dtype=torch.promote_types(drive.dtype, torch.float32))
+    membrane_after = torch.empty_like(potentials[0], dtype=torch.promote_types(drive.dtype, torch.float32))
     if rest is not None:
-        kept.copy_(rest)
+        membrane_after.copy_(rest)
     output = buffers.empty_like(potentials) if pool is None else buffers.empty(*pooled(potentials, pool), potentials)
-    extent, tensors = extent_of(potentials, pool), (drive, potentials, output, kept)
+    extent, tensors = extent_of(potentials, pool), (drive, potentials, output, membrane_after)
     flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
-    fused = gpu.scan("forward", potentials) if (pool or 1) <= gpu.WIDEST else None
+    fused = gpu.scan("forward", potentials, pool)
     if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
-        return output, potentials, kept
-    scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", potentials)
+        return output, potentials, membrane_after
+    scan = native.scan("onchip_forward", potentials, pool)
     if scan is not None and extent is not None:
         scan(*(tensor.data_ptr() for tensor in tensors), len(potentials), *extent, *flags, *constants)
-        return output, potentials, kept
+        return output, potentials, membrane_after
     if rest is None:
-        kept.zero_()
+        membrane_after.zero_()
     spikes = output if pool is None else torch.empty_like(potentials[0])
     for t, potential in enumerate(potentials):
-        torch.add(inputs[t], kept, alpha=membrane.decay, out=potential)
+        torch.add(inputs[t], membrane_after, alpha=membrane.decay, out=potential)
         spike = spikes[t] if pool is None else spikes
         torch.ge(potential, membrane.threshold, out=spike)
-        membrane.reset(potential, spike, out=kept)
+        membrane.reset(potential, spike, out=membrane_after)
         if pool is not None:
             # The out= form saves an allocation a step; it has no public name.
             torch.ops.aten.avg_pool2d.out(spike, [pool, pool], out=output[t])
-    return output, potentials, kept
+    return output, potentials, membrane_after
 
 
 def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None) -> Tensor:
@@ -125,7 +126,7 @@ def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: S
         surrogate: ψ.
         pool: side of the average pool that `forward` took, or None.
     """
-    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=membrane.hard + 2 * membrane.detach_reset):
+    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=membrane.past):
         return potentials
     later: Tensor | None = None
     buffer = torch.empty_like(potentials[0])
@@ -135,9 +136,9 @@ def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: S
         if later is None:
             surrogate.gate_(potential.sub_(membrane.threshold), gated)
         else:
-            kept = later
+            carried = later
             if membrane.hard:
-                kept = later.masked_fill(potential >= membrane.threshold, 0.0)
+                carried = later.masked_fill(potential >= membrane.threshold, 0.0)
             if not membrane.detach_reset:
                 if membrane.hard:
                     gated = torch.addcmul(gated, potential, later, value=-membrane.decay, out=buffer)
@@ -145,7 +146,7 @@ def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: S
                     through_reset = membrane.decay * membrane.threshold
                     gated = torch.sub(gated, later, alpha=through_reset, out=buffer)
             surrogate.gate_(potential.sub_(membrane.threshold), gated)
-            potential.add_(kept, alpha=membrane.decay)
+            potential.add_(carried, alpha=membrane.decay)
         later = potential
     return potentials
 
@@ -154,7 +155,7 @@ def backward_local(
     potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None
 ) -> Tensor:
     """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
-    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=NO_PAST):
+    if _in_one_pass(potentials, error, membrane, surrogate, pool, past=Past.NO_PAST):
         return potentials
     buffer = torch.empty_like(potentials[0])
     for potential, arriving in zip(potentials, error, strict=True):
@@ -185,7 +186,7 @@ def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
     fused, total = gpu.scan("weighted_sum", series), torch.empty_like(series[0])
     if fused is not None and fused(series, tuple(weights), total):
         return total
-    scan = native.scan("onchip_weighted_sum", "pppii", series)
+    scan = native.scan("onchip_weighted_sum", series)
     if scan is not None:
         factors = torch.tensor(weights, dtype=torch.float32)
         scan(series.data_ptr(), factors.data_ptr(), total.data_ptr(), len(series), total.numel())
@@ -197,26 +198,23 @@ def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def _in_one_pass(
-    potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: int
+    potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: Past
 ) -> bool:
-    """Writes errors over the potentials in compiled code; False, and nothing done, where torch is to do it."""
-    fused, scan = (
-        gpu.scan("backward", potentials),
-        native.scan("onchip_adjoint", "ppiiiiiiiiiddd", potentials),
-    )
-    extent, known = extent_of(potentials, pool), surrogate.compiled()
-    if (fused is None and scan is None) or extent is None or known is None:
+    """Writes errors over the potentials in compiled code; False, and nothing written, where torch has to."""
+    fused, scan = gpu.scan("backward", potentials), native.scan("onchip_backward", potentials)
+    extent, formula = extent_of(potentials, pool), compiled(surrogate)
+    if (fused is None and scan is None) or extent is None or formula is None:
         return False
     shape, strides = (potentials.shape, potentials.stride()) if pool is None else pooled(potentials, pool)
     if error.stride()[1:] != strides[1:] or error.dtype != potentials.dtype:
         error = torch.empty_strided(shape, strides, dtype=potentials.dtype, device=potentials.device).copy_(error)
     constants = membrane.decay, membrane.threshold
-    if fused is not None and fused(potentials, error, extent, past, known, *constants):
+    if fused is not None and fused(potentials, error, extent, past, formula, *constants):
         return True
     if scan is None:
         return False
     pointers = potentials.data_ptr(), error.data_ptr()
-    scan(*pointers, len(potentials), *extent, error.stride(0), past, *known, *constants)
+    scan(*pointers, len(potentials), *extent, error.stride(0), past, *formula, *constants)
     return True
 
 

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from torch import Tensor
 
 from onchip._files import cache_folder
 from onchip.errors import RequestError
+from onchip.kernels.table import MACROS, NATIVE
 
 __all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "plain", "scan"]
 
@@ -46,7 +48,8 @@ HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared"]
 FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 THREADS = "-fopenmp"
-TYPES: dict[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "d": ctypes.c_double}
+FLAGS += [f"-D{name}={number}" for name, number in MACROS.items()]
+TYPES: dict[str, Any] = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
 
 _forced: Choice | None = None
 
@@ -94,28 +97,26 @@ def active() -> Literal["native", "torch"]:
     return "torch" if _library() is None else "native"
 
 
-def function(name: str, signature: str) -> Callable[..., int] | None:
+def function(name: str) -> Callable[..., int] | None:
     """A function of the compiled kernels that returns an int64; None where torch is to do its work.
 
     Args:
-        name: in the C source.
-        signature: of its arguments, a letter each: p pointer, i int64, d double.
+        name: in the C source, which also says what arguments it takes.
 
     Raises:
         RequestError: compiled kernels were insisted on and cannot be built.
     """
     library = _library()
-    return None if library is None else _bound(library, name, signature)
+    return None if library is None else _bound(library, name)
 
 
-def scan(name: str, signature: str, series: Tensor) -> Callable[..., int] | None:
-    """As `function`, for a series (T, B, features...); None also where the compiled scans do not fit it.
+def scan(name: str, series: Tensor, pool: int | None = None) -> Callable[..., int] | None:
+    """As `function`, for a series (T, B, features...) and a pool of it; None also where the C code does not take them.
 
-    They take float32 on a CPU, and series that are `plain`.
+    It takes what `NATIVE` says, and series that are `plain`.
     """
-    if series.dtype != torch.float32 or series.device.type != "cpu" or not plain(series):
-        return None
-    return function(name, signature)
+    fits = series.device.type == NATIVE.device and NATIVE.take(series, pool) and plain(series)
+    return function(name) if fits else None
 
 
 def plain(series: Tensor) -> bool:
@@ -132,11 +133,22 @@ def plain(series: Tensor) -> bool:
 
 
 @functools.cache
-def _bound(library: ctypes.CDLL, name: str, signature: str) -> Callable[..., int]:
+def _bound(library: ctypes.CDLL, name: str) -> Callable[..., int]:
     bound = library[name]
-    bound.argtypes = [TYPES[letter] for letter in signature]
+    bound.argtypes = list(_signatures()[name])
     bound.restype = ctypes.c_int64
     return bound
+
+
+@functools.cache
+def _signatures() -> dict[str, tuple[Any, ...]]:
+    """Types of the arguments of each function, as its C source declares them."""
+    sources = "\n".join(source.read_text(encoding="utf-8") for source in SOURCES)
+    declared = re.findall(r"^int64_t (onchip_\w+)\(([^)]*)\)", sources, re.MULTILINE)
+    return {
+        name: tuple(ctypes.c_void_p if "*" in one else TYPES[one.split()[0]] for one in arguments.split(","))
+        for name, arguments in declared
+    }
 
 
 def _library() -> ctypes.CDLL | None:

@@ -6,9 +6,9 @@
 enum { BLOCK = 1024 };
 
 /* For each of n units and each of `steps` steps, sum += number and a spike for each whole number passed, -1 going
- * down. `numbers` are (steps, n), or (n) held for all steps where `held`. `phase` (n) is the sum before the first
+ * down. `numbers` are (steps, n), or (n) for all steps where `is_static`. `phase` (n) is the sum before the first
  * step; the fraction of the last sum is written over it. */
-int64_t onchip_phase(const float *numbers, float *phase, float *spikes, int64_t steps, int64_t n, int64_t held)
+int64_t onchip_phase(const float *numbers, float *phase, float *spikes, int64_t steps, int64_t n, int64_t is_static)
 {
 #pragma omp parallel for schedule(static) if (steps * n > 1 << 15)
     for (int64_t first = 0; first < n; first += BLOCK) {
@@ -19,7 +19,7 @@ int64_t onchip_phase(const float *numbers, float *phase, float *spikes, int64_t 
             passed[j] = floorf(sum[j]);
         }
         for (int64_t step = 0; step < steps; step++) {
-            const float *number = numbers + (held ? 0 : step * n) + first;
+            const float *number = numbers + (is_static ? 0 : step * n) + first;
             float *spike = spikes + step * n + first;
             for (int64_t j = 0; j < width; j++) {
                 sum[j] += number[j];

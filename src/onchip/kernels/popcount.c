@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 enum {
-    LANES = 4,
+    LANES = WORDS_AT_ONCE, /* from kernels/table.py */
     COLUMNS = 512,
     ROWS_AT_ONCE = 16,
     SEGMENT = 31 * 16, /* vectors: 31 times 8 bits are what a byte can count */

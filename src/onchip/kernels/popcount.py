@@ -1,4 +1,4 @@
-"""Coincidences of spike trains: how often a postsynaptic and a presynaptic spike meet.
+"""Coincidences of spike trains: how often a postsynaptic and a presynaptic neuron spike in the same step.
 
     C_ij = sum_r d_ri x_rj,   d and x of 0 and 1, r over the N = T·B rows of time steps and samples
 
@@ -14,11 +14,9 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.kernels import native
+from onchip.kernels.table import WORDS_AT_ONCE
 
 __all__ = ["Packed", "coincidences", "counts", "pack"]
-
-WORDS_AT_ONCE = 4
-"""Rows of words are padded to a multiple of this, as the C source reads them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Packed:
 
     @property
     def compiled(self) -> bool:
-        """Whether compiled kernels made it, and are to count it."""
+        """Whether compiled kernels packed it, and have to count it."""
         return self.data.dtype == torch.int64
 
 
@@ -62,7 +60,7 @@ def pack(spikes: Tensor) -> Packed:
         )
     rows, neurons = spikes.shape
     octets = spikes.contiguous().view(torch.uint8)
-    packing = native.function("onchip_pack", "ppiii") if spikes.device.type == "cpu" else None
+    packing = native.function("onchip_pack") if spikes.device.type == "cpu" else None
     if packing is None:
         largest = int(octets.amax()) if octets.numel() else 0
     else:
@@ -93,25 +91,26 @@ def coincidences(up: Packed, down: Packed, pre: Packed) -> tuple[Tensor, Tensor]
         >>> [counted.tolist() for counted in coincidences(d, d, x)]
         [[[1, 0]], [[1, 0]]]
     """
-    return _meet(up, pre), _meet(down, pre)
+    return _count(up, pre), _count(down, pre)
 
 
 def counts(spikes: Packed) -> Tensor:
     """Spikes of each neuron, (n,) int32: its coincidences with an input that is always on, as a bias has it."""
     always = pack(torch.ones(spikes.rows, 1, dtype=torch.uint8, device=spikes.data.device))
-    return _meet(spikes, always).squeeze(1)
+    return _count(spikes, always).squeeze(1)
 
 
-def _meet(post: Packed, pre: Packed) -> Tensor:
+def _count(post: Packed, pre: Packed) -> Tensor:
     if post.rows != pre.rows:
         raise RequestError(f"got spike trains of {post.rows} and {pre.rows} rows; expected the same N = T·B")
-    counting = native.function("onchip_coincidences", "pppiii") if post.compiled else None
+    counting = native.function("onchip_coincidences") if post.compiled else None
     if post.compiled != pre.compiled or post.compiled != (counting is not None):
         raise RequestError("got spikes packed for other kernels; pack and count under one choice, on one device")
     if counting is None:
         # Whole numbers are exact in a float up to 2 to the number of its digits.
         exact = torch.float32 if post.rows < 2**24 else torch.float64
         return (post.data.t().to(exact) @ pre.data.to(exact)).to(torch.int32)
-    met = torch.empty(post.neurons, pre.neurons, dtype=torch.int32)
-    counting(post.data.data_ptr(), pre.data.data_ptr(), met.data_ptr(), post.neurons, pre.neurons, post.data.shape[1])
-    return met
+    number = torch.empty(post.neurons, pre.neurons, dtype=torch.int32)
+    pointers = post.data.data_ptr(), pre.data.data_ptr(), number.data_ptr()
+    counting(*pointers, post.neurons, pre.neurons, post.data.shape[1])
+    return number

@@ -1,5 +1,8 @@
 /* Scans over time: leaky integrate-and-fire neurons, their surrogate gradients.
  *
+ * The numbers of surrogates (SIGMOID ...), of ways to the past (RESET_SOFT ...) and STATIC_STEPS come from
+ * kernels/table.py, as macros.
+ *
  * A tensor is T steps of n numbers in one order. Maps are in channels_last order: a step is B rows of images,
  * an image H rows of W pixels, a pixel C numbers. Each stretch of neurons runs through all steps while it
  * stays in the nearest cache. Products and sums round as torch's do, unless a comment says otherwise.
@@ -10,12 +13,8 @@
 
 #include "common.h"
 
-enum { ROOM = 1 << 12, HELD = 256 };
-
-enum surrogate { SIGMOID, ATAN, FAST_SIGMOID, TRIANGLE, RECTANGLE };
-
-/* How errors reach the past. */
-enum past { RESET_SOFT, RESET_HARD, DETACHED_SOFT, DETACHED_HARD, NO_PAST };
+/* Numbers of potentials that a thread stores at a time under a static drive. */
+enum { ROOM = 1 << 12 };
 
 struct neuron {
     float decay, threshold;
@@ -44,7 +43,7 @@ INLINE float decaying(float x)
 }
 
 /* ψ(x) · error */
-INLINE float gated(enum surrogate kind, float x, float error, struct neuron a)
+INLINE float gated(int kind, float x, float error, struct neuron a)
 {
     switch (kind) {
     case SIGMOID: { /* from exp(-|kx|), which loses no digits to 1 - σ as torch's formula does */
@@ -60,28 +59,17 @@ INLINE float gated(enum surrogate kind, float x, float error, struct neuron a)
     case TRIANGLE:
         x = fabsf(x) * a.first + 1.0f;
         return (x < 0.0f ? 0.0f : x) * error * a.second;
-    default:
+    default: /* RECTANGLE */
         return (fabsf(x) < a.first ? 1.0f : 0.0f) * error * a.second;
     }
 }
 
-static struct neuron made(int64_t kind, double option, double decay, double threshold)
+static struct neuron neuron_of(double first, double second, double decay, double threshold)
 {
-    struct neuron a = {(float)decay, (float)threshold, (float)(decay * threshold), (float)option, 1.0f};
-    if (kind == ATAN) {
-        a.first = (float)(3.141592653589793 * option / 2);
-        a.second = (float)(option / 2);
-    } else if (kind == TRIANGLE) {
-        a.first = (float)(-1 / option);
-        a.second = (float)(1 / option);
-    } else if (kind == RECTANGLE) {
-        a.first = (float)(option / 2);
-        a.second = (float)(1 / option);
-    }
-    return a;
+    return (struct neuron){(float)decay, (float)threshold, (float)(decay * threshold), (float)first, (float)second};
 }
 
-/* One step of a stretch: potential over the drive's place, spike out, membrane on. Who does not want the potential
+/* One step of a stretch: potential over the drive's place, spike out, membrane on. A caller that does not need the potential
  * gives the membrane's place for it, which is written after it. */
 INLINE void fire(int hard, const float *drive, float *potential, float *spikes, float *membrane, int64_t n, float decay,
                  float threshold, int add)
@@ -96,7 +84,7 @@ INLINE void fire(int hard, const float *drive, float *potential, float *spikes, 
 }
 
 static void fire_flat(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t n,
-                      int held, int rested, int hard, float decay, float threshold)
+                      int is_static, int rested, int hard, float decay, float threshold)
 {
 #pragma omp parallel for schedule(static) if (steps * n > SMALL)
     for (int64_t at = 0; at < n; at += STRETCH) {
@@ -105,7 +93,7 @@ static void fire_flat(const float *drive, float *potentials, float *spikes, floa
         if (!rested)
             memset(v, 0, (size_t)m * sizeof(float));
         for (int64_t t = 0; t < steps; t++) {
-            const float *in = drive + (held ? 0 : t * n) + at;
+            const float *in = drive + (is_static ? 0 : t * n) + at;
             float *u = potentials ? potentials + t * n + at : v, *out = spikes + t * n + at;
             if (hard)
                 fire(1, in, u, out, v, m, decay, threshold, 0);
@@ -116,17 +104,17 @@ static void fire_flat(const float *drive, float *potentials, float *spikes, floa
 }
 
 /* Neurons over time, on maps (batch, height, width, channels); out come spikes, or their averages over squares.
- * `held` drives are one step for all, and then potentials may be NULL; `rested` membranes hold a state, others are
- * only written. */
-int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t batch,
-                    int64_t height, int64_t width, int64_t channels, int64_t pool, int64_t held, int64_t rested,
+ * With `is_static` the drive is one step for all, and potentials may be NULL; `rested` membranes are a state to start
+ * from, others are only written. */
+int64_t onchip_forward(const float *drive, float *potentials, float *spikes, float *membrane, int64_t steps, int64_t batch,
+                    int64_t height, int64_t width, int64_t channels, int64_t pool, int64_t is_static, int64_t rested,
                     int64_t hard, double decay, double threshold)
 {
     const float keeps = (float)decay, level = (float)threshold, square = (float)(pool * pool);
     const int64_t rows = height / pool, cells = width / pool, row = width * channels;
     const int64_t n = batch * height * row, small = batch * rows * cells * channels;
     if (pool == 1) {
-        fire_flat(drive, potentials, spikes, membrane, steps, n, held != 0, rested != 0, hard != 0, keeps, level);
+        fire_flat(drive, potentials, spikes, membrane, steps, n, is_static != 0, rested != 0, hard != 0, keeps, level);
         return 0;
     }
 #pragma omp parallel for schedule(static) if (steps * n > SMALL)
@@ -140,7 +128,7 @@ int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float 
                 for (int64_t y = 0; y < pool; y++)
                     for (int64_t x = 0; x < pool; x++) {
                         const int64_t pixel = (at * pool + y) * row + (cell * pool + x) * channels;
-                        const float *in = drive + (held ? 0 : t * n) + pixel;
+                        const float *in = drive + (is_static ? 0 : t * n) + pixel;
                         float *v = membrane + pixel, *u = potentials ? potentials + t * n + pixel : v;
                         if (hard)
                             fire(1, in, u, out, v, channels, keeps, level, 1);
@@ -156,7 +144,7 @@ int64_t onchip_fire(const float *drive, float *potentials, float *spikes, float 
 }
 
 /* Errors of a stretch at the last step, or where nothing of the future counts. */
-INLINE void now(enum surrogate kind, float *potential, const float *error, float share, float *later, int64_t n,
+INLINE void now(int kind, float *potential, const float *error, float share, float *later, int64_t n,
                 struct neuron a)
 {
 #pragma omp simd
@@ -165,7 +153,7 @@ INLINE void now(enum surrogate kind, float *potential, const float *error, float
 }
 
 /* Errors of a stretch at a step, those of the step after it in `later`. */
-INLINE void before(enum surrogate kind, enum past past, float *potential, const float *error, float share, float *later,
+INLINE void before(int kind, int past, float *potential, const float *error, float share, float *later,
                    int64_t n, struct neuron a)
 {
 #pragma omp simd
@@ -195,7 +183,7 @@ struct part {
 };
 
 /* Kind and past are constants in each case of `errors`: an inner loop without branches is one of vectors. */
-INLINE void adjoint(enum surrogate kind, enum past past, struct part p, struct maps m, struct neuron a)
+INLINE void adjoint(int kind, int past, struct part p, struct maps m, struct neuron a)
 {
     const float share = (float)(1.0 / (double)(m.pool * m.pool));
     float later[STRETCH];
@@ -231,12 +219,12 @@ static int errors(int64_t kind, int64_t past, struct part p, struct maps m, stru
 
 /* Errors over the potentials' place, on maps (batch, height, width, channels); error on the pooled grid.
  * Returns 0, or 1 for a surrogate or a past that there is not. */
-int64_t onchip_adjoint(float *potentials, const float *error, int64_t steps, int64_t batch, int64_t height,
+int64_t onchip_backward(float *potentials, const float *error, int64_t steps, int64_t batch, int64_t height,
                        int64_t width, int64_t channels, int64_t pool, int64_t error_step, int64_t past, int64_t kind,
-                       double option, double decay, double threshold)
+                       double first, double second, double decay, double threshold)
 {
     const struct maps m = {steps, channels, pool, error_step};
-    const struct neuron a = made(kind, option, decay, threshold);
+    const struct neuron a = neuron_of(first, second, decay, threshold);
     const int64_t rows = batch * height, row = width * channels, small = width / pool * channels;
     const int64_t pixels = channels < STRETCH ? STRETCH / channels : 1; /* that fit in a stretch */
     int unknown = 0;
@@ -255,7 +243,7 @@ int64_t onchip_adjoint(float *potentials, const float *error, int64_t steps, int
     return unknown;
 }
 
-/* Potentials of a stretch under a held drive, from rest: as `fire` has them, bit for bit. */
+/* Potentials of a stretch under a static drive, from rest: as `fire` has them, bit for bit. */
 INLINE void charge(int hard, const float *drive, float *potentials, float *membrane, int64_t steps, int64_t n,
                    struct neuron a)
 {
@@ -271,18 +259,18 @@ INLINE void charge(int hard, const float *drive, float *potentials, float *membr
     }
 }
 
-/* As onchip_adjoint under a held drive (batch, height, width, channels), from rest, with potentials made anew and
+/* As onchip_backward under a static drive (batch, height, width, channels), from rest, with potentials computed again and
  * errors summed over time: total = sum of weights[t] · error[t], and plain = sum of error[t] or NULL.
- * Returns 1 also for more than HELD steps. */
-int64_t onchip_held(const float *drive, const float *error, const float *weights, float *total, float *plain,
+ * Returns 1 also for more than STATIC_STEPS steps. */
+int64_t onchip_static_drive(const float *drive, const float *error, const float *weights, float *total, float *plain,
                     int64_t steps, int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t pool,
-                    int64_t error_step, int64_t hard, int64_t past, int64_t kind, double option, double decay,
-                    double threshold)
+                    int64_t error_step, int64_t hard, int64_t past, int64_t kind, double first, double second,
+                            double decay, double threshold)
 {
-    if (steps > HELD)
+    if (steps > STATIC_STEPS)
         return 1;
     const struct maps m = {steps, channels, pool, error_step};
-    const struct neuron a = made(kind, option, decay, threshold);
+    const struct neuron a = neuron_of(first, second, decay, threshold);
     const int64_t rows = batch * height, row = width * channels, small = width / pool * channels;
     const int64_t stretch = least(STRETCH, ROOM / steps), pixels = channels < stretch ? stretch / channels : 1;
     int unknown = 0;

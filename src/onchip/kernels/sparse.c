@@ -14,7 +14,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { DEPTH = 100, WIDE = 64, TILE = 16 };
+/* DEPTH and WIDE come from kernels/table.py. */
+enum { DEPTH = SPARSE_DEPTH, WIDE = SPARSE_WIDTH, TILE = 16 };
 
 typedef float octet __attribute__((vector_size(32), aligned(4), may_alias));
 

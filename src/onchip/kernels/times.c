@@ -77,7 +77,7 @@ int64_t onchip_earliest(const float *times, float *earliest, uint8_t *which, int
 }
 
 /* The error of that, to the pixel which had the earliest time. */
-int64_t onchip_earliest_adjoint(const float *error, const uint8_t *which, float *spread, int64_t batch, int64_t height,
+int64_t onchip_earliest_backward(const float *error, const uint8_t *which, float *spread, int64_t batch, int64_t height,
                                 int64_t width, int64_t channels, int64_t pool)
 {
     const int64_t rows = batch * (height / pool), cells = width / pool;

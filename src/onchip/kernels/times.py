@@ -12,7 +12,7 @@ __all__ = ["cross", "planes"]
 
 def planes(times: Tensor) -> Tensor:
     """Mask and value planes (2, B, features...) of spike times (B, features...): [fired], and the time or 0."""
-    split = native.scan("onchip_planes", "pppi", times.unsqueeze(0))
+    split = native.scan("onchip_planes", times.unsqueeze(0))
     if split is None:
         fired = (times < torch.inf).to(times.dtype)
         # An inf must not meet the factor 0. Joined along the batch, a channels_last layout stays as it is.
@@ -36,7 +36,7 @@ def cross(sums: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     total, delay = sums
     partials = torch.empty_like(sums)
     by_sum, by_time = partials
-    crossed = native.scan("onchip_cross", "pppppid", sums)
+    crossed = native.scan("onchip_cross", sums)
     if crossed is not None:
         times = torch.empty_like(total)
         tensors = total, delay, times, by_sum, by_time

@@ -22,7 +22,7 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
         a, (T, B, features...), a new tensor.
     """
     traced = buffers.empty_like(signal)
-    fused, scan = gpu.scan("trace", signal), native.scan("onchip_trace", "pppiid", signal)
+    fused, scan = gpu.scan("trace", signal), native.scan("onchip_trace", signal)
     if before is not None and (before.stride() != signal[0].stride() or before.dtype != signal.dtype):
         before = torch.empty_like(signal[0]).copy_(before)
     if fused is not None and fused(signal, before, traced, decay):

@@ -43,7 +43,7 @@ class Rademacher(Noise):
         # 64 bits a draw, and a table of the signs of 8 bits: 20 times as fast as a draw for each entry.
         words = torch.empty(like.numel() // 64 + 1, dtype=torch.int64, device=like.device).random_(-(2**63), None)
         drawn = like.new_empty(like.numel())  # on its own, whatever the order of `like`
-        scan = native.scan("onchip_signs", "ppi", drawn.unsqueeze(0))
+        scan = native.scan("onchip_signs", drawn.unsqueeze(0))
         if scan is not None:
             scan(words.data_ptr(), drawn.data_ptr(), drawn.numel())
             return _laid_out(drawn, like)

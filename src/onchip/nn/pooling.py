@@ -12,9 +12,6 @@ from onchip.kernels import native
 
 __all__ = ["EarliestPool2d"]
 
-SIGNATURE = "pppiiiii"
-"""Of both functions in kernels/times.c: three tensors, sizes (B, H, W, C), and the side of the window."""
-
 
 class EarliestPool2d(nn.Module):
     """Passes on the earliest spike of each square window: max-pooling for spike times.
@@ -65,7 +62,7 @@ class _Earliest(torch.autograd.Function):
         (which,) = ctx.saved_tensors
         error = error.contiguous(memory_format=torch.channels_last)
         spread = torch.empty(ctx.shape, dtype=error.dtype, memory_format=torch.channels_last)
-        _call("onchip_earliest_adjoint", error, which, spread, ctx.shape, ctx.side)
+        _call("onchip_earliest_backward", error, which, spread, ctx.shape, ctx.side)
         return spread, None
 
 
@@ -74,11 +71,11 @@ def _compiled(times: Tensor, side: int) -> bool:
     if times.dim() != 4 or times.shape[2] % side or times.shape[3] % side or side > 16:
         return False
     in_rows = times.is_contiguous(memory_format=torch.channels_last)
-    return in_rows and native.scan("onchip_earliest", SIGNATURE, times.detach().unsqueeze(0)) is not None
+    return in_rows and native.scan("onchip_earliest", times.detach().unsqueeze(0)) is not None
 
 
 def _call(name: str, first: Tensor, second: Tensor, third: Tensor, shape: torch.Size, side: int) -> None:
     batch, channels, height, width = shape
-    pool = native.function(name, SIGNATURE)
+    pool = native.function(name)
     assert pool is not None, "asked for before"
     pool(first.data_ptr(), second.data_ptr(), third.data_ptr(), batch, height, width, channels, side)

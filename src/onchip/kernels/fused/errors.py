@@ -10,15 +10,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from onchip.kernels.fused.surrogates import constants, gated
+from onchip.kernels.fused.surrogates import gated
+from onchip.kernels.table import CompiledSurrogate, Past
 
 __all__ = ["arrival", "backward", "error_of"]
 
-RESET_SOFT: tl.constexpr = tl.constexpr(0)
-RESET_HARD: tl.constexpr = tl.constexpr(1)
-DETACHED_HARD: tl.constexpr = tl.constexpr(3)
-NO_PAST: tl.constexpr = tl.constexpr(4)
-"""As in kernels/scans.c; 2 is the detached soft reset."""
+RESET_SOFT: tl.constexpr = tl.constexpr(Past.RESET_SOFT.value)
+RESET_HARD: tl.constexpr = tl.constexpr(Past.RESET_HARD.value)
+DETACHED_HARD: tl.constexpr = tl.constexpr(Past.DETACHED_HARD.value)
+NO_PAST: tl.constexpr = tl.constexpr(Past.NO_PAST.value)
 
 BLOCK = 1024
 
@@ -55,8 +55,8 @@ def backward(
     potentials: Tensor,
     error: Tensor,
     extent: tuple[int, ...],
-    past: int,
-    known: tuple[int, float],
+    past: Past,
+    formula: CompiledSurrogate,
     decay: float,
     threshold: float,
 ) -> None:
@@ -66,8 +66,8 @@ def backward(
         potentials: u.
         error: (T, B, ...) on the pooled grid, each step in the potentials' order; steps may be one and the same.
         extent: (B, H, W, C, pool), as in kernels/lif.py.
-        past: how errors reach the past, as in kernels/scans.c.
-        known: the surrogate's number and constant.
+        past: how errors reach earlier steps.
+        formula: the surrogate.
         decay: λ.
         threshold: θ.
     """
@@ -83,10 +83,10 @@ def backward(
         decay,
         threshold,
         decay * threshold,
-        *constants(*known),
+        *formula[1:],
         1.0 / (pool * pool),
-        KIND=known[0],
-        PAST=past,
+        KIND=formula[0],
+        PAST=int(past),
         POOL=pool,
         BLOCK=BLOCK,
         enable_fp_fusion=False,

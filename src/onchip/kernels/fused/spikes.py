@@ -16,53 +16,53 @@ from torch import Tensor
 __all__ = ["forward"]
 
 BLOCKS = {1: 1024, 2: 512}
-"""Cells a program by the side of the pool, 4 warps: 128 bits of float32 a thread. Larger pools fill the registers."""
+"""Cells per program by side of the pool, 4 warps: 128 bits of float32 per thread. Larger pools fill the registers."""
 
 
 def forward(
     drive: Tensor,
     potentials: Tensor | None,
     output: Tensor,
-    kept: Tensor,
+    membrane: Tensor,
     extent: tuple[int, ...],
     decay: float,
     threshold: float,
-    held: bool,
+    static: bool,
     rested: bool,
     hard: bool,
 ) -> None:
-    """Fills potentials (T, B, ...), which may be the drive itself, output and kept.
+    """Fills potentials (T, B, ...), which may be the drive itself, output and membrane.
 
     Args:
-        drive: (T, B, ...), or (B, ...) if held.
-        potentials: u; None if nobody wants them.
+        drive: (T, B, ...), or (B, ...) if static.
+        potentials: u; None if they are not needed.
         output: spikes, or their averages.
-        kept: v, (B, ...) float32; holds v before the first step if rested.
+        membrane: v, (B, ...) float32; v before the first step if rested.
         extent: (B, H, W, C, pool), as in kernels/lif.py.
         decay: λ.
         threshold: θ.
-        held: one drive for all steps.
+        static: one drive for all steps.
         rested: the neurons do not start from zero.
         hard: reset to zero.
     """
     _, _, width, channels, pool = extent
-    cells, n = output[0].numel(), kept.numel()
+    cells, n = output[0].numel(), membrane.numel()
     block = BLOCKS.get(pool, 128)
-    # With no pool a "row" would be one pixel of n channels, of which the kernel wants to know nothing.
+    # With no pool a "row" would be one pixel of n channels, for which the kernel has no use.
     sizes = (cells, n, channels, width) if pool > 1 else (cells, n, 1, 1)
     _forward[(triton.cdiv(cells, block),)](
         drive,
         drive if potentials is None else potentials,
         output,
-        kept,
+        membrane,
         len(output),
         *sizes,
         decay,
         threshold,
-        HELD=held,
+        STATIC=static,
         RESTED=rested,
         HARD=hard,
-        KEEPS=potentials is not None,
+        STORES=potentials is not None,
         POOL=pool,
         BLOCK=block,
         enable_fp_fusion=False,
@@ -74,7 +74,7 @@ def _forward(
     drive,
     potentials,
     output,
-    kept,
+    membrane,
     steps,
     cells,
     n,
@@ -82,10 +82,10 @@ def _forward(
     width,
     decay,
     threshold,
-    HELD: tl.constexpr,
+    STATIC: tl.constexpr,
     RESTED: tl.constexpr,
     HARD: tl.constexpr,
-    KEEPS: tl.constexpr,
+    STORES: tl.constexpr,
     POOL: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -102,23 +102,23 @@ def _forward(
     for i in tl.static_range(POOL * POOL):
         at = corner + (i // POOL * width + i % POOL) * channels
         if RESTED:
-            membranes = membranes + (tl.load(kept + at, mask=live),)
+            membranes = membranes + (tl.load(membrane + at, mask=live),)
         else:
             membranes = membranes + (tl.zeros([BLOCK], tl.float32),)
-        if HELD:
+        if STATIC:
             currents = currents + (tl.load(drive + at, mask=live).to(tl.float32),)
     for _ in range(steps):
         fired = tl.zeros([BLOCK], tl.float32)
         after = ()
         for i in tl.static_range(POOL * POOL):
             at = corner + (i // POOL * width + i % POOL) * channels
-            if HELD:
+            if STATIC:
                 current = currents[i]
             else:
                 current = tl.load(drive + at, mask=live).to(tl.float32)
             u = tl.fma(membranes[i], decay, current)
             stored = u.to(potentials.dtype.element_ty)
-            if KEEPS:
+            if STORES:
                 tl.store(potentials + at, stored, mask=live)
             s = tl.where(stored.to(tl.float32) >= threshold, 1.0, 0.0)
             fired += s
@@ -135,4 +135,4 @@ def _forward(
         output += cells
     for i in tl.static_range(POOL * POOL):
         at = corner + (i // POOL * width + i % POOL) * channels
-        tl.store(kept + at, membranes[i], mask=live)
+        tl.store(membrane + at, membranes[i], mask=live)

@@ -1,38 +1,27 @@
-"""ψ(x) · error on a GPU, by the numbers and formulas of kernels/scans.c; and constants of a scan there."""
+"""ψ(x) · error on a GPU, by the formulas of kernels/scans.c; and weights of a scan there."""
 
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["constants", "gated", "on_device"]
+from onchip.kernels.table import Formula
 
-SIGMOID: tl.constexpr = tl.constexpr(0)
-ATAN: tl.constexpr = tl.constexpr(1)
-FAST_SIGMOID: tl.constexpr = tl.constexpr(2)
-TRIANGLE: tl.constexpr = tl.constexpr(3)
+__all__ = ["gated", "on_device"]
 
-
-def constants(kind: int, option: float) -> tuple[float, float]:
-    """The two constants that `gated` wants for a surrogate, as `made` in kernels/scans.c has them."""
-    option = float(option)  # a whole number would make a kernel of its own
-    if kind == ATAN.value:
-        return math.pi * option / 2, option / 2
-    if kind == TRIANGLE.value:
-        return -1 / option, 1 / option
-    if kind in (SIGMOID.value, FAST_SIGMOID.value):
-        return option, 1.0
-    return option / 2, 1 / option
+SIGMOID: tl.constexpr = tl.constexpr(Formula.SIGMOID.value)
+ATAN: tl.constexpr = tl.constexpr(Formula.ATAN.value)
+FAST_SIGMOID: tl.constexpr = tl.constexpr(Formula.FAST_SIGMOID.value)
+TRIANGLE: tl.constexpr = tl.constexpr(Formula.TRIANGLE.value)
 
 
 @functools.lru_cache(maxsize=64)
 def on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
-    """Weights on the device; the same ones come back at every step, and a copy would wait for it."""
+    """Weights on the device; the same ones are used at every step, and a copy would wait for the device."""
     return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
@@ -52,6 +41,6 @@ def gated(x, error, first, second, KIND: tl.constexpr):
     elif KIND == TRIANGLE:
         far = tl.abs(x) * first + 1.0
         psi = tl.where(far < 0.0, 0.0, far) * error * second
-    else:  # a rectangle
+    else:  # RECTANGLE
         psi = tl.where(tl.abs(x) < first, 1.0, 0.0) * error * second
     return psi

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from onchip.kernels import held
 from onchip.kernels import lif as kernel
+from onchip.kernels import static_drive
+from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
 from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
@@ -117,8 +118,8 @@ class LIF(Neuron):
         steps = drive.steps if isinstance(drive, Static) else None
         current = _dense(tensor_of(drive), batch_axis=steps is None)
         learns = self.decay_parameter is not None
-        if steps is not None and state is None and not learns and self.surrogate.compiled() is not None:
-            done = held.forward(current, steps, self.membrane(), pool)
+        if steps is not None and state is None and not learns and compiled(self.surrogate) is not None:
+            done = static_drive.forward(current, steps, self.membrane(), pool)
             if done is not None:
                 spikes, last = done
                 saved = SavedTensors({"drive": current.expand(steps, *current.shape)}, pool)
@@ -153,7 +154,8 @@ class LIF(Neuron):
     ) -> tuple[Tensor, Tensor]:
         if "drive" in saved.values:
             drive, membrane = saved.values["drive"][0], self.membrane()
-            done = held.sums(drive, error, membrane, self.surrogate, saved.pool, weights, through_time=through_time)
+            operands = drive, error, membrane, self.surrogate, saved.pool, weights
+            done = static_drive.sums(*operands, through_time=through_time)
             if done is not None:
                 saved.take("drive")
                 return done

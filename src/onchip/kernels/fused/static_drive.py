@@ -1,7 +1,7 @@
-"""Errors of neurons under one drive held for all steps on a GPU, summed over time where they arise.
+"""Errors of neurons under a static drive on a GPU, summed over time where they arise.
 
-A program makes the potentials of a block of neurons anew, keeps them in registers, all steps at once, and goes back
-through them. It reads the drive and the errors, and writes sums: 1/p² numbers a neuron and step, and a few a neuron.
+A program computes the potentials of a block of neurons again, keeps them in registers, all steps at once, and goes back
+through them. It moves 1/p² numbers per neuron and step, and a few per neuron.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import triton.language as tl
 from torch import Tensor
 
 from onchip.kernels.fused.errors import arrival, error_of
-from onchip.kernels.fused.surrogates import constants, on_device
+from onchip.kernels.fused.surrogates import on_device
+from onchip.kernels.table import CompiledSurrogate, Past
 
 __all__ = ["sums"]
 
@@ -25,8 +26,8 @@ def sums(
     total: Tensor,
     plain: Tensor,
     extent: tuple[int, ...],
-    past: int,
-    known: tuple[int, float],
+    past: Past,
+    formula: CompiledSurrogate,
     decay: float,
     threshold: float,
     hard: bool,
@@ -40,8 +41,8 @@ def sums(
         total: filled.
         plain: filled; it may be `total`, for weights of 1.
         extent: (B, H, W, C, pool), as in kernels/lif.py.
-        past: how errors reach the past, as in kernels/scans.c.
-        known: the surrogate's number and constant.
+        past: how errors reach earlier steps.
+        formula: the surrogate.
         decay: λ.
         threshold: θ.
         hard: reset to zero.
@@ -60,11 +61,11 @@ def sums(
         decay,
         threshold,
         decay * threshold,
-        *constants(*known),
+        *formula[1:],
         1.0 / (pool * pool),
         STEPS=len(error),
-        KIND=known[0],
-        PAST=past,
+        KIND=formula[0],
+        PAST=int(past),
         HARD=hard,
         POOL=pool,
         BLOCK=BLOCK,

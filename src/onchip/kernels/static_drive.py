@@ -1,7 +1,7 @@
-"""Neurons under one drive held for all steps, from rest: their potentials are made anew when errors come back.
+"""Neurons under a static drive, from rest: their potentials are computed again in the backward pass.
 
-The drive says all. So nothing as large as T·B neurons is written but their spikes, and errors are summed over time
-where they arise. In compiled code and Triton alone; elsewhere, and for the errors of each step, there is `lif`.
+The drive determines them. So only spikes are written for each time step, and errors are summed over time where they
+arise. In C and Triton only; elsewhere, and for the errors of each step, there is `lif`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import buffers, gpu, native
-from onchip.kernels.lif import NO_PAST, Membrane, extent_of, pooled
+from onchip.kernels.lif import Membrane, extent_of, pooled
+from onchip.kernels.table import NATIVE, TRITON, Past, compiled
 from onchip.surrogate import Surrogate
 
-__all__ = ["LONGEST", "forward", "sums"]
-
-LONGEST = 256
-"""Steps T for which compiled code has room, as in scans.c."""
-UNROLLED = 16
-"""Steps T whose potentials a GPU holds in registers."""
+__all__ = ["forward", "sums"]
 
 
 def forward(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> tuple[Tensor, Tensor] | None:
@@ -33,25 +29,25 @@ def forward(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> 
         pool: side of a square average pool taken of the spikes, or None.
 
     Returns:
-        None, and nothing done, where compiled code cannot do it.
+        None, with nothing written, where compiled code does not take the drive.
     """
     series = drive.unsqueeze(0)
-    fused = gpu.scan("forward", series) if (pool or 1) <= gpu.WIDEST else None
-    scan = native.scan("onchip_fire", "ppppiiiiiiiiidd", series)
-    extent, most = extent_of(series, pool), LONGEST if fused is None else UNROLLED
+    fused = gpu.scan("forward", series, pool)
+    scan = native.scan("onchip_forward", series, pool)
+    extent, most = extent_of(series, pool), (NATIVE if fused is None else TRITON).static_steps
     if (fused is None and scan is None) or extent is None or not 1 < steps <= most:
         return None
     shape, strides = (series.shape, series.stride()) if pool is None else pooled(series, pool)
     output = buffers.empty((steps, *shape[1:]), strides, drive)
-    kept = torch.empty_like(drive, dtype=torch.promote_types(drive.dtype, torch.float32))
+    membrane_after = torch.empty_like(drive, dtype=torch.promote_types(drive.dtype, torch.float32))
     constants = membrane.decay, membrane.threshold
-    if fused is not None and fused(drive, None, output, kept, extent, *constants, True, False, membrane.hard):
-        return output, kept
+    if fused is not None and fused(drive, None, output, membrane_after, extent, *constants, True, False, membrane.hard):
+        return output, membrane_after
     if scan is None:
         return None
-    pointers = drive.data_ptr(), None, output.data_ptr(), kept.data_ptr()
+    pointers = drive.data_ptr(), None, output.data_ptr(), membrane_after.data_ptr()
     scan(*pointers, steps, *extent, True, False, membrane.hard, *constants)
-    return output, kept
+    return output, membrane_after
 
 
 def sums(
@@ -64,7 +60,7 @@ def sums(
     *,
     through_time: bool,
 ) -> tuple[Tensor, Tensor] | None:
-    """sum_t weights[t] δ[t] and sum_t δ[t], each (B, features...), of the errors that `adjoint` or `local` make.
+    """sum_t weights[t] δ[t] and sum_t δ[t], each (B, features...).
 
     Args:
         drive: I, (B, features...), as it was given to `forward`.
@@ -72,34 +68,38 @@ def sums(
         membrane: the neurons' constants.
         surrogate: ψ.
         pool: side of the average pool that `forward` took, or None.
-        weights: a number for each step.
-        through_time: the errors of `adjoint`; else those of `local`.
+        weights: one number per time step.
+        through_time: the errors of `lif.backward`; else those of `lif.backward_local`.
 
     Returns:
-        None, and nothing done, where compiled code cannot do it.
+        None, with nothing written, where compiled code does not take the drive.
     """
     series = drive.unsqueeze(0)
-    fused, scan = gpu.scan("sums", series), native.scan("onchip_held", "pppppiiiiiiiiiiddd", series)
-    extent, known, most = extent_of(series, pool), surrogate.compiled(), LONGEST if fused is None else UNROLLED
-    if (fused is None and scan is None) or extent is None or known is None or not 1 < len(error) <= most:
+    fused, scan = gpu.scan("sums", series), native.scan("onchip_static_drive", series)
+    extent, formula, most = (
+        extent_of(series, pool),
+        compiled(surrogate),
+        (NATIVE if fused is None else TRITON).static_steps,
+    )
+    if (fused is None and scan is None) or extent is None or formula is None or not 1 < len(error) <= most:
         return None
     shape, strides = (series.shape, series.stride()) if pool is None else pooled(series, pool)
     if error.stride()[1:] != strides[1:] or error.dtype != drive.dtype:
         like = torch.empty_strided((len(error), *shape[1:]), strides, dtype=drive.dtype, device=drive.device)
         error = like.copy_(error)
-    alike = all(weight == 1.0 for weight in weights)
+    all_ones = all(weight == 1.0 for weight in weights)
     total = torch.empty_like(drive)
-    plain = total if alike else torch.empty_like(drive)
-    past = membrane.hard + 2 * membrane.detach_reset if through_time else NO_PAST
+    plain = total if all_ones else torch.empty_like(drive)
+    past = membrane.past if through_time else Past.NO_PAST
     constants = membrane.decay, membrane.threshold
     if fused is not None and fused(
-        drive, error, tuple(weights), total, plain, extent, past, known, *constants, membrane.hard
+        drive, error, tuple(weights), total, plain, extent, past, formula, *constants, membrane.hard
     ):
         return total, plain
     if scan is None:
         return None
     factors = torch.tensor(weights, dtype=torch.float32)
     pointers = (tensor.data_ptr() for tensor in (drive, error, factors, total))
-    written = None if alike else plain.data_ptr()
-    scan(*pointers, written, len(error), *extent, error.stride(0), membrane.hard, past, *known, *constants)
+    written = None if all_ones else plain.data_ptr()
+    scan(*pointers, written, len(error), *extent, error.stride(0), membrane.hard, past, *formula, *constants)
     return total, plain

@@ -1,4 +1,4 @@
-"""Neurons under a held drive: spikes bit for bit those of `lif`, sums of errors to rounding."""
+"""Neurons under a static drive: spikes bit for bit those of `lif`, sums of errors to rounding."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import torch
 from torch import Tensor
 
 from onchip import Static, kernels, nn, rules
-from onchip.kernels import held, lif
+from onchip.kernels import lif, static_drive
 from onchip.kernels.lif import Membrane
+from onchip.kernels.table import NATIVE, compiled
 from onchip.nn.neurons.base import SavedTensors
 from onchip.surrogate import Sigmoid, Surrogate, Triangle
 from tests.kernels.test_compiled import MEMBRANES, SHAPES, SURROGATES
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 
-COMPILED = [each for each in SURROGATES if each.compiled() is not None]
+COMPILED = [each for each in SURROGATES if compiled(each) is not None]
 
 
 def drive_of(shape: tuple[int, ...]) -> Tensor:
@@ -41,7 +42,7 @@ def pools(shape: tuple[int, ...]) -> list[int | None]:
 def test_equals_the_neurons_that_keep_their_potentials(shape: tuple[int, ...], membrane: Membrane, steps: int) -> None:
     for pool in pools(shape):
         drive = drive_of(shape)
-        found = held.forward(drive, steps, membrane, pool)
+        found = static_drive.forward(drive, steps, membrane, pool)
         spikes, _, kept = lif.forward(drive, steps, membrane, None, pool)
         assert found is not None
         assert torch.equal(found[0], spikes)
@@ -49,12 +50,12 @@ def test_equals_the_neurons_that_keep_their_potentials(shape: tuple[int, ...], m
         error, weights = torch.randn_like(spikes), torch.rand(steps).tolist()
         for through_time in (True, False):
             delta = written_out(drive, error, membrane, Sigmoid(), pool, through_time=through_time)
-            sums = held.sums(drive, error, membrane, Sigmoid(), pool, weights, through_time=through_time)
+            sums = static_drive.sums(drive, error, membrane, Sigmoid(), pool, weights, through_time=through_time)
             assert sums is not None
             slack = 1e-6 * (10 + steps)  # rounding of sums of T errors of size 1
             torch.testing.assert_close(sums[0], lif.weighted_sum(delta, weights), rtol=1e-5, atol=slack)
             torch.testing.assert_close(sums[1], delta.sum(0), rtol=1e-5, atol=slack)
-            alone = held.sums(drive, error, membrane, Sigmoid(), pool, [1.0] * steps, through_time=through_time)
+            alone = static_drive.sums(drive, error, membrane, Sigmoid(), pool, [1.0] * steps, through_time=through_time)
             assert alone is not None
             assert alone[0] is alone[1]
             torch.testing.assert_close(alone[0], delta.sum(0), rtol=1e-5, atol=slack)
@@ -66,20 +67,20 @@ def test_every_surrogate(psi: Surrogate, through_time: bool) -> None:
     drive, error = drive_of((5, 8, 16, 16)), torch.randn(4, 5, 8, 16, 16)  # not in channels_last order: copied
     for membrane in MEMBRANES:
         delta = written_out(drive, error, membrane, psi, None, through_time=through_time)
-        sums = held.sums(drive, error, membrane, psi, None, [1.0, 2.0, 0.5, 3.0], through_time=through_time)
+        sums = static_drive.sums(drive, error, membrane, psi, None, [1.0, 2.0, 0.5, 3.0], through_time=through_time)
         assert sums is not None
         torch.testing.assert_close(sums[0], lif.weighted_sum(delta, [1.0, 2.0, 0.5, 3.0]), rtol=1e-5, atol=1e-5)
 
 
 def test_is_left_to_others_where_it_cannot_be_done() -> None:
     drive, membrane = drive_of((3, 8)), MEMBRANES[0]
-    error = torch.randn(held.LONGEST + 1, 3, 8)
-    assert held.forward(drive, 1, membrane, None) is None, "nothing would be saved"
-    assert held.forward(drive, held.LONGEST + 1, membrane, None) is None
-    assert held.sums(drive, error, membrane, Sigmoid(), None, [1.0] * len(error), through_time=True) is None
-    assert held.forward(drive.double(), 4, membrane, None) is None
+    error = torch.randn(NATIVE.static_steps + 1, 3, 8)
+    assert static_drive.forward(drive, 1, membrane, None) is None, "nothing would be saved"
+    assert static_drive.forward(drive, NATIVE.static_steps + 1, membrane, None) is None
+    assert static_drive.sums(drive, error, membrane, Sigmoid(), None, [1.0] * len(error), through_time=True) is None
+    assert static_drive.forward(drive.double(), 4, membrane, None) is None
     with kernels.forced("torch"):
-        assert held.forward(drive, 4, membrane, None) is None
+        assert static_drive.forward(drive, 4, membrane, None) is None
 
 
 def test_a_tape_without_potentials_gives_the_errors_of_each_step_too() -> None:
@@ -121,8 +122,8 @@ def test_the_number_of_threads_changes_nothing() -> None:
     drive, error, threads = drive_of((9, 8, 16, 16)), torch.randn(4, 9, 8, 16, 16), torch.get_num_threads()
 
     def results() -> list[Tensor]:
-        found = held.forward(drive, 4, MEMBRANES[0], None)
-        sums = held.sums(drive, error, MEMBRANES[0], Sigmoid(), None, [1.0, 2.0, 0.5, 3.0], through_time=True)
+        found = static_drive.forward(drive, 4, MEMBRANES[0], None)
+        sums = static_drive.sums(drive, error, MEMBRANES[0], Sigmoid(), None, [1.0, 2.0, 0.5, 3.0], through_time=True)
         assert found is not None
         assert sums is not None
         return [*found, *sums]
