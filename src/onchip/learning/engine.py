@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.feedback.base import Feedback
@@ -101,14 +102,24 @@ class Engine:
         for observer in self.observers:
             observer.stepped(self.feedback.memory)
 
-    def stream(self, signal: Signal, run: Callable[[Signal, list[StreamState]], Tensor]) -> Iterator[Tensor]:
-        """Outputs of `run`, one time step at a time."""
+    def stream(self, signal: Signal, model: Callable[[], nn.Module]) -> Iterator[Tensor]:
+        """Outputs one time step at a time; whether `model()` is training may change in between."""
         refuse_stream(self.name, self.graph, self.temporal, self.code)
         self.graph.check(signal)
         states = [StreamState() for _ in self.graph.layers]
         self.feedback.begin()
         for chunk in self.graph.kind.steps(signal):
-            yield run(chunk, states)
+            yield self.forward(chunk, states, training=model().training)
+
+    def expect(self, steps: int) -> None:
+        """Warns if feedback would never be refreshed in a training run of that many steps."""
+        first = self.feedback.first_refresh
+        if first > steps:
+            warnings.warn(
+                f"{self.name} would refresh its feedback for the first time after step {first}, but the run has "
+                f"{steps} steps; this is the rule `never` by another name. Use a shorter period",
+                stacklevel=3,
+            )
 
     def observe(self, observer: Observer) -> None:
         """Adds an observer, and reports any initial copy of weights to it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
@@ -86,8 +85,7 @@ class Rule:
             signal: (T, B, features...) or `Static`, or spike times (B, features...).
 
         Returns:
-            (T, B, classes), or (B, classes) for spike times. Make a loss of it and hand that to `backward`;
-            rules with local read-outs want one of all `outputs`.
+            (T, B, classes), or (B, classes) for spike times, to make a loss of; see also `outputs`.
 
         Raises:
             RequestError: a signal that the network cannot take, or a detached rule.
@@ -118,8 +116,7 @@ class Rule:
                 sample, (B,), with the loss as their mean. Only rules that are `by_sample` use them.
 
         Raises:
-            RequestError: no forward pass waits for its backward pass, or the loss does not depend on it or on
-                one of its local outputs, or a shape is wrong.
+            RequestError: no forward pass waits, the loss does not depend on all its outputs, or a shape is wrong.
         """
         self._engine.backward(loss, samples)
 
@@ -135,22 +132,13 @@ class Rule:
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
 
-        Call `backward` on a loss of each output before asking for the next; gradients add up to those of
-        the whole sequence, while weights and feedback stay as they are. Stepping the optimizer in between
-        makes the rule learn online.
-
-        Args:
-            signal: (T, B, features...) or `Static`.
-
-        Yields:
-            The output at each step, (1, B, classes).
+        Call `backward` on a loss of each output, (1, B, classes), before asking for the next; gradients add up to
+        those of the whole sequence. Stepping the optimizer in between makes the rule learn online.
 
         Raises:
             UnsupportedError: a rule that needs the whole sequence, or neurons with spike times.
         """
-        return self._engine.stream(
-            signal, lambda chunk, states: self._engine.forward(chunk, states, training=self._attached().training)
-        )
+        return self._engine.stream(signal, self._attached)
 
     @property
     def layers(self) -> tuple[SynapticLayer, ...]:
@@ -163,27 +151,16 @@ class Rule:
         return self._engine.feedback.by_sample
 
     def refreshes(self, steps: int) -> dict[str, int] | None:
-        """How often `step` changes each layer's feedback in so many training steps, by the layer's name.
-
-        None where it does the same at every step.
-        """
+        """How often each layer's feedback is refreshed in so many training steps; None where every step is alike."""
         return self._engine.feedback.refreshes(steps)
 
     def expect(self, steps: int) -> None:
         """Warns if feedback would never be refreshed in a training run of that many steps."""
-        first = self._engine.feedback.first_refresh
-        if first > steps:
-            warnings.warn(
-                f"{self.name} would refresh its feedback for the first time after step {first}, but the run has "
-                f"{steps} steps; this is the rule `never` by another name. Use a shorter period",
-                stacklevel=2,
-            )
+        self._engine.expect(steps)
 
     def feedback_weights(self) -> dict[str, Tensor]:
         """B of each layer that stores feedback weights of W's shape beside W, by the layer's name; do not change it."""
-        feedback = self._engine.feedback
-        stored = {layer.name: feedback.stored_weight(index) for index, layer in enumerate(self.layers) if index}
-        return {name: weight for name, weight in stored.items() if weight is not None}
+        return self._engine.feedback.stored_weights()
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """What an optimizer should train: the network's parameters, then any that the feedback learns."""
@@ -211,9 +188,7 @@ class Rule:
         return self
 
     def in_bfloat16(self) -> Rule:
-        """Computes the products at synapses in bfloat16 from now on, and returns the rule; all else stays float32.
-
-        The bare model, as it is evaluated, does not change. See `onchip.nn.synapses.bfloat16`.
+        """Computes products at synapses in bfloat16 from now on, and returns the rule; evaluation stays in float32.
 
         Raises:
             UnsupportedError: neurons with spike times, which bfloat16 resolves to 1/256 at best.
@@ -250,8 +225,7 @@ class Rule:
 
         Raises:
             RequestError: updates go to another sink already.
-            UnsupportedError: feedback weights that need the weights' updates for themselves, or errors that are not
-                spikes where the sink counts spikes.
+            UnsupportedError: updates that the sink cannot take.
         """
         self._engine.deliver(sink)
 

@@ -94,46 +94,37 @@ def per_sample(function: Callable[[Tensor], Tensor], signal: Signal) -> Signal:
 
 
 class SignalKind:
-    """How the neurons of one network exchange activity."""
+    """How the neurons of one network exchange activity.
+
+    Attributes:
+        name: In messages.
+        over_time: Whether signals have a time axis, (T, B, features...), rather than being (B, features...).
+        parts: Equal parts of the synapses' input that carry different quantities, such as spikes and their times.
+        weightless: Layers without weights that may stand between synaptic layers.
+        static: Whether a `Static` image is such a signal, too.
+        residual: Whether two signals may be added, as a `Residual` does.
+        bias: Whether synapses may have a bias.
+        last_step: Whether the class is read from the output's last time step, rather than from the sum over all.
+        rates: Whether the mean activity of a layer is a firing rate, to which each step contributes on its own.
+        spike_errors: Whether errors may be spikes, whose size depends on the number of samples in a batch.
+        encoder: Name of the encoder of `onchip.encoding` that makes such signals where none is named.
+        loss: The loss of `onchip.losses` where none is named.
+        remedy: What to do about a signal of the wrong kind, for messages.
+    """
 
     name: ClassVar[str]
-    """In messages."""
-
     over_time: ClassVar[bool]
-    """Whether signals have a time axis, (T, B, features...), rather than being (B, features...)."""
-
     parts: ClassVar[int] = 1
-    """Equal parts of the synapses' input that carry different quantities, such as spikes and their times."""
-
     weightless: ClassVar[tuple[type[nn.Module], ...]]
-    """Layers without weights that may stand between synaptic layers."""
-
     static: ClassVar[bool] = False
-    """Whether a `Static` image is such a signal, too."""
-
     residual: ClassVar[bool] = False
-    """Whether two signals may be added, as a `Residual` does."""
-
     bias: ClassVar[bool] = True
-    """Whether synapses may have a bias."""
-
     last_step: ClassVar[bool] = False
-    """Whether the class is read from the output's last time step, rather than from the sum over all of them."""
-
     rates: ClassVar[bool] = False
-    """Whether the mean activity of a layer is a firing rate, of which each step contributes on its own."""
-
     spike_errors: ClassVar[bool] = False
-    """Whether errors may be spikes, whose size depends on the number of samples in a batch."""
-
     encoder: ClassVar[str]
-    """Name of the encoder of `onchip.encoding` that makes such signals where none is named."""
-
     loss: ClassVar[str] = "steploss"
-    """The loss of `onchip.losses` where none is named."""
-
     remedy: ClassVar[str]
-    """What to do about a signal of the wrong kind, for messages."""
 
     def check_values(self, values: Tensor) -> None:
         """Raises RequestError if the values cannot be those of such a signal; by default any values can."""
@@ -191,22 +182,16 @@ class SignalKind:
         self.check_values(tensor)
 
 
+_POOLS = nn.AvgPool1d, nn.MaxPool1d, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d
+
+
 @final
 class TimeSteps(SignalKind):
     """Activity at each time step: (T, B, features...)."""
 
     name = "time steps"
     over_time = static = residual = rates = True
-    weightless = (
-        nn.Flatten,
-        nn.Identity,
-        nn.Dropout,
-        nn.AvgPool1d,
-        nn.AvgPool2d,
-        nn.MaxPool1d,
-        nn.MaxPool2d,
-        nn.AdaptiveAvgPool2d,
-    )
+    weightless = (nn.Flatten, nn.Identity, nn.Dropout, *_POOLS)
     encoder = "constant"
     remedy = "a tensor (T, B, features...)"
 
@@ -264,4 +249,6 @@ class SpikeTimes(SignalKind):
         return torch.isfinite(activity)[None]
 
 
-TIME_STEPS, SPIKE_TRAINS, SPIKE_TIMES = TimeSteps(), SpikeTrains(), SpikeTimes()
+TIME_STEPS: SignalKind = TimeSteps()
+SPIKE_TRAINS: SignalKind = SpikeTrains()
+SPIKE_TIMES: SignalKind = SpikeTimes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,36 +38,38 @@ class Feedback(nn.Module):
     """Spatial credit of a rule; its buffers and parameters are what a checkpoint keeps.
 
     An index always is a layer's position in `layers`. Hidden activity goes by the index of the layer that receives it.
-    All hooks do nothing by default.
+    All hooks do nothing by default, except that parts registered as submodules get the calls that have no result.
+
+    Attributes:
+        layers: The network's synaptic layers; set by the rule before `attach`.
+        hidden: Indices of the layers whose incoming activity gets an error of its own under direct feedback; likewise.
+        observers: Who is notified of products and weight transport; likewise.
+        direct: Whether errors come straight from the output, so that none passes from layer to layer.
+        twin: Whether each feedback weight makes the update of the weight that it stands for, by products of its own.
+        by_sample: Whether it needs the loss of each step of each sample, and not only the error at the output.
+        at_neurons: Whether it acts at neurons, with noise at their drive and errors at their spikes before any pool,
+            instead of at what layers receive.
+        first_refresh: Training steps before feedback weights are refreshed for the first time; 0 without refreshes.
     """
 
     layers: tuple[SynapticLayer, ...] = ()
-    """The network's synaptic layers; set by the rule before `attach`."""
-
     hidden: tuple[int, ...] = ()
-    """Indices of the layers whose incoming activity gets an error of its own under direct feedback; set likewise."""
-
     observers: tuple[Observer, ...] = ()
-    """Who is notified of products and weight transport; set by the rule."""
-
     direct: ClassVar[bool] = False
-    """Whether errors come straight from the output, so that none passes from layer to layer."""
-
     twin: ClassVar[bool] = False
-    """Whether each feedback weight makes the update of the weight that it stands for, by products of its own."""
-
     by_sample: ClassVar[bool] = False
-    """Whether it needs the loss of each step of each sample, and not only the error at the output."""
-
     at_neurons: bool = False
-    """Whether it acts at neurons, with noise at their drive and errors at their spikes before any pool, instead of at
-    what layers receive."""
-
     first_refresh: int = 0
-    """Training steps before feedback weights are refreshed for the first time; 0 if they need no refresh."""
+
+    @property
+    def parts(self) -> Iterator[Feedback]:
+        """Feedback that this one is made of."""
+        return (child for child in self.children() if isinstance(child, Feedback))
 
     def attach(self) -> None:
         """Makes the feedback weights for `layers`, once, when the rule is made."""
+        for part in self.parts:
+            part.attach()
 
     def weight(self, index: int) -> Tensor:
         """B of the layer, of W's shape, through which an error goes down; layer 0 has none."""
@@ -90,8 +92,15 @@ class Feedback(nn.Module):
         """B of the layer where it is stored beside W; None where it is made when needed."""
         return None
 
+    def stored_weights(self) -> dict[str, Tensor]:
+        """All `stored_weight`s, by the layer's name."""
+        stored = {layer.name: self.stored_weight(index) for index, layer in enumerate(self.layers) if index}
+        return {name: weight for name, weight in stored.items() if weight is not None}
+
     def begin(self) -> None:
         """Called before each sequence, or stream, from which the rule may learn."""
+        for part in self.parts:
+            part.begin()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         """What the layer receives of the activity (T, B, features...) sent to it, in training.
@@ -109,6 +118,8 @@ class Feedback(nn.Module):
 
     def outcome(self, output: Tensor) -> None:
         """Called in training with the network's output, (T, B, classes) or (B, classes), before there is an error."""
+        for part in self.parts:
+            part.outcome(output)
 
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
         """Output (T, B, classes) of a local read-out of what the layer receives, or None if it has none."""
@@ -116,9 +127,13 @@ class Feedback(nn.Module):
 
     def learn(self) -> None:
         """Called when a backward pass has filled the weights' gradients: trained feedback fills its own."""
+        for part in self.parts:
+            part.learn()
 
     def step(self) -> None:
         """Called after the optimizer has changed the weights."""
+        for part in self.parts:
+            part.step()
 
     def report_initial(self, observer: Observer) -> None:
         """Reports the weights copied when the feedback was made, to an observer that came later."""

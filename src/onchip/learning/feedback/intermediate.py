@@ -54,12 +54,7 @@ class IntermediateFeedback(DirectFeedback):
                 "so that there are layers below, to the last"
             )
         self._index = self.hidden[self._at - 1]
-        for part in (self.main, self.lower, self.readouts):
-            part.attach()
-
-    def begin(self) -> None:
-        self.main.begin()
-        self.lower.begin()
+        super().attach()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         noisy = self.main.receive(index, activity)
@@ -91,11 +86,3 @@ class IntermediateFeedback(DirectFeedback):
         if index < self._index:
             error = error + self.lower.project(replace(signals, error=signals.local[self._index]), index, activity)
         return error
-
-    def learn(self) -> None:
-        for part in (self.main, self.lower, self.readouts):
-            part.learn()
-
-    def step(self) -> None:
-        for part in (self.main, self.lower, self.readouts):
-            part.step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.nn.signals import Signal
@@ -19,44 +19,25 @@ class SummedFeedback(DirectFeedback):
 
     def __init__(self, *parts: DirectFeedback) -> None:
         super().__init__()
-        self._parts = parts
-        self.parts = nn.ModuleList(parts)
+        self._summands = parts
+        for number, part in enumerate(parts):
+            self.add_module(f"part_{number}", part)
         self.at_neurons = any(part.at_neurons for part in parts)
 
-    def attach(self) -> None:
-        for part in self._parts:
-            part.attach()
-
-    def begin(self) -> None:
-        for part in self._parts:
-            part.begin()
-
     def receive(self, index: int, activity: Tensor) -> Tensor:
-        for part in self._parts:
+        for part in self._summands:
             activity = part.receive(index, activity)
         return activity
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
-        for part in self._parts:
+        for part in self._summands:
             drive = part.at_drive(index, drive)
         return drive
 
-    def outcome(self, output: Tensor) -> None:
-        for part in self._parts:
-            part.outcome(output)
-
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
-        outputs = (part.readout(index, activity, classes) for part in self._parts)
+        outputs = (part.readout(index, activity, classes) for part in self._summands)
         return next((output for output in outputs if output is not None), None)
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
-        first, *others = (part.project(signals, index, activity) for part in self._parts)
+        first, *others = (part.project(signals, index, activity) for part in self._summands)
         return sum(others, first)
-
-    def learn(self) -> None:
-        for part in self._parts:
-            part.learn()
-
-    def step(self) -> None:
-        for part in self._parts:
-            part.step()

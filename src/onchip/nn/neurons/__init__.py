@@ -10,8 +10,8 @@ from onchip.nn.signals import SignalKind
 
 __all__ = ["IF", "LIF", "TTFS", "Rate", "Stochastic"]
 
-READOUTS: tuple[type[Neuron], ...] = (Readout, MeanReadout, TTFSReadout)
-"""What closes a network; a new kind of signal adds one of its own."""
+READOUTS: list[type[Neuron]] = [Readout, MeanReadout, TTFSReadout]
+"""What closes a network, one per kind of signal; append that of a new kind."""
 
 
 def readout_of(kind: SignalKind) -> type[Neuron]:
