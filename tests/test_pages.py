@@ -91,3 +91,12 @@ def test_classes_in_the_glossary_exist() -> None:
     modules = [info.name for info in pkgutil.walk_packages(onchip.__path__, "onchip.")]
     known = {name for module in modules if "__main__" not in module for name in dir(importlib.import_module(module))}
     assert named <= known, named - known
+
+
+@every_page
+def test_dotted_names_exist(page: Path) -> None:
+    for dotted in set(re.findall(r"`(onchip(?:\.\w+)+)", page.read_text(encoding="utf-8"))):
+        try:
+            pkgutil.resolve_name(dotted)
+        except (ImportError, AttributeError):
+            pytest.fail(f"{page.name} names {dotted}, which does not exist")
