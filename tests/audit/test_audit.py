@@ -11,8 +11,7 @@ from torch import Tensor
 
 from onchip import nn, rules
 from onchip.audit import audit, findings
-from onchip.certificate import Certificate, Finding
-from onchip.claims import Claims
+from onchip.certificates import Certificate, Claims, Finding
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.centering import Antithetic
 from onchip.learning.coding.base import ErrorCode
@@ -58,7 +57,7 @@ def dense() -> nn.Sequential:
 
 def rule(
     feedback: Callable[[], Feedback],
-    claims: Claims | None,
+    claims: Claims,
     temporal: Temporal = Online(),
     code: ErrorCode | None = None,
 ) -> Make:
@@ -71,27 +70,27 @@ def finding(certificate: Certificate, name: str) -> Finding:
 
 def broken(certificate: Certificate) -> set[str]:
     """Names of the claims that the certificate calls broken."""
-    found = {verdict.claim for verdict in certificate.verdicts if verdict.verdict == "BROKEN"}
-    assert bool(found) != certificate.holds
-    return found
+    broken_claims = {result.claim for result in certificate.results if result.outcome == "BROKEN"}
+    assert bool(broken_claims) != certificate.holds
+    return broken_claims
 
 
 @pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in PAIRS])
 def test_every_rule_keeps_its_claims(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "SPAN", 4)  # docs/certificates.md is made with all of it
+    monkeypatch.setattr(findings, "TRANSPORT_STEPS", 4)  # docs/certificates.md is made with all of it
     certificate = audited(getattr(rules, name), case)
-    assert certificate.verdicts, f"{name} claims nothing"
+    assert certificate.results, f"{name} claims nothing"
     assert not broken(certificate)
 
 
 def test_backpropagation_is_not_local() -> None:
     certificate = audited(rules.bp)
-    assert finding(certificate, "weights_above").detail == "layer 0 reads 2, 4; layer 2 reads 4"
-    assert finding(certificate, "weights_below").found is False
-    assert finding(certificate, "own_weights").found is False
+    assert finding(certificate, "forward_weights_above").detail == "layer 0 depends on 2, 4; layer 2 depends on 4"
+    assert finding(certificate, "forward_weights_below").found is False
+    assert finding(certificate, "own_forward_weights").found is False
     assert finding(certificate, "errors_above").found
-    assert finding(certificate, "later_steps").detail == "layer 0, 2"
-    assert finding(certificate, "later_steps_streamed").found
+    assert finding(certificate, "later_time_steps").detail == "layer 0, 2"
+    assert finding(certificate, "later_time_steps_in_stream").found
     assert finding(certificate, "other_samples").found is False
     weights = 8 * 7 + 7 * 3
     assert finding(certificate, "booked_transport").detail == f"{weights} scalars for one update"
@@ -101,26 +100,26 @@ def test_backpropagation_is_not_local() -> None:
 def test_a_refresh_is_found_and_on_the_bill(period: int) -> None:
     certificate = audited(lambda model: rules.fbp(model, period=period))
     step = max(period, 2)  # a step of warm-up comes first
-    assert finding(certificate, "refresh").detail == f"first after step {step}"
+    assert finding(certificate, "weight_transport").detail == f"first after step {step}"
     assert finding(certificate, "booked_transport").detail == f"{8 * 7 + 7 * 3} scalars after step {step}"
-    assert finding(certificate, "weights_above").found is False
+    assert finding(certificate, "forward_weights_above").found is False
 
 
 def test_a_mirror_listens_and_does_not_copy() -> None:
-    found = finding(audited(rules.weight_mirror), "refresh")
-    assert found.answer == "no: only through the synapses' responses, first after step 2"
+    found = finding(audited(rules.weight_mirror), "weight_transport")
+    assert found.answer == "no: only through the responses of the synapses, first after step 2"
 
 
 def test_batch_statistics_are_found() -> None:
     certificate = audited(rules.opzo)
     assert finding(certificate, "other_samples").detail == "layer 0, 2"
-    assert finding(certificate, "later_steps").found
-    assert finding(certificate, "later_steps_streamed").found is False
+    assert finding(certificate, "later_time_steps").found
+    assert finding(certificate, "later_time_steps_in_stream").found is False
 
 
 def test_options_that_need_several_steps_cannot_stream() -> None:
     certificate = audited(lambda model: rules.opzo(model, centering=Antithetic()))
-    assert "cannot stream: Antithetic got T = 1" in finding(certificate, "later_steps_streamed").detail
+    assert "cannot stream: Antithetic got T = 1" in finding(certificate, "later_time_steps_in_stream").detail
     assert not broken(certificate)
 
 
@@ -149,11 +148,17 @@ class Stashed(BackwardInDisguise):
 
 @pytest.mark.parametrize("cheat", [BackwardInDisguise, Stashed])
 def test_direct_feedback_that_reads_forward_weights_is_caught(cheat: type[RandomDirect]) -> None:
-    claims = Claims(own_feedback=True, no_transport=True, direct=True, causal=True, own_sample=True)
+    claims = Claims(
+        separate_feedback=True,
+        no_weight_transport=True,
+        backward_unlocked=True,
+        temporally_causal=True,
+        batch_independent=True,
+    )
     assert not broken(audited(rule(RandomDirect, claims)))
     certificate = audited(rule(cheat, claims))
-    assert broken(certificate) == {"own_feedback", "no_transport", "booked"}
-    assert finding(certificate, "weights_above").detail == "layer 0 reads 2, 4; layer 2 reads 4"
+    assert broken(certificate) == {"separate_feedback", "no_weight_transport", "transport_booked"}
+    assert finding(certificate, "forward_weights_above").detail == "layer 0 depends on 2, 4; layer 2 depends on 4"
 
 
 class Foreseeing(Online):
@@ -164,11 +169,11 @@ class Foreseeing(Online):
 
 
 def test_a_trace_that_reads_the_future_is_caught() -> None:
-    claims = Claims(causal=True, online=True, own_sample=True)
+    claims = Claims(temporally_causal=True, online=True, batch_independent=True)
     assert not broken(audited(rule(TransposedFeedback, claims)))
     certificate = audited(rule(TransposedFeedback, claims, Foreseeing()))
-    assert broken(certificate) == {"causal"}
-    assert finding(certificate, "later_steps").detail == "layer 0, 2"  # the read-out has no memory, and no trace
+    assert broken(certificate) == {"temporally_causal"}
+    assert finding(certificate, "later_time_steps").detail == "layer 0, 2"  # the read-out has no memory, and no trace
 
 
 class Shared(RandomDirect):
@@ -184,13 +189,13 @@ def equal_layers() -> nn.Sequential:
 
 
 def test_feedback_that_several_layers_hear_is_caught() -> None:
-    claims = Claims(private_feedback=True, direct=True)
+    claims = Claims(unshared_feedback=True, backward_unlocked=True)
     signal, labels = spikes(4, 3, 6), torch.tensor([0, 1, 2])
     assert not broken(audit(rule(RandomDirect, claims), equal_layers, signal, labels))
     certificate = audit(rule(Shared, claims), equal_layers, signal, labels)
-    assert broken(certificate) == {"private_feedback"}
-    assert finding(certificate, "shared_feedback").detail == "direct_1 is read by layer 0, 2"
-    assert finding(audited(rules.fa), "shared_feedback").detail == "feedback_2 is read by layer 0, 2"
+    assert broken(certificate) == {"unshared_feedback"}
+    assert finding(certificate, "shared_feedback").detail == "direct_1 is used by layer 0, 2"
+    assert finding(audited(rules.fa), "shared_feedback").detail == "feedback_2 is used by layer 0, 2"
     assert finding(audited(rules.bp), "shared_feedback").found is False, "it has none of its own"
 
 
@@ -204,16 +209,16 @@ def test_layers_side_by_side_may_share_feedback() -> None:
 
 
 def test_messages_that_are_no_spikes_are_found() -> None:
-    assert finding(audited(rules.bp), "real_messages").found is False
-    assert finding(audited(rules.opzo), "real_messages").found, "noise is added to them"
-    assert finding(audited(rules.bp, CASES[1]), "real_messages").found, "averages of spikes"
+    assert finding(audited(rules.bp), "graded_activity").found is False
+    assert finding(audited(rules.opzo), "graded_activity").found, "noise is added to them"
+    assert finding(audited(rules.bp, CASES[1]), "graded_activity").found, "averages of spikes"
     timed = next(case for case in CASES if case.name == "ttfs-linear")
-    assert finding(audited(rules.bp, timed), "real_messages").found is None, "spike times"
+    assert finding(audited(rules.bp, timed), "graded_activity").found is None, "spike times"
 
 
 def test_errors_that_come_back_through_time_are_caught() -> None:
-    assert broken(audited(rule(TransposedFeedback, Claims(causal=True, online=True), ThroughTime()))) == {
-        "causal",
+    assert broken(audited(rule(TransposedFeedback, Claims(temporally_causal=True, online=True), ThroughTime()))) == {
+        "temporally_causal",
         "online",
     }
 
@@ -241,11 +246,11 @@ class Honest(Refreshed):
 
 
 def test_a_copy_in_step_is_caught() -> None:
-    claims = Claims(own_feedback=True, no_transport=True)
+    claims = Claims(separate_feedback=True, no_weight_transport=True)
     certificate = audited(rule(Refreshed, claims))
-    assert broken(certificate) == {"no_transport", "booked"}
-    assert finding(certificate, "refresh").detail == "first after step 50"
-    assert broken(audited(rule(Honest, claims))) == {"no_transport"}
+    assert broken(certificate) == {"no_weight_transport", "transport_booked"}
+    assert finding(certificate, "weight_transport").detail == "first after step 50"
+    assert broken(audited(rule(Honest, claims))) == {"no_weight_transport"}
 
 
 class Tampered(RandomFeedback):
@@ -258,10 +263,12 @@ class Tampered(RandomFeedback):
 
 
 def test_gradients_changed_after_the_fact_are_no_sums_over_steps_and_samples() -> None:
-    certificate = audited(rule(Tampered, Claims(causal=True, own_sample=True, no_transport=True)))
-    assert broken(certificate) == {"causal", "own_sample", "no_transport"}
-    assert finding(certificate, "own_weights").found
-    assert "no sum" in finding(certificate, "later_steps").detail
+    certificate = audited(
+        rule(Tampered, Claims(temporally_causal=True, batch_independent=True, no_weight_transport=True))
+    )
+    assert broken(certificate) == {"temporally_causal", "batch_independent", "no_weight_transport"}
+    assert finding(certificate, "own_forward_weights").found
+    assert "no sum" in finding(certificate, "later_time_steps").detail
 
 
 class Centred(ErrorCode):
@@ -279,17 +286,22 @@ class Signs(ErrorCode):
 
 
 def test_claims_on_samples_layers_errors_and_their_sizes_are_tested() -> None:
-    assert broken(audited(rule(TransposedFeedback, Claims(own_sample=True), code=Centred()))) == {"own_sample"}
-    assert broken(audited(rule(TransposedFeedback, Claims(ternary=True)))) == {"ternary"}
-    assert not broken(audited(rule(TransposedFeedback, Claims(ternary=True), code=Signs())))
-    assert broken(audited(rule(RandomFeedback, Claims(direct=True, own_error=True)))) == {"direct", "own_error"}
+    assert broken(audited(rule(TransposedFeedback, Claims(batch_independent=True), code=Centred()))) == {
+        "batch_independent"
+    }
+    assert broken(audited(rule(TransposedFeedback, Claims(ternary_errors=True)))) == {"ternary_errors"}
+    assert not broken(audited(rule(TransposedFeedback, Claims(ternary_errors=True), code=Signs())))
+    assert broken(audited(rule(RandomFeedback, Claims(backward_unlocked=True, update_unlocked=True)))) == {
+        "backward_unlocked",
+        "update_unlocked",
+    }
 
 
 def test_a_rule_without_claims_is_only_described() -> None:
-    certificate = audited(rule(TransposedFeedback, None))
+    certificate = audited(rule(TransposedFeedback, Claims()))
     assert certificate.holds
-    assert not certificate.verdicts
-    assert finding(certificate, "weights_above").found
+    assert not certificate.results
+    assert finding(certificate, "forward_weights_above").found
 
 
 def test_the_same_audit_gives_the_same_certificate_and_draws_nothing() -> None:

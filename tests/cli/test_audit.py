@@ -7,7 +7,7 @@ import pytest
 from torch import nn
 
 from onchip import rules
-from onchip.claims import Claims
+from onchip.certificates import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -23,7 +23,9 @@ def boastful(model: nn.Module) -> Rule:
     Args:
         model: a network.
     """
-    return Rule("boastful", model, feedback=TransposedFeedback(), temporal=Online(), claims=Claims(own_feedback=True))
+    return Rule(
+        "boastful", model, feedback=TransposedFeedback(), temporal=Online(), claims=Claims(separate_feedback=True)
+    )
 
 
 def plain(model: nn.Module) -> Rule:
@@ -32,7 +34,7 @@ def plain(model: nn.Module) -> Rule:
     Args:
         model: a network.
     """
-    return Rule("plain", model, feedback=TransposedFeedback(), temporal=Online())
+    return Rule("plain", model, feedback=TransposedFeedback(), temporal=Online(), claims=Claims())
 
 
 def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> None:
@@ -53,18 +55,20 @@ def test_backpropagation_is_shown_as_it_is(onchip: Onchip) -> None:
     assert certificate["rule"] == "bp"
     assert certificate["holds"] is True
     found = {finding["name"]: finding["found"] for finding in certificate["findings"]}
-    nonlocal_ = {name for name in ("weights_above", "errors_above", "later_steps", "other_samples") if found[name]}
-    assert nonlocal_ == {"weights_above", "errors_above", "later_steps"}
-    verdicts = {verdict["claim"]: verdict["verdict"] for verdict in certificate["verdicts"]}
-    assert verdicts["own_feedback"] == "not claimed"
-    assert verdicts["booked"] == "holds"
+    nonlocal_ = {
+        name for name in ("forward_weights_above", "errors_above", "later_time_steps", "other_samples") if found[name]
+    }
+    assert nonlocal_ == {"forward_weights_above", "errors_above", "later_time_steps"}
+    results = {result["claim"]: result["outcome"] for result in certificate["results"]}
+    assert results["separate_feedback"] == "not claimed"
+    assert results["transport_booked"] == "holds"
 
 
 def test_audits_the_rules_that_are_named_with_their_options(onchip: Onchip) -> None:
     result = onchip("audit", "fbp:period=5", "dfa", "--net", "conv-small", "--data-like", "2x4x4", "--json")
     lines = [json.loads(line) for line in result.out.splitlines()]
     assert [line["rule"] for line in lines] == ["fbp:period=5", "dfa"]
-    refreshed = next(finding for finding in lines[0]["findings"] if finding["name"] == "refresh")
+    refreshed = next(finding for finding in lines[0]["findings"] if finding["name"] == "weight_transport")
     assert refreshed["detail"] == "first after step 5"
     assert lines[0]["about"] == "conv-small of lif neurons, input 2x4x4, 4 steps, 3 samples, seed 0"
 
@@ -75,7 +79,7 @@ def test_a_broken_claim_is_exit_code_1(onchip: Onchip, monkeypatch: pytest.Monke
     monkeypatch.setattr(rules, "__all__", [*rules.__all__, "boastful", "plain"])
     result = onchip("audit", "boastful")
     assert result.code == 1
-    assert "BROKEN (forward weights of layers above: yes: layer 1 reads 3, 5; layer 3 reads 5)" in result.out
+    assert "BROKEN (forward weights of layers above: yes: layer 1 depends on 3, 5; layer 3 depends on 5)" in result.out
     result = onchip("audit", "plain")
     assert result.code == 0
     assert "It claims nothing." in result.out

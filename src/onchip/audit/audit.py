@@ -1,4 +1,4 @@
-"""An audit: what do a rule's updates read, and does it keep what it claims?"""
+"""An audit: what do the updates of a rule depend on, and do its claims hold?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from onchip import nn
 from onchip.audit.findings import findings
 from onchip.audit.trial import Setup
-from onchip.certificate import Certificate, certify
+from onchip.certificates import Certificate, certify
 from onchip.errors import RequestError
 from onchip.learning.rule import Rule
 
@@ -27,27 +27,27 @@ def audit(
     label: str | None = None,
     about: str = "",
 ) -> Certificate:
-    """Repeats one training step from the same state with one thing changed, and sees which updates change.
+    """Repeats one training step from the same state with one thing changed, and compares the updates bit for bit.
 
-    Nothing is believed: neither the rule's name nor the parts it is made of. Each layer in turn holds other
-    weights all through the step except in its forward product; its neurons send another error; later time
-    steps, other samples or all labels change; feedback is watched while the weights are others. Updates, or
-    the factors they are products of, are then compared bit for bit. Torch's random state is left as it was.
+    Neither the name of the rule nor its parts are trusted. The interventions are: the weights of each layer in
+    turn are replaced during the step, except in its forward product; the errors that its neurons send are
+    replaced; later time steps, other samples or all labels are replaced; feedback is compared over many steps
+    while the weights are replaced. Torch's random state is restored at the end.
 
     Args:
-        make: attaches the rule to a network; called many times.
-        build: makes the network, its weights drawn from torch's global generator; called as often.
+        make: attaches the rule to a network; it is called many times.
+        build: makes the network, with weights from torch's global generator; it is called as often.
         signal: (T, B, features...) or spike times (B, features...), with T and B of at least 2.
         labels: classes (B,).
-        seed: of the network, the rule's draws and the changes.
-        label: what the certificate calls the rule; its own name if None.
-        about: what the certificate says of network and input.
+        seed: the seed of the network, of the rule's random numbers and of the replacements.
+        label: the name of the rule in the certificate; `rule.name` if None.
+        about: the description of network and input in the certificate.
 
     Returns:
         The certificate.
 
     Raises:
-        RequestError: too few samples or steps, or a layer that gets no update, of which nothing can be told.
+        RequestError: too few samples or steps, or a layer that gets no update, so that nothing can be compared.
         UnsupportedError: a network that the rule cannot train.
 
     Example:
@@ -55,10 +55,10 @@ def audit(
         >>> build = lambda: nn.Sequential(nn.Linear(4, 8), nn.LIF(), nn.Linear(8, 3))
         >>> certificate = audit(rules.bp, build, torch.rand(4, 3, 4), torch.tensor([0, 1, 2]))
         >>> certificate.holds, certificate.findings[0].answer
-        (True, 'yes: layer 0 reads 2')
+        (True, 'yes: layer 0 depends on 2')
 
     Reference: ours; the interventions follow what Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Goupy et al. 2025
-        (arXiv 2505.13741) ask of hardware.
+        (arXiv 2505.13741) require of hardware.
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         rule = make(build())
@@ -69,5 +69,5 @@ def audit(
             raise RequestError(f"audit got a signal of shape {tuple(signal.shape)}; expected at least 2 {what}")
         if len(labels) != sizes[-1]:
             raise RequestError(f"audit got {len(labels)} labels for {sizes[-1]} samples; expected one each")
-        found = findings(Setup(make, build, signal, labels, seed))
-    return certify(label or rule.name, about, found, rule.claims)
+        results = findings(Setup(make, build, signal, labels, seed))
+    return certify(label or rule.name, about, results, rule.claims)

@@ -1,4 +1,4 @@
-"""`onchip audit`: what does a rule read, and does it keep its claims?"""
+"""`onchip audit`: what do the updates of a rule depend on, and do its claims hold?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from onchip import report
-from onchip.certificate import Certificate
+from onchip.certificates import Certificate
 from onchip.cli.shared.failing import RUN_FAILED, failing
 from onchip.cli.shared.sizes import CLASSES, Shape, size_of
 from onchip.errors import RequestError, UnsupportedError
@@ -42,11 +42,11 @@ def audit(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each certificate.")] = False,
 ) -> None:
-    """Find out by intervention what a rule's updates read, and hold it against what the rule claims.
+    """Test by intervention what the updates of a rule depend on, and whether its claims hold.
 
-    One training step on random data is repeated with one thing changed: other layers' weights while errors are
-    made, later time steps, other samples, the labels. Exit code 0: all claims hold; 1: a rule breaks one of its
-    own; 2: the request was wrong.
+    One training step on random data is repeated with one thing replaced: forward weights (weight transport), errors
+    of other layers (backward locking, update locking), later time steps (temporal causality), other samples, the
+    labels. Exit code 0: all claims hold; 1: a claim is broken; 2: the request was wrong.
     """
     with failing():
         if bool(rules) == every:
@@ -122,20 +122,20 @@ def _show(found: list[Certificate], *, markdown: bool, as_json: bool) -> None:
         return
     console = Console(highlight=False, markup=False)
     for certificate in found:
-        reads = Table(title=f"{certificate.rule}: {certificate.about}", title_justify="left")
-        reads.add_column("an update reads")
-        reads.add_column("found")
+        depends = Table(title=f"{certificate.rule}: {certificate.about}", title_justify="left")
+        depends.add_column("updates depend on")
+        depends.add_column("found")
         for finding in certificate.findings:
-            reads.add_row(finding.question, finding.answer)
-        console.print(reads)
-        if not certificate.verdicts:
+            depends.add_row(finding.subject, finding.answer)
+        console.print(depends)
+        if not certificate.results:
             console.print(f"{certificate.rule} claims nothing\n")
             continue
         claims = Table(show_lines=True)
-        for name in ("claim", "test", "verdict"):
+        for name in ("claim", "test", "result"):
             claims.add_column(name)
         styles = {"holds": "green", "BROKEN": "bold red"}
-        for verdict in certificate.verdicts:
-            text = verdict.verdict + (f": {verdict.because}" if verdict.verdict in ("BROKEN", "n/a") else "")
-            claims.add_row(verdict.says, "; ".join(verdict.tests), text, style=styles.get(verdict.verdict, "dim"))
+        for result in certificate.results:
+            text = result.outcome + (f": {result.reason}" if result.outcome in ("BROKEN", "n/a") else "")
+            claims.add_row(result.statement, "; ".join(result.tests), text, style=styles.get(result.outcome, "dim"))
         console.print(claims)

@@ -8,9 +8,10 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from onchip.claims import Claims
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning import ownership
+from onchip.learning.claims import claims_of
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.engine import Engine
@@ -40,7 +41,7 @@ class Rule:
         code: What carries errors; real numbers by default.
         noise: Noise in training on what each layer but the first receives, for controls; None for none.
         trains: Kinds of signal whose neurons the rule can train; None for all.
-        claims: What the rule promises not to read, for `onchip audit`; None promises nothing.
+        claims: What the rule claims about the locality of its updates; None derives the claims from the parts.
 
     Raises:
         UnsupportedError: neurons or layers that the rule cannot train, by name.
@@ -69,11 +70,12 @@ class Rule:
         claims: Claims | None = None,
     ) -> None:
         self.name = name
-        self.claims = claims
         graph = build_graph(model)
         refuse_untrainable(name, graph, trains)
         ownership.refuse_second(name, model)
-        self._engine = Engine(name, graph, feedback, temporal, RealErrors() if code is None else code, noise)
+        code = RealErrors() if code is None else code
+        self.claims = claims_of(feedback, temporal, code) if claims is None else claims
+        self._engine = Engine(name, graph, feedback, temporal, code, noise)
         self._model: nn.Module | None = model
         self._hook: torch.utils.hooks.RemovableHandle | None = None
         ownership.claim(self, model)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from onchip.certificate import Certificate
-from onchip.claims import ALWAYS, Claim, Claims
+from onchip.certificates import TRANSPORT_BOOKED, Certificate, Claim, Claims
 from onchip.report.markdown import markdown_table
 
 __all__ = ["certificates"]
@@ -13,53 +12,62 @@ __all__ = ["certificates"]
 
 INTRODUCTION = """# Certificates
 
-What the updates of each rule read, found by intervention: one training step is repeated from the same state with
-one thing changed, and updates, or the factors that they are products of, are compared bit for bit. A rule is held
-to what it claims, where it is made (`Claims`). Bits say nothing about accuracy: reading nothing is easy."""
+What the updates of each rule depend on, tested by intervention: one training step is repeated from the same state
+with one thing changed, and updates, or the factors whose products they are, are compared bit for bit. The claims of a
+rule follow from its parts (`Claims`). A certificate says nothing about accuracy."""
 
 KEY = (
-    "*holds*: claimed, and no test speaks against it. *BROKEN*: claimed, and a test does. *no*: not claimed, and not "
-    "so. *unclaimed*: so here, but not promised. *n/a*: the question makes no sense here."
+    "*holds*: claimed, and no test contradicts it. *BROKEN*: claimed, and a test contradicts it. *no*: not claimed, "
+    "and not true here. *unclaimed*: true here, but not claimed. *n/a*: the test does not apply."
 )
 
 
-def certificates(found: Sequence[Certificate]) -> str:
-    """A page: which rule keeps which claim, how claims are tested, then every certificate."""
-    claims = [*Claims.known(), ALWAYS]
+def certificates(audits: Sequence[Certificate]) -> str:
+    """A page: which claims hold for which rule, how claims are tested, then every certificate."""
+    claims = [*Claims.known(), TRANSPORT_BOOKED]
     overview = []
-    for about in dict.fromkeys(certificate.about for certificate in found):
-        rows = [[f"`{one.rule}`", *_marks(one, claims)] for one in found if one.about == about]
-        overview.append(f"On {about}:\n\n" + _text_table(["rule", *(claim.name for claim in claims)], rows))
-    tests = {verdict.claim: "; ".join(verdict.tests) for one in found for verdict in one.verdicts}
-    meaning = [[claim.name, claim.says, tests.get(claim.name, "-")] for claim in claims]
-    blocks = [INTRODUCTION, *overview, KEY, _text_table(["claim", "in words", "test"], meaning), *map(_section, found)]
+    for about in dict.fromkeys(certificate.about for certificate in audits):
+        rows = [[f"`{one.rule}`", *_marks(one, claims)] for one in audits if one.about == about]
+        overview.append(f"On {about}:\n\n" + _text_table(["rule", *(claim.title for claim in claims)], rows))
+    tests = {result.claim: "; ".join(result.tests) for one in audits for result in one.results}
+    meaning = [[claim.title, claim.statement, tests.get(claim.name, "-")] for claim in claims]
+    blocks = [
+        INTRODUCTION,
+        *overview,
+        KEY,
+        _text_table(["claim", "statement", "test"], meaning),
+        *map(_section, audits),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
 def _marks(certificate: Certificate, claims: Sequence[Claim]) -> list[str]:
-    verdicts = {verdict.claim: verdict for verdict in certificate.verdicts}
+    results = {result.claim: result for result in certificate.results}
     marks = []
     for claim in claims:
-        verdict = verdicts.get(claim.name)
-        if verdict is None:
+        result = results.get(claim.name)
+        if result is None:
             marks.append("-")
-        elif verdict.verdict == "not claimed":
-            marks.append("no" if verdict.because else "unclaimed")
+        elif result.outcome == "not claimed":
+            marks.append("no" if result.reason else "unclaimed")
         else:
-            marks.append(verdict.verdict)
+            marks.append(result.outcome)
     return marks
 
 
 def _section(certificate: Certificate) -> str:
-    kept = [verdict for verdict in certificate.verdicts if verdict.verdict != "not claimed"]
-    unclaimed = ", ".join(verdict.claim for verdict in certificate.verdicts if verdict.verdict == "not claimed")
-    rows = [[v.says, v.verdict + (f" ({v.because})" if v.because else "")] for v in kept]
+    rows = [
+        [r.statement, r.outcome + (f" ({r.reason})" if r.reason else "")]
+        for r in certificate.results
+        if r.outcome != "not claimed"
+    ]
+    unclaimed = ", ".join(r.claim.replace("_", " ") for r in certificate.results if r.outcome == "not claimed")
     blocks = [f"## {certificate.rule}: {certificate.about}"]
-    blocks.append(_text_table(["claim", "verdict"], rows) if rows else "It claims nothing.")
+    blocks.append(_text_table(["claim", "result"], rows) if rows else "It claims nothing.")
     if unclaimed:
         blocks.append(f"Not claimed: {unclaimed}.")
-    reads = [[finding.question, finding.answer] for finding in certificate.findings]
-    blocks.append(_text_table(["what an update reads", "found"], reads))
+    depends = [[finding.subject, finding.answer] for finding in certificate.findings]
+    blocks.append(_text_table(["updates depend on", "found"], depends))
     return "\n\n".join(blocks)
 
 

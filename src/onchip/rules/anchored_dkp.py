@@ -6,7 +6,6 @@ import math
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.local import LocalReadouts
@@ -69,9 +68,6 @@ def anchored_dkp(
         feedback=SummedFeedback(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
         temporal=Online(),
         trains=(TIME_STEPS,),
-        claims=Claims(
-            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
-        ),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.through_time import ThroughTime
@@ -26,4 +25,4 @@ def bp(model: nn.Module) -> Rule:
 
     Reference: Neftci et al. 2019 (surrogate gradients); Goupy et al. 2025 for spike times.
     """
-    return Rule("bp", model, feedback=TransposedFeedback(), temporal=ThroughTime(), claims=Claims(own_sample=True))
+    return Rule("bp", model, feedback=TransposedFeedback(), temporal=ThroughTime())

@@ -6,7 +6,6 @@ import math
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
@@ -37,15 +36,6 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
         model,
         feedback=RandomDirect(),
         temporal=temporal,
-        claims=Claims(
-            own_feedback=True,
-            no_transport=True,
-            direct=True,
-            private_feedback=True,
-            causal=temporal.streams,
-            online=temporal.streams,
-            own_sample=True,
-        ),
     )
 
 

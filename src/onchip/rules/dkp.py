@@ -6,7 +6,6 @@ import math
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
@@ -49,15 +48,6 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
         feedback=KolenPollackDirect(decay, grid),
         temporal=temporal,
         trains=(TIME_STEPS,),
-        claims=Claims(
-            own_feedback=True,
-            no_transport=True,
-            direct=True,
-            private_feedback=True,
-            causal=temporal.streams,
-            online=temporal.streams,
-            own_sample=True,
-        ),
     )
 
 

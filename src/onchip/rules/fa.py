@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import RandomFeedback
@@ -36,11 +35,4 @@ def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode 
         feedback=RandomFeedback(),
         temporal=temporal,
         code=code,
-        claims=Claims(
-            own_feedback=True,
-            no_transport=True,
-            causal=temporal.streams,
-            online=temporal.streams and code.streams,
-            own_sample=True,
-        ),
     )

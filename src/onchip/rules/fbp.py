@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
@@ -76,9 +76,6 @@ def fbp(
         feedback=FrozenFeedback(schedule, transport),
         temporal=temporal,
         code=code,
-        claims=Claims(
-            own_feedback=True, causal=temporal.streams, online=temporal.streams and code.streams, own_sample=True
-        ),
     )
 
 
@@ -95,6 +92,8 @@ def _intervals(period: int | Doubling | Balanced) -> Schedule:
 
 class FrozenFeedback(CopiedFeedback):
     """A copy of the forward weights, refreshed by a transport whenever the schedule says so."""
+
+    claims = replace(CopiedFeedback.claims, no_weight_transport=False)
 
     def __init__(self, schedule: Schedule, transport: Transport) -> None:
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -33,7 +32,6 @@ def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
         model,
         feedback=FixedSigns(),
         temporal=temporal,
-        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.feedback.stored import drawn_like
@@ -45,14 +45,15 @@ def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal =
         model,
         feedback=KolenPollackFeedback(decay),
         temporal=temporal,
-        claims=Claims(
-            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
-        ),
     )
 
 
 class KolenPollackFeedback(LayerwiseFeedback):
     """Feedback weights, drawn at first, that the optimizer trains by the forward weights' gradients."""
+
+    claims = Claims(
+        separate_feedback=True, no_weight_transport=True, temporally_causal=True, online=True, batch_independent=True
+    )
 
     twin = True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -44,14 +43,4 @@ def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
         feedback=LocalReadouts("local_learning"),
         temporal=temporal,
         trains=(TIME_STEPS,),
-        claims=Claims(
-            own_feedback=True,
-            no_transport=True,
-            direct=True,
-            private_feedback=True,
-            causal=temporal.streams,
-            online=temporal.streams,
-            own_sample=True,
-            own_error=True,
-        ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.noise import Added, Noise, Rademacher
 from onchip.learning.rule import Rule
@@ -46,5 +45,4 @@ def noisy_bp(
         temporal=temporal,
         noise=Added(noise, scale),
         trains=(TIME_STEPS,),
-        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
     )

@@ -6,7 +6,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.base import DirectFeedback
@@ -88,9 +87,6 @@ def opzo(
         feedback=feedback,
         temporal=Online(),
         trains=(TIME_STEPS,),
-        claims=Claims(
-            own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=centering.streams
-        ),
     )
 
 

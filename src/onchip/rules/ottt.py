@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -38,5 +37,4 @@ def ottt(model: nn.Module) -> Rule:
         feedback=TransposedFeedback(),
         temporal=Online(),
         trains=(TIME_STEPS,),
-        claims=Claims(causal=True, online=True, own_sample=True),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from onchip.claims import Claims
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.base import LayerwiseFeedback
@@ -60,12 +60,13 @@ def own_noise_mirror(
         temporal=temporal,
         code=code,
         trains=(SPIKE_TRAINS,),
-        claims=Claims(own_feedback=True, no_transport=True, ternary=temporal.streams),
     )
 
 
 class OwnNoise(LayerwiseFeedback):
     """Feedback weights B = <o Δ^T> / <Δ²>, of which both means are kept."""
+
+    claims = Claims(separate_feedback=True, no_weight_transport=True)
 
     def __init__(self, decay: float) -> None:
         super().__init__()

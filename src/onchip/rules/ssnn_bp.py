@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
@@ -45,7 +44,6 @@ def ssnn_bp(
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
     code = SpikeErrors(gain, train)
-    streams = temporal.streams and code.streams
     return Rule(
         "ssnn_bp",
         model,
@@ -53,5 +51,4 @@ def ssnn_bp(
         temporal=temporal,
         code=code,
         trains=(SPIKE_TRAINS,),
-        claims=Claims(causal=temporal.streams, online=streams, own_sample=True, ternary=temporal.streams),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onchip.claims import Claims
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -34,7 +33,6 @@ def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
         model,
         feedback=UniformSigns(),
         temporal=temporal,
-        claims=Claims(causal=temporal.streams, online=temporal.streams, own_sample=True),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from onchip.claims import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.stored import RandomFeedback
 from onchip.learning.rule import Rule
@@ -56,9 +55,6 @@ def weight_mirror(
         model,
         feedback=Mirror(period, rate, samples),
         temporal=temporal,
-        claims=Claims(
-            own_feedback=True, no_transport=True, causal=temporal.streams, online=temporal.streams, own_sample=True
-        ),
     )
 
 

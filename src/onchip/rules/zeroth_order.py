@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from onchip.claims import Claims
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.direct import product_at
@@ -47,12 +47,15 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademac
         feedback=NodePerturbation(scale, noise),
         temporal=Online(),
         trains=(TIME_STEPS,),
-        claims=Claims(own_feedback=True, no_transport=True, direct=True, private_feedback=True, online=True),
     )
 
 
 class NodePerturbation(DirectFeedback):
     """The noise that a layer got, times the loss that came of it."""
+
+    claims = Claims(
+        separate_feedback=True, no_weight_transport=True, unshared_feedback=True, backward_unlocked=True, online=True
+    )
 
     by_sample = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ class ErrorCode(ABC):
     def streams(self) -> bool:
         """Whether the error of a step is carried without what came before it."""
         return True
+
+    pointwise: ClassVar[bool] = False
+    """Whether what is sent of one sample and time step depends on no other sample and no later time step."""
+
+    @property
+    def ternary(self) -> bool:
+        """Whether errors are -1, 0 or 1 times one constant per layer."""
+        return False
 
     @abstractmethod
     def carry(self, delta: Tensor, depth: int) -> Tensor:

@@ -14,6 +14,8 @@ __all__ = ["RealErrors"]
 class RealErrors(ErrorCode):
     """Errors are real numbers."""
 
+    pointwise = True
+
     command: ClassVar[str] = "real"
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:

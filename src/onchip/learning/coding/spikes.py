@@ -40,6 +40,8 @@ class SpikeErrors(ErrorCode):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
 
+    pointwise = True
+
     command: ClassVar[str] = "spikes"
 
     gain: float = 2.0
@@ -60,6 +62,10 @@ class SpikeErrors(ErrorCode):
     @property
     def streams(self) -> bool:
         return not self.train.remembers
+
+    @property
+    def ternary(self) -> bool:
+        return self.trials is None
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         worth = self._worth(delta.shape, depth)

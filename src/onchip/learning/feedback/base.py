@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from onchip.certificates import Claims
 from onchip.errors import OnchipError
 from onchip.learning.observers import Observer, ProductKind
 from onchip.nn.graph import SynapticLayer
@@ -45,6 +46,7 @@ class Feedback(nn.Module):
         hidden: Indices of the layers whose incoming activity gets an error of its own under direct feedback; likewise.
         observers: Who is notified of products and weight transport; likewise.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
+        claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
         twin: Whether each feedback weight makes the update of the weight that it stands for, by products of its own.
         by_sample: Whether it needs the loss of each step of each sample, and not only the error at the output.
         at_neurons: Whether it acts at neurons, with noise at their drive and errors at their spikes before any pool,
@@ -55,6 +57,7 @@ class Feedback(nn.Module):
     layers: tuple[SynapticLayer, ...] = ()
     hidden: tuple[int, ...] = ()
     observers: tuple[Observer, ...] = ()
+    claims: Claims = Claims()
     direct: ClassVar[bool] = False
     twin: ClassVar[bool] = False
     by_sample: ClassVar[bool] = False

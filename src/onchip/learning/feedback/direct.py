@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
@@ -28,6 +29,16 @@ class MatrixFeedback(DirectFeedback):
     Raises:
         RequestError: a side out of range.
     """
+
+    claims = Claims(
+        separate_feedback=True,
+        no_weight_transport=True,
+        unshared_feedback=True,
+        backward_unlocked=True,
+        temporally_causal=True,
+        online=True,
+        batch_independent=True,
+    )
 
     stem: ClassVar[str]
     """What the names of the buffers or parameters that hold the matrices begin with."""

@@ -42,6 +42,7 @@ class IntermediateFeedback(DirectFeedback):
         self.main = main
         self.lower = lower
         self.readouts = readouts
+        self.claims = main.claims & lower.claims & readouts.claims
         self.at_neurons = main.at_neurons
         self._at = at
         self._index = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from onchip.learning.feedback.direct import MatrixFeedback
@@ -15,6 +17,8 @@ class LocalReadouts(MatrixFeedback):
     Args:
         method: Name of the rule, for messages.
     """
+
+    claims = replace(MatrixFeedback.claims, update_unlocked=True)
 
     stem = "readout_"
     local = True

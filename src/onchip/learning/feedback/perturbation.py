@@ -8,6 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from onchip.certificates import Claims
 from onchip.errors import RequestError
 from onchip.learning.centering import Centering
 from onchip.learning.feedback.direct import MatrixFeedback, as_rows, product_at
@@ -54,6 +55,13 @@ class PerturbationFeedback(MatrixFeedback):
         grid: int | None = None,
     ) -> None:
         super().__init__(grid)
+        self.claims = Claims(
+            separate_feedback=True,
+            no_weight_transport=True,
+            unshared_feedback=True,
+            backward_unlocked=True,
+            online=centering.streams,
+        )
         if not 0.0 < scale < math.inf:
             raise RequestError(f"{method} got scale={scale}; expected a standard deviation above 0")
         if not 0.0 <= momentum < 1.0:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
 
@@ -21,6 +22,8 @@ class SignSymmetricFeedback(LayerwiseFeedback):
     On a chip one bit per weight must be sent whenever W has changed. A weight of 0 counts as positive: one
     bit has no third value.
     """
+
+    claims = Claims(temporally_causal=True, online=True, batch_independent=True)
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.observers import Observer
 from onchip.transport import Transported
@@ -16,6 +17,10 @@ __all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "
 
 class StoredFeedback(LayerwiseFeedback):
     """Feedback weights B of W's shape that no optimizer trains; a checkpoint keeps them."""
+
+    claims = Claims(
+        separate_feedback=True, no_weight_transport=True, temporally_causal=True, online=True, batch_independent=True
+    )
 
     @abstractmethod
     def initial(self, weight: Tensor) -> Tensor:

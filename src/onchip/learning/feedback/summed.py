@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
+
 from torch import Tensor
 
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
@@ -22,6 +25,7 @@ class SummedFeedback(DirectFeedback):
         self._summands = parts
         for number, part in enumerate(parts):
             self.add_module(f"part_{number}", part)
+        self.claims = reduce(and_, (part.claims for part in parts))
         self.at_neurons = any(part.at_neurons for part in parts)
 
     def receive(self, index: int, activity: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
 
@@ -15,6 +16,8 @@ class TransposedFeedback(LayerwiseFeedback):
 
     On a chip this is weight transport: the backward path must get a copy of W whenever W has changed.
     """
+
+    claims = Claims(temporally_causal=True, online=True, batch_independent=True)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,24 @@
+"""What follows from the parts of a rule about the locality of its updates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from onchip.certificates import Claims
+from onchip.learning.coding.base import ErrorCode
+from onchip.learning.feedback.base import Feedback
+from onchip.learning.temporal.base import Temporal
+
+__all__ = ["claims_of"]
+
+
+def claims_of(feedback: Feedback, temporal: Temporal, code: ErrorCode) -> Claims:
+    """The claims of the feedback, as far as temporal credit and error code allow them."""
+    claims = feedback.claims
+    return replace(
+        claims,
+        temporally_causal=claims.temporally_causal and temporal.streams and code.pointwise,
+        online=claims.online and temporal.streams and code.streams,
+        batch_independent=claims.batch_independent and code.pointwise,
+        ternary_errors=temporal.streams and code.ternary,
+    )
