@@ -1,7 +1,7 @@
-"""Large buffers that are used again: in a training step, each comes back in the next one.
+"""Large buffers that are reused: each training step needs the same ones.
 
-Linux's allocator returns blocks above 32 MiB to the system as soon as they are free, and a fresh one costs a fault
-a page. On the machine of docs/speed.md that took twice as long as the scan that filled it.
+Linux's allocator returns blocks above 32 MiB to the system as soon as they are free, and a fresh one costs a page
+fault per page. On the machine of docs/speed.md that took twice as long as the scan that filled it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def empty_like(like: Tensor) -> Tensor:
 
 
 def release() -> None:
-    """Gives all memory that waits to be used again back to the system."""
+    """Returns all free buffers to the system."""
     _free.clear()
 
 
@@ -51,6 +51,6 @@ def _taken(size: int) -> Tensor:
     for index, memory in enumerate(_free):
         if memory.numel() == size:
             return _free.pop(index)
-    # Nothing fits: what waits is of another network or batch, and would only be held for nothing.
+    # Nothing fits: the free buffers belong to another network or batch, and would only take up memory.
     release()
     return torch.empty(size, dtype=torch.uint8)

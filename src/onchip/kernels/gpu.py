@@ -1,7 +1,7 @@
-"""Which kernels a device runs, and the way to those in Triton: where it is missing or fails, torch does their work.
+"""Which kernels a device runs, and calls of those in Triton: where it is missing or fails, torch is used instead.
 
-`ONCHIP_KERNELS=triton` insists on them. They then also run in Triton's interpreter on a CPU, if the environment has
-TRITON_INTERPRET=1 from the start: slow, and how they are tested without a GPU.
+`ONCHIP_KERNELS=triton` requires them. They then also run in Triton's interpreter on a CPU, if the environment has
+TRITON_INTERPRET=1 from the start: this is slow, and serves to test them without a GPU.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _broken: list[str] = []
 
 
 def active(device: torch.device | str = "cpu") -> Literal["native", "triton", "torch"]:
-    """Which kernels run the scans of a device; compiles some of them if it is their turn.
+    """Which kernels run the scans of a device; compiles some of them if needed.
 
-    On a CPU that is said of float32; Triton takes float32, bfloat16 and float16.
+    On a CPU the answer is for float32; Triton takes float32, bfloat16 and float16.
 
     Raises:
-        RequestError: kernels were insisted on that cannot be had, or that do not run on such a device.
+        RequestError: the required kernels are not available, or do not run on such a device.
     """
-    device, asked = torch.device(device), native.choice()
+    device, requested = torch.device(device), native.choice()
     if _reached(device):
         signal = torch.zeros(1, 1, device=device)
         probe = scan("trace", signal)
         return "triton" if probe is not None and probe(signal, None, torch.empty_like(signal), 0.5) else "torch"
-    runs_on = {"native": NATIVE.device, "triton": TRITON.device}.get(asked, device.type)
+    runs_on = {"native": NATIVE.device, "triton": TRITON.device}.get(requested, device.type)
     if device.type != runs_on:
         raise RequestError(
-            f"kernels got {native.VARIABLE}={asked} and device {device.type!r}; expected device {runs_on!r} for these. "
+            f"kernels got {native.VARIABLE}={requested} and device {device.type!r}; expected device {runs_on!r}. "
             f"Set {native.VARIABLE}=auto to take those of the device"
         )
     return native.active() if device.type == "cpu" else "torch"
@@ -56,7 +56,7 @@ def scan(name: str, series: Tensor, pool: int | None = None) -> Callable[..., bo
     has to compute the same.
 
     Raises:
-        RequestError: Triton was insisted on and cannot be had.
+        RequestError: Triton was required and is not available.
     """
     if not _reached(series.device) or not TRITON.take(series, pool) or not native.plain(series):
         return None
@@ -66,11 +66,11 @@ def scan(name: str, series: Tensor, pool: int | None = None) -> Callable[..., bo
 
 
 def _reached(device: torch.device) -> bool:
-    """Whether Triton is asked to work on a device."""
-    asked = native.choice()
+    """Whether Triton has to run on a device."""
+    requested = native.choice()
     if device.type == "cpu":
-        return asked == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
-    return device.type == TRITON.device and asked in ("auto", "triton")
+        return requested == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+    return device.type == TRITON.device and requested in ("auto", "triton")
 
 
 def _tried(name: str, device: torch.device, *arguments: Any) -> bool:
@@ -96,7 +96,7 @@ def _give_up(error: Exception) -> None:
     reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[-1]}"
     if native.choice() == "triton":
         raise RequestError(
-            f"Triton kernels were asked for and cannot be had: {reason}. Install a Triton that fits this torch and "
+            f"Triton kernels were requested and cannot be had: {reason}. Install a Triton that fits this torch and "
             f"GPU, or set {native.VARIABLE}=auto to use torch instead"
         ) from error
     _broken.append(reason)

@@ -106,7 +106,7 @@ def forward(
         torch.ge(potential, membrane.threshold, out=spike)
         membrane.reset(potential, spike, out=membrane_after)
         if pool is not None:
-            # The out= form saves an allocation a step; it has no public name.
+            # The out= form saves an allocation per step; it has no public name.
             torch.ops.aten.avg_pool2d.out(spike, [pool, pool], out=output[t])
     return output, potentials, membrane_after
 

@@ -1,11 +1,11 @@
-"""Compiled kernels: plain C, built by the system's compiler when one is first needed, and kept for later.
+"""Compiled kernels: plain C, built by the system's compiler at first use and cached on disk.
 
 Measured beside torch.compile (19 s), torch's C++ extensions (33 s) and numba (an OpenMP of its own), one call
 of the compiler took a second and ran as fast. The library is loaded after torch and shares its threads.
 
-Who wants torch alone sets the environment's ONCHIP_KERNELS to `torch`; `native` refuses to go on without a
-compiler; `auto`, the default, falls back to torch and warns once. `triton` is about GPUs (`onchip.kernels.gpu`), and
-leaves CPUs as `auto` has them.
+The environment variable ONCHIP_KERNELS chooses: `torch` uses torch only; `native` raises an error without a compiler;
+`auto`, the default, falls back to torch and warns once. `triton` concerns GPUs (`onchip.kernels.gpu`); on CPUs it is
+the same as `auto`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ VARIABLE = "ONCHIP_KERNELS"
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 # No -ffast-math: NaN and rounding stay as the source has them, so fused multiply-adds are written out, too.
-# Traps and errno are of no use to us, and keep a compiler from vectorising comparisons.
+# Traps and errno are not used, and keep a compiler from vectorizing comparisons.
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared"]
 FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 THREADS = "-fopenmp"
@@ -59,21 +59,21 @@ class BuildError(Exception):
 
 
 def choice() -> Choice:
-    """What was asked for: by `forced`, else by the environment's ONCHIP_KERNELS, else `auto`.
+    """The requested kernels: by `forced`, else by the environment's ONCHIP_KERNELS, else `auto`.
 
     Raises:
-        RequestError: the environment asks for something else.
+        RequestError: the environment variable has another value.
     """
-    asked = _forced or os.environ.get(VARIABLE) or "auto"
+    requested = _forced or os.environ.get(VARIABLE) or "auto"
     for known in get_args(Choice):
-        if asked == known:
+        if requested == known:
             return known
-    raise RequestError(f"the environment has {VARIABLE}={asked}; expected one of {', '.join(get_args(Choice))}")
+    raise RequestError(f"the environment has {VARIABLE}={requested}; expected one of {', '.join(get_args(Choice))}")
 
 
 @contextmanager
-def forced(asked: Choice) -> Iterator[None]:
-    """Asks for one kind of kernels within a `with` block, whatever the environment says.
+def forced(requested: Choice) -> Iterator[None]:
+    """Requests one kind of kernels within a `with` block, whatever the environment variable is.
 
     Example:
         >>> with forced("torch"):
@@ -81,7 +81,7 @@ def forced(asked: Choice) -> Iterator[None]:
         'torch'
     """
     global _forced
-    before, _forced = _forced, asked
+    before, _forced = _forced, requested
     try:
         yield
     finally:
@@ -152,13 +152,13 @@ def _signatures() -> dict[str, tuple[Any, ...]]:
 
 
 def _library() -> ctypes.CDLL | None:
-    asked = choice()
-    if asked == "torch":
+    requested = choice()
+    if requested == "torch":
         return None
     library, reason = _loaded()
-    if library is None and asked == "native":
+    if library is None and requested == "native":
         raise RequestError(
-            f"compiled kernels were asked for and cannot be built: {reason}. Install a C compiler, name one in "
+            f"compiled kernels were requested and cannot be built: {reason}. Install a C compiler, name one in "
             f"the environment's CC, or set {VARIABLE}=auto to use torch instead"
         )
     if library is None:
@@ -168,7 +168,7 @@ def _library() -> ctypes.CDLL | None:
 
 @functools.cache
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and the reason."""
+    """The library, or None and the reason why there is none."""
     try:
         return _load(), ""
     except (BuildError, OSError) as error:
@@ -207,12 +207,12 @@ def build(compiler: str, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
+        library = Path(folder) / path.name
         for threads in ([THREADS], []):  # some compilers come without OpenMP
-            command = [compiler, *FLAGS, *threads, "-o", str(made), *map(str, SOURCES), "-lm"]
+            command = [compiler, *FLAGS, *threads, "-o", str(library), *map(str, SOURCES), "-lm"]
             ran = subprocess.run(command, capture_output=True, text=True, errors="replace")
             if ran.returncode == 0:
-                os.replace(made, path)
+                os.replace(library, path)
                 return
     words = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
     raise BuildError(f"{compiler} failed: {words[-1]}")
@@ -226,9 +226,9 @@ def cache() -> Path:
 def _compiler() -> str:
     named = os.environ.get("CC")
     for name in [named] if named else ["cc", "gcc", "clang"]:
-        found = shutil.which(name)
-        if found:
-            return found
+        path = shutil.which(name)
+        if path:
+            return path
     raise BuildError(f"there is no C compiler named {named or 'cc, gcc or clang'}")
 
 

@@ -80,7 +80,7 @@ static inline uint64_t summed(lanes x)
 
 /* Bits set in both of two rows, of at most SEGMENT vectors.
  * Harley and Seal: 16 vectors are added bit by bit before one is counted. */
-static inline uint64_t meet(const lanes *a, const lanes *b, int64_t vectors)
+static inline uint64_t common(const lanes *a, const lanes *b, int64_t vectors)
 {
     lanes ones = {0}, twos = {0}, fours = {0}, eights = {0}, sixteens = {0};
     int64_t v = 0;
@@ -121,13 +121,13 @@ static inline int32_t row(const uint64_t *a, const uint64_t *b, int64_t words)
 #else
     for (int64_t first = 0; first < words; first += SEGMENT * LANES) {
         const int64_t left = words - first < SEGMENT * LANES ? words - first : SEGMENT * LANES;
-        total += meet((const lanes *)(a + first), (const lanes *)(b + first), left / LANES);
+        total += common((const lanes *)(a + first), (const lanes *)(b + first), left / LANES);
     }
 #endif
     return (int32_t)total;
 }
 
-/* Counts (outs, ins) of the rows in which a postsynaptic and a presynaptic spike meet. */
+/* Counts (outs, ins) of the rows in which a postsynaptic and a presynaptic neuron spike. */
 int64_t onchip_coincidences(const uint64_t *post, const uint64_t *pre, int32_t *counts, int64_t outs, int64_t ins,
                             int64_t words)
 {

@@ -21,7 +21,7 @@ def mean_(sums: Tensor, decay: float = 1.0, weight: float = 0.0) -> tuple[Tensor
     """a[t] = U[t] / n[t] with n[t] = α n[t-1] + 1, written over U (T, ...).
 
     Args:
-        sums: U, as `sum_` made it.
+        sums: U, as `sum_` returns it.
         decay: α.
         weight: n before the first step.
 

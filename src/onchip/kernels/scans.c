@@ -159,14 +159,14 @@ INLINE void before(int kind, int past, float *potential, const float *error, flo
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const float u = potential[i], x = u - a.threshold, next = later[i];
-        float e = error[i] * share, kept = next;
+        float e = error[i] * share, carried = next;
         if (past == RESET_HARD || past == DETACHED_HARD)
-            kept = u >= a.threshold ? 0.0f : next;
+            carried = u >= a.threshold ? 0.0f : next;
         if (past == RESET_HARD)
             e += -a.decay * u * next;
         if (past == RESET_SOFT)
             e = muladd(-a.through, next, e);
-        potential[i] = later[i] = muladd(a.decay, kept, gated(kind, x, e, a));
+        potential[i] = later[i] = muladd(a.decay, carried, gated(kind, x, e, a));
     }
 }
 

@@ -1,7 +1,7 @@
 /* Products of a matrix that is mostly zeros with a dense one: work by entry, not by place.
  *
  * y = x m for x (rows, inner), m (inner, columns). A panel of m, DEPTH by WIDE, lies in the nearest cache while all
- * rows pass over it; of a row of x only the entries other than zero are met, in order. So y does not depend on the
+ * rows pass over it; of a row of x only the entries other than zero are used, in order. So y does not depend on the
  * number of threads, and a row of y on no other row.
  */
 

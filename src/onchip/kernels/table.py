@@ -43,8 +43,10 @@ class Past(IntEnum):
     @classmethod
     def through(cls, *, hard: bool, detached: bool) -> Past:
         """Through time, with a hard or soft reset that is part of the derivative or detached from it."""
-        return cls(hard + 2 * detached)
+        return _THROUGH_TIME[hard + 2 * detached]
 
+
+_THROUGH_TIME = Past.RESET_SOFT, Past.RESET_HARD, Past.DETACHED_SOFT, Past.DETACHED_HARD
 
 CompiledSurrogate = tuple[int, float, float]
 """A number of `Formula`, and the two constants that the formula takes, called `first` and `second` there."""
@@ -60,11 +62,11 @@ _FORMULAS: dict[type[Surrogate], tuple[Formula, Callable[[Any], tuple[float, flo
 
 def compiled(surrogate: Surrogate) -> CompiledSurrogate | None:
     """What compiled code needs of a surrogate; None for those that only torch computes."""
-    if type(surrogate) not in _FORMULAS:
+    entry = _FORMULAS.get(type(surrogate))
+    if entry is None:
         return None
-    formula, constants = _FORMULAS[type(surrogate)]
-    first, second = constants(surrogate)
-    return int(formula), float(first), float(second)
+    first, second = entry[1](surrogate)
+    return entry[0], float(first), float(second)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Abilities:
         return (
             series.dtype in self.dtypes
             and (pool or 1) <= self.widest_pool
-            and math.prod(series.shape[1:]) <= self.largest_step
+            and series.numel() <= self.largest_step * len(series)
         )
 
 

@@ -25,7 +25,7 @@ BLOCK = 1024
 
 @triton.jit
 def arrival(at, channels, width, POOL: tl.constexpr):
-    """Where on its grid the error of a neuron is, for neurons in channels_last order."""
+    """Position of a neuron's error on its grid, for neurons in channels_last order."""
     if POOL == 1:
         place = at
     else:
@@ -85,7 +85,7 @@ def backward(
         decay * threshold,
         *formula[1:],
         1.0 / (pool * pool),
-        KIND=formula[0],
+        KIND=int(formula[0]),
         PAST=int(past),
         POOL=pool,
         BLOCK=BLOCK,

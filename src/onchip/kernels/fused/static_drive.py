@@ -64,7 +64,7 @@ def sums(
         *formula[1:],
         1.0 / (pool * pool),
         STEPS=len(error),
-        KIND=formula[0],
+        KIND=int(formula[0]),
         PAST=int(past),
         HARD=hard,
         POOL=pool,

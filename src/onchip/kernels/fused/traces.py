@@ -14,7 +14,7 @@ BLOCK = 1024
 
 
 def trace(signal: Tensor, before: Tensor | None, traced: Tensor, decay: float) -> None:
-    """Fills `traced` (T, B, ...) with a[t] = λ a[t-1] + x[t]; `before` (B, ...) lies as a step of the signal does."""
+    """Fills `traced` (T, B, ...) with a[t] = λ a[t-1] + x[t]; `before` (B, ...) is laid out as a step of it."""
     n = signal[0].numel()
     started = before is not None
     _trace[(triton.cdiv(n, BLOCK),)](

@@ -1,7 +1,7 @@
-"""What met in one product, so that whoever wants to know can count the operations of an event-driven chip.
+"""Operands of one product, from which the operations of an event-driven chip can be counted.
 
-Such a chip does nothing for a zero: an operation happens where a spike, an activity or an error that is not
-zero meets a synapse; for an update, where two such meet.
+Such a chip skips zeros: an operation takes place where an activity or an error other than zero reaches a synapse; in
+an update, where both do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onchip.nn.synapses.base import Synapse
 __all__ = ["OpCount", "SynapticProduct"]
 
 GLANCE = 1024
-"""Entries looked at first."""
+"""Entries that are examined first."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SynapticProduct:
         outputs: shape (N, out...) of the postsynaptic side.
         pre: presynaptic operand (N, in...), or None where the product had none.
         post: postsynaptic operand (N, out...), or None. With both, the product was an update.
-        planes: equal parts of N that carry different things, such as spikes and their times.
+        planes: equal parts of N with different content, such as spikes and their times.
     """
 
     synapse: Synapse
@@ -68,7 +68,7 @@ class SynapticProduct:
         return self.synapse.products(torch.Size((1, *self.outputs[1:2], *[1] * len(self.outputs[2:]))))
 
     def count(self) -> OpCount:
-        """The operations that an event-driven chip would make, counted from the operands' values.
+        """Operations of an event-driven chip, counted from the operands' values.
 
         Example:
             >>> from onchip.nn.synapses.linear import LinearSynapse
@@ -100,22 +100,22 @@ class SynapticProduct:
             return self.synapse.pairs(pre != 0, post != 0)
         if pre is not None:
             return _reached(pre, self.synapse.fan_out(self.inputs))
-        assert post is not None, "a meeting has an operand"
+        assert post is not None, "a product has an operand"
         return _reached(post, self.synapse.fan_in(self.inputs))
 
 
 def _reached(operand: Tensor, fan: Tensor) -> int:
-    """Synapses that the non-zero entries (N, features...) meet; `fan` of one entry each, () or (height, width)."""
+    """Synapses that the non-zero entries (N, features...) reach; `fan` of one entry each, () or (positions...)."""
     if fan.dim() == 0:
         return int(torch.count_nonzero(operand)) * int(fan)
-    found = (operand != 0).sum((0, 1))  # (N, channels, height, width) -> (height, width)
-    return int((found * fan.to(found.device)).sum())
+    nonzero = (operand != 0).sum((0, 1))  # (N, channels, positions...) -> (positions...)
+    return int((nonzero * fan.to(nonzero.device)).sum())
 
 
 def _one_size(operand: Tensor) -> bool:
     """Whether all entries that are not zero have one absolute value, as spikes and signed spikes have."""
     flat = operand.as_strided((operand.numel(),), (1,)) if _dense(operand) else operand.reshape(-1)
-    # Real values almost always show in a few entries from everywhere that they are of many sizes.
+    # A few entries spread over the tensor almost always show that real values differ in size.
     return _same(flat[:: 1 + len(flat) // GLANCE]) and _same(flat)
 
 
