@@ -65,6 +65,9 @@ def test_a_rule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["rules", "ternary"])
     assert "threshold" in listed.output
     assert "-1, 0 or 1" in listed.output
+    audited = CliRunner().invoke(app, ["audit", "ternary"])
+    assert audited.exit_code == 0, audited.output
+    assert "ternary errors" in audited.output
 
 
 def test_a_transport(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
