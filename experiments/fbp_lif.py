@@ -30,7 +30,7 @@ BASE = RunConfig(
     epochs=3,
     batch_size=32,
     lr=1e-3,
-    rates="fan",
+    lr_scaling="fan",
 )
 WEIGHT_BITS = 32
 RULES = (

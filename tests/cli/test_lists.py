@@ -25,9 +25,9 @@ def test_explains_one_rule(onchip: Onchip) -> None:
 
 def test_lists_and_explains_devices(onchip: Onchip) -> None:
     listed = onchip("devices").out
-    assert {line.split()[0] for line in listed.splitlines()} == {*registry.known_devices(), "options:"}
+    assert {line.split()[0] for line in listed.splitlines()} == {*registry.known_synapse_devices(), "options:"}
     assert "quantum=0.001, bound=0.6" in listed
-    assert "rates=" not in listed, "which is a setting of its own"
+    assert "lr_scaling=" not in listed, "which is a setting of its own"
     assert onchip("devices", "pulsed").out.strip() == inspect.getdoc(devices.pulsed)
     assert "did you mean 'pulsed'" in onchip("devices", "pulse").err
 

@@ -30,7 +30,7 @@ from onchip.runs.config import RunConfig, SweepConfig, from_mapping
         ("schedule", "linear"),
         ("lr_decay", 0.0),
         ("lr_decay", 1.1),
-        ("rates", "slow"),
+        ("lr_scaling", "slow"),
         ("clip", 0.0),
         ("clip", float("inf")),
         ("patience", 0),

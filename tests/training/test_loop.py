@@ -78,7 +78,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(rule: str, data: Dataset, 
         {"rule": "fbp:period=2;transport=top:0.5", "encoder": "poisson", "augment": "crop:1,flip"},
         {"rule": "fbp:period=3", "net": "conv-small", "optimizer": "sgd", "select": "best", "steps": 3},
         {"rule": "bp", "neuron": "ttfs", "optimizer": "adamw", "weight_decay": 0.1, "schedule": "constant"},
-        {"rule": "kolen-pollack", "schedule": "exponential", "rates": "fan", "clip": 0.1, "net": "conv-dense"},
+        {"rule": "kolen-pollack", "schedule": "exponential", "lr_scaling": "fan", "clip": 0.1, "net": "conv-dense"},
     ],
 )
 def test_resumes_exactly_whatever_draws_or_remembers(changes: dict[str, Any], data: Dataset, tmp_path: Path) -> None:
@@ -173,10 +173,12 @@ def test_gradients_are_scaled_down_to_the_clip(data: Dataset, tmp_path: Path) ->
     assert moved.norm().item() == pytest.approx(1e3 * 1e-3, rel=1e-3)
 
 
-@pytest.mark.parametrize(("rates", "slower"), [("equal", 1.0), ("fan", 256 / 800)])
-def test_rates_reach_the_optimizer(rates: Any, slower: float, data: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scaling", "slower"), [("equal", 1.0), ("fan", 256 / 800)])
+def test_scaled_rates_reach_the_optimizer(scaling: Any, slower: float, data: Dataset, tmp_path: Path) -> None:
     # Adam's first step moves every weight by the rate, whatever its gradient.
-    spec = dataclasses.replace(SMALL, net="mlp-wide", neuron="ttfs", epochs=1, batch_size=40, lr=1e-3, rates=rates)
+    spec = dataclasses.replace(
+        SMALL, net="mlp-wide", neuron="ttfs", epochs=1, batch_size=40, lr=1e-3, lr_scaling=scaling
+    )
     with own_randomness(spec):
         run = build(spec, data)
     train(spec, data, weights=tmp_path / "weights")

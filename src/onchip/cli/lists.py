@@ -33,9 +33,9 @@ def devices(
 ) -> None:
     """List the devices that synapses can be made of, each with its options; or explain one."""
     with failing():
-        from onchip.training.registry import known_devices
+        from onchip.training.registry import known_synapse_devices
 
-        _show("device", known_devices(), name, settled=("rule", "lr", "rates"))
+        _show("device", known_synapse_devices(), name, settled=("rule", "lr", "lr_scaling"))
 
 
 def _show(kind: str, known: Mapping[str, Callable[..., Any]], name: str | None, *, settled: tuple[str, ...]) -> None:

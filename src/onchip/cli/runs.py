@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from onchip.cli.shared import arguments as args
+from onchip.cli.shared.arguments import with_settings
 from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
 from onchip.cli.shared.output import show_table, write_report
 from onchip.cli.shared.progress import Bars, bars
 from onchip.cli.shared.request import wanted
 from onchip.errors import RequestError
-from onchip.runs.config import RULES, SEEDS, RunConfig, SweepConfig
+from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
 
 __all__ = ["compare", "train"]
@@ -25,45 +25,21 @@ def compare(
     context: typer.Context,
     rules: Annotated[
         str | None,
-        typer.Option("--rules", "--rule", help=f"Rules, such as bp,fbp:period=10|100. Usually {','.join(RULES)}."),
+        typer.Option(
+            "--rules",
+            "--rule",
+            help=f"Rules, such as bp,fbp:period=10|100. If left out, those of {','.join(RULES)} that can train it.",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
-    data: args.Data = None,
-    data_root: args.DataRoot = None,
-    download: args.Download = False,
-    train_size: args.TrainSize = None,
-    validation: args.Validation = None,
-    net: args.Net = None,
-    neuron: args.Neuron = None,
-    encoder: args.Encoder = None,
-    loss: args.Loss = None,
-    steps: args.Steps = None,
-    epochs: args.Epochs = None,
-    batch_size: args.BatchSize = None,
-    chunk: args.Chunk = None,
-    lr: args.LearningRate = None,
-    optimizer: args.Optimizer = None,
-    momentum: args.Momentum = None,
-    weight_decay: args.WeightDecay = None,
-    schedule: args.Schedule = None,
-    lr_decay: args.RateDecay = None,
-    rates: args.Rates = None,
-    synapses: args.Synapses = None,
-    clip: args.Clip = None,
-    patience: args.Patience = None,
-    augment: args.Augment = None,
-    select: args.Select = None,
     seeds: Annotated[
-        str | None, typer.Option(help=f"How many seeds, or seeds with commas between: 0,7. Usually {SEEDS}.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Runs at a time, each in a process with its share of the threads.")] = 1,
-    probe: args.Probe = None,
-    precision: args.Precision = None,
-    device: args.Device = None,
-    config: args.Config = None,
-    out: args.Out = None,
-    force: args.Force = False,
-    resume: args.Resume = False,
-    as_json: args.Json = False,
+        str, typer.Option(help="Number of seeds, or seeds separated by commas: 0,7.", rich_help_panel=RUN)
+    ] = str(SEEDS),
+    jobs: Annotated[
+        int,
+        typer.Option(help="Runs at a time, each in a process with its share of the threads.", rich_help_panel=RUN),
+    ] = 1,
+    **_: Any,
 ) -> None:
     """Train one network under several rules, each under several seeds, and compare them.
 
@@ -71,60 +47,26 @@ def compare(
     bp,fa,fbp:period=100;transport=top:0.1 names three rules. Bars, or commas before numbers, separate values that
     are tried in turn: fbp:period=10,100;transport=full|sign names four. Quote such a text in a shell.
     """
-    _run(context.params, one=False)
+    _run(context, one=False)
 
 
-def train(
-    context: typer.Context,
-    rule: Annotated[
-        str | None, typer.Option(help=f"Rule, such as fbp:period=100;transport=top:0.1. Usually {RunConfig().rule}.")
-    ] = None,
-    data: args.Data = None,
-    data_root: args.DataRoot = None,
-    download: args.Download = False,
-    train_size: args.TrainSize = None,
-    validation: args.Validation = None,
-    net: args.Net = None,
-    neuron: args.Neuron = None,
-    encoder: args.Encoder = None,
-    loss: args.Loss = None,
-    steps: args.Steps = None,
-    epochs: args.Epochs = None,
-    batch_size: args.BatchSize = None,
-    chunk: args.Chunk = None,
-    lr: args.LearningRate = None,
-    optimizer: args.Optimizer = None,
-    momentum: args.Momentum = None,
-    weight_decay: args.WeightDecay = None,
-    schedule: args.Schedule = None,
-    lr_decay: args.RateDecay = None,
-    rates: args.Rates = None,
-    synapses: args.Synapses = None,
-    clip: args.Clip = None,
-    patience: args.Patience = None,
-    augment: args.Augment = None,
-    select: args.Select = None,
-    seed: Annotated[int | None, typer.Option(help=f"Seed. Usually {RunConfig().seed}.")] = None,
-    probe: args.Probe = None,
-    precision: args.Precision = None,
-    device: args.Device = None,
-    config: args.Config = None,
-    out: args.Out = None,
-    force: args.Force = False,
-    resume: args.Resume = False,
-    as_json: args.Json = False,
-) -> None:
-    """Train one network by one rule, and keep its weights beside its record."""
-    _run(context.params, one=True)
+def train(context: typer.Context, **_: Any) -> None:
+    """Train one network by one rule, and store its weights beside its record."""
+    _run(context, one=True)
 
 
-def _run(options: Mapping[str, Any], *, one: bool) -> None:
-    """What both commands do: gather the request, run it, report, and exit with the right code.
+with_settings(compare, without=("rule", "seed"))
+with_settings(train)
+
+
+def _run(context: typer.Context, *, one: bool) -> None:
+    """What both commands do: gather the settings, run them, report, and exit with the right code.
 
     Args:
-        options: the command's own.
-        one: a single run, whose weights are kept, instead of a comparison.
+        context: Has the command's options, and which of them were given.
+        one: Whether it is a single run, whose weights are stored, instead of a comparison.
     """
+    options = context.params
     with failing():
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
@@ -133,8 +75,8 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
 
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
-            raise RequestError("--resume needs --out, the folder to go on with, and goes without --force")
-        spec, rules, seeds = wanted(_gathered(options, one, RunDirectory(out).config() if resume else None))
+            raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
+        spec, rules, seeds = wanted(_gathered(context, one, RunDirectory(out).config() if resume else None))
         if rules is not None:
             rules = [rule_named(rule).label for rule in rules]
             if one and len(rules) > 1:
@@ -167,19 +109,19 @@ def _run(options: Mapping[str, Any], *, one: bool) -> None:
         typer.echo(f"results in {out}", err=True)
         if code == INTERRUPTED:
             command = "train" if one else "compare"
-            typer.echo(f"interrupted; go on with: onchip {command} --out {out} --resume", err=True)
+            typer.echo(f"interrupted; continue with: onchip {command} --out {out} --resume", err=True)
         if code == DONE and any(record.status == "failed" for record in records):
             code = RUN_FAILED
         if code != DONE:
             raise typer.Exit(code)
 
 
-def _gathered(options: Mapping[str, Any], one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
+def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
     fields = set(RunConfig.__dataclass_fields__)
     known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds"}
-    given = {name: value for name, value in options.items() if name in known and value is not None}
-    asked = {**read_config(options["config"], sorted(known)), **given}
+    given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
+    asked = {**read_config(context.params["config"], sorted(known)), **given}
     before = earlier.to_dict() if earlier else {}
     if one:  # a single run is a comparison of one rule under one seed
         usual = RunConfig()
@@ -188,6 +130,12 @@ def _gathered(options: Mapping[str, Any], one: bool, earlier: SweepConfig | None
             if singular in asked:
                 asked[plural] = [asked.pop(singular)]
     return {**before, **asked}
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether an option stands on the command line, which its default does not."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], int]:

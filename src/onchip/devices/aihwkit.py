@@ -28,7 +28,7 @@ def aihwkit(
     lr: float,
     preset: str,
     thinning: Thinning = "binomial",
-    rates: LRScaling = "equal",
+    lr_scaling: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells with the published parameters of a real device, as IBM's analog toolkit has them.
@@ -42,7 +42,7 @@ def aihwkit(
         lr: learning rate.
         preset: the preset's name, such as `gokmen-vlasov` for the toolkit's `GokmenVlasovPresetDevice`.
         thinning: how coincidences become pulses.
-        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        lr_scaling: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:
@@ -51,7 +51,7 @@ def aihwkit(
 
     Reference: Rasch et al. 2021 (A flexible and fast PyTorch toolkit, AICAS).
     """
-    return Crossbar(rule, cell_of(preset, thinning), lr=lr, rates=rates, bias=bias)
+    return Crossbar(rule, cell_of(preset, thinning), lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
 def cell_of(name: str, thinning: Thinning) -> Resistive:

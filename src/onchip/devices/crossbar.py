@@ -58,7 +58,7 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         rule: whose updates it takes, from now on.
         cell: what holds a weight.
         lr: learning rate.
-        rates: how it is shared among layers; see `onchip.learning.lr_scaling`.
+        lr_scaling: how it is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory.
 
     Raises:
@@ -73,14 +73,14 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         cell: MemoryCell,
         *,
         lr: float,
-        rates: LRScaling = "equal",
+        lr_scaling: LRScaling = "equal",
         bias: Literal["cells", "digital"] = "cells",
     ) -> None:
         if not 0.0 <= lr < math.inf:
             raise RequestError(f"a device got lr={lr}; expected a learning rate of at least 0")
         if bias not in ("cells", "digital"):
             raise unknown_name("bias", bias, ("cells", "digital"))
-        super().__init__(groups(rule.parameters(), rates), {"lr": lr})
+        super().__init__(groups(rule.parameters(), lr_scaling), {"lr": lr})
         self._cell = cell
         self._digital_bias = bias == "digital"
         rule.deliver(self)

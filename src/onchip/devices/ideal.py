@@ -16,7 +16,7 @@ __all__ = ["Ideal", "ideal"]
 
 
 def ideal(
-    rule: Rule, *, lr: float, rates: LRScaling = "equal", bias: Literal["cells", "digital"] = "cells"
+    rule: Rule, *, lr: float, lr_scaling: LRScaling = "equal", bias: Literal["cells", "digital"] = "cells"
 ) -> Crossbar:
     """Cells that take any update exactly: w <- w - lr ∇, without bounds.
 
@@ -25,7 +25,7 @@ def ideal(
     Args:
         rule: whose updates they take.
         lr: learning rate.
-        rates: how it is shared among layers; see `onchip.learning.lr_scaling`.
+        lr_scaling: how it is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory. Here it is the same.
 
     Raises:
@@ -33,7 +33,7 @@ def ideal(
 
     Reference: Gokmen and Vlasov 2016 (Front. Neurosci. 10:333), whose baseline it is.
     """
-    return Crossbar(rule, Ideal(), lr=lr, rates=rates, bias=bias)
+    return Crossbar(rule, Ideal(), lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
 class Ideal(MemoryCell):

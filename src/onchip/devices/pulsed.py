@@ -28,7 +28,7 @@ def pulsed(
     stuck: float = 0.0,
     stuck_at: StuckAt = "initial",
     thinning: Thinning = "binomial",
-    rates: LRScaling = "equal",
+    lr_scaling: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells of a crossbar that pulses move up and down, neither equally nor for ever.
@@ -56,7 +56,7 @@ def pulsed(
         stuck: share of cells that no pulse moves.
         stuck_at: where they are: at their `initial` weight, at `zero`, or at a `bound`, either by chance.
         thinning: how coincidences become pulses; `binomial` is the less noisy.
-        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        lr_scaling: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:
@@ -92,4 +92,4 @@ def pulsed(
         stuck_at=stuck_at,
         thinning=thinning,
     )
-    return Crossbar(rule, cell, lr=lr, rates=rates, bias=bias)
+    return Crossbar(rule, cell, lr=lr, lr_scaling=lr_scaling, bias=bias)

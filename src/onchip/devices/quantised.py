@@ -25,7 +25,7 @@ def quantised(
     lr: float,
     states: int = 1201,
     bound: float = 0.6,
-    rates: LRScaling = "equal",
+    lr_scaling: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
     """Cells of evenly spaced states between two bounds, written by stochastic rounding.
@@ -41,7 +41,7 @@ def quantised(
         lr: learning rate.
         states: of a cell, 2 at least; an odd number has one at 0. The default is q = 0.001.
         bound: largest weight, above 0.
-        rates: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        lr_scaling: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
         bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
 
     Raises:
@@ -50,7 +50,7 @@ def quantised(
 
     Reference: Gupta et al. 2015 (Deep learning with limited numerical precision, ICML), for the rounding.
     """
-    return Crossbar(rule, Quantised(states, bound), lr=lr, rates=rates, bias=bias)
+    return Crossbar(rule, Quantised(states, bound), lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from onchip._files import write_whole
 from onchip._types import misfits
 from onchip.errors import DataError
+from onchip.runs.config import OLD_NAMES
 
 __all__ = ["Epoch", "Probe", "Record", "append", "read", "read_sound"]
 
@@ -141,6 +142,7 @@ class Record:
             values["history"] = tuple(Epoch(**epoch) for epoch in values["history"])
             values["probes"] = tuple(Probe(**probe) for probe in values.get("probes", ()))
             values["shape"] = tuple(values["shape"])
+            values["settings"] = {OLD_NAMES.get(name, name): value for name, value in values["settings"].items()}
             record = cls(**values)
             _check(record)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

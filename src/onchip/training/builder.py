@@ -242,8 +242,8 @@ def _network(spec: RunConfig, data: Dataset) -> nn.Sequential:
 
 def _optimizer(spec: RunConfig, rule: Rule) -> torch.optim.Optimizer:
     if spec.synapses is not None:
-        return registry.synapses(spec.synapses, lr=spec.lr, rates=spec.rates)(rule)
-    parameters = groups(rule.parameters(), spec.rates)
+        return registry.synapses(spec.synapses, lr=spec.lr, lr_scaling=spec.lr_scaling)(rule)
+    parameters = groups(rule.parameters(), spec.lr_scaling)
     # One pass over all that a step touches: Adam's takes a tenth of the time of torch's own choice on a CPU.
     shared: dict[str, Any] = {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
     if spec.optimizer == "sgd":

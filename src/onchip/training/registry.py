@@ -34,11 +34,11 @@ __all__ = [
     "device",
     "device_name",
     "encoder",
-    "known_devices",
     "known_encoders",
     "known_networks",
     "known_neurons",
     "known_rules",
+    "known_synapse_devices",
     "loss",
     "network",
     "neuron",
@@ -94,7 +94,7 @@ def known_encoders() -> dict[str, Callable[..., Encoder]]:
     return _exported(encode, _is_concrete)
 
 
-def known_devices() -> dict[str, Callable[..., Crossbar]]:
+def known_synapse_devices() -> dict[str, Callable[..., Crossbar]]:
     """What synapses can be made of: the functions that `onchip.devices` exports."""
     return _exported(devices, inspect.isfunction)
 
@@ -177,20 +177,20 @@ def loss(text: str | None, kind: SignalKind) -> Loss:
     return make_part(kind.loss if text is None else text, _exported(losses, _is_concrete), "loss")
 
 
-def synapses(text: str, *, lr: float, rates: LRScaling) -> Callable[[Rule], Crossbar]:
+def synapses(text: str, *, lr: float, lr_scaling: LRScaling) -> Callable[[Rule], Crossbar]:
     """What makes the device that a text such as `pulsed:quantum=0.003` asks for, from a rule.
 
     Args:
         text: the device with its options.
         lr: learning rate.
-        rates: how it is shared among layers.
+        lr_scaling: how it is shared among layers.
 
     Raises:
         RequestError: there is no such device, or its options do not fit.
     """
     call = parse(text)
-    function = _find("device", call.name, known_devices())
-    supplied = {"lr": lr, "rates": rates}
+    function = _find("device", call.name, known_synapse_devices())
+    supplied = {"lr": lr, "lr_scaling": lr_scaling}
     values = bind(f"device {call.name!r}", function, call.options, settled=["rule", *supplied])
     return functools.partial(function, **values, **supplied)
 
