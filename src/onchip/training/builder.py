@@ -6,15 +6,17 @@ import dataclasses
 import math
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 import onchip
 from onchip import kernels, nn
@@ -26,6 +28,8 @@ from onchip.encoding import Encoder
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.lr_scaling import groups
 from onchip.learning.rule import Rule
+from onchip.losses import Loss
+from onchip.nn.signals import SignalKind
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
@@ -46,7 +50,12 @@ class Run:
         rule: the rule that trains it.
         optimizer: applies the rule's gradients; a `Crossbar` under `synapses`.
         ledger: observes the rule.
-        probes: looks at its gradients now and then.
+        probes: measures its gradients now and then.
+        schedule: sets the optimizer's learning rates.
+        kind: of the signals that the neurons exchange.
+        loss: what is minimized.
+        encode: turns images into signals.
+        augment: changes training images at random; None for none.
         order: draws the order of the samples and their augmentation; always on the CPU.
         encoding: draws what a random encoder needs; on the model's device.
         history: epochs that are over.
@@ -61,6 +70,11 @@ class Run:
     optimizer: torch.optim.Optimizer
     ledger: Ledger
     probes: Probes
+    schedule: LambdaLR
+    kind: SignalKind
+    loss: Loss
+    encode: Encoder
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None
     order: torch.Generator
     encoding: torch.Generator
     history: list[Epoch] = field(default_factory=list)
@@ -83,6 +97,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "ledger": self.ledger.state_dict(),
             "probes": self.probes.state(),
+            "schedule": self.schedule.state_dict(),
             "order": self.order.get_state(),
             "encoding": self.encoding.get_state(),
             "random": torch.get_rng_state(),
@@ -101,6 +116,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.ledger.load_state_dict(state["ledger"])
         self.probes.restore(state["probes"])
+        self.schedule.load_state_dict(state["schedule"])
         self.order.set_state(state["order"])
         self.encoding.set_state(state["encoding"])
         torch.set_rng_state(state["random"])
@@ -136,9 +152,9 @@ def build(spec: RunConfig, data: Dataset) -> Run:
     if data.name != spec.data:
         raise RequestError(f"a run on {spec.data!r} got the data set {data.name!r}; load the one it names")
     make_rule = registry.rule(spec.rule)
-    registry.augmentation(spec.augment)
+    augment = registry.augmentation(spec.augment)
     kind = registry.neuron(spec.neuron)[1]
-    registry.loss(spec.loss, kind)
+    loss = registry.loss(spec.loss, kind)
     if spec.chunk is not None and kind.spike_errors:
         raise UnsupportedError(
             f"got chunk={spec.chunk} for {spec.neuron}, whose errors are spikes of a worth that depends on the batch; "
@@ -147,7 +163,7 @@ def build(spec: RunConfig, data: Dataset) -> Run:
     device = registry.device(spec.device)
     order = torch.Generator().manual_seed(_spread(spec.seed, ORDER))
     encoding = torch.Generator(device).manual_seed(_spread(spec.seed, ENCODING))
-    encoder(spec, data, encoding)
+    encode = encoder(spec, data, encoding)
     with enough(f"the network {spec.net!r} under {spec.rule}", spec.device):
         model = _network(spec, data).to(device)
         rule = make_rule(model)
@@ -155,8 +171,11 @@ def build(spec: RunConfig, data: Dataset) -> Run:
         rule.in_bfloat16()
     ledger = Ledger()
     rule.observe(ledger)
-    probes = Probes(spec.probe, spec.epochs, math.ceil(len(data.train) / spec.batch_size))
-    return Run(model, rule, _optimizer(spec, rule), ledger, probes, order, encoding)
+    optimizer, steps = _optimizer(spec, rule), math.ceil(len(data.train) / spec.batch_size)
+    rule.step_after(optimizer)
+    schedule = LambdaLR(optimizer, partial(_learning_rate, spec, steps))
+    probes = Probes(spec.probe, spec.epochs, steps)
+    return Run(model, rule, optimizer, ledger, probes, schedule, kind, loss, encode, augment, order, encoding)
 
 
 def encoder(spec: RunConfig, data: Dataset, generator: torch.Generator) -> Encoder:
@@ -176,7 +195,7 @@ def evaluation_encoder(spec: RunConfig, data: Dataset) -> Encoder:
     return encoder(spec, data, torch.Generator(device).manual_seed(_spread(spec.seed, EVALUATION)))
 
 
-def describe(spec: RunConfig, data: Dataset) -> Record:
+def describe(spec: RunConfig, data: Dataset, model: nn.Sequential | None = None) -> Record:
     """The record of a run of which nothing is known but what was asked: a failed one, until told otherwise.
 
     Raises:
@@ -184,8 +203,10 @@ def describe(spec: RunConfig, data: Dataset) -> Record:
     """
     asked = registry.rule(spec.rule)
     _, kind = registry.neuron(spec.neuron)
-    with own_randomness(spec):
-        parameters = sum(parameter.numel() for parameter in _network(spec, data).parameters())
+    if model is None:
+        with own_randomness(spec):
+            model = _network(spec, data)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     return Record(
         label=asked.label,
         rule=asked.name,
@@ -250,6 +271,15 @@ def _optimizer(spec: RunConfig, rule: Rule) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, momentum=spec.momentum, **shared)
     made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.optimizer]
     return made(parameters, **shared)
+
+
+def _learning_rate(spec: RunConfig, steps: int, step: int) -> float:
+    """Learning rate of training step `step`, from 0, at `steps` per epoch; each group multiplies it by its scale."""
+    if spec.schedule == "constant":
+        return spec.lr
+    if spec.schedule == "exponential":
+        return spec.lr * spec.lr_decay ** (step // steps)
+    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
 
 
 def _spread(seed: int, stream: int) -> int:

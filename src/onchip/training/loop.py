@@ -23,7 +23,7 @@ from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
-from onchip.training.builder import Run, build, describe, encoder, evaluation_encoder, own_randomness
+from onchip.training.builder import Run, build, describe, evaluation_encoder, own_randomness
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
 from onchip.training.progress import ProgressListener
@@ -84,9 +84,9 @@ def _train(
     spec: RunConfig, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: ProgressListener
 ) -> Record:
     begin = time.perf_counter()
-    record = describe(spec, data)
     with own_randomness(spec):
         run = build(spec, data)
+        record = describe(spec, data, run.model)
         if resume and save_to is not None and save_to.exists():
             _restore(run, spec, save_to)
         run.rule.expect(spec.epochs * math.ceil(len(data.train) / spec.batch_size))
@@ -143,27 +143,23 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
 def _train_epoch(run: Run, spec: RunConfig, data: Dataset, epoch: int, watch: ProgressListener) -> None:
     """Train one epoch and add it to the history."""
     steps = math.ceil(len(data.train) / spec.batch_size)
-    encode, augment = encoder(spec, data, run.encoding), registry.augmentation(spec.augment)
-    kind = registry.neuron(spec.neuron)[1]
-    loss_of, total_loss = registry.loss(spec.loss, kind), 0.0
+    total_loss = 0.0
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()
-    drawn = batches(data.train, spec.batch_size, generator=run.order, augment=augment)
+    drawn = batches(data.train, spec.batch_size, generator=run.order, augment=run.augment)
     for step, (images, labels) in enumerate(drawn):
-        for group in run.optimizer.param_groups:
-            group["lr"] = group["scale"] * _rate(spec, (epoch - 1) * steps + step, steps)
-        signal = encode(images)
-        value, loss = gradients(run.rule, loss_of, signal, labels, kind, spec.chunk)
+        signal = run.encode(images)
+        value, loss = gradients(run.rule, run.loss, signal, labels, run.kind, spec.chunk)
         if not math.isfinite(loss):
             raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss}")
         before = time.perf_counter()
-        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(loss_of, labels=labels))
+        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(run.loss, labels=labels))
         begin += time.perf_counter() - before  # looking is no training
         if spec.clip is not None:
             _clip(run, spec.clip)
         run.optimizer.step()
         run.optimizer.zero_grad()
-        run.rule.step()
+        run.schedule.step()
         total_loss += value * len(labels)
         watch.stepped()
     if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
@@ -185,13 +181,11 @@ def _too_large(spec: RunConfig, data: Dataset, reason: str) -> MemoryLimitError:
         smaller = dataclasses.replace(spec, batch_size=batch, chunk=None)
         with own_randomness(smaller):
             run, moved = build(smaller, data), data.to(smaller.device)
-            loss_of = registry.loss(spec.loss, kind)
             images, labels = next(batches(moved.train, batch, generator=run.order))
             for _ in range(2):  # the optimizer's own memory is there from the second step on
-                gradients(run.rule, loss_of, encoder(spec, data, run.encoding)(images), labels, kind)
+                gradients(run.rule, run.loss, run.encode(images), labels, run.kind)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
-                run.rule.step()
 
     fits = fitting(tried, step)
     release()
@@ -232,15 +226,6 @@ def _clip(run: Run, most: float) -> None:
     """
     norm = get_total_norm([p.grad for p in run.model.parameters() if p.grad is not None])
     clip_grads_with_norm_(list(run.rule.parameters()), most, norm)
-
-
-def _rate(spec: RunConfig, step: int, steps: int) -> float:
-    """Learning rate of training step `step`, from 0, at `steps` an epoch: a pure function, so nothing to save."""
-    if spec.schedule == "constant":
-        return spec.lr
-    if spec.schedule == "exponential":
-        return spec.lr * spec.lr_decay ** (step // steps)
-    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
 
 
 def _diverged(run: Run, spec: RunConfig, epoch: int, step: int, what: str) -> DivergedError:
