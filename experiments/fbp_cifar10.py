@@ -22,12 +22,10 @@ import time
 from pathlib import Path
 
 from onchip.data import Dataset, batches
-from onchip.losses import StepLoss
 from onchip.report import as_markdown
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
-from onchip.training import registry
-from onchip.training.builder import build, encoder, load_data, own_randomness
+from onchip.training.builder import build, load_data, own_randomness
 from onchip.training.sweep import compare
 
 RULES = (
@@ -68,17 +66,14 @@ def time_steps(sweep: SweepConfig, data: Dataset, steps: int) -> None:
     for config in sweep.runs()[: len(sweep.rules)]:
         with own_randomness(config):
             run = build(config, data)
-            encode, loss_of = encoder(config, data, run.encoding), StepLoss()
-            augment = registry.augmentation(config.augment)
-            drawn = batches(data.train, config.batch_size, generator=run.order, augment=augment)
+            drawn = batches(data.train, config.batch_size, generator=run.order, augment=run.augment)
             begin, losses = time.perf_counter(), []
             for (images, labels), _ in zip(drawn, range(steps), strict=False):
-                loss = loss_of(run.rule.forward(encode(images)), labels)
+                loss = run.loss(run.rule.forward(run.encode(images)), labels)
                 losses.append(loss.item())
                 run.rule.backward(loss)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
-                run.rule.step()
             spent = (time.perf_counter() - begin) / len(losses)
             run.rule.detach()
         print(
