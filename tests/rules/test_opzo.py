@@ -59,12 +59,12 @@ def test_the_estimate_of_the_last_hidden_layer_approaches_the_readout(noise: Noi
     assert estimated(LeaveOneOut(), noise) > 0.9
 
 
-def test_leave_one_out_is_clearly_better_than_no_centring() -> None:
+def test_leave_one_out_is_clearly_better_than_no_centering() -> None:
     assert estimated(LeaveOneOut()) > estimated(Uncentered()) + 0.02
 
 
 @pytest.mark.parametrize("centering", [Causal(), Antithetic()])
-def test_other_centrings_approach_it_too(centering: Centering) -> None:
+def test_other_centerings_approach_it_too(centering: Centering) -> None:
     assert estimated(centering) > 0.9
 
 
