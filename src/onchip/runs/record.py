@@ -12,11 +12,11 @@ from typing import Any, Literal
 from onchip._files import write_whole
 from onchip._types import misfits
 from onchip.errors import DataError
-from onchip.runs.config import OLD_NAMES
+from onchip.runs.old_records import modernized
 
 __all__ = ["Epoch", "Probe", "Record", "append", "read", "read_sound"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,13 @@ class Record:
         """
         try:
             values = json.loads(line, parse_constant=_refused, parse_float=_float, parse_int=_int)
+            if values.get("format") == 1:
+                values = modernized(values)
             if values.get("format") != FORMAT:
                 raise DataError(f"a record got format {values.get('format')!r}; this version reads {FORMAT}")
             values["history"] = tuple(Epoch(**epoch) for epoch in values["history"])
             values["probes"] = tuple(Probe(**probe) for probe in values.get("probes", ()))
             values["shape"] = tuple(values["shape"])
-            values["settings"] = {OLD_NAMES.get(name, name): value for name, value in values["settings"].items()}
             record = cls(**values)
             _check(record)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
