@@ -32,7 +32,7 @@ from onchip.nn.neurons import TTFS
 from onchip.report.markdown import markdown_table
 from onchip.transport import Full, LowRank, Sign, Top, Transport
 from onchip.transport.base import planned_bits
-from onchip.transport.budget import within
+from onchip.transport.budget import plan_within_budget
 from onchip.transport.schedule import Balanced, Doubling, Schedule
 
 RECORDS = FOLDER / "fbp_replay.jsonl"
@@ -81,7 +81,7 @@ def schemes(weights: list[Tensor]) -> list[Scheme]:
         return scheme(f"bits / {times:,}: rank {rank} in {bits} bits, balanced", Balanced(max(1.0, mean)), transport)
 
     def usual(times: int) -> Scheme:
-        mean, transport = within(every_weight / times, weights)
+        mean, transport = plan_within_budget(every_weight / times, weights)
         return scheme(f"bits / {times:,}: the budget's choice", Balanced(mean), transport)
 
     return [

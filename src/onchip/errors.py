@@ -12,6 +12,7 @@ __all__ = [
     "OnchipError",
     "RequestError",
     "UnsupportedError",
+    "require",
     "unknown_name",
 ]
 
@@ -38,6 +39,21 @@ class DivergedError(OnchipError):
 
 class MemoryLimitError(OnchipError):
     """A device has too little memory for what was asked of it."""
+
+
+def require(condition: bool, owner: object, name: str, value: object, expected: str) -> None:
+    """Raises RequestError unless an option is in its range.
+
+    Args:
+        condition: Whether the value is valid.
+        owner: Name of the rule or function that has the option, or the object, whose class is then named.
+        name: Name of the option.
+        value: Its value.
+        expected: The valid values, in words, and a remedy if there is one.
+    """
+    if not condition:
+        who = owner if isinstance(owner, str) else type(owner).__name__
+        raise RequestError(f"{who} got {name}={value}; expected {expected}")
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> RequestError:

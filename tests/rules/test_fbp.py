@@ -231,7 +231,7 @@ def test_a_budget_beside_a_period_is_refused(period: int | Balanced) -> None:
 
 @pytest.mark.parametrize("options", [{"budget": 100.0}, {"period": Balanced(3)}])
 def test_messages_of_no_fixed_size_are_refused_where_periods_are_planned(options: dict[str, Any]) -> None:
-    with pytest.raises(RequestError, match="size is not known before"):
+    with pytest.raises(RequestError, match="size is not known in advance"):
         rules.fbp(wide(), transport=Threshold(0.1), **options)
 
 

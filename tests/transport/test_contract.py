@@ -1,12 +1,22 @@
-"""`Full` and `Top` by numbers that can be checked by hand; laws of all schemes are in test_transport_schemes.py."""
+"""Laws of every exported scheme, and `Full` and `Top` by numbers that can be checked by hand."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
 
+from onchip import transport
 from onchip.errors import RequestError
-from onchip.transport import Full, Top, Transported
+from onchip.runs.grammar import command_name, convert
+from onchip.transport import Full, Top, Transport, Transported
+
+NEEDED: dict[str, dict[str, Any]] = {"Threshold": {"threshold": 0.1}}
+"""Options that have no default."""
+
+SCHEMES = [name for name in transport.__all__ if name not in ("Transport", "Transported")]
+every = pytest.mark.parametrize("name", SCHEMES)
 
 WEIGHT = torch.tensor([[1.0, -5.0, 2.0, 0.5], [0.0, 3.0, -0.25, 4.0]])
 
@@ -62,3 +72,45 @@ def test_weights_in_channels_last_are_written_where_they_are(mixed: bool) -> Non
 def test_a_share_out_of_range_is_refused(fraction: float) -> None:
     with pytest.raises(RequestError, match=r"Top got fraction=.*expected a share of the weights in \(0, 1\]"):
         Top(fraction)
+
+
+def scheme(name: str) -> Transport:
+    built: Transport = getattr(transport, name)(**NEEDED.get(name, {}))
+    return built
+
+
+@every
+def test_a_scheme_writes_in_place_and_returns_one_result_per_layer(name: str) -> None:
+    torch.manual_seed(0)
+    weights = [torch.randn(3, 4), torch.randn(2, 3, 3, 3)]
+    feedback = [torch.zeros_like(weight) for weight in weights]
+    kept, addresses = [weight.clone() for weight in weights], [copy.data_ptr() for copy in feedback]
+    moved = scheme(name)(feedback, weights, 0)
+    assert [copy.data_ptr() for copy in feedback] == addresses
+    assert all(torch.equal(weight, first) for weight, first in zip(weights, kept, strict=True))
+    assert len(moved) == len(weights)
+    for layer, copy, weight in zip(moved, feedback, weights, strict=True):
+        assert layer.scalars > 0
+        assert layer.value_bits > 0
+        assert (copy - weight).norm() < weight.norm()
+
+
+@every
+def test_a_message_has_the_announced_size_or_none_is_announced(name: str) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(5, 7)
+    (moved,) = scheme(name)([torch.zeros(5, 7)], [weight], 3)
+    assert scheme(name).message_bits(weight) in (None, moved.value_bits + moved.index_bits)
+
+
+@every
+def test_an_exact_copy_does_not_change(name: str) -> None:
+    feedback = WEIGHT.clone()
+    scheme(name)([feedback], [WEIGHT], 0)
+    assert torch.equal(feedback, WEIGHT)
+
+
+@every
+def test_a_scheme_can_be_named_on_the_command_line(name: str) -> None:
+    options = "".join(f":{key}={value}" for key, value in NEEDED.get(name, {}).items())
+    assert convert(command_name(name) + options, Transport | None, "transport") == scheme(name)

@@ -17,7 +17,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.graph_builder import build_graph
 from onchip.transport import Full, Transport
-from onchip.transport.budget import within
+from onchip.transport.budget import plan_within_budget
 from onchip.transport.schedule import Balanced, Doubling, Schedule
 
 __all__ = ["fbp"]
@@ -65,7 +65,7 @@ def fbp(
     schedule: Schedule
     if budget is not None or (period is None and transport is None):
         weights = [layer.weight for layer in build_graph(model).layers[1:]]
-        mean, transport = within(budget, weights, transport)
+        mean, transport = plan_within_budget(budget, weights, transport)
         schedule = Balanced(mean)
     else:
         schedule = _intervals(100 if period is None else period)

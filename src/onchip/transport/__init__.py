@@ -1,4 +1,4 @@
-"""Weight transport: what of the forward weights reaches the feedback weights at one event.
+"""Weight transport: what is sent from the forward weights to the feedback weights at one event.
 
 A new scheme is a file here and its name in this list.
 """

@@ -1,4 +1,4 @@
-"""What schemes of weight transport have in common: which weights they get, and what they must book."""
+"""Interface of weight transport schemes, and how many bits their messages have."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Share", "Transport", "Transported", "copy_chosen", "index_bits", "planned_bits", "value_bits"]
+__all__ = ["Transport", "Transported", "copy_chosen", "index_bits", "planned_bits", "value_bits"]
 
 
 @dataclass(frozen=True)
 class Transported:
-    """What one transport of a layer's weights into its feedback moved.
+    """What one transport of a layer's weights to its feedback weights moved.
 
     Args:
-        scalars: numbers sent, of whatever precision.
-        value_bits: bits of these numbers.
-        index_bits: bits that say which weights they are, where both ends do not know it already.
-        compares: weights that were compared with their copy.
-        products: scalar multiplications made to form what is sent.
-        sorts: weights put in order of size, at least in part, to choose.
-        draws: random numbers drawn to choose.
-        coded: of the scalars, those that are not sent at the weights' own precision.
-        writes: feedback weights that are written; 0 where it is one for each scalar.
+        scalars: Numbers sent, of any precision.
+        value_bits: Bits of these numbers.
+        index_bits: Bits that say which weights these are, where the receiver cannot know.
+        compares: Weights that were compared with their copy.
+        products: Scalar multiplications made to form the message.
+        sorts: Weights that were sorted by size, at least in part.
+        draws: Random numbers drawn to choose weights.
+        coded: Numbers, of the scalars, that are sent at another precision than the weights' own.
+        writes: Feedback weights that are written; 0 if it is one per scalar.
     """
 
     scalars: int
@@ -47,121 +47,31 @@ class Transported:
 
 
 class Transport(ABC):
-    """Brings feedback weights B nearer to the forward weights W, in place. It keeps no state of its own."""
+    """Brings feedback weights B closer to the forward weights W, in place. It has no state."""
 
     @abstractmethod
     def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
         """One transport event.
 
         Args:
-            feedback: B of each layer.
-            weights: W of each layer, of the same shapes.
-            event: number of transport events before this one.
+            feedback: Feedback weights B of each layer.
+            weights: Forward weights W of each layer, of the same shapes.
+            event: Number of earlier transport events.
 
         Returns:
-            What was moved, for each layer.
+            What was moved, per layer.
         """
 
     @abstractmethod
     def message_bits(self, weight: Tensor) -> int | None:
-        """Bits that one event sends of a layer with these weights; None if that is not known before."""
-
-
-@dataclass(frozen=True)
-class Share(Transport):
-    """Copies a fixed share of the weights; subclasses choose which.
-
-    Args:
-        fraction: share of the weights to copy at each event, in (0, 1]; at least one is copied.
-        per_layer: whether each layer gets this share of its own weights, or all layers share one budget.
-
-    Raises:
-        RequestError: a fraction out of range.
-    """
-
-    fraction: float = 0.1
-    per_layer: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.fraction <= 1.0:
-            raise RequestError(
-                f"{type(self).__name__} got fraction={self.fraction}; expected a share of the weights in (0, 1]. "
-                "To copy none, use the rule `never`"
-            )
-
-    @abstractmethod
-    def choose(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], count: int, event: int) -> Tensor:
-        """Positions (count,) of the weights to copy, in the layers' weights written one after another."""
-
-    @abstractmethod
-    def announces(self) -> bool:
-        """Whether the receiver must be told which weights arrive."""
-
-    @abstractmethod
-    def compares(self) -> bool:
-        """Whether every weight is compared with its copy to choose."""
-
-    def message_bits(self, weight: Tensor) -> int | None:
-        if not self.per_layer:
-            return None
-        count, named = self._size(weight.numel())
-        return value_bits(weight, count) + named
-
-    def sorts(self) -> bool:
-        """Whether weights are put in order of size to choose."""
-        return False
-
-    def draws(self) -> bool:
-        """Whether random numbers choose."""
-        return False
-
-    def __call__(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
-        if not self.per_layer:
-            return self._share(feedback, weights, event)
-        return [
-            moved
-            for copy, weight in zip(feedback, weights, strict=True)
-            for moved in self._share([copy], [weight], event)
-        ]
-
-    def _share(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], event: int) -> list[Transported]:
-        """Spends one budget on these layers."""
-        total = sum(weight.numel() for weight in weights)
-        count, named = self._size(total)
-        chosen = self.choose(feedback, weights, count, event)
-        bitmap = named == total
-        moved = []
-        begin = 0
-        for copy, weight in zip(feedback, weights, strict=True):
-            size = weight.numel()
-            here = chosen if size == total else chosen[(chosen >= begin) & (chosen < begin + size)] - begin
-            copy_chosen(copy, weight, here)
-            share = here.numel()
-            moved.append(
-                Transported(
-                    share,
-                    value_bits(weight, share),
-                    index_bits=size if bitmap else share * named // count,
-                    compares=size if self.compares() else 0,
-                    sorts=size if self.sorts() else 0,
-                    draws=share if self.draws() else 0,
-                )
-            )
-            begin += size
-        return moved
-
-    def _size(self, total: int) -> tuple[int, int]:
-        """Weights to copy of so many, and the bits that name them."""
-        count = max(1, round(self.fraction * total))
-        # Both ends know the count; a share that is the whole needs no index.
-        return count, index_bits(count, total) if self.announces() and count < total else 0
+        """Bits sent per event for a layer with these weights; None if the number is not known in advance."""
 
 
 def planned_bits(transport: Transport, weights: Sequence[Tensor]) -> list[int]:
-    """Bits that one event sends of each layer.
+    """Bits sent per event, for each layer.
 
     Raises:
-        RequestError: a scheme for which that is not known before.
+        RequestError: the scheme does not know this number in advance.
 
     Example:
         >>> from torch import empty
@@ -174,7 +84,7 @@ def planned_bits(transport: Transport, weights: Sequence[Tensor]) -> list[int]:
         bits = transport.message_bits(weight)
         if bits is None:
             raise RequestError(
-                f"{transport} sends messages whose size is not known before, so no periods can be planned for it; "
+                f"{transport} sends messages whose size is not known in advance, so no periods can be planned for it; "
                 "give it one period, or use Full, Sign, LowRank, or Top, Random or Cyclic with per_layer=true"
             )
         planned.append(bits)
@@ -187,9 +97,9 @@ def value_bits(weight: Tensor, count: int) -> int:
 
 
 def index_bits(count: int, among: int) -> int:
-    """Bits that name `count` of `among` weights, as a plain sender would: a list of indices or a bitmap.
+    """Bits that identify `count` of `among` weights, by a list of indices or a bitmap, whichever is shorter.
 
-    It is the shorter of the two, count · ceil(log2 among) or among. An entropy coder would need less.
+    This is the smaller of count · ceil(log2 among) and among. Entropy coding would need fewer bits.
 
     Example:
         >>> index_bits(10, 1000), index_bits(400, 1000)

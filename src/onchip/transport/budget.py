@@ -1,4 +1,4 @@
-"""What to transport, and when, for a number of bits a training step."""
+"""What to transport, and when, for a number of bits per training step."""
 
 from __future__ import annotations
 
@@ -7,54 +7,51 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from onchip.errors import RequestError
+from onchip.errors import require
 from onchip.transport import Full, LowRank, Transport
 from onchip.transport.base import planned_bits, value_bits
 
-__all__ = ["USUAL_SAVING", "within"]
+__all__ = ["USUAL_SAVING", "plan_within_budget"]
 
 USUAL_SAVING = 1000
-"""How many times fewer bits than BP a budget has that nobody set (docs/fbp.md)."""
+"""Transported bits of BP divided by the default budget (docs/fbp.md)."""
 
 RANKS = (1, 2, 4, 8)
-WAIT = 3
-"""Steps between messages, in the mean, that the rank is chosen for. Below, a whole number of steps cannot balance
-the layers; above, it makes no difference whether two pairs are sent at once or one twice as often (docs/fbp.md)."""
+LEAST_PERIOD = 3
+"""Mean number of steps between messages that the rank is chosen for. With fewer, periods of whole steps cannot balance
+the layers; with more, two pairs at once or one pair twice as often make no difference (docs/fbp.md)."""
 
 
-def within(
+def plan_within_budget(
     budget: float | None, weights: Sequence[Tensor], transport: Transport | None = None
 ) -> tuple[float, Transport]:
-    """The mean period Φ of all layers, in steps, and the transport that keep to a budget.
+    """Mean period Φ of all layers, in training steps, and the transport, that keep to a budget.
 
-    The transport is `LowRank` in 4 bits, of the least rank whose messages are due no more often than every
-    third step in the mean, or of rank 8; `Full` where the budget suffices for every weight at every step.
+    The transport is `LowRank` with 4 bits and the least rank for which Φ is at least 3 steps, or rank 8; it is `Full`
+    if the budget suffices for every weight at every step.
 
     Args:
-        budget: bits a training step, above 0; None for a thousandth of what BP moves.
-        weights: W of each layer that has feedback.
-        transport: what each message holds, if that is settled.
+        budget: Bits per training step, above 0; None for a thousandth of what BP moves.
+        weights: Forward weights W of each layer that has feedback weights.
+        transport: The transport, if it is given.
 
     Raises:
-        RequestError: a budget that is no positive number, or a transport whose messages differ in size.
+        RequestError: the budget is not a positive number, or the size of the messages is not known in advance.
 
     Example:
         >>> from torch import empty
-        >>> within(1000, [empty(100, 200)])
+        >>> plan_within_budget(1000, [empty(100, 200)])
         (4.928, LowRank(rank=4, bits=4))
     """
     every_weight = sum(value_bits(weight, weight.numel()) for weight in weights)
     if budget is None:
         budget = max(every_weight, 1) / USUAL_SAVING
-    if not (budget > 0 and math.isfinite(budget)):
-        raise RequestError(
-            f"fbp got budget={budget}; expected a positive number of bits a training step. "
-            "To transport nothing, use the rule `never`"
-        )
+    expected = "a positive number of bits per training step. To transport nothing, use the rule `never`"
+    require(budget > 0 and math.isfinite(budget), "fbp", "budget", budget, expected)
     if transport is None and budget >= every_weight:
         transport = Full()
-    for tried in [LowRank(rank) for rank in RANKS] if transport is None else [transport]:
-        period = sum(planned_bits(tried, weights)) / budget
-        if period >= WAIT:
+    for candidate in [LowRank(rank) for rank in RANKS] if transport is None else [transport]:
+        period = sum(planned_bits(candidate, weights)) / budget
+        if period >= LEAST_PERIOD:
             break
-    return max(1.0, period), tried
+    return max(1.0, period), candidate

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from onchip.transport.base import Share
+from onchip.transport.partial import PartialTransport
 
 __all__ = ["Cyclic"]
 
 
 @dataclass(frozen=True)
-class Cyclic(Share):
-    """Copies the next share of the weights in their order, and begins again at the end.
+class Cyclic(PartialTransport):
+    """Copies the next share of the weights in their order, and starts again at the end.
 
-    Both ends count events, so nothing is compared and no index is sent. The position follows from the
-    event's number; there is no state to keep.
+    Both ends count events, so no weight is compared and no index is sent.
 
     Args:
-        fraction: share of the weights to copy at each event, in (0, 1]; at least one is copied.
-        per_layer: whether each layer gets this share of its own weights, or all layers share one budget.
+        fraction: Share of the weights to copy per event, in (0, 1]; at least one weight is copied.
+        per_layer: Whether each layer gets this share of its own weights, or all layers share one budget.
 
     Raises:
-        RequestError: a fraction out of range.
+        RequestError: the fraction is out of range.
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), partial weight transport.
     """
+
+    sends_indices: ClassVar[bool] = False
 
     def choose(self, feedback: Sequence[Tensor], weights: Sequence[Tensor], count: int, event: int) -> Tensor:
         total = sum(weight.numel() for weight in weights)
         begin = event * count % total
         return torch.arange(begin, begin + count, device=weights[0].device).remainder_(total)
-
-    def announces(self) -> bool:
-        return False
-
-    def compares(self) -> bool:
-        return False

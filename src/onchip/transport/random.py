@@ -1,35 +1,38 @@
-"""Transport of weights drawn by lot."""
+"""Transport of randomly chosen weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from onchip.transport.base import Share
+from onchip.transport.partial import PartialTransport
 
 __all__ = ["Random"]
 
 
 @dataclass(frozen=True)
-class Random(Share):
-    """Copies weights drawn at random without replacement, new ones at each event.
+class Random(PartialTransport):
+    """Copies weights drawn at random without replacement, other ones at each event.
 
-    No weight is compared. Draws come from torch's global generator.
+    No weight is compared. The draws come from torch's global generator.
 
     Args:
-        fraction: share of the weights to copy at each event, in (0, 1]; at least one is copied.
-        per_layer: whether each layer gets this share of its own weights, or all layers share one budget.
-        shared: whether both ends draw the same numbers from one seed, so that no index is sent. Otherwise
-            indices are booked (`onchip.transport.base.index_bits`).
+        fraction: Share of the weights to copy per event, in (0, 1]; at least one weight is copied.
+        per_layer: Whether each layer gets this share of its own weights, or all layers share one budget.
+        shared: Whether both ends draw the same numbers from one seed, so that no index is sent. Otherwise the bits of
+            the indices are counted (`onchip.transport.base.index_bits`).
 
     Raises:
-        RequestError: a fraction out of range.
+        RequestError: the fraction is out of range.
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), partial weight transport.
     """
+
+    draws: ClassVar[bool] = True
 
     shared: bool = False
 
@@ -37,11 +40,5 @@ class Random(Share):
         total = sum(weight.numel() for weight in weights)
         return torch.randperm(total, device=weights[0].device)[:count]
 
-    def announces(self) -> bool:
-        return not self.shared
-
-    def compares(self) -> bool:
-        return False
-
-    def draws(self) -> bool:
-        return True
+    def index_bits(self, count: int, total: int) -> int:
+        return 0 if self.shared else super().index_bits(count, total)

@@ -1,4 +1,4 @@
-"""When feedback is refreshed."""
+"""After which training steps the feedback weights are refreshed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from onchip.errors import RequestError
+from onchip.errors import require
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
 
@@ -17,28 +17,28 @@ __all__ = ["Balanced", "Doubling", "Schedule"]
 
 
 class Schedule(ABC):
-    """Says after which training steps weights are transported. It keeps no state of its own."""
+    """Determines after which training steps weights are transported. It has no state."""
 
     @abstractmethod
     def layers(self, weights: Sequence[Tensor], transport: Transport) -> list[Doubling]:
-        """The intervals of each layer.
+        """Intervals of each layer.
 
         Args:
-            weights: W of each layer that has feedback.
-            transport: what each message will hold.
+            weights: Forward weights W of each layer that has feedback weights.
+            transport: The transport that determines the size of the messages.
 
         Raises:
-            RequestError: a schedule that must know the messages' sizes, of a transport that does not.
+            RequestError: the schedule needs the sizes of the messages, and the transport does not know them in advance.
         """
 
 
 @dataclass(frozen=True)
 class Doubling(Schedule):
-    """Transports that come densely at first: each interval is twice the one before, up to the longest.
+    """Frequent transports at first: each interval is twice the one before, up to the longest.
 
     Args:
-        longest: interval that is never exceeded, in training steps, at least 1.
-        first: the first interval, in training steps, from 1 to `longest`.
+        longest: Upper bound of the intervals, in training steps, at least 1.
+        first: First interval, in training steps, from 1 to `longest`.
 
     Raises:
         RequestError: an interval out of range.
@@ -53,12 +53,9 @@ class Doubling(Schedule):
     first: int = 1
 
     def __post_init__(self) -> None:
-        if self.longest < 1:
-            raise RequestError(f"Doubling got longest={self.longest}; expected at least 1 training step")
-        if not 1 <= self.first <= self.longest:
-            raise RequestError(
-                f"Doubling got first={self.first}; expected 1 to {self.longest} training steps, the longest interval"
-            )
+        require(self.longest >= 1, self, "longest", self.longest, "at least 1 training step")
+        expected = f"1 to {self.longest} training steps, the longest interval"
+        require(1 <= self.first <= self.longest, self, "first", self.first, expected)
 
     def due(self, step: int) -> bool:
         """Whether a transport follows training step `step`, counted from 1."""
@@ -74,20 +71,20 @@ class Doubling(Schedule):
 
 @dataclass(frozen=True)
 class Balanced(Schedule):
-    """A constant period for each layer, short for small layers, at no more bits a step than one period for all.
+    """A constant period per layer, shorter for small layers, with no more bits per step than one period for all.
 
-        Φ_l = Φ √n_l Σ_k √n_k / Σ_k n_k,   n_l the bits of one message of layer l
+        Φ_l = Φ √n_l Σ_k √n_k / Σ_k n_k,   n_l: bits of one message of layer l
 
-    These periods make the sum of the layers' waits least under Σ n_l / Φ_l = Σ n_l / Φ. They are rounded, from
-    the smallest layer to the largest, which gets what the others left and is rounded up. A network's largest
-    layer often holds nearly all of its weights; the others can then be refreshed many times more often for
-    a few percent of the bits.
+    These periods minimize Σ Φ_l under Σ n_l / Φ_l = Σ n_l / Φ. They are rounded, from the smallest layer to the
+    largest, which gets the bits that the others leave and whose period is rounded up. The largest layer of a network
+    often has nearly all of its weights; the others can then be refreshed many times more often for a few percent of
+    the bits.
 
     Args:
-        period: Φ, training steps, at least 1: the period that costs as many bits when all layers share it.
+        period: Period Φ that costs as many bits if all layers share it, in training steps, at least 1.
 
     Raises:
-        RequestError: a period out of range.
+        RequestError: the period is out of range.
 
     Example:
         >>> Balanced(100).periods([4_000, 200_000, 1_000])
@@ -99,23 +96,23 @@ class Balanced(Schedule):
     period: float = 100
 
     def __post_init__(self) -> None:
-        if not (self.period >= 1 and math.isfinite(self.period)):
-            raise RequestError(f"Balanced got period={self.period}; expected at least 1 training step")
+        valid = self.period >= 1 and math.isfinite(self.period)
+        require(valid, self, "period", self.period, "at least 1 training step")
 
     def layers(self, weights: Sequence[Tensor], transport: Transport) -> list[Doubling]:
         periods = self.periods(planned_bits(transport, weights))
         return [Doubling(longest=period, first=period) for period in periods]
 
     def periods(self, bits: Sequence[int]) -> list[int]:
-        """Φ_l of layers whose messages have so many bits."""
-        left = sum(bits) / self.period  # bits a step
+        """Period Φ_l of each layer, given the bits of its messages."""
+        left = sum(bits) / self.period  # bits per step
         roots = sum(math.sqrt(size) for size in bits)
         periods = [1] * len(bits)
         smallest_first = sorted(range(len(bits)), key=lambda layer: bits[layer])
         for layer in smallest_first:
-            wish = math.sqrt(bits[layer]) * roots / left
-            # A part in a billion is the rounding of these very sums.
-            periods[layer] = max(1, math.ceil(wish * (1 - 1e-9)) if layer == smallest_first[-1] else round(wish))
+            exact = math.sqrt(bits[layer]) * roots / left
+            # The factor 1 - 1e-9 allows for the rounding errors of these sums.
+            periods[layer] = max(1, math.ceil(exact * (1 - 1e-9)) if layer == smallest_first[-1] else round(exact))
             left -= bits[layer] / periods[layer]
             roots -= math.sqrt(bits[layer])
         return periods

@@ -15,13 +15,13 @@ __all__ = ["Sign"]
 
 @dataclass(frozen=True)
 class Sign(Transport):
-    """Moves every feedback weight by one step towards its weight: a bit a weight and one scale a layer.
+    """Moves every feedback weight by one step towards its weight: one bit per weight and one scale per layer.
 
         B += s sign(W - B),   s = mean |W - B|
 
-    The loop is closed: the next event sees what this one got wrong. An event takes exactly n s² off
-    ||W - B||² of a layer of n weights. There is no third sign, so a difference of 0 counts as positive.
-    Every weight is compared with its copy; no index is sent.
+    The next event corrects the errors of this one. An event lowers ||W - B||² of a layer of n weights by exactly n s².
+    There is no third sign, so a difference of 0 counts as positive. Every weight is compared with its copy; no index is
+    sent.
 
     Reference: ours, after sign compression with error feedback (Karimireddy et al. 2019, ICML).
     """
@@ -33,8 +33,8 @@ class Sign(Transport):
         return weight.numel() + value_bits(weight, 1)
 
     def _send(self, feedback: Tensor, weight: Tensor) -> Transported:
-        apart = weight - feedback
-        step = apart.abs().mean()
-        feedback.add_(torch.where(apart >= 0, step, -step))
+        difference = weight - feedback
+        step = difference.abs().mean()
+        feedback.add_(torch.where(difference >= 0, step, -step))
         size = weight.numel()
         return Transported(size + 1, self.message_bits(weight), compares=size, coded=size, writes=size)

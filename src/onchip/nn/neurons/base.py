@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from onchip.errors import OnchipError, RequestError
+from onchip.errors import OnchipError
 from onchip.kernels.lif import weighted_sum
 from onchip.nn.signals import Signal, SignalKind
 
-__all__ = ["Drive", "Neuron", "SavedTensors", "State", "require"]
+__all__ = ["Drive", "Neuron", "SavedTensors", "State"]
 
 Drive = Signal
 """The input current of neurons: (K, B, features...), or one `Static` current for all time steps."""
@@ -138,9 +138,3 @@ class Neuron(torch.nn.Module, ABC):
     def error_received(self, error: Tensor, synaptic_input: Tensor) -> Tensor:
         """Error at the presynaptic signal, from what came down through the synapses."""
         return error
-
-
-def require(condition: bool, owner: object, name: str, value: object, expected: str) -> None:
-    """Raises RequestError unless an option of a neuron lies in its range."""
-    if not condition:
-        raise RequestError(f"{type(owner).__name__} got {name}={value}; expected {expected}")

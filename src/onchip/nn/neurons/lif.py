@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from onchip.errors import require
 from onchip.kernels import lif as kernel
 from onchip.kernels import static_drive
 from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
 from onchip.surrogate import Sigmoid, Surrogate
 

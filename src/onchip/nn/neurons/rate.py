@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.errors import require
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 

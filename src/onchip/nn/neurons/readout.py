@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.errors import require
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
 
 __all__ = ["Readout"]

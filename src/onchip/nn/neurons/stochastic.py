@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onchip.errors import require
 from onchip.kernels import running
 from onchip.kernels.lif import unpool
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TRAINS, Static, expanded, fold_time, per_sample
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
 

@@ -17,8 +17,9 @@ import math
 import torch
 from torch import Tensor
 
+from onchip.errors import require
 from onchip.kernels.times import cross, planes
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors, require
+from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TIMES, Signal, tensor_of
 
 __all__ = ["TTFS", "TTFSReadout"]
