@@ -61,7 +61,7 @@ def test_softness_reaches_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     ("preset", "error", "said"),
     [
         ("gokmen", RequestError, "unknown preset 'gokmen'; did you mean 'gokmenvlasov'"),
-        ("re-ram-es", UnsupportedError, "is a ExpStepDevice, whose pulses our model does not have"),
+        ("re-ram-es", UnsupportedError, "is a ExpStepDevice, which is not simulated"),
     ],
 )
 def test_refuses_presets(preset: str, error: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,16 +134,16 @@ def test_refuses_the_state_of_another_network(name: str) -> None:
 def test_the_mean_change_is_the_rate_times_the_gradient(name: str, lr: float) -> None:
     trainer = Trainer(name, STREAMS[0], lr=lr)
     torch.manual_seed(7)
-    stage, unit, repeats = trainer.rule.layers[0], 1e-3, 400
+    layer, unit, repeats = trainer.rule.layers[0], 1e-3, 400
     pre, spikes = (torch.rand(12, 6) < 0.5).float(), torch.randint(-1, 2, (12, 8)).float()
-    assert stage.bias is not None
-    first = [parameter.detach().clone() for parameter in (stage.parameter, stage.bias)]
+    assert layer.bias is not None
+    first = [parameter.detach().clone() for parameter in (layer.parameter, layer.bias)]
     changes: list[list[Tensor]] = [[], []]
     for _ in range(repeats):
-        trainer.device.take(stage, pre, spikes * unit, unit)
+        trainer.device.take(layer, pre, spikes * unit, unit)
         trainer.device.step()
         trainer.device.zero_grad()
-        for index, parameter in enumerate((stage.parameter, stage.bias)):
+        for index, parameter in enumerate((layer.parameter, layer.bias)):
             changes[index].append(parameter.detach() - first[index])
             with torch.no_grad():
                 parameter.copy_(first[index])
@@ -158,8 +158,8 @@ def test_the_mean_change_is_the_rate_times_the_gradient(name: str, lr: float) ->
 @every
 def test_no_spike_is_no_write(name: str) -> None:
     trainer = Trainer(name, STREAMS[0])
-    stage, before = trainer.rule.layers[0], trainer.weights()
-    trainer.device.take(stage, torch.ones(4, 6), torch.zeros(4, 8), 1e-3)
+    layer, before = trainer.rule.layers[0], trainer.weights()
+    trainer.device.take(layer, torch.ones(4, 6), torch.zeros(4, 8), 1e-3)
     trainer.device.step()
     for got, expected in zip(trainer.weights(), before, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)  # a grid's values are computed anew
@@ -200,14 +200,14 @@ def test_a_rate_of_zero_changes_nothing_and_schedulers_set_it(name: str) -> None
 @every
 def test_digital_biases_are_exact(name: str) -> None:
     trainer = Trainer(name, STREAMS[0], bias="digital", lr=0.1)
-    stage = trainer.rule.layers[-1]
-    assert stage.bias is not None
-    before, delta = stage.bias.detach().clone(), torch.randint(-2, 3, (5, 3)).float()
+    layer = trainer.rule.layers[-1]
+    assert layer.bias is not None
+    before, delta = layer.bias.detach().clone(), torch.randint(-2, 3, (5, 3)).float()
     for _ in range(2):
-        trainer.device.take(stage, torch.ones(5, 7), delta, 1.0)
+        trainer.device.take(layer, torch.ones(5, 7), delta, 1.0)
     trainer.device.step()
-    torch.testing.assert_close(stage.bias.detach(), before - 0.2 * delta.sum(0))
-    assert trainer.device.summary()["cells"] == sum(stage.parameter.numel() for stage in trainer.rule.layers)
+    torch.testing.assert_close(layer.bias.detach(), before - 0.2 * delta.sum(0))
+    assert trainer.device.summary()["cells"] == sum(layer.parameter.numel() for layer in trainer.rule.layers)
 
 
 @every
@@ -281,4 +281,4 @@ def test_one_rule_has_one_device(name: str) -> None:
 
 
 def test_the_plans_of_the_cases_have_biases() -> None:
-    assert all(stage.bias is not None for case in STREAMS for stage in build_graph(case.build()).layers)
+    assert all(layer.bias is not None for case in STREAMS for layer in build_graph(case.build()).layers)

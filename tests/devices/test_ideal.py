@@ -65,12 +65,12 @@ def test_biases_are_cells_whose_input_is_always_on(temporal: Coincidences | None
     model, signal = case.build(), case.signal()
     signal[..., 0] = 1.0
     rule = rules.ssnn_bp(model) if temporal is None else rules.ssnn_bp(model, temporal=temporal)
-    stage = rule.layers[0]
-    assert stage.bias is not None
-    before = stage.parameter[:, 0].detach().clone(), stage.bias.detach().clone()
+    layer = rule.layers[0]
+    assert layer.bias is not None
+    before = layer.parameter[:, 0].detach().clone(), layer.bias.detach().clone()
     device = devices.ideal(rule, lr=0.1)
     rule.backward(rule.forward(signal).softmax(-1)[..., 0].mean())
     device.step()
-    change = stage.bias.detach() - before[1]
+    change = layer.bias.detach() - before[1]
     assert change.count_nonzero()
-    torch.testing.assert_close(stage.parameter[:, 0].detach() - before[0], change)
+    torch.testing.assert_close(layer.parameter[:, 0].detach() - before[0], change)

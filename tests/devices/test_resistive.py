@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from onchip import devices, nn, rules
-from onchip.devices.resistive import Resistive
+from onchip.devices.resistive import ResistiveCell
 from onchip.errors import RequestError
 
 CELLS = 100_000
 
 
-def _written(cell: Resistive, up: float, down: float, start: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
+def _written(cell: ResistiveCell, up: float, down: float, start: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
     """Weights after that many pulses up and down, and the cells."""
     torch.manual_seed(0)
     weight = torch.full((CELLS,), start, dtype=torch.float64)
-    cells = cell.make(weight)
-    cell.settle(weight, cells)
+    cells = cell.draw(weight)
+    cell.program(weight, cells)
     met = torch.tensor([up, down], dtype=torch.float64).view(2, 1).expand(2, CELLS)
     writes = cell.write(weight, cells, met, lr=cell.quantum, unit=1.0)  # each coincidence is one pulse
     assert bool((writes == up + down).all())
@@ -34,23 +34,23 @@ def _means(drawn: Tensor, mean: float, deviation: float) -> None:
 
 
 def test_pulses_move_by_a_quantum() -> None:
-    weight, _ = _written(Resistive(quantum=0.01), up=7, down=3)
+    weight, _ = _written(ResistiveCell(quantum=0.01), up=7, down=3)
     torch.testing.assert_close(weight, torch.full_like(weight, 0.04))
 
 
 def test_asymmetry_drives_weights_where_the_gradient_is_zero() -> None:
-    weight, _ = _written(Resistive(quantum=0.01, asymmetry=0.2), up=5, down=5)
+    weight, _ = _written(ResistiveCell(quantum=0.01, asymmetry=0.2), up=5, down=5)
     torch.testing.assert_close(weight, torch.full_like(weight, 10 * 0.2 * 0.01))
 
 
 def test_the_spread_from_pulse_to_pulse_grows_with_the_root_of_their_number() -> None:
-    weight, _ = _written(Resistive(quantum=0.01, cycle_spread=0.3), up=9, down=7)
+    weight, _ = _written(ResistiveCell(quantum=0.01, cycle_spread=0.3), up=9, down=7)
     _means(weight, 0.02, 0.3 * 0.01 * 16**0.5)
     assert not torch.equal(weight[:100], weight[100:200])
 
 
 def test_the_spread_of_the_quantum_is_fixed_for_a_cell() -> None:
-    cell = Resistive(quantum=0.01, quantum_spread=0.1)
+    cell = ResistiveCell(quantum=0.01, quantum_spread=0.1)
     weight, cells = _written(cell, up=5, down=0)
     _means(weight, 0.05, 0.05 * 0.1)
     again, _ = _written(cell, up=10, down=0)
@@ -59,20 +59,20 @@ def test_the_spread_of_the_quantum_is_fixed_for_a_cell() -> None:
 
 
 def test_the_spread_of_asymmetry_parts_up_from_down() -> None:
-    weight, cells = _written(Resistive(quantum=0.01, asymmetry=0.05, asymmetry_spread=0.02), up=4, down=4)
+    weight, cells = _written(ResistiveCell(quantum=0.01, asymmetry=0.05, asymmetry_spread=0.02), up=4, down=4)
     _means(weight, 8 * 0.05 * 0.01, 8 * 0.02 * 0.01)
     torch.testing.assert_close(cells["up"] + cells["down"], torch.full_like(weight, 0.02))
 
 
 def test_a_step_of_negative_size_is_none() -> None:
-    _, cells = _written(Resistive(quantum_spread=2.0), up=1, down=1)
+    _, cells = _written(ResistiveCell(quantum_spread=2.0), up=1, down=1)
     # A normal number is below -1/2 with probability 0.3085.
     assert float((cells["up"] == 0).double().mean()) == pytest.approx(0.3085, abs=5 * (0.3085 * 0.6915 / CELLS) ** 0.5)
     assert float(cells["up"].min()) == 0
 
 
 def test_bounds_are_kept_and_spread() -> None:
-    cell = Resistive(quantum=0.1, upper=0.5, lower=-0.3, upper_spread=0.1, lower_spread=0.2)
+    cell = ResistiveCell(quantum=0.1, upper=0.5, lower=-0.3, upper_spread=0.1, lower_spread=0.2)
     up, cells = _written(cell, up=50, down=0)
     assert torch.equal(up, cells["upper"])
     _means(up, 0.5, 0.05)
@@ -83,7 +83,9 @@ def test_bounds_are_kept_and_spread() -> None:
 @pytest.mark.parametrize("softness", [0.25, 1.0])
 @pytest.mark.parametrize(("up", "down"), [(1, 0), (40, 0), (0, 40), (30, 30)])
 def test_soft_bounds_follow_pulse_after_pulse(softness: float, up: int, down: int) -> None:
-    cell = Resistive(quantum=1e-3, upper=0.5, lower=-0.4, softness_up=softness, softness_down=softness, asymmetry=0.1)
+    cell = ResistiveCell(
+        quantum=1e-3, upper=0.5, lower=-0.4, softness_up=softness, softness_down=softness, asymmetry=0.1
+    )
     weight, _ = _written(cell, up=up, down=down, start=0.2)
     one_by_one = 0.2
     for pulse in range(max(up, down)):  # evenly mixed: by turns
@@ -98,7 +100,7 @@ def test_soft_bounds_follow_pulse_after_pulse(softness: float, up: int, down: in
 
 
 def test_soft_bounds_are_never_passed_and_reached_in_the_limit() -> None:
-    cell = Resistive(quantum=0.05, upper=0.5, lower=-0.4, softness_up=1.0, softness_down=1.0)
+    cell = ResistiveCell(quantum=0.05, upper=0.5, lower=-0.4, softness_up=1.0, softness_down=1.0)
     for up, down, limit in ((500, 0, 0.5), (0, 500, -0.4), (500, 500, 0.0)):
         weight, _ = _written(cell, up=up, down=down, start=0.1)
         torch.testing.assert_close(weight, torch.full_like(weight, limit), rtol=0, atol=1e-6)
@@ -106,7 +108,7 @@ def test_soft_bounds_are_never_passed_and_reached_in_the_limit() -> None:
 
 @pytest.mark.parametrize("place", ["initial", "zero", "bound"])
 def test_stuck_cells_stay_where_they_are(place: Any) -> None:
-    cell = Resistive(quantum=0.01, stuck=0.1, stuck_at=place, upper_spread=0.1)
+    cell = ResistiveCell(quantum=0.01, stuck=0.1, stuck_at=place, upper_spread=0.1)
     weight, cells = _written(cell, up=3, down=0, start=0.2)
     stuck = cells["stuck"]
     assert float(stuck.double().mean()) == pytest.approx(0.1, abs=5 * (0.09 / CELLS) ** 0.5)
@@ -129,7 +131,7 @@ def test_first_weights_beyond_the_bounds_are_cut_off_and_said() -> None:
         return model, devices.pulsed(rules.ssnn_bp(model), lr=0.1, bound=bound)
 
     trained(0.3)  # torch draws from ±1/√100 and ±1/√20, which lies inside
-    with pytest.warns(UserWarning, match=r"4\d% of the first weights lie beyond what the cells can hold"):
+    with pytest.warns(UserWarning, match=r"4\d% of the initial weights are outside the bounds of the cells"):
         model, _ = trained(0.06)
     assert max(float(p.detach().abs().max()) for p in model.parameters()) == pytest.approx(0.06)
 
@@ -152,4 +154,4 @@ def test_first_weights_beyond_the_bounds_are_cut_off_and_said() -> None:
 )
 def test_refuses(options: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
-        Resistive(**options)
+        ResistiveCell(**options)

@@ -1,8 +1,8 @@
-"""Devices: optimizers that write weights as memory cells take them. A function a device, each made from a rule."""
+"""Devices: optimizers that write simulated memory cells; a new device is a file here and its name in this list."""
 
 from onchip.devices.aihwkit import aihwkit
 from onchip.devices.ideal import ideal
 from onchip.devices.pulsed import pulsed
-from onchip.devices.quantised import quantised
+from onchip.devices.quantized import quantized
 
-__all__ = ["aihwkit", "ideal", "pulsed", "quantised"]
+__all__ = ["aihwkit", "ideal", "pulsed", "quantized"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
-from onchip.devices.resistive import Resistive
+from onchip.devices.resistive import ResistiveCell
 from onchip.errors import RequestError, UnsupportedError, unknown_name
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
@@ -18,8 +18,8 @@ from onchip.runs.grammar import command_name
 __all__ = ["aihwkit", "cell_of"]
 
 ENDING = "PresetDevice"
-UNKNOWN = ("lifetime", "write_noise_std", "corrupt_devices_prob", "diffusion", "gamma_up_dtod", "gamma_down_dtod")
-"""What the toolkit simulates and we do not; 0 where there is none of it."""
+NOT_SIMULATED = ("lifetime", "write_noise_std", "corrupt_devices_prob", "diffusion", "gamma_up_dtod", "gamma_down_dtod")
+"""Effects that the toolkit simulates and `pulsed` does not; 0 in a preset without the effect."""
 
 
 def aihwkit(
@@ -31,33 +31,34 @@ def aihwkit(
     lr_scaling: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
-    """Cells with the published parameters of a real device, as IBM's analog toolkit has them.
+    """Cells with the published parameters of a real device, from IBM's analog toolkit.
 
-    The toolkit gives the numbers, and our own model of `pulsed` does the rest; the toolkit must be installed
-    (`pip install aihwkit`). Presets of a constant, linear or soft-bounded step can be taken. What such a preset has
-    beyond our model is named in a warning and left out; noise from pulse to pulse is always that at weight 0.
+    The parameters come from the toolkit, which must be installed (`pip install aihwkit`), and the model is that of
+    `pulsed`. Presets with a constant, linear or soft-bounded step are supported. A warning names the effects of a
+    preset that are not simulated; the variation from pulse to pulse is always that at weight 0.
 
     Args:
-        rule: whose updates they take; its errors must be spikes.
-        lr: learning rate.
-        preset: the preset's name, such as `gokmen-vlasov` for the toolkit's `GokmenVlasovPresetDevice`.
-        thinning: how coincidences become pulses.
-        lr_scaling: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
-        bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
+        rule: Rule whose updates are written; its errors must be spikes.
+        lr: Learning rate, at least 0.
+        preset: Name of the preset, such as `gokmen-vlasov` for the toolkit's `GokmenVlasovPresetDevice`.
+        thinning: How pulses are drawn from coincidences, `binomial` or `poisson`.
+        lr_scaling: How the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        bias: Whether biases are in `cells` whose input is always on, or in exact `digital` memory.
 
     Raises:
-        RequestError: the toolkit is not installed, or has no such preset.
-        UnsupportedError: a preset of another kind of step, or a rule that no pulsed device can serve.
+        RequestError: the toolkit is not installed, or does not have this preset.
+        UnsupportedError: the preset has another kind of step, or the rule's errors are not spikes.
 
     Reference: Rasch et al. 2021 (A flexible and fast PyTorch toolkit, AICAS).
     """
     return Crossbar(rule, cell_of(preset, thinning), lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
-def cell_of(name: str, thinning: Thinning) -> Resistive:
-    """The cell that a preset describes."""
+def cell_of(name: str, thinning: Thinning) -> ResistiveCell:
+    """The cell with the parameters of a preset."""
     presets, kinds = _module("presets.devices"), _module("configs.devices")
-    known = {_short(found): made for found, made in inspect.getmembers(presets, inspect.isclass) if ENDING in found}
+    classes = inspect.getmembers(presets, inspect.isclass)
+    known = {_short(class_name): preset for class_name, preset in classes if ENDING in class_name}
     if _short(name) not in known:
         raise unknown_name("preset", name, known)
     preset = known[_short(name)]()
@@ -68,13 +69,13 @@ def cell_of(name: str, thinning: Thinning) -> Resistive:
         softness = preset.gamma_up, preset.gamma_down
     elif not isinstance(preset, kinds.ConstantStepDevice):
         raise UnsupportedError(
-            f"preset {name!r} is a {type(preset).__mro__[1].__name__}, whose pulses our model does not have; expected "
+            f"preset {name!r} is a {type(preset).__mro__[1].__name__}, which is not simulated; expected "
             "a constant, linear or soft-bounded step. Use another preset, or devices.pulsed"
         )
-    left_out = [what for what in UNKNOWN if getattr(preset, what, 0)]
-    if left_out:
-        warnings.warn(f"of preset {name!r}, {', '.join(left_out)} are not simulated", stacklevel=3)
-    return Resistive(
+    ignored = [effect for effect in NOT_SIMULATED if getattr(preset, effect, 0)]
+    if ignored:
+        warnings.warn(f"of preset {name!r}, {', '.join(ignored)} are not simulated", stacklevel=3)
+    return ResistiveCell(
         quantum=preset.dw_min,
         upper=preset.w_max,
         lower=preset.w_min,
@@ -96,10 +97,10 @@ def _module(name: str) -> Any:
     except ImportError as error:
         raise RequestError(
             f"device presets need IBM's analog toolkit, and it cannot be imported ({error}); pip install aihwkit, or "
-            "use devices.pulsed with numbers of your own"
+            "use devices.pulsed with your own parameters"
         ) from error
 
 
 def _short(name: str) -> str:
-    """A preset's name without its case, its ending and any hyphen: GokmenVlasovPresetDevice -> gokmenvlasov."""
+    """Name of a preset in lower case, without ending and hyphens: GokmenVlasovPresetDevice -> gokmenvlasov."""
     return command_name(name.removesuffix(ENDING)).replace("-", "")

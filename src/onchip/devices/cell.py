@@ -1,4 +1,4 @@
-"""What holds one weight, and how it takes an update."""
+"""Interface of memory cells: what a cell stores, and how it is written."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ __all__ = ["MemoryCell"]
 
 
 class MemoryCell(ABC):
-    """One kind of memory cell; all methods treat a whole array of them at once.
+    """One kind of memory cell; each method treats an array of cells at once.
 
-    What makes one cell differ from the next is drawn once, by `make`, and handed back to the other methods.
+    The properties that vary from cell to cell are drawn once, by `draw`, and passed to the other methods as `cells`.
     """
 
     counts: ClassVar[bool] = False
-    """Whether it is written by pulses, one for each spike of an error, and so takes no real numbers."""
+    """Whether cells are written by pulses that error spikes cause, and so accept no errors that are real numbers."""
+
+    def draw(self, weight: Tensor) -> dict[str, Tensor]:
+        """Draws the properties of the cells that store a weight of this shape; by default cells are all equal."""
+        return {}
 
     @abstractmethod
-    def make(self, weight: Tensor) -> dict[str, Tensor]:
-        """Draws the properties of the cells that are to hold a weight of this shape."""
-
-    @abstractmethod
-    def settle(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
-        """Replaces the first weights, in place, by what the cells can hold.
+    def program(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
+        """Replaces the initial weights, in place, by values that the cells can store.
 
         Returns:
-            How many lay out of the cells' bounds.
+            The number of initial weights outside the bounds of the cells.
         """
 
-    @abstractmethod
-    def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
-        """What the cells of a weight are to take of one update, to be added up until they are written.
+    def weight_update(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
+        """One update of the cells of a weight, which is accumulated until `write`; the gradient by default.
 
         Args:
-            synapse: the bilinear map of the layer.
-            pre: presynaptic factor (N, in...).
-            delta: error at the drive (N, out...).
-            unit: what one spike of the error is worth; None if it has no spikes.
+            synapse: Bilinear map of the layer.
+            pre: Presynaptic factor (N, in...).
+            delta: Error at the drive (N, out...).
+            unit: Value of one spike of the error; None if the error has no spikes.
         """
+        return synapse.weight_grad(pre, delta)
+
+    def bias_update(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
+        """One update of the cells of a bias, whose input is always on; the gradient by default."""
+        return synapse.bias_update(delta)
 
     @abstractmethod
-    def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
-        """The same for the cells of a bias, whose input is always on."""
-
-    @abstractmethod
-    def write(self, weight: Tensor, cells: dict[str, Tensor], met: Tensor, lr: float, unit: float | None) -> Tensor:
-        """Changes the weights, in place, by the learning rate times what was met.
+    def write(self, weight: Tensor, cells: dict[str, Tensor], update: Tensor, lr: float, unit: float | None) -> Tensor:
+        """Changes the weights, in place, by the learning rate times the accumulated update.
 
         Args:
-            weight: what the cells hold.
-            cells: their properties.
-            met: the sum of what `meet` returned.
-            lr: learning rate, at least 0.
-            unit: what one spike of the error is worth; None if it has no spikes.
+            weight: Weights that the cells store.
+            cells: Properties of the cells.
+            update: Sum of the results of `weight_update` or `bias_update`.
+            lr: Learning rate, at least 0.
+            unit: Value of one spike of the error; None if the error has no spikes.
 
         Returns:
-            How often each cell was written, of the weight's shape.
+            Number of writes per cell, of the weight's shape.
         """

@@ -1,4 +1,4 @@
-"""An optimizer that writes memory cells: what applies a rule's updates on a chip."""
+"""An optimizer that writes a rule's updates to memory cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from onchip.devices.cell import MemoryCell
-from onchip.errors import RequestError, unknown_name
+from onchip.errors import RequestError, require, unknown_name
 from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.observers import UpdateSink
 from onchip.learning.rule import Rule
@@ -21,50 +21,49 @@ from onchip.nn.graph import SynapticLayer
 __all__ = ["Crossbar"]
 
 TOLERATED = 0.05
-"""Share of first weights that the cells' bounds may cut off before a warning is given."""
+"""Share of initial weights that may be clipped to the bounds of the cells without a warning."""
 
 
 @dataclass
 class _Array:
-    """The cells of one parameter, and what waits to be written, by the worth of an error's spike."""
+    """The cells of one parameter, and the updates to be written, keyed by the value of an error spike."""
 
     weight: Tensor
     cells: dict[str, Tensor]
     writes: Tensor
-    waiting: dict[float | None, Tensor] = field(default_factory=dict)
+    pending: dict[float | None, Tensor] = field(default_factory=dict)
 
-    def wait(self, met: Tensor, unit: float | None) -> None:
-        """Adds up what is to be written."""
-        self.waiting[unit] = self.waiting[unit] + met if unit in self.waiting else met
+    def accumulate(self, update: Tensor, unit: float | None) -> None:
+        """Adds an update to those that `write` applies."""
+        self.pending[unit] = self.pending[unit] + update if unit in self.pending else update
 
     def write(self, cell: MemoryCell, lr: float) -> None:
-        """Writes what waits, which stays."""
-        for unit, met in self.waiting.items():
-            self.writes += cell.write(self.weight, self.cells, met, lr, unit)
+        """Applies the pending updates, which stay pending."""
+        for unit, update in self.pending.items():
+            self.writes += cell.write(self.weight, self.cells, update, lr, unit)
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """The state in a checkpoint."""
         return {**self.cells, "writes": self.writes}
 
 
 class Crossbar(torch.optim.Optimizer, UpdateSink):
-    """Applies a rule's updates as memory cells take them: use it where an optimizer stands.
+    """An optimizer that writes the updates of a rule to memory cells.
 
-    It takes the pair (presynaptic factor, error) from the rule in place of `.grad`, until `step` writes what has
-    come; `zero_grad` forgets it. Learning rates are set, and states kept, as in any torch optimizer. What is no
-    weight or bias of a layer, such as a learnt decay or learnt feedback, is digital: plain gradient descent.
+    It takes the pair (presynaptic factor, error) from the rule instead of `.grad`; `step` writes the accumulated
+    updates and `zero_grad` clears them. Learning rates and states are those of any torch optimizer. Parameters other
+    than weights and biases, such as a learned decay or learned feedback, are digital: plain gradient descent.
 
     Args:
-        rule: whose updates it takes, from now on.
-        cell: what holds a weight.
-        lr: learning rate.
-        lr_scaling: how it is shared among layers; see `onchip.learning.lr_scaling`.
-        bias: whether biases lie in `cells` whose input is always on, or in `digital` memory.
+        rule: Rule whose updates are written.
+        cell: Memory cell that stores a weight.
+        lr: Learning rate, at least 0.
+        lr_scaling: How the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        bias: Whether biases are in `cells` whose input is always on, or in exact `digital` memory.
 
     Raises:
-        RequestError: a number out of range, an unknown choice, or a rule that has a receiver already.
-        UnsupportedError: a rule that needs its updates for itself, or one whose errors are real numbers where the
-            cells count spikes.
+        RequestError: an option is out of range or unknown, or the rule has an update sink already.
+        UnsupportedError: the rule uses its updates itself, or its errors are real numbers and the cells count spikes.
     """
 
     def __init__(
@@ -76,8 +75,7 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         lr_scaling: LRScaling = "equal",
         bias: Literal["cells", "digital"] = "cells",
     ) -> None:
-        if not 0.0 <= lr < math.inf:
-            raise RequestError(f"a device got lr={lr}; expected a learning rate of at least 0")
+        require(0.0 <= lr < math.inf, "a device", "lr", lr, "a learning rate of at least 0")
         if bias not in ("cells", "digital"):
             raise unknown_name("bias", bias, ("cells", "digital"))
         super().__init__(groups(rule.parameters(), lr_scaling), {"lr": lr})
@@ -87,18 +85,17 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         self._arrays: dict[Tensor, _Array] = {}
         outside = 0
         with torch.no_grad():
-            for stage in rule.layers:
-                for weight in (stage.parameter, None if self._digital_bias else stage.bias):
+            for layer in rule.layers:
+                for weight in (layer.parameter, None if self._digital_bias else layer.bias):
                     if weight is not None and weight not in self._arrays:
-                        cells = cell.make(weight)
-                        outside += cell.settle(weight, cells)
-                        writes = torch.zeros_like(weight, dtype=torch.int64)
-                        self._arrays[weight] = _Array(weight, cells, writes)
+                        cells = cell.draw(weight)
+                        outside += cell.program(weight, cells)
+                        self._arrays[weight] = _Array(weight, cells, torch.zeros_like(weight, dtype=torch.int64))
         share = outside / sum(weight.numel() for weight in self._arrays)
         if share > TOLERATED:
             warnings.warn(
-                f"{share:.0%} of the first weights lie beyond what the cells can hold, and are cut off; use larger "
-                "bounds or smaller first weights",
+                f"{share:.0%} of the initial weights are outside the bounds of the cells and were clipped; use larger "
+                "bounds or smaller initial weights",
                 stacklevel=3,
             )
         self.register_state_dict_post_hook(_with_cells)
@@ -108,26 +105,26 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def counts(self) -> bool:
         return self._cell.counts
 
-    def take(self, stage: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
-        synapse = stage.synapse
-        self._arrays[stage.parameter].wait(self._cell.meet(synapse, pre, delta, unit), unit)
-        if stage.bias is None:
+    def take(self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        synapse = layer.synapse
+        self._arrays[layer.parameter].accumulate(self._cell.weight_update(synapse, pre, delta, unit), unit)
+        if layer.bias is None:
             return
         if self._digital_bias:
-            met = synapse.bias_update(delta)
-            stage.bias.grad = met if stage.bias.grad is None else stage.bias.grad + met
+            update = synapse.bias_update(delta)
+            layer.bias.grad = update if layer.bias.grad is None else layer.bias.grad + update
         else:
-            self._arrays[stage.bias].wait(self._cell.meet_always(synapse, delta, unit), unit)
+            self._arrays[layer.bias].accumulate(self._cell.bias_update(synapse, delta, unit), unit)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Writes what has come since `zero_grad`.
+        """Writes the updates since `zero_grad`.
 
         Raises:
-            RequestError: a closure, which would ask for several updates.
+            RequestError: a closure was given, which could make several updates.
         """
         if closure is not None:
-            raise RequestError("a device got a closure; expected one update a step. Call step() without it")
+            raise RequestError("a device got a closure; expected one update per step. Call step() without it")
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter in self._arrays:
@@ -136,13 +133,13 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
                     parameter.sub_(parameter.grad, alpha=float(group["lr"]))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets what has come."""
+        """Clears the pending updates."""
         for array in self._arrays.values():
-            array.waiting.clear()
+            array.pending.clear()
         super().zero_grad(set_to_none)
 
     def summary(self) -> dict[str, int | float]:
-        """Writes so far: of all cells, of a cell in the mean, and of the cell written most."""
+        """Number of cells, and of writes so far: in total, mean per cell, and at the cell written most often."""
         writes = [array.writes for array in self._arrays.values()]
         cells, total = sum(counted.numel() for counted in writes), sum(int(counted.sum()) for counted in writes)
         return {
@@ -154,7 +151,7 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
 
 
 def _with_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """The state with the cells' properties and writes; torch would make numbers of the weight's type of them."""
+    """The state with the cells' properties and writes; torch would convert them to the weight's type."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
     return {**state, "cells": [array.state() for array in crossbar._arrays.values()]}
 
@@ -162,10 +159,12 @@ def _with_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> dict[
 def _take_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Restores what `_with_cells` added."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
-    own, kept = [array.state() for array in crossbar._arrays.values()], state.get("cells")
-    if not isinstance(kept, list) or [_shapes(cells) for cells in kept] != [_shapes(cells) for cells in own]:
-        raise RequestError("this state is another device's or network's; expected what state_dict() of this one gives")
-    for tensors, restored in zip(own, kept, strict=True):
+    own, loaded = [array.state() for array in crossbar._arrays.values()], state.get("cells")
+    if not isinstance(loaded, list) or [_shapes(cells) for cells in loaded] != [_shapes(cells) for cells in own]:
+        raise RequestError(
+            "this state is another device's or network's; expected one from state_dict() of the same device"
+        )
+    for tensors, restored in zip(own, loaded, strict=True):
         for name, tensor in tensors.items():
             tensor.copy_(restored[name])
 

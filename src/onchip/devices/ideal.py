@@ -1,4 +1,4 @@
-"""Cells without a fault: what plain gradient descent assumes."""
+"""Ideal cells, as plain gradient descent assumes them."""
 
 from __future__ import annotations
 
@@ -10,47 +10,37 @@ from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-from onchip.nn.synapses import Synapse
 
-__all__ = ["Ideal", "ideal"]
+__all__ = ["IdealCell", "ideal"]
 
 
 def ideal(
     rule: Rule, *, lr: float, lr_scaling: LRScaling = "equal", bias: Literal["cells", "digital"] = "cells"
 ) -> Crossbar:
-    """Cells that take any update exactly: w <- w - lr ∇, without bounds.
+    """Cells that are updated exactly, w <- w - lr ∇, without bounds.
 
     Limit: `torch.optim.SGD` without momentum, to rounding.
 
     Args:
-        rule: whose updates they take.
-        lr: learning rate.
-        lr_scaling: how it is shared among layers; see `onchip.learning.lr_scaling`.
-        bias: whether biases lie in `cells` whose input is always on, or in `digital` memory. Here it is the same.
+        rule: Rule whose updates are written.
+        lr: Learning rate, at least 0.
+        lr_scaling: How the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        bias: Whether biases are in `cells` whose input is always on, or in exact `digital` memory.
 
     Raises:
-        UnsupportedError: a rule that needs its updates for itself.
+        UnsupportedError: the rule uses its updates itself.
 
-    Reference: Gokmen and Vlasov 2016 (Front. Neurosci. 10:333), whose baseline it is.
+    Reference: Gokmen and Vlasov 2016 (Front. Neurosci. 10:333), the floating-point baseline.
     """
-    return Crossbar(rule, Ideal(), lr=lr, lr_scaling=lr_scaling, bias=bias)
+    return Crossbar(rule, IdealCell(), lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
-class Ideal(MemoryCell):
-    """A cell that holds any number and takes any change."""
+class IdealCell(MemoryCell):
+    """A cell that stores any number and changes by any amount."""
 
-    def make(self, weight: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def settle(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
+    def program(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
         return 0
 
-    def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
-        return synapse.weight_grad(pre, delta)
-
-    def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
-        return synapse.bias_update(delta)
-
-    def write(self, weight: Tensor, cells: dict[str, Tensor], met: Tensor, lr: float, unit: float | None) -> Tensor:
-        weight.sub_(met, alpha=lr)
-        return met != 0
+    def write(self, weight: Tensor, cells: dict[str, Tensor], update: Tensor, lr: float, unit: float | None) -> Tensor:
+        weight.sub_(update, alpha=lr)
+        return update != 0

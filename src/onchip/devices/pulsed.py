@@ -1,4 +1,4 @@
-"""Resistive processing units: weights are conductances, and two spikes that meet move them."""
+"""Resistive processing units: weights are conductances, changed by pulses where two spikes coincide."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import Thinning
-from onchip.devices.resistive import Resistive, StuckAt
+from onchip.devices.resistive import ResistiveCell, StuckAt
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 
@@ -31,37 +31,39 @@ def pulsed(
     lr_scaling: LRScaling = "equal",
     bias: Literal["cells", "digital"] = "cells",
 ) -> Crossbar:
-    """Cells of a crossbar that pulses move up and down, neither equally nor for ever.
+    """Crossbar cells that pulses move up and down, by unequal steps and within bounds.
 
-        coincidences -> pulses n↑, n↓ by chance, lr · (worth of an error spike) / quantum each in the mean
+        coincidences -> random numbers of pulses n↑, n↓; mean lr · (value of an error spike) / quantum per coincidence
         w <- clip(w + Σ↑ s↑ (1 - γ w / b↑) - Σ↓ s↓ (1 - γ w / b↓) + c √(n↑ s↑² + n↓ s↓²) ξ, b↓, b↑)
         s↑ = quantum (1 + d ξ' + a),   s↓ = quantum (1 + d ξ' - a),   b↑, b↓ = ±bound (1 + ξ'')
 
-    Pulses of both signs act, those that would cancel too, so that asymmetry drives weights away even where the
-    gradient is zero. The pulses of a step are taken as evenly mixed. A step of negative size is none.
+    Pulses of both signs are applied, even if they cancel, so that asymmetry changes weights even where the gradient is
+    zero. The pulses of one update are treated as evenly mixed. A negative step size counts as 0.
 
-    Limit: gradient descent with clipped weights as quantum goes to 0, without faults.
+    Limit: gradient descent with clipped weights as quantum goes to 0, without variation or stuck cells.
 
     Args:
-        rule: whose updates they take; its errors must be spikes.
-        lr: learning rate. One that makes lr times the worth of an error spike a whole number of quanta needs no chance.
-        quantum: what a pulse changes at weight 0, above 0.
-        bound: largest weight, at least a quantum.
-        asymmetry: a, in [-1, 1]; in the mean over cells.
-        cycle_spread: c, standard deviation from pulse to pulse, in quanta.
-        quantum_spread: d, from cell to cell, of the quantum, in quanta.
-        asymmetry_spread: from cell to cell, of a.
-        bound_spread: from cell to cell, of each bound by itself, as a share of it.
-        softness: γ, by how much a pulse towards a bound is smaller there than at 0: 0 for hard bounds, 1 for soft.
-        stuck: share of cells that no pulse moves.
-        stuck_at: where they are: at their `initial` weight, at `zero`, or at a `bound`, either by chance.
-        thinning: how coincidences become pulses; `binomial` is the less noisy.
-        lr_scaling: how the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
-        bias: whether biases lie in `cells` whose input is always on, or in `digital` memory, which is exact.
+        rule: Rule whose updates are written; its errors must be spikes.
+        lr: Learning rate, at least 0. If lr times the value of an error spike is a whole number of quanta, the number
+            of pulses is not random.
+        quantum: Mean conductance step Δw of one pulse at weight 0, above 0, in units of the weights.
+        bound: Mean of the largest weight, at least one quantum; the smallest is -bound.
+        asymmetry: Mean a of the up-down asymmetry over cells, in quanta, in [-1, 1].
+        cycle_spread: Cycle-to-cycle variation c: standard deviation of the step from pulse to pulse, in quanta.
+        quantum_spread: Device-to-device variation d: standard deviation of the quantum from cell to cell, in quanta.
+        asymmetry_spread: Standard deviation of a from cell to cell, in quanta.
+        bound_spread: Standard deviation of each bound from cell to cell, as a fraction of the bound.
+        softness: Fraction γ by which a step towards a bound is smaller at the bound than at 0; 0 for hard bounds, 1 for
+            soft bounds.
+        stuck: Fraction of cells that do not change, in [0, 1].
+        stuck_at: Weight of the stuck cells: their `initial` weight, `zero`, or a random `bound`.
+        thinning: How pulses are drawn from coincidences; `binomial` has less noise than `poisson`.
+        lr_scaling: How the learning rate is shared among layers; see `onchip.learning.lr_scaling`.
+        bias: Whether biases are in `cells` whose input is always on, or in exact `digital` memory.
 
     Raises:
-        RequestError: a number out of range.
-        UnsupportedError: a rule whose errors are real numbers, or one that needs its updates for itself.
+        RequestError: an option is out of range.
+        UnsupportedError: the rule's errors are real numbers, or it uses its updates itself.
 
     Example:
         >>> import torch
@@ -76,7 +78,7 @@ def pulsed(
 
     Reference: Gokmen and Vlasov 2016 (Front. Neurosci. 10:333); γ after Rasch et al. 2021 (AICAS, linear step).
     """
-    cell = Resistive(
+    cell = ResistiveCell(
         quantum=quantum,
         upper=bound,
         lower=-bound,

@@ -1,4 +1,4 @@
-"""A resistive cell: each pulse moves its conductance by a quantum, more or less."""
+"""A resistive cell: each pulse changes its conductance by about one quantum."""
 
 from __future__ import annotations
 
@@ -12,36 +12,22 @@ from torch import Tensor
 from onchip.devices import pulses
 from onchip.devices.cell import MemoryCell
 from onchip.devices.pulses import Thinning
-from onchip.errors import RequestError, unknown_name
+from onchip.errors import require, unknown_name
 from onchip.nn.synapses import Synapse
 
-__all__ = ["Resistive", "StuckAt"]
+__all__ = ["ResistiveCell", "StuckAt"]
 
 StuckAt = Literal["initial", "zero", "bound"]
 
 
 @dataclass(frozen=True)
-class Resistive(MemoryCell):
-    """A cell that is moved up and down by pulses; `onchip.devices.pulsed` says how.
+class ResistiveCell(MemoryCell):
+    """A cell that is moved up and down by pulses; `onchip.devices.pulsed` explains its options.
 
-    Args:
-        quantum: what a pulse changes at weight 0, in the mean, above 0.
-        upper: largest weight, above 0, in the mean.
-        lower: smallest weight, below 0, in the mean.
-        asymmetry: a; pulses up move by 1 + a quanta, pulses down by 1 - a.
-        cycle_spread: standard deviation from pulse to pulse, in quanta.
-        quantum_spread: from cell to cell, of the quantum, in quanta.
-        asymmetry_spread: from cell to cell, of a.
-        upper_spread: from cell to cell, of the largest weight, as a share of it.
-        lower_spread: the same of the smallest.
-        softness_up: share by which a pulse up is smaller at the upper bound than at 0, in [0, 1].
-        softness_down: the same for a pulse down and the lower bound.
-        stuck: share of cells that no pulse moves, in [0, 1].
-        stuck_at: where they are stuck.
-        thinning: how coincidences become pulses.
+    Here both bounds, `upper` above 0 and `lower` below 0, and the softness at each bound are independent.
 
     Raises:
-        RequestError: a number out of range.
+        RequestError: an option is out of range.
     """
 
     counts: ClassVar[bool] = True
@@ -62,26 +48,26 @@ class Resistive(MemoryCell):
     thinning: Thinning = "binomial"
 
     def __post_init__(self) -> None:
-        _require(self.lower < 0 < self.upper, "bounds", f"{self.lower} and {self.upper}", "one on each side of 0")
         least = min(self.upper, -self.lower)
-        _require(
-            0 < self.quantum <= least,
-            "quantum",
-            self.quantum,
-            f"a number above 0 that is no larger than the bound, {least}",
-        )
+        steps = f"a number above 0 that is no larger than the bound, {least}"
+        checks = [
+            (self.lower < 0 < self.upper, "bounds", f"{self.lower} and {self.upper}", "one on each side of 0"),
+            (0 < self.quantum <= least, "quantum", self.quantum, steps),
+            (-1.0 <= self.asymmetry <= 1.0, "asymmetry", self.asymmetry, "a number of quanta in [-1, 1]"),
+        ]
         for name in ("cycle_spread", "quantum_spread", "asymmetry_spread", "upper_spread", "lower_spread"):
             spread = getattr(self, name)
-            _require(0.0 <= spread < math.inf, name, spread, "a standard deviation of at least 0")
-        _require(-1.0 <= self.asymmetry <= 1.0, "asymmetry", self.asymmetry, "a number of quanta in [-1, 1]")
+            checks.append((0.0 <= spread < math.inf, name, spread, "a standard deviation of at least 0"))
         for name in ("softness_up", "softness_down", "stuck"):
             share = getattr(self, name)
-            _require(0.0 <= share <= 1.0, name, share, "a share in [0, 1]")
+            checks.append((0.0 <= share <= 1.0, name, share, "a share in [0, 1]"))
+        for valid, name, value, expected in checks:
+            require(valid, "a pulsed device", name, value, expected)
         for name, choices in (("stuck_at", get_args(StuckAt)), ("thinning", get_args(Thinning))):
             if getattr(self, name) not in choices:
                 raise unknown_name(name, getattr(self, name), choices)
 
-    def make(self, weight: Tensor) -> dict[str, Tensor]:
+    def draw(self, weight: Tensor) -> dict[str, Tensor]:
         quanta = 1.0 + _spread(weight, self.quantum_spread)
         asymmetry = self.asymmetry + _spread(weight, self.asymmetry_spread)
         cells = {
@@ -94,7 +80,7 @@ class Resistive(MemoryCell):
             cells["stuck"] = torch.rand_like(weight) < self.stuck
         return cells
 
-    def settle(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
+    def program(self, weight: Tensor, cells: dict[str, Tensor]) -> int:
         outside = int(((weight > cells["upper"]) | (weight < cells["lower"])).sum())
         weight.clamp_(cells["lower"], cells["upper"])
         if self.stuck and self.stuck_at != "initial":
@@ -102,18 +88,18 @@ class Resistive(MemoryCell):
             weight.copy_(torch.where(cells["stuck"], bound if self.stuck_at == "bound" else 0.0, weight))
         return outside
 
-    def meet(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
-        return pulses.met(synapse, pre, pulses.errors(delta, _known(unit)))
+    def weight_update(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
+        return pulses.coincidences(synapse, pre, pulses.error_spikes(delta, _spike_value(unit)))
 
-    def meet_always(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
-        return pulses.always(synapse, pulses.errors(delta, _known(unit)))
+    def bias_update(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
+        return pulses.bias_coincidences(synapse, pulses.error_spikes(delta, _spike_value(unit)))
 
-    def write(self, weight: Tensor, cells: dict[str, Tensor], met: Tensor, lr: float, unit: float | None) -> Tensor:
-        drawn = pulses.thinned(met, lr * _known(unit) / self.quantum, self.thinning)
+    def write(self, weight: Tensor, cells: dict[str, Tensor], update: Tensor, lr: float, unit: float | None) -> Tensor:
+        drawn = pulses.draw_pulses(update, lr * _spike_value(unit) / self.quantum, self.thinning)
         up, down = drawn[0] * cells["up"], drawn[1] * cells["down"]
         after = self._moved(weight, cells, up, down)
         if self.cycle_spread:
-            # The sum of n independent normal deviations is one of √n times the size.
+            # The sum of n independent normal deviations is normal, with √n times the standard deviation.
             spread = (up * cells["up"] + down * cells["down"]).sqrt_()
             after += spread.mul_(torch.randn_like(weight)).mul_(self.cycle_spread)
         after = after.clamp_(cells["lower"], cells["upper"])
@@ -121,11 +107,11 @@ class Resistive(MemoryCell):
         return drawn.sum(0).to(torch.int64)
 
     def _moved(self, weight: Tensor, cells: dict[str, Tensor], up: Tensor, down: Tensor) -> Tensor:
-        """Weights after pulses that would move them up and down by so much at weight 0, evenly mixed."""
+        """Weights after evenly mixed pulses, whose total steps at weight 0 are `up` and `down`."""
         if not self.softness_up and not self.softness_down:
             return weight + (up - down)
-        # dw = up (1 - γ w / upper) - down (1 - γ w / lower), solved: each pulse sees what those before it have done.
-        tiny = 1e-6 * self.quantum  # for cells whose spread has left no room
+        # dw = up (1 - γ w / upper) - down (1 - γ w / lower), solved exactly: steps depend on earlier pulses.
+        tiny = 1e-6 * self.quantum  # for cells whose bound is 0
         rate = up * self.softness_up / cells["upper"].clamp_min(tiny)
         rate -= down * self.softness_down / cells["lower"].clamp_max(-tiny)
         reached = torch.where(rate > 0, -torch.expm1(-rate) / rate, 1.0)
@@ -133,15 +119,10 @@ class Resistive(MemoryCell):
 
 
 def _spread(weight: Tensor, deviation: float) -> Tensor:
-    """Normal numbers of that standard deviation for every cell; none are drawn for 0."""
+    """Normal numbers of this standard deviation, one per cell; none are drawn for 0."""
     return torch.randn_like(weight).mul_(deviation) if deviation else torch.zeros_like(weight)
 
 
-def _known(unit: float | None) -> float:
-    assert unit is not None, "the rule refuses a receiver that counts what its errors do not have"
+def _spike_value(unit: float | None) -> float:
+    assert unit is not None, "Rule refuses an update sink that counts spikes if its errors have none"
     return unit
-
-
-def _require(good: bool, name: str, got: object, expected: str) -> None:
-    if not good:
-        raise RequestError(f"a pulsed device got {name}={got}; expected {expected}")

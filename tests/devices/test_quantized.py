@@ -1,4 +1,4 @@
-"""Quantised cells: their grid, their bounds and their rounding."""
+"""Quantized cells: their grid, their bounds and their rounding."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from onchip.devices.quantised import Quantised
+from onchip.devices.quantized import QuantizedCell
 from onchip.errors import RequestError
 
 
-def _on_grid(weight: Tensor, cell: Quantised) -> bool:
+def _on_grid(weight: Tensor, cell: QuantizedCell) -> bool:
     state = (weight + cell.bound) / cell.quantum
     inside = bool((weight.abs() <= cell.bound * (1 + 1e-6)).all())
     return inside and bool(((state - state.round()).abs() < 1e-3).all())
@@ -21,9 +21,9 @@ def _on_grid(weight: Tensor, cell: Quantised) -> bool:
 @pytest.mark.parametrize("states", [2, 5, 1201])
 def test_weights_stay_on_the_grid(states: int) -> None:
     torch.manual_seed(0)
-    cell, weight = Quantised(states=states, bound=0.5), torch.randn(40, 30)
+    cell, weight = QuantizedCell(states=states, bound=0.5), torch.randn(40, 30)
     outside = int((weight.abs() > 0.5).sum())
-    assert cell.settle(weight, {}) == outside
+    assert cell.program(weight, {}) == outside
     for scale in (0.01, 1.0, 100.0):
         cell.write(weight, {}, torch.randn_like(weight), scale, None)
         assert _on_grid(weight, cell)
@@ -31,17 +31,17 @@ def test_weights_stay_on_the_grid(states: int) -> None:
 
 
 def test_the_nearest_state_is_taken_first() -> None:
-    cell, first = Quantised(states=13, bound=0.6), torch.linspace(-0.6, 0.6, 101)
+    cell, first = QuantizedCell(states=13, bound=0.6), torch.linspace(-0.6, 0.6, 101)
     weight = first.clone()
-    assert cell.settle(weight, {}) == 0
+    assert cell.program(weight, {}) == 0
     assert float((weight - first).abs().max()) <= 0.05 + 1e-6
 
 
 def test_rounding_has_the_mean_and_variance_of_a_fair_draw() -> None:
     torch.manual_seed(0)
-    cell, share, cells = Quantised(states=101, bound=1.0), 0.3, 200_000
+    cell, share, cells = QuantizedCell(states=101, bound=1.0), 0.3, 200_000
     weight = torch.zeros(cells)
-    cell.settle(weight, {})
+    cell.program(weight, {})
     start = weight.clone()
     writes = cell.write(weight, {}, torch.full_like(weight, -(2 + share) * cell.quantum), 1.0, None)
     steps = (weight - start) / cell.quantum
@@ -54,7 +54,7 @@ def test_rounding_has_the_mean_and_variance_of_a_fair_draw() -> None:
 
 def test_only_cells_that_change_are_written() -> None:
     torch.manual_seed(0)
-    cell, weight = Quantised(states=11, bound=1.0), torch.full((1000,), 1.0)
+    cell, weight = QuantizedCell(states=11, bound=1.0), torch.full((1000,), 1.0)
     assert not cell.write(weight, {}, torch.full_like(weight, -5.0), 1.0, None).any()  # they are at the bound
     writes = cell.write(weight, {}, torch.full_like(weight, 0.02), 1.0, None)  # a tenth of a quantum
     assert 50 < int(writes.sum()) < 150
@@ -64,11 +64,11 @@ def test_only_cells_that_change_are_written() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"states": 1}, "states=1; expected 2 at least"),
+        ({"states": 1}, "states=1; expected at least 2"),
         ({"bound": 0.0}, "bound=0.0"),
         ({"bound": float("inf")}, "bound=inf"),
     ],
 )
 def test_refuses(options: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
-        Quantised(**options)
+        QuantizedCell(**options)
