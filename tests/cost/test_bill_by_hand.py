@@ -52,7 +52,7 @@ BP = {
     "feedback_memory": 0,
     "random_draws": 0,
     "phases_per_step": 3.0,
-    "update_wait_phases": (2 + 0) / 2,
+    "update_locking_phases": (2 + 0) / 2,
 }
 """Backpropagation through time."""
 ONLINE = {"macs_update": 9, "acs_update": 6}

@@ -103,7 +103,7 @@ def test_events_are_those_of_the_schedule(text: str, events: int) -> None:
 
 def test_noise_phases_are_those_of_the_schedule() -> None:
     often, seldom, phases = price("weight-mirror").step, price("weight-mirror:period=7").step, 1000 // 7
-    assert seldom["products_learn"] / often["products_learn"] == pytest.approx(phases / 1000)
+    assert seldom["products_feedback_update"] / often["products_feedback_update"] == pytest.approx(phases / 1000)
     assert seldom["random_draws"] / often["random_draws"] == pytest.approx(phases / 1000)
 
 

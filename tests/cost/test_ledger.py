@@ -70,11 +70,11 @@ def test_products_by_hand() -> None:
     assert ledger.products == {
         ("0", "forward"): rows * 35,
         ("2", "forward"): rows * 21,
-        ("2", "pull"): rows * 21,
+        ("2", "backward"): rows * 21,
         ("2", "update"): rows * 21,
         ("0", "update"): rows * 35,
     }
-    assert ledger.summary()["products_pull"] == ledger.summary()["products_error"] == rows * 21
+    assert ledger.summary()["products_backward"] == ledger.summary()["products_error"] == rows * 21
 
 
 def test_a_static_image_is_multiplied_once() -> None:
@@ -182,7 +182,7 @@ def test_a_ledger_goes_on_from_its_state() -> None:
     assert other.summary() == ledger.summary()
     assert other.products == ledger.products
     assert other.transported == ledger.transported
-    with pytest.raises(RequestError, match="a ledger's state holds no 'weights'"):
+    with pytest.raises(RequestError, match="the state of a ledger has no 'weights'"):
         other.load_state_dict({"weights": torch.tensor(1)})
 
 

@@ -33,7 +33,7 @@ def test_the_curves_are_drawn_from_the_records() -> None:
 def test_no_direct_rule_sent_an_error_from_layer_to_layer() -> None:
     spatial = {"ottt", "noisy-bp"}
     for record in read(opzo.RECORDS):
-        assert (record.ledger["products_pull"] > 0) == (record.rule in spatial), record.label
+        assert (record.ledger["products_backward"] > 0) == (record.rule in spatial), record.label
         assert (record.ledger["weights_transported"] > 0) == (record.rule in spatial), record.label
 
 

@@ -93,7 +93,7 @@ def test_direct_rules_have_an_error_for_each_activity_and_none_crosses() -> None
         loss = loss + (arrived * projected).sum()
     loss.backward()
     agree(ours, gradients(model))
-    assert ledger.summary()["products_pull"] == 0
+    assert ledger.summary()["products_backward"] == 0
 
 
 @pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp", "zeroth_order", "local_learning", "noisy_bp", "fbp"])

@@ -108,7 +108,7 @@ def test_no_error_passes_and_quiet_steps_cost_what_dkp_costs(case: Case) -> None
         rule.backward(loss_of(rule.forward(case.signal())))
         bills.append({name: n for name, n in ledger.summary().items() if name.startswith(("products", "weights"))})
     assert bills[0] == bills[1]
-    assert bills[1]["products_pull"] == bills[1]["weights_transported"] == 0
+    assert bills[1]["products_backward"] == bills[1]["weights_transported"] == 0
 
 
 def test_refusals() -> None:

@@ -130,8 +130,8 @@ def test_there_is_no_spatial_backward_pass(case: Case) -> None:
     rule.backward(loss_of(rule.forward(signal)))
     clean = gradients(model)
     bill = ledger.summary()
-    assert bill["products_pull"] == 0
-    assert bill["products_project"] == bill["products_error"] > 0
+    assert bill["products_backward"] == 0
+    assert bill["products_direct"] == bill["products_error"] > 0
     assert bill["weights_transported"] == bill["weights_transported_initial"] == 0
     model.zero_grad()
     torch.manual_seed(5)
@@ -153,7 +153,7 @@ def test_projections_are_booked(case: Case) -> None:
     output = rule.forward(signal)
     rule.backward(loss_of(output))
     rows = output.numel() // output.shape[-1]
-    assert ledger.summary()["products_project"] == rows * sum(weights.numel() for weights in feedback_of(rule))
+    assert ledger.summary()["products_direct"] == rows * sum(weights.numel() for weights in feedback_of(rule))
 
 
 def test_it_trains_beneath_a_frozen_readout() -> None:

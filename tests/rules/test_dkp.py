@@ -133,9 +133,9 @@ def test_the_bill_is_that_of_dfa_and_as_much_again_to_learn(case: Case) -> None:
         rule.backward(loss_of(rule.forward(case.signal())))
         bills.append(ledger.summary())
     dfa, ours = bills
-    assert ours["products_pull"] == ours["weights_transported"] == 0
-    assert ours["products_project"] == dfa["products_project"]
-    assert ours["products_update"] - dfa["products_update"] == ours["products_project"]
+    assert ours["products_backward"] == ours["weights_transported"] == 0
+    assert ours["products_direct"] == dfa["products_direct"]
+    assert ours["products_update"] - dfa["products_update"] == ours["products_direct"]
 
 
 def test_refusals() -> None:

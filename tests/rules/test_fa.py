@@ -100,7 +100,7 @@ def test_nothing_is_transported() -> None:
     rule.backward(loss_of(rule.forward(signal)))
     rule.step()
     assert ledger.summary()["weights_transported"] == ledger.summary()["weights_transported_initial"] == 0
-    assert ledger.summary()["products_pull"] > 0
+    assert ledger.summary()["products_backward"] > 0
 
 
 def _poison(model: nn.Sequential) -> None:

@@ -166,16 +166,18 @@ def test_memory_draws_and_products_are_those_of_the_grid() -> None:
     assert bill["feedback_memory"] == kept * CLASSES
     assert bill["random_draws"] == samples * kept
     turned = MAPS * (GRID * GRID * SIDE + SIDE * GRID * SIDE)  # rows, then columns, of one sample's maps
-    assert bill["products_project"] == samples * (kept * CLASSES + 2 * turned)
-    assert bill["products_learn"] == samples * (kept * CLASSES + 2 * turned), "estimates, and noise brought to the maps"
-    assert bill["products_pull"] == 0
+    assert bill["products_direct"] == samples * (kept * CLASSES + 2 * turned)
+    assert bill["products_feedback_update"] == samples * (kept * CLASSES + 2 * turned), (
+        "estimates, and noise brought to the maps"
+    )
+    assert bill["products_backward"] == 0
 
 
 def test_dkps_products_on_the_grid_are_billed() -> None:
     bill = billed(rules.dkp(network(), grid=GRID))
     units, samples = MAPS * SIDE * SIDE, STEPS * BATCH
     turned = MAPS * (SIDE * GRID * SIDE + GRID * GRID * SIDE)
-    assert bill["products_learn"] == 2 * (samples * units * CLASSES + CLASSES * turned)
+    assert bill["products_feedback_update"] == 2 * (samples * units * CLASSES + CLASSES * turned)
 
 
 @pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])

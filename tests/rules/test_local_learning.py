@@ -116,9 +116,9 @@ def test_the_bill() -> None:
     rule.forward(torch.rand(4, 3, 5))
     rule.backward(whole(rule))
     forward, local, bill = 12 * (5 * 8 + 8 * 7 + 7 * 3), 12 * (8 + 7) * 3, ledger.summary()
-    assert bill["products_pull"] == bill["weights_transported"] == 0
+    assert bill["products_backward"] == bill["weights_transported"] == 0
     assert bill["products_forward"] == forward + local
-    assert bill["products_project"] == local
+    assert bill["products_direct"] == local
     assert bill["products_update"] == forward + local
 
 

@@ -149,8 +149,8 @@ def test_no_error_passes_from_layer_to_layer() -> None:
     rule.observe(ledger)
     rule.backward(rule.forward(signal(0)).square().mean())
     bill = ledger.summary()
-    assert bill["products_pull"] == bill["weights_transported"] == 0
-    assert bill["products_project"] == STEPS * BATCH * (40 + 30) * CLASSES
+    assert bill["products_backward"] == bill["weights_transported"] == 0
+    assert bill["products_direct"] == STEPS * BATCH * (40 + 30) * CLASSES
 
 
 def test_noise_falls_silent_when_asked() -> None:
@@ -302,7 +302,7 @@ def test_noise_before_the_neurons_learns_before_the_pool() -> None:
     images = Static(torch.rand(8, 1, 8, 8), STEPS)
     rule.backward(rule.forward(images).square().mean())
     assert rule.state_dict()["estimate_1"].shape == (4 * 8 * 8, CLASSES)
-    assert ledger.summary()["products_pull"] == 0
+    assert ledger.summary()["products_backward"] == 0
     assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
     model.eval()
     with torch.no_grad():

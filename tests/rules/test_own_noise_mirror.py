@@ -106,7 +106,7 @@ def test_no_weight_is_transported_and_what_is_learnt_is_booked() -> None:
     rule.observe(ledger)
     watch(rule, torch.rand(8, 12), 2)
     assert ledger.summary()["weights_transported"] == 0
-    learnt = {stage for stage, what in ledger.products if what == "learn"}
+    learnt = {stage for stage, what in ledger.products if what == "feedback_update"}
     assert learnt == {"2", "4"}
 
 

@@ -103,8 +103,8 @@ def test_the_bill() -> None:
     rule.observe(ledger)
     rule.backward(loss_of(rule.forward(torch.rand(STEPS, 2, 20))))
     bill = ledger.summary()
-    assert bill["products_pull"] == bill["weights_transported"] == 0
-    assert bill["products_project"] == STEPS * 2 * (40 + 30)
+    assert bill["products_backward"] == bill["weights_transported"] == 0
+    assert bill["products_direct"] == STEPS * 2 * (40 + 30)
     assert not rule.state_dict()
 
 

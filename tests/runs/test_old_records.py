@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from onchip.runs.old_records import modernized
 from onchip.runs.record import Record
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "records"
@@ -29,3 +30,8 @@ def test_old_names_become_new_ones() -> None:
     assert record.options["centering"] == "leaveoneout"
     assert "centring" not in record.options
     assert record.label == "opzo:centering=uncentered"
+
+
+def test_counts_of_old_ledgers_have_their_names_of_today() -> None:
+    old = {"label": "fa", "options": {}, "settings": {}, "ledger": {"products_pull": 3, "update_wait_phases": 2.0}}
+    assert modernized(old)["ledger"] == {"products_backward": 3, "update_locking_phases": 2.0}

@@ -253,8 +253,8 @@ class Trial:
 
     def _outcome(self) -> Outcome:
         factors = tuple(watched.log for watched in self._watched)
-        pulled = int(self._ledger.summary()["products_pull"])
-        return Outcome(self._updates(), factors, self.feedback(), pulled, self.booked)
+        backward = int(self._ledger.summary()["products_backward"])
+        return Outcome(self._updates(), factors, self.feedback(), backward, self.booked)
 
     def _updates(self) -> tuple[dict[str, Tensor], ...]:
         found = []

@@ -1,4 +1,4 @@
-"""From a ledger's raw counts to the numbers of the bill."""
+"""From the raw counts of a ledger to the numbers of the bill."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Bill = dict[str, int | float]
 
 KINDS = {
     "forward": ("forward", "readout", "probe"),
-    "error": ("pull", "project", "local"),
-    "update": ("update", "learn"),
+    "error": ("backward", "direct", "local"),
+    "update": ("update", "feedback_update"),
 }
 """What the products of each part of a step are for."""
 
 
 @dataclass(frozen=True)
 class LedgerCounts:
-    """Raw counts, each by (stage, what).
+    """Raw counts, each by layer and by what was counted.
 
     Args:
-        stage: whose they are; empty for those of the whole network.
-        steps: training steps.
-        exact: of these, how many counted operations from values.
-        products: dense products, by kind.
-        transported: what was moved to feedback weights.
-        counted: what exact counts found, by `kind/what`, beside the dense products that they were found in.
-        tallies: neuron updates, draws, writes, phases and memory.
+        layer: Name of the layer; empty for the whole network.
+        steps: Number of training steps.
+        exact: Number of these steps in which operations were counted from values.
+        products: Dense products, by kind.
+        transported: What was transported to feedback weights.
+        counted: Exact counts, by `kind/what`, and the dense products in which they were counted.
+        tallies: Neuron updates, draws, writes, phases and memory.
     """
 
-    stage: str
+    layer: str
     steps: int
     exact: int
     products: Counter[tuple[str, str]]
@@ -43,56 +43,56 @@ class LedgerCounts:
 
 
 def bill(counts: LedgerCounts) -> Bill:
-    """The numbers that docs/costs.md explains, by name."""
-    found = _counted(counts)
+    """The numbers of docs/costs.md, by name."""
+    numbers = _counted(counts)
     for name in known_tables():
-        energy = table(name).energy(found)
+        energy = table(name).energy(numbers)
         key = name.replace("-", "_")
-        found |= {f"energy_pj_{key}": energy.total_pj, f"energy_operations_pj_{key}": energy.operations_pj}
-    return found
+        numbers |= {f"energy_pj_{key}": energy.total_pj, f"energy_operations_pj_{key}": energy.operations_pj}
+    return numbers
 
 
 def _counted(counts: LedgerCounts) -> Bill:
-    products, moved, tallies = (_totals(c) for c in (counts.products, counts.transported, counts.tallies))
-    found: Bill = {
+    products, sent, tallies = (_totals(c) for c in (counts.products, counts.transported, counts.tallies))
+    numbers: Bill = {
         "steps": counts.steps,
-        "weights_transported": moved["scalars"],
-        "weights_transported_initial": moved["initial_scalars"],
-        "transport_value_bits": moved["value_bits"],
-        "transport_index_bits": moved["index_bits"],
-        "transport_compares": moved["compares"],
-        "transport_products": moved["products"],
-        "transport_sorts": moved["sorts"],
-        "transport_events": moved["events"],
-        "transport_coded": moved["coded"],
+        "weights_transported": sent["scalars"],
+        "weights_transported_initial": sent["initial_scalars"],
+        "transport_value_bits": sent["value_bits"],
+        "transport_index_bits": sent["index_bits"],
+        "transport_compares": sent["compares"],
+        "transport_products": sent["products"],
+        "transport_sorts": sent["sorts"],
+        "transport_events": sent["events"],
+        "transport_coded": sent["coded"],
         **{f"products_{part}": sum(products[kind] for kind in kinds) for part, kinds in KINDS.items()},
-        "products_pull": products["pull"],
-        "products_project": products["project"] + products["local"],
-        "products_learn": products["learn"],
+        "products_backward": products["backward"],
+        "products_direct": products["direct"] + products["local"],
+        "products_feedback_update": products["feedback_update"],
         "operations_counted_steps": counts.exact,
     }
     for part, kinds in KINDS.items():
         macs, acs = (_scaled(counts, kinds, what) for what in ("multiplied", "accumulated"))
-        found |= {f"operations_{part}": macs + acs, f"macs_{part}": macs, f"acs_{part}": acs}
+        numbers |= {f"operations_{part}": macs + acs, f"macs_{part}": macs, f"acs_{part}": acs}
     errors, alive = (_scaled(counts, KINDS["error"], what) for what in ("values", "active"))
-    updates, waiting, passes = tallies["neuron_updates"], tallies["waiting"], tallies["passes"]
-    return found | {
+    updates, locked, passes = tallies["neuron_updates"], tallies["locked_layers"], tallies["passes"]
+    return numbers | {
         "error_sparsity": 1.0 - alive / errors if errors else 0.0,
         "neuron_updates": updates,
         "spikes": _scaled_spikes(counts),
-        "random_draws": tallies["draws"] + moved["draws"],
+        "random_draws": tallies["draws"] + sent["draws"],
         "writes_weights": tallies["writes"],
         "writes_feedback": tallies["feedback_writes"],
         "feedback_memory": tallies["feedback_memory"],
-        "stored_activity": tallies["kept"],
-        "stored_activity_peak": counts.tallies[counts.stage, "kept_peak"],
+        "stored_activity": tallies["stored"],
+        "stored_activity_peak": counts.tallies[counts.layer, "stored_peak"],
         "phases_per_step": tallies["phases"] / passes if passes else 0.0,
-        "update_wait_phases": tallies["waits"] / waiting if waiting else 0.0,
+        "update_locking_phases": tallies["locked"] / locked if locked else 0.0,
     }
 
 
 def _totals(counts: Counter[tuple[str, str]]) -> Counter[str]:
-    """Counts by what was counted, over all stages."""
+    """Counts by what was counted, over all layers."""
     totals: Counter[str] = Counter()
     for (_, what), count in counts.items():
         totals[what] += count
@@ -100,19 +100,19 @@ def _totals(counts: Counter[tuple[str, str]]) -> Counter[str]:
 
 
 def _scaled(counts: LedgerCounts, kinds: tuple[str, ...], what: str) -> int:
-    """A count over all steps: of each stage and kind, what exact counts found a dense product."""
+    """A count over all steps: for each layer and kind, the exact counts per dense product times all products."""
     total = 0
-    for (stage, kind), products in counts.products.items():
-        seen = counts.counted[stage, f"{kind}/products"]
-        if kind in kinds and seen:
-            total += round(counts.counted[stage, f"{kind}/{what}"] * products / seen)
+    for (layer, kind), products in counts.products.items():
+        exact = counts.counted[layer, f"{kind}/products"]
+        if kind in kinds and exact:
+            total += round(counts.counted[layer, f"{kind}/{what}"] * products / exact)
     return total
 
 
 def _scaled_spikes(counts: LedgerCounts) -> int:
     total = 0
-    for (stage, what), updates in counts.tallies.items():
-        seen = counts.counted[stage, "fired/updates"]
-        if what == "neuron_updates" and seen:
-            total += round(counts.counted[stage, "fired/spikes"] * updates / seen)
+    for (layer, what), updates in counts.tallies.items():
+        exact = counts.counted[layer, "fired/updates"]
+        if what == "neuron_updates" and exact:
+            total += round(counts.counted[layer, "fired/spikes"] * updates / exact)
     return total

@@ -29,7 +29,7 @@ __all__ = ["Price", "Pricing"]
 
 FIXED = ("weights_transported", "transport_", "writes_", "feedback_memory", "phases_", "update_wait", "error_sparsity")
 """Beginnings of the names of counts that do not grow with the batch."""
-OF_THE_STEP = ("feedback_memory", "phases_per_step", "update_wait_phases")
+OF_THE_STEP = ("feedback_memory", "phases_per_step", "update_locking_phases")
 """Counts that are known when the step is over."""
 NO_SUMS = ("error_sparsity", "stored_activity_peak", "weights_transported_initial")
 """Counts that do not add up over steps."""

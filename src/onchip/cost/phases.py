@@ -1,4 +1,4 @@
-"""How many things must happen one after another in a training step, seen from the products that were made."""
+"""How many things must happen one after another in a training step, derived from the products that were made."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ __all__ = ["Phases"]
 
 
 class Phases:
-    """Kinds of products of one training step, by stage, and the waits that follow from them.
+    """Kinds of products of one training step, by layer, and the update locking that follows from them.
 
-    A phase is a product of one stage that needs what another phase gave: forward through each stage, then an
-    error down through each stage, or once, straight from the output to all. A stage waits, after its own
-    forward product, for all phases that its error has come through.
+    A phase is a product of one layer that needs the result of another phase: forward through each layer, then an
+    error back through each layer, or once, directly from the output to all. After its own forward product, a layer is
+    locked for all phases that its error comes through.
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, set[ProductKind]] = {}
+        self._kinds: dict[str, set[ProductKind]] = {}
         self._last: tuple[dict[str, set[ProductKind]], Counter[str]] = ({}, Counter())
 
-    def first(self, stage: str, kind: ProductKind) -> bool:
-        """Takes down that a product was made; whether it is the stage's first of that kind in this step."""
-        kinds = self._made.get(stage)
+    def first(self, layer: str, kind: ProductKind) -> bool:
+        """Notes a product; returns whether it is the layer's first of that kind in this step."""
+        kinds = self._kinds.get(layer)
         if kinds is None:
-            kinds = self._made[stage] = set()
+            kinds = self._kinds[layer] = set()
         if kind in kinds:
             return False
         kinds.add(kind)
         return True
 
     def closed(self) -> Counter[str]:
-        """Ends the step: its phases, the phases that its stages waited for, and the stages that waited."""
-        if self._made != self._last[0]:  # most steps are like the one before
-            self._last = (self._made, _counted(list(self._made.values())))
-        self._made = {}
+        """Ends the step: its phases, the phases for which its layers were locked, and the number of such layers."""
+        if self._kinds != self._last[0]:  # most steps are like the one before
+            self._last = (self._kinds, _counted(list(self._kinds.values())))
+        self._kinds = {}
         return self._last[1]
 
 
-def _counted(made: list[set[ProductKind]]) -> Counter[str]:
-    stages = [kinds for kinds in made if "forward" in kinds]
-    if not stages:
+def _counted(all_kinds: list[set[ProductKind]]) -> Counter[str]:
+    layers = [kinds for kinds in all_kinds if "forward" in kinds]
+    if not layers:
         return Counter()
-    projected = any("project" in kinds for kinds in made)
-    pulls = ["pull" in kinds for kinds in stages]
-    waits = []
-    for index, kinds in enumerate(stages):
-        above = len(stages) - 1 - index
+    direct = any("direct" in kinds for kinds in all_kinds)
+    backward = ["backward" in kinds for kinds in layers]
+    locked = []
+    for index, kinds in enumerate(layers):
+        above = len(layers) - 1 - index
         if "update" not in kinds:
             continue
         if not above:
-            waits.append(0)
-        elif any(pulls) or projected:
-            waits.append(above + (sum(pulls[index + 1 :]) or 1))
+            locked.append(0)
+        elif any(backward) or direct:
+            locked.append(above + (sum(backward[index + 1 :]) or 1))
         else:
-            waits.append(2)  # its own read-out, and back
-    probed = any("probe" in kinds for kinds in made)
-    errors = sum(pulls) or int(projected)
-    return Counter(phases=len(stages) + errors + probed, waits=sum(waits), waiting=len(waits), passes=1)
+            locked.append(2)  # its own read-out, and back
+    probed = any("probe" in kinds for kinds in all_kinds)
+    errors = sum(backward) or int(direct)
+    return Counter(phases=len(layers) + errors + probed, locked=sum(locked), locked_layers=len(locked), passes=1)

@@ -159,7 +159,7 @@ class LayerCall:
             for_weight = layer.synapse.weight_grad(pre, delta_sum)
             self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
             if context.feedback.twin and self._index:
-                self._report("learn", pre.shape, delta_sum.shape, pre, delta_sum)
+                self._report("feedback_update", pre.shape, delta_sum.shape, pre, delta_sum)
         if needs[2] and context.sink is None:
             for_bias = layer.synapse.bias_update(for_bias_rows)
         for observer in context.observers:
@@ -173,7 +173,7 @@ class LayerCall:
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
-        self._report("pull", shape, post.shape, post=post)
+        self._report("backward", shape, post.shape, post=post)
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
     def _report(

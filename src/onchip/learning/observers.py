@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FactorObserver", "Observer", "ProductKind", "UpdateSink"]
 
-ProductKind = Literal["forward", "readout", "probe", "pull", "project", "local", "update", "learn"]
-"""Kinds of synaptic product: forward through W, through a layer's own read-out, or through W in a phase of noise; an
-error down through a layer's feedback weights, straight from the output to a layer, or back from its own read-out;
-the update of W, and what feedback weights learn."""
+ProductKind = Literal["forward", "readout", "probe", "backward", "direct", "local", "update", "feedback_update"]
+"""Kinds of synaptic product.
+
+Forward through W, through the layer's own read-out, or of noise through W; an error back through the layer's feedback
+weights, directly from the output, or from its own read-out; the update of W, and that of feedback weights.
+"""
 
 
 class Observer:

@@ -97,7 +97,9 @@ class OwnNoise(LayerwiseFeedback):
         answer = fold_time(drive - drive.mean(0))
         noise = noise if synapse.spatial_axes else noise.flatten(1)
         product = synapse.weight_grad(noise, answer)
-        self.report_product(index, "learn", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer))
+        self.report_product(
+            index, "feedback_update", SynapticProduct(synapse, noise.shape, answer.shape, noise, answer)
+        )
         squares = synapse.one_output().weight_grad(
             noise.square(), torch.ones_like(answer[:, : len(self._variance(index))])
         )

@@ -92,7 +92,9 @@ class Mirror(RandomFeedback):
         self.report_draws(index, noise.numel())
         self.report_product(index, "probe", SynapticProduct(field, noise.shape, response.shape, pre=noise))
         seen = field.weight_grad(noise, response).div_(self._samples)
-        self.report_product(index, "learn", SynapticProduct(field, noise.shape, response.shape, noise, response))
+        self.report_product(
+            index, "feedback_update", SynapticProduct(field, noise.shape, response.shape, noise, response)
+        )
         self.weight(index).lerp_(seen, self._rate)
 
     def get_extra_state(self) -> torch.Tensor:

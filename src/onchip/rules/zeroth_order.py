@@ -85,6 +85,6 @@ class NodePerturbation(DirectFeedback):
         leading = activity.shape[:2]
         shares = (signals.loss / (self._scale * signals.loss.numel())).expand(leading)
         noise = self._added[index]
-        self.report_product(index, "project", product_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1)))
+        self.report_product(index, "direct", product_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1)))
         self.report_released(index, noise.numel())
         return noise * shares.reshape(*leading, *[1] * (activity.dim() - 2))

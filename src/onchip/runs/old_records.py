@@ -11,6 +11,12 @@ __all__ = ["modernized"]
 
 OPTIONS = {"centring": "centering"}
 VALUES = {"uncentred": "uncentered"}
+LEDGER = {
+    "products_pull": "products_backward",
+    "products_project": "products_direct",
+    "products_learn": "products_feedback_update",
+    "update_wait_phases": "update_locking_phases",
+}
 
 
 def modernized(values: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +28,9 @@ def modernized(values: dict[str, Any]) -> dict[str, Any]:
         OPTIONS.get(name, name): _renamed(value) if isinstance(value, str) else value
         for name, value in values["options"].items()
     }
-    return {**values, "format": 2, "label": _renamed(values["label"]), "options": options, "settings": settings}
+    ledger = {LEDGER.get(name, name): count for name, count in values.get("ledger", {}).items()}
+    renamed = {"label": _renamed(values["label"]), "options": options, "settings": settings, "ledger": ledger}
+    return {**values, "format": 2, **renamed}
 
 
 def _renamed(text: str) -> str:

@@ -89,7 +89,7 @@ def test_the_bill_is_that_of_both() -> None:
         rule.backward(whole(rule))
         bills.append(ledger.summary())
     opzo, local, bp, both = bills
-    assert both["products_pull"] == 0
-    assert both["products_project"] == opzo["products_project"] + local["products_project"]
+    assert both["products_backward"] == 0
+    assert both["products_direct"] == opzo["products_direct"] + local["products_direct"]
     for kind in ("products_forward", "products_update"):
         assert both[kind] == opzo[kind] + local[kind] - bp[kind]

@@ -50,7 +50,7 @@ def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
         count(step["random_draws"]),
         count(step["feedback_memory"]),
         f"{step['phases_per_step']:g}",
-        f"{step['update_wait_phases']:.3g}",
+        f"{step['update_locking_phases']:.3g}",
         _joules(price.energy.total_pj / samples),
         _joules(price.energy.operations_pj / samples),
     )

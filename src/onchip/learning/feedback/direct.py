@@ -107,20 +107,20 @@ class MatrixFeedback(DirectFeedback):
         # The few classes as rows in memory too: the product is then three times as fast.
         projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
-        self.report_product(index, "local" if self.local else "project", product_at(matrix, post=sent))
+        self.report_product(index, "local" if self.local else "direct", product_at(matrix, post=sent))
         if self.learned:
             rows = as_rows(activity, error.dim() - 1)
             learning = sent.t() @ rows  # (classes, n), to the grid afterwards: classes are fewer than samples
-            self.report_product(index, "learn", product_at(learning.t(), rows, sent))
+            self.report_product(index, "feedback_update", product_at(learning.t(), rows, sent))
             if seen != features:
                 maps = _as_maps(learning, features)
                 learning = as_rows(to_grid(maps, seen), 1)
-                self.report_transform(index, "learn", maps, seen)
+                self.report_transform(index, "feedback_update", maps, seen)
             learning = learning.t().contiguous()
             matrix.grad = learning if matrix.grad is None else matrix.grad + learning
         if len(features) < 3:
             return projected.view(activity.shape)
-        return self.spread(index, "project", _as_maps(projected, seen), features)
+        return self.spread(index, "direct", _as_maps(projected, seen), features)
 
     def spread(self, index: int, kind: ProductKind, coefficients: Tensor, features: torch.Size) -> Tensor:
         """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""

@@ -107,7 +107,7 @@ class PerturbationFeedback(MatrixFeedback):
             corner = corner.narrow(axis, 0, size)
         added = self._added[index] = self._centring.noise(self._noise(corner))
         self.report_draws(index, added.numel(), stored=True)
-        noise = added if seen == features else self.spread(index, "learn", added, features)
+        noise = added if seen == features else self.spread(index, "feedback_update", added, features)
         return activity.add(noise, alpha=self._scale)
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
@@ -138,7 +138,7 @@ class PerturbationFeedback(MatrixFeedback):
                     course.append(matrix.clone())
             if course:
                 self._course[index] = torch.stack(course)  # (T, n, classes)
-            self.report_product(index, "learn", product_at(matrix, probes, centered))
+            self.report_product(index, "feedback_update", product_at(matrix, probes, centered))
             self.report_released(index, added.numel())
         self._added.clear()
 
