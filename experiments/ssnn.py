@@ -225,7 +225,7 @@ def tables_of(path: Path) -> str:
     titles: dict[str, list[dict[str, Any]]] = {}
     for entry in read_lines(path):
         titles.setdefault(entry["table"], []).append(entry)
-    header = ("row", "seeds", "accuracy %", "as clipped %", "against the clipped network's", "bits moved / step")
+    header = ("row", "seeds", "accuracy %", "as clipped %", "against the clipped network's", "bits transported / step")
     split, parts = "validation" if path == TUNING else "test", []
     for title, entries in titles.items():
         record = entries[0]["record"]

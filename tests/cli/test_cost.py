@@ -30,7 +30,7 @@ def test_all_rules_that_can_train_are_priced_and_the_others_named(onchip: Onchip
 def test_frozen_backpropagation_shows_its_thousandth_and_what_it_hides(onchip: Onchip) -> None:
     result = onchip("cost", "bp", "fbp:period=100;transport=top:0.1", "--net", "mlp", "--neuron", "ttfs")
     bp, fbp = row(result.out, "bp"), row(result.out, "fbp:period=100;transport=top:0.1")
-    assert (bp["weights moved / step"], fbp["weights moved / step"]) == ("68.1k", "68.1")
+    assert (bp["weights transported / step"], fbp["weights transported / step"]) == ("68.1k", "68.1")
     assert (bp["fewer than bp"], fbp["fewer than bp"]) == ("1x", "1,000x")
     assert (fbp["bits / step"], fbp["of these index"], fbp["compares / step"]) == ("2.86k", "681", "681")
     assert bp["feedback memory"] == "0"

@@ -14,7 +14,7 @@ BITS = {"transport_value_bits": 320, "transport_index_bits": 100}
 def test_a_row_a_rule() -> None:
     records = [record(seed=0, accuracy=0.4), record(seed=1, accuracy=0.6), record("fa", accuracy=0.5)]
     made = report.table(records)
-    assert made.header[:6] == ("rule", "test %", "validation %", "seeds", "front", "weights moved / step")
+    assert made.header[:6] == ("rule", "test %", "validation %", "seeds", "Pareto", "weights transported / step")
     assert made.texts() == [
         ("bp", "50.00 ± 14.14", "40.00 ± 14.14", "2", "", "150", "1k", "500", "1.5k", "1k"),
         ("fa", "50.00", "40.00", "1", "yes", "100", "1k", "500", "1.5k", "1k"),
@@ -34,12 +34,12 @@ def test_failures_are_counted_and_named() -> None:
 def test_a_column_that_no_record_fills_is_left_out() -> None:
     assert "validation %" not in report.table([record(validation_accuracy=None)]).header
     assert report.table([record(accuracy=None)]).header == ("rule", "test %", "seeds")
-    assert "bits moved / step" not in report.table([record()]).header
+    assert "bits transported / step" not in report.table([record()]).header
 
 
 def test_bits_stand_beside_weights_and_older_records_have_none() -> None:
     made = report.table([record(), record("fbp", ledger={**record().ledger, **BITS})])
-    column = made.header.index("bits moved / step")
+    column = made.header.index("bits transported / step")
     assert [row[column] for row in made.texts()] == ["-", "42"]
 
 
@@ -64,7 +64,7 @@ def test_csv_has_every_digit() -> None:
     assert rows[1]["test %, sd"] == ""
     assert rows[1]["validation %"] == ""
     assert rows[0]["runs"] != rows[1]["runs"]
-    assert rows[0]["front"] == "yes"
+    assert rows[0]["Pareto"] == "yes"
 
 
 def test_latex_escapes_what_it_would_read() -> None:

@@ -61,14 +61,14 @@ def _sum(record: Record, counts: tuple[str, ...]) -> float | None:
 
 WEIGHTS = Cost(
     "weights",
-    "weights moved / step",
-    "weights moved to the feedback path, a training step",
+    "weights transported / step",
+    "weights transported per training step",
     _a_step("weights_transported"),
 )
 BITS = Cost(
     "bits",
-    "bits moved / step",
-    "bits moved to the feedback path, a training step",
+    "bits transported / step",
+    "bits transported per training step",
     _a_step("transport_value_bits", "transport_index_bits"),
 )
 COSTS = (
@@ -80,19 +80,19 @@ COSTS = (
     Cost(
         "products",
         None,
-        "synaptic products, a training sample",
+        "synaptic products per training sample",
         _a_sample("products_forward", "products_error", "products_update"),
     ),
     Cost(
         "operations",
         "operations / sample",
-        "synaptic operations that events cause, a training sample",
+        "event-driven synaptic operations per training sample",
         _a_sample("operations_forward", "operations_error", "operations_update"),
     ),
     Cost(
         "memory",
         "memory",
-        "numbers kept: feedback weights, and activity until an update",
+        "stored numbers: feedback weights, and activity until its update",
         lambda record: _sum(record, ("feedback_memory", "stored_activity_peak")),
     ),
 )
@@ -106,7 +106,7 @@ def costs(records: Sequence[Record]) -> list[Cost]:
 
 
 def traffic(records: Sequence[Record]) -> Cost:
-    """The cost that a Pareto front is drawn against: bits moved, or weights where older records know no bits."""
+    """The cost that a Pareto front is drawn against: transported bits, or weights where older records have no bits."""
     return BITS if all(BITS.of(record) is not None for record in records) else WEIGHTS
 
 
@@ -118,4 +118,4 @@ def _energy(key: str, *, first: bool) -> Cost:
         return None if picojoules is None else picojoules * 1e-6
 
     column = f"µJ / sample ({table})" if first else None
-    return Cost(f"energy-{table}", column, f"energy by {table}, a training sample [µJ]", microjoules, detail=not first)
+    return Cost(f"energy-{table}", column, f"energy by {table} per training sample [µJ]", microjoules, detail=not first)

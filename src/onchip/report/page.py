@@ -119,7 +119,7 @@ def _table(made: Table) -> str:
         "</button></th>"
         for name, is_number in zip(made.header, numeric, strict=True)
     )
-    front = made.header.index("front") if "front" in made.header else None
+    front = made.header.index("Pareto") if "Pareto" in made.header else None
     rows = []
     for row in made.rows:
         best = ' class="front"' if front is not None and row[front].text else ""

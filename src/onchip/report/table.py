@@ -1,4 +1,4 @@
-"""The table of a comparison: a row a rule, every number from the records."""
+"""The table of a comparison: one row per rule, every number from the records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from onchip.runs.record import Record
 __all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "as_markdown", "failures", "table"]
 
 NOTE = (
-    "Accuracies: mean ± standard deviation over the seeds that succeeded. Front: no other rule is as accurate, on "
-    "average, for as few bits moved (weights, where a record knows no bits). Weights and bits moved: from forward to "
-    "feedback weights in training, the first copy apart; bits include those that say which weights are sent. Forward, "
-    "error, update: scalar products that the engine made, for a training sample: of weights and activity, of backward "
-    "weights and errors, of errors and activity. Operations: of these, where a spike or an error that is not 0 meets a "
-    "synapse. Memory: feedback weights, and what updates keep of a batch. k, M, G: 10^3, 10^6, 10^9."
+    "Accuracies: mean ± standard deviation over the seeds that succeeded. Pareto: on the Pareto front, where no other "
+    "rule is as accurate, on average, with as few transported bits (or weights, if a record has no bits). Transported: "
+    "copied from forward to feedback weights during training, without the initial copy; bits include the indices of "
+    "the weights. Forward, error, update: scalar products per training sample, of weights and activity, of feedback "
+    "weights and errors, of errors and activity. Operations: the part of these in which a spike, or an error that is "
+    "not 0, reaches a synapse. Memory: feedback weights, and what a batch stores until its update. k, M, G: 10^3, "
+    "10^6, 10^9."
 )
 
 
@@ -52,7 +53,7 @@ class Table:
 
 
 def table(records: Sequence[Record]) -> Table:
-    """A row a rule. Columns of what no record holds are left out."""
+    """One row per rule. Columns without a number in any record are left out."""
     summaries = summarize(records)
     good = [record for summary in summaries for record in summary.good]
     best = {summary.label for summary in on_front(summaries, traffic(good))}
@@ -61,7 +62,7 @@ def table(records: Sequence[Record]) -> Table:
         ("test %", [_percent(summary.test) for summary in summaries]),
         ("validation %", [_percent(summary.spread(lambda r: r.validation_accuracy)) for summary in summaries]),
         ("seeds", [Cell(_seeds(summary)) for summary in summaries]),
-        ("front", [Cell("yes" if summary.label in best else "") for summary in summaries]),
+        ("Pareto", [Cell("yes" if summary.label in best else "") for summary in summaries]),
         *(
             (cost.column, [_count(summary.spread(cost.of)) for summary in summaries])
             for cost in costs(good)

@@ -16,7 +16,7 @@ __all__ = ["HEADER", "cells", "markdown", "note", "to_json"]
 
 HEADER = (
     "rule",
-    "weights moved / step",
+    "weights transported / step",
     "fewer than bp",
     "bits / step",
     "of these index",
