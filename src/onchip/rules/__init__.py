@@ -1,4 +1,4 @@
-"""Learning rules by the names that papers give them; a new one is a file here and its name in this list."""
+"""Learning rules, with the names of their papers; a new rule is a file here and its name in this list."""
 
 from onchip.rules.anchored_dkp import anchored_dkp
 from onchip.rules.bp import bp

@@ -1,4 +1,4 @@
-"""Direct Kolen-Pollack, anchored by probing."""
+"""Direct Kolen-Pollack, anchored by perturbation estimates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from onchip.errors import RequestError
+from onchip.errors import require
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
@@ -31,37 +31,41 @@ def anchored_dkp(
     grid: int | None = None,
     local: bool = False,
 ) -> Rule:
-    """The feedback of `opzo`, which learns as in `dkp` too: one matrix, taught by noise and by the optimizer.
+    """Feedback matrices that learn both from noise, as in `opzo`, and by the optimizer, as in `dkp`.
 
         h_l <- h_l + α z_l,   D <- λ D + α² T B
         M_l <- M_l + α² T B / D (1/(α T B) sum_t,b z_l õ^T - M_l),   g_l = M_l e,   ∂M_l = sum_t,b h_l e^T + decay M_l
 
-    Noise tells M where and how large the true derivative is; what Kolen-Pollack adds follows the weights from one
-    step to the next, and in early layers, where the estimate is poor for long, gives errors a direction.
+    The estimates from noise anchor M to the true derivative; the Kolen-Pollack updates follow the weights from one step
+    to the next, and give errors a direction in early layers, where the estimate stays poor for long.
 
-    Limit: with no Kolen-Pollack updates `opzo`; without noise from some step on, `dkp` that begins there from the
+    Limit: `opzo` without the Kolen-Pollack updates; without noise from some step on, `dkp` that starts from the
         estimate.
-    Cost: that of `opzo`, and for each feedback weight as many products again to learn; no random number and no
-        estimate once the noise is off.
+    Cost: that of `opzo`, and as many products again per feedback weight to learn; no random numbers and no estimates
+        once the noise is off.
 
     Args:
-        model: a network of `onchip.nn` whose neurons have a state over time.
-        scale: α, standard deviation of the noise, in units of a spike; above 0.
-        momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
-        decay: weight decay of M, at least 0; it counts once a training step.
-        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
-        centering: how the output is centered; `LeaveOneOut()` by default.
-        quiet_after: training steps after which there is neither noise nor an estimate; None for never.
-        grid: as in `opzo`; what Kolen-Pollack adds stays on the grid too.
-        local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
+        model: A network of `onchip.nn` whose neurons have a state over time.
+        scale: Standard deviation α of the noise, above 0, in units of one spike.
+        momentum: Factor λ, in [0, 1), by which the weight of all earlier estimates decays per estimate.
+        decay: Weight decay of M, at least 0; it counts once per training step.
+        noise: Distribution of the noise: `Rademacher()` by default, one random bit per neuron, or `Gaussian()`, which
+            is no better.
+        centering: How the output is centered; `LeaveOneOut()` by default.
+        quiet_after: Training steps after which there is neither noise nor an estimate; None for never.
+        grid: Side of the coarse grid for feature maps, as in `opzo`, also for the Kolen-Pollack updates; None for all
+            pixels.
+        local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
+            `rule.outputs`.
 
     Raises:
-        RequestError: a value out of range.
-        UnsupportedError: neurons with spike times.
+        RequestError: an option is out of range.
+        UnsupportedError: the neurons have spike times.
 
-    Reference: ours; of Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv 2012.00152).
+    Reference: ours; combines Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv
+        2012.00152).
     """
-    feedback = Anchored(scale, momentum, decay, noise, centering, quiet_after, grid)
+    feedback = AnchoredFeedback(scale, momentum, decay, noise, centering, quiet_after, grid)
     return Rule(
         "anchored_dkp",
         model,
@@ -71,8 +75,8 @@ def anchored_dkp(
     )
 
 
-class Anchored(PerturbationFeedback):
-    """Matrices that an optimizer trains, and estimates hold to what noise says."""
+class AnchoredFeedback(PerturbationFeedback):
+    """Matrices that an optimizer trains and that estimates from noise correct."""
 
     stem = "feedback_"
     learned = True
@@ -88,9 +92,8 @@ class Anchored(PerturbationFeedback):
         grid: int | None,
     ) -> None:
         super().__init__("anchored_dkp", scale, momentum, noise, centering, quiet_after, grid=grid)
-        if not 0.0 <= decay < math.inf:
-            raise RequestError(f"anchored_dkp got decay={decay}; expected a weight decay of at least 0")
+        require(0.0 <= decay < math.inf, "anchored_dkp", "decay", decay, "a weight decay of at least 0")
         self.decay = decay
 
     def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
-        return self.grown("anchored_dkp", index, units, like.shape[-1])
+        return self.stored_matrix("anchored_dkp", index, units, like)

@@ -1,4 +1,4 @@
-"""Backpropagation: the reference that every other rule is measured against."""
+"""Backpropagation: the reference for all other rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["bp"]
 
 
 def bp(model: nn.Module) -> Rule:
-    """Backpropagation, through time where neurons have a state, with surrogate gradients.
+    """Backpropagation, through time if neurons have a state, with surrogate gradients.
 
     Errors come down through the forward weights and back through all time steps.
 
@@ -21,7 +21,7 @@ def bp(model: nn.Module) -> Rule:
         stored; forward and backward phases alternate.
 
     Args:
-        model: a network of `onchip.nn`.
+        model: A network of `onchip.nn`.
 
     Reference: Neftci et al. 2019 (surrogate gradients); Goupy et al. 2025 for spike times.
     """

@@ -14,32 +14,27 @@ __all__ = ["brsf"]
 
 
 def brsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
-    """Batchwise random sign-concordant feedback: the weights' signs with magnitudes drawn anew each step.
+    """Batchwise random sign-concordant feedback: the weights' signs with magnitudes drawn at each step.
 
         g = B^T δ,   B = sign(W) |N|,   N ~ N(0, mean W_0²) of W's shape, new after every training step
 
-    Draws come from torch's global generator.
+    The draws come from torch's global generator.
 
-    Limit: equal to `usf` in the mean over draws, up to a factor √(2/π).
-    Cost: one bit a weight transported and one random number a weight drawn at each step; feedback weights
-        take as much memory as the forward ones.
+    Limit: equal to `usf` on average over the draws, up to a factor √(2/π).
+    Cost: one transported bit and one random number per weight at each step; feedback weights need as much memory as
+        the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        model: A network of `onchip.nn`.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`.
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule(
-        "brsf",
-        model,
-        feedback=RedrawnSigns(),
-        temporal=temporal,
-    )
+    return Rule("brsf", model, feedback=RedrawnSigns(), temporal=temporal)
 
 
 class RedrawnSigns(SignSymmetricFeedback):
-    """Random magnitudes, drawn anew after every training step."""
+    """Random magnitudes, drawn again after every training step."""
 
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
         return torch.randn_like(weight).abs_().mul_(scale)

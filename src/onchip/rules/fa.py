@@ -17,22 +17,17 @@ __all__ = ["fa"]
 def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
     """Feedback alignment: errors come down through fixed random weights.
 
-        g = B^T δ,   B drawn once, of W's shape and with W's standard deviation
+        g = B^T δ,   B drawn once, with W's shape and standard deviation
 
-    Limit: equal to `bp` if B were W.
-    Cost: no weight is ever transported; feedback weights take as much memory as the forward ones.
+    Limit: equal to `bp` if B = W.
+    Cost: no weight is ever transported; feedback weights need as much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        model: A network of `onchip.nn`.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`; `Counts()` for error spikes.
+        code: Representation of errors: `RealErrors()` by default, or `SpikeErrors()` in networks of `Stochastic`
+            neurons.
 
     Reference: Lillicrap et al. 2016 (Nature Communications).
     """
-    return Rule(
-        "fa",
-        model,
-        feedback=RandomFeedback(),
-        temporal=temporal,
-        code=code,
-    )
+    return Rule("fa", model, feedback=RandomFeedback(), temporal=temporal, code=code)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from onchip.errors import RequestError
+from onchip.errors import RequestError, require
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import CopiedFeedback
@@ -32,31 +32,31 @@ def fbp(
     temporal: Temporal = ThroughTime(),
     code: ErrorCode = RealErrors(),
 ) -> Rule:
-    """Frozen backpropagation: errors come down through a copy of the weights that is refreshed now and then.
+    """Frozen backpropagation: errors come down through a copy of the weights that is refreshed from time to time.
 
-        g = B^T δ,   B = W_0 at first, then W, or part of it, is sent to B after every Φ steps
+        g = B^T δ,   B = W_0 at first; every Φ steps W, or a part of it, is sent to B
 
-    With no options, feedback gets a thousandth of the bits that `bp` would move, as `budget` spends them.
+    Without options, the budget is a thousandth of the bits that `bp` transports.
 
-    Limit: equal to `bp`, bit for bit, with `period=1` and `transport=Full()`; to `never`, before the first
-        transport.
-    Cost: 1 / Φ of `bp`'s transport, times the share that `transport` sends; at most `budget` bits a step.
-        Feedback weights take as much memory as the forward ones.
+    Limit: equal to `bp`, bit for bit, with `period=1` and `transport=Full()`; to `never` before the first transport.
+    Cost: 1 / Φ of the transport of `bp`, times the share that `transport` sends; at most `budget` bits per step.
+        Feedback weights need as much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        period: Φ, training steps from one transport to the next, at least 1; or `Doubling(longest)`, with
-            intervals that double up to the longest; or `Balanced(Φ)`, with a period for each layer at the
-            bits of one Φ for all. 100 if a transport is given.
-        transport: what is moved at each transport, from `onchip.transport`; `Full()` if a period is given.
-        budget: bits a training step, instead of a period: the best of our schemes for that, or the transport
-            that is given, with balanced periods.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        model: A network of `onchip.nn`.
+        period: Training steps Φ between transports, at least 1; or `Doubling(longest)`, with intervals that double up
+            to the longest; or `Balanced(Φ)`, with one period per layer and the bits of one Φ for all. The default is
+            100 if a transport is given.
+        transport: What each transport sends, from `onchip.transport`; `Full()` by default if a period is given.
+        budget: Bits per training step, instead of a period. The periods are balanced, and the transport, unless it is
+            given, is the best of our schemes for this budget.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`; `Counts()` for error spikes.
+        code: Representation of errors: `RealErrors()` by default, or `SpikeErrors()` in networks of `Stochastic`
+            neurons.
 
     Raises:
-        RequestError: a period below 1, or a budget that is not positive, or beside a period, or for messages
-            whose size is not known before.
+        RequestError: the period is below 1, the budget is not positive, both are given, or there is a budget for
+            messages whose size is not known in advance.
 
     Reference: Goupy et al. 2025 (arXiv 2505.13741), sections 3 and 4; budgets are ours.
     """
@@ -65,33 +65,24 @@ def fbp(
     schedule: Schedule
     if budget is not None or (period is None and transport is None):
         weights = [layer.weight for layer in build_graph(model).layers[1:]]
-        mean, transport = plan_within_budget(budget, weights, transport)
-        schedule = Balanced(mean)
+        mean_period, transport = plan_within_budget(budget, weights, transport)
+        schedule = Balanced(mean_period)
     else:
         schedule = _intervals(100 if period is None else period)
         transport = Full() if transport is None else transport
-    return Rule(
-        "fbp",
-        model,
-        feedback=FrozenFeedback(schedule, transport),
-        temporal=temporal,
-        code=code,
-    )
+    return Rule("fbp", model, feedback=FrozenFeedback(schedule, transport), temporal=temporal, code=code)
 
 
 def _intervals(period: int | Doubling | Balanced) -> Schedule:
     if not isinstance(period, int):
         return period
-    if period < 1:
-        raise RequestError(
-            f"fbp got period={period}; expected at least 1 training step between transports. "
-            "To transport nothing, use the rule `never`"
-        )
+    expected = "at least 1 training step between transports. To transport nothing, use the rule `never`"
+    require(period >= 1, "fbp", "period", period, expected)
     return Doubling(longest=period, first=period)
 
 
 class FrozenFeedback(CopiedFeedback):
-    """A copy of the forward weights, refreshed by a transport whenever the schedule says so."""
+    """A copy of the forward weights, refreshed by a transport after the training steps of a schedule."""
 
     claims = replace(CopiedFeedback.claims, no_weight_transport=False)
 
@@ -126,13 +117,13 @@ class FrozenFeedback(CopiedFeedback):
                 self._events[intervals] += 1
 
     def _refresh(self, group: list[int], event: int) -> None:
-        """One transport to the layers of a group."""
+        """One transport event for the layers of a group."""
         weights = [self.layers[index].weight for index in group]
         moved = self._transport([self.weight(index) for index in group], weights, event)
         if event == 0 and not any(layer.scalars for layer in moved):
             warnings.warn(
-                f"fbp: {self._transport} moved no weight at its first event, after step {self._steps}; as long as "
-                "that is so, this is the rule `never`. Use a lower threshold",
+                f"fbp: {self._transport} moved no weight at its first event, after step {self._steps}; until it "
+                "does, this is the rule `never`. Use a lower threshold",
                 stacklevel=4,
             )
         for index, layer in zip(group, moved, strict=True):

@@ -19,20 +19,15 @@ def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
         g = B^T δ,   B = sign(W) |B_0|,   B_0 ~ N(0, mean W_0²) of W's shape, drawn once
 
     Limit: equal to `fa` with feedback |B_0| while all weights are positive.
-    Cost: one bit a weight transported at each step; feedback weights take as much memory as the forward ones.
+    Cost: one transported bit per weight at each step; feedback weights need as much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        model: A network of `onchip.nn`.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`.
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule(
-        "frsf",
-        model,
-        feedback=FixedSigns(),
-        temporal=temporal,
-    )
+    return Rule("frsf", model, feedback=FixedSigns(), temporal=temporal)
 
 
 class FixedSigns(SignSymmetricFeedback):

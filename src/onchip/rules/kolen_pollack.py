@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onchip.certificates import Claims
-from onchip.errors import RequestError
+from onchip.errors import require
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.feedback.stored import drawn_like
 from onchip.learning.rule import Rule
@@ -16,40 +16,34 @@ __all__ = ["kolen_pollack"]
 
 
 def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = ThroughTime()) -> Rule:
-    """Kolen-Pollack: feedback weights make the same updates as the forward weights, and both decay.
+    """Kolen-Pollack: feedback weights get the same updates as the forward weights, and both decay.
 
         B += ΔW,   then W *= 1 - d and B *= 1 - d,   so that   W - B = (1 - d)^t (W_0 - B_0)
 
-    Make the optimizer of `rule.parameters()`, so that it trains B too, by the same gradients. The decay is
-    the rule's own, after the optimizer's step (`rule.step`); one that an adaptive optimizer sees as part of
-    the gradient, such as Adam's `weight_decay`, would break the law. Layers without feedback weights (the
-    first) do not decay.
+    The optimizer must train `rule.parameters()`, which include B, by the same gradients. The rule applies the decay
+    after the optimizer's step (`rule.step`); a decay that is part of an adaptive optimizer's gradient, such as Adam's
+    `weight_decay`, would break this law. Layers without feedback weights (the first) do not decay.
 
-    Limit: equal to `bp` after many steps, as B comes to W; to `fa` at the first step.
-    Cost: no weight is ever transported; the products of every update but the first layer's are made twice,
-        at W and at B; feedback weights take as much memory as the forward ones.
+    Limit: equal to `bp` after many steps, when B has converged to W; to `fa` at the first step.
+    Cost: no weight is ever transported; the products of every update but the first layer's are computed
+        twice, at W and at B; feedback weights need as much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        decay: d, the share of W and B that is lost at each step, in [0, 1). B takes some 1 / d steps to come
-            to W; a large d forgets what was learnt, as 1e-3 did in 2,000 steps of Fashion-MNIST.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        model: A network of `onchip.nn`.
+        decay: Fraction d of W and B that is lost per step, in [0, 1). B converges to W in about 1 / d steps; with a
+            large d, such as 1e-3 in 2,000 steps of Fashion-MNIST, the network forgets.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`.
 
     Raises:
-        RequestError: a decay out of range.
+        RequestError: the decay is out of range.
 
     Reference: Kolen and Pollack 1994 (ICNN); Akrout et al. 2019 (NeurIPS), section 3.2.
     """
-    return Rule(
-        "kolen_pollack",
-        model,
-        feedback=KolenPollackFeedback(decay),
-        temporal=temporal,
-    )
+    return Rule("kolen_pollack", model, feedback=KolenPollackFeedback(decay), temporal=temporal)
 
 
 class KolenPollackFeedback(LayerwiseFeedback):
-    """Feedback weights, drawn at first, that the optimizer trains by the forward weights' gradients."""
+    """Random initial feedback weights that the optimizer trains by the gradients of the forward weights."""
 
     claims = Claims(
         separate_feedback=True, no_weight_transport=True, temporally_causal=True, online=True, batch_independent=True
@@ -59,8 +53,7 @@ class KolenPollackFeedback(LayerwiseFeedback):
 
     def __init__(self, decay: float) -> None:
         super().__init__()
-        if not 0.0 <= decay < 1.0:
-            raise RequestError(f"kolen_pollack got decay={decay}; expected a share lost a step, in [0, 1)")
+        require(0.0 <= decay < 1.0, "kolen_pollack", "decay", decay, "a fraction lost per step, in [0, 1)")
         self._decay = decay
 
     def attach(self) -> None:
@@ -75,19 +68,19 @@ class KolenPollackFeedback(LayerwiseFeedback):
 
     def learn(self) -> None:
         for weight, feedback in self._pairs():
-            # A copy, not a sum: whoever clears W's gradient need not know of B's.
+            # A copy, not a sum, so that B's gradient is right even if only W's is cleared.
             feedback.grad = None if weight.grad is None else weight.grad.clone()
 
     def step(self) -> None:
-        kept = 1.0 - self._decay
+        factor = 1.0 - self._decay
         decayed: set[int] = set()
         for weight, feedback in self._pairs():
             if not weight.requires_grad:
                 continue
-            feedback.mul_(kept)
+            feedback.mul_(factor)
             if id(weight) not in decayed:  # a layer that the network uses twice
                 decayed.add(id(weight))
-                weight.mul_(kept)
+                weight.mul_(factor)
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
         return [(layer.weight, self.weight(index)) for index, layer in enumerate(self.layers) if index]

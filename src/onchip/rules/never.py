@@ -15,28 +15,23 @@ __all__ = ["never"]
 
 
 def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
-    """Errors come down through the weights that the network began with: the baseline of all transport.
+    """Errors come down through the initial weights: the baseline of weight transport.
 
-        g = B^T δ,   B = W_0 for ever
+        g = B^T δ,   B = W_0
 
-    A scheme of transport is worth its bits only where it does better than this, which on shallow networks
-    can be as good as `bp`.
+    A transport scheme is worth its bits only where it is better than this rule, which on shallow networks can be as
+    good as `bp`.
 
     Limit: equal to `bp` at the first step; to `fbp` until its first transport.
-    Cost: one copy of the weights before training, none where both ends draw W_0 from one seed; feedback
-        weights take as much memory as the forward ones.
+    Cost: one copy of the weights before training, none if both ends draw W_0 from one seed; feedback weights need as
+        much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`; `Counts()` with spikes.
-        code: what carries errors; `RealErrors()` by default, or `Spikes()` in networks of `Stochastic` neurons.
+        model: A network of `onchip.nn`.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`; `Counts()` for error spikes.
+        code: Representation of errors: `RealErrors()` by default, or `SpikeErrors()` in networks of `Stochastic`
+            neurons.
 
-    Reference: Goupy et al. 2025 (arXiv 2505.13741), with a period that never ends.
+    Reference: Goupy et al. 2025 (arXiv 2505.13741), with an infinite period.
     """
-    return Rule(
-        "never",
-        model,
-        feedback=CopiedFeedback(),
-        temporal=temporal,
-        code=code,
-    )
+    return Rule("never", model, feedback=CopiedFeedback(), temporal=temporal, code=code)

@@ -17,24 +17,26 @@ __all__ = ["noisy_bp"]
 def noisy_bp(
     model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher(), temporal: Temporal = Online()
 ) -> Rule:
-    """Errors through the forward weights, in a forward pass with the noise of `opzo`.
+    """Errors come down through the forward weights, in a forward pass with the noise of `opzo`.
 
         h_l <- h_l + α z_l
 
-    The control that tells what `opzo` loses to its noise from what it loses to its feedback.
+    The control that separates the effect of the noise of `opzo` from the effect of its feedback.
 
-    Limit: as α goes to 0, `ottt`, or `bp` with `ThroughTime()`; for one seed the forward pass is that of `opzo`.
-    Cost: weights transported as by `bp`; one random number a neuron and step.
+    Limit: equal to `ottt`, or `bp` with `ThroughTime()`, as α goes to 0; with one seed the forward pass is that of
+        `opzo`.
+    Cost: weight transport as in `bp`; one random number per neuron and time step.
 
     Args:
-        model: a network of `onchip.nn` whose neurons have a state over time.
-        scale: α, standard deviation of the noise, in units of a spike; above 0.
-        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
-        temporal: what of the past counts; `Online()` by default, as in `opzo`, or `ThroughTime()`.
+        model: A network of `onchip.nn` whose neurons have a state over time.
+        scale: Standard deviation α of the noise, above 0, in units of one spike.
+        noise: Distribution of the noise: `Rademacher()` by default, one random bit per neuron, or `Gaussian()`, which
+            is no better.
+        temporal: Temporal credit assignment: `Online()` by default, as in `opzo`, or `ThroughTime()`.
 
     Raises:
-        RequestError: a scale out of range.
-        UnsupportedError: neurons with spike times.
+        RequestError: the scale is out of range.
+        UnsupportedError: the neurons have spike times.
 
     Reference: ours; a control for Xiao et al. 2024 (OPZO, arXiv 2407.12516).
     """

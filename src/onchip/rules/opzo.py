@@ -6,7 +6,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from onchip.errors import RequestError
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.base import DirectFeedback
 from onchip.learning.feedback.intermediate import IntermediateFeedback
@@ -40,34 +39,35 @@ def opzo(
         h_l <- h_l + α z_l
         M_l <- M_l + (1-λ)/(1-λ^k) (1/(α T B) sum_t,b z_l õ^T - M_l),   g_l = M_l e
 
-    z is noise of unit variance that is added to what each layer receives, õ the centered output, k the number
-    of estimates so far. Traces stand in for a backward pass through time, as in `ottt`.
+    z is noise of unit variance that is added to the input of each layer, õ is the centered output and k the number of
+    estimates so far. Traces replace the backward pass through time, as in `ottt`.
 
-    Limit: on frozen weights M approaches the mean derivative of the output by h_l; in the last hidden layer
-        the transposed read-out, and the update that of `ottt`.
-    Cost: no weight is ever transported and no error passes from layer to layer; n_l · classes feedback
-        weights a layer, one random number a neuron and step, and the products of the estimate.
+    Limit: with frozen weights M converges to the mean derivative of the output by h_l; in the last hidden layer it
+        converges to the transposed read-out, and the update to that of `ottt`.
+    Cost: no weight is ever transported and no error passes from layer to layer; n_l · classes feedback weights per
+        layer, one random number per neuron and time step, and the products of the estimate.
 
     Args:
-        model: a network of `onchip.nn` whose neurons have a state over time.
-        scale: α, standard deviation of the noise, in units of a spike; above 0.
-        momentum: λ, the share of the estimate kept from one sequence to the next, in [0, 1).
-        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
-        centering: how the output is centered; `LeaveOneOut()` by default.
-        quiet_after: training steps after which no noise is added and the estimate stays; None for never.
-        each_step: make an estimate of each time step, as a stream does, in place of one a sequence.
-        place: of the noise: `after` the neurons and their pool, or `before` them, at their drive. Then the estimate,
-            which knows of their mean derivative, still meets each neuron's own.
-        grid: draw the noise of maps on a grid of that side, their lowest spatial frequencies, and keep the estimates
-            there; None draws and keeps a number for each pixel.
-        local: add the errors of local read-outs, as in `local_learning`; the loss is then of all `rule.outputs`.
-
-        intermediate: a hidden layer, from 2, whose read-out teaches the layers below it too, as the output does
-            (intermediate global learning); the loss is then of all `rule.outputs`. None for none.
+        model: A network of `onchip.nn` whose neurons have a state over time.
+        scale: Standard deviation α of the noise, above 0, in units of one spike.
+        momentum: Factor λ, in [0, 1), by which the weight of earlier estimates decays per sequence.
+        noise: Distribution of the noise: `Rademacher()` by default, one random bit per neuron, or `Gaussian()`, which
+            is no better.
+        centering: How the output is centered; `LeaveOneOut()` by default.
+        quiet_after: Training steps after which no noise is added and the estimate is constant; None for never.
+        each_step: Whether there is an estimate per time step, as in a stream, instead of one per sequence.
+        place: Where the noise is added: `after` the neurons and their pool, or `before` them, at their drive. In the
+            second case errors are multiplied by each neuron's own derivative, beside the mean in the estimate.
+        grid: Side of the coarse grid (lowest spatial frequencies) on which the noise of feature maps is drawn and the
+            estimates are stored; None for all pixels.
+        local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
+            `rule.outputs`.
+        intermediate: Number of a hidden layer, from 2, whose read-out also sends errors to all layers below it
+            (intermediate global learning); the loss is then the sum over `rule.outputs`. None for none.
 
     Raises:
-        RequestError: a value out of range.
-        UnsupportedError: neurons with spike times.
+        RequestError: an option is out of range.
+        UnsupportedError: the neurons have spike times.
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
@@ -81,28 +81,16 @@ def opzo(
         feedback = IntermediateFeedback(estimated(), estimated(), LocalReadouts("opzo"), intermediate, everywhere=local)
     elif local:
         feedback = SummedFeedback(feedback, LocalReadouts("opzo"))
-    return Rule(
-        "opzo",
-        model,
-        feedback=feedback,
-        temporal=Online(),
-        trains=(TIME_STEPS,),
-    )
+    return Rule("opzo", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
 
 
 class OPZOFeedback(PerturbationFeedback):
-    """Feedback matrices that are nothing but estimates."""
+    """Feedback matrices that are estimates, 0 at first."""
 
     stem = "estimate_"
 
+    def initialize(self, matrix: Tensor) -> Tensor:
+        return matrix.zero_()
+
     def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
-        name = f"{self.stem}{index}"
-        if name not in self._buffers:
-            self.register_buffer(name, like.new_zeros(units, like.shape[-1]))
-        estimate = self.get_buffer(name)
-        if estimate.shape != (units, like.shape[-1]):
-            raise RequestError(
-                f"opzo has an estimate of shape {tuple(estimate.shape)} for layer {self.name_of(index)!r}, which needs "
-                f"{(units, like.shape[-1])}; the loaded state or the image size is another network's"
-            )
-        return estimate
+        return self.stored_matrix("opzo", index, units, like)

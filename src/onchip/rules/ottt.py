@@ -13,28 +13,22 @@ __all__ = ["ottt"]
 
 
 def ottt(model: nn.Module) -> Rule:
-    """Online training through time: traces of the input instead of a backward pass through time.
+    """Online training through time: presynaptic traces instead of a backward pass through time.
 
         ΔW = sum_t (ψ(u[t]) g[t]) ⊗ a[t],   a[t] = λ a[t-1] + x[t]
 
     Errors come down through the forward weights at the same time step.
 
-    Limit: equal to `bp` for the weights of the last hidden layer, if the neurons reset softly and detach
-        their reset. Biases take no trace, and so get less than from `bp`.
-    Cost: weights transported as by `bp`; stored activity does not grow with T (`rule.stream`).
+    Limit: equal to `bp` for the weights of the last hidden layer if the neurons have a soft, detached reset. Biases
+        have no trace, so that their update is smaller than in `bp`.
+    Cost: weight transport as in `bp`; stored activity does not grow with T (`rule.stream`).
 
     Args:
-        model: a network of `onchip.nn` whose neurons have a state over time.
+        model: A network of `onchip.nn` whose neurons have a state over time.
 
     Raises:
-        UnsupportedError: neurons with spike times, which have no steps to be online in.
+        UnsupportedError: the neurons have spike times, and so no time steps.
 
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), equations 5 to 7.
     """
-    return Rule(
-        "ottt",
-        model,
-        feedback=TransposedFeedback(),
-        temporal=Online(),
-        trains=(TIME_STEPS,),
-    )
+    return Rule("ottt", model, feedback=TransposedFeedback(), temporal=Online(), trains=(TIME_STEPS,))

@@ -15,25 +15,20 @@ __all__ = ["usf"]
 def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Uniform sign-concordant feedback: errors come down through the signs of the weights.
 
-        g = B^T δ,   B = c sign(W),   c = root mean square of W_0, one constant a layer
+        g = B^T δ,   B = c sign(W),   c = root mean square of W_0, one constant per layer
 
-    The constant is settled with the first weights, so no scale is ever sent.
+    The constant depends only on the initial weights, so no scale is ever sent.
 
-    Limit: equal to `bp` while all weights of a layer have one magnitude, as ±c.
-    Cost: one bit a weight transported at each step; feedback memory of one bit a weight.
+    Limit: equal to `bp` while all weights of a layer are ±c.
+    Cost: one transported bit per weight at each step; feedback memory of one bit per weight.
 
     Args:
-        model: a network of `onchip.nn`.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        model: A network of `onchip.nn`.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`.
 
     Reference: Liao et al. 2016 (AAAI); named so by Moskovitz et al. 2018 (arXiv 1812.06488).
     """
-    return Rule(
-        "usf",
-        model,
-        feedback=UniformSigns(),
-        temporal=temporal,
-    )
+    return Rule("usf", model, feedback=UniformSigns(), temporal=temporal)
 
 
 class UniformSigns(SignSymmetricFeedback):

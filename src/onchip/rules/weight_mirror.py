@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from onchip.errors import RequestError
+from onchip.errors import require
 from onchip.learning.feedback.stored import RandomFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -27,48 +27,39 @@ def weight_mirror(
 
         x ~ N(0, 1),   δ = W x,   B = (1 - r) B + r <δ x^T>,   whose mean over the noise is (1 - r) B + r W
 
-    The noise phase comes after each `period` training steps, layer by layer, with neither bias nor neuron
-    between x and δ. A convolution is probed by patches of its kernel's size. The decay of B by the same
-    rate brings it to W's own norm. Draws come from torch's global generator.
+    A noise phase follows every `period` training steps, layer by layer, without bias or neuron between x and δ. The
+    noise of a convolution has the size of its kernel. Because B decays at the same rate, its norm converges to that of
+    W. The draws come from torch's global generator.
 
-    Limit: equal to `bp`, one step behind, as r goes to 0 and the number of noise phases a step to infinity.
-        With W held still, the cosine of B and W tends to 1 / √(1 + (n + 1) r / (samples (2 - r))) for a
-        fan-in of n.
-    Cost: no weight is ever transported; for every weight but the first layer's, 2 · samples / period products
-        a step, and samples / period random numbers for each of a layer's inputs; a noise phase in which
-        nothing else can run; feedback weights take as much memory as the forward ones.
+    Limit: equal to `bp`, one step behind, as r goes to 0 and the number of noise phases per step to infinity. With
+        constant W, the cosine of B and W converges to 1 / √(1 + (n + 1) r / (samples (2 - r))) for a fan-in of n.
+    Cost: no weight is ever transported; for every weight but the first layer's, 2 · samples / period products per step,
+        and samples / period random numbers per input of a layer; a noise phase in which nothing else can run; feedback
+        weights need as much memory as the forward weights.
 
     Args:
-        model: a network of `onchip.nn`.
-        period: training steps from one noise phase to the next, at least 1.
-        rate: r, how much of B one noise phase replaces, in (0, 1].
-        samples: noise vectors a phase, at least 1.
-        temporal: what of the past counts; `ThroughTime()` by default, or `Online()`.
+        model: A network of `onchip.nn`.
+        period: Training steps from one noise phase to the next, at least 1.
+        rate: Fraction r of B that one noise phase replaces, in (0, 1].
+        samples: Noise vectors per phase, at least 1.
+        temporal: Temporal credit assignment: `ThroughTime()` by default, or `Online()`.
 
     Raises:
-        RequestError: a period, a rate or a number of samples out of range.
+        RequestError: an option is out of range.
 
     Reference: Akrout et al. 2019 (NeurIPS), section 3.1.
     """
-    return Rule(
-        "weight_mirror",
-        model,
-        feedback=Mirror(period, rate, samples),
-        temporal=temporal,
-    )
+    return Rule("weight_mirror", model, feedback=MirrorFeedback(period, rate, samples), temporal=temporal)
 
 
-class Mirror(RandomFeedback):
-    """Feedback weights that are drawn at first and then learn the forward weights from noise."""
+class MirrorFeedback(RandomFeedback):
+    """Feedback weights that are random at first and then learn the forward weights from noise."""
 
     def __init__(self, period: int, rate: float, samples: int) -> None:
         super().__init__()
-        if period < 1:
-            raise RequestError(f"weight_mirror got period={period}; expected at least 1 step between noise phases")
-        if not 0.0 < rate <= 1.0:
-            raise RequestError(f"weight_mirror got rate={rate}; expected a share of B to replace, in (0, 1]")
-        if samples < 1:
-            raise RequestError(f"weight_mirror got samples={samples}; expected at least 1 noise vector a phase")
+        require(period >= 1, "weight_mirror", "period", period, "at least 1 step between noise phases")
+        require(0.0 < rate <= 1.0, "weight_mirror", "rate", rate, "a share of B to replace, in (0, 1]")
+        require(samples >= 1, "weight_mirror", "samples", samples, "at least 1 noise vector per phase")
         self._period = period
         self._rate = rate
         self._samples = samples
@@ -91,11 +82,11 @@ class Mirror(RandomFeedback):
         response = field.apply(noise, layer.weight, None)
         self.report_draws(index, noise.numel())
         self.report_product(index, "probe", SynapticProduct(field, noise.shape, response.shape, pre=noise))
-        seen = field.weight_grad(noise, response).div_(self._samples)
+        estimate = field.weight_grad(noise, response).div_(self._samples)
         self.report_product(
             index, "feedback_update", SynapticProduct(field, noise.shape, response.shape, noise, response)
         )
-        self.weight(index).lerp_(seen, self._rate)
+        self.weight(index).lerp_(estimate, self._rate)
 
     def get_extra_state(self) -> torch.Tensor:
         return torch.tensor(self._steps)

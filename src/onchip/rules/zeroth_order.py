@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.certificates import Claims
-from onchip.errors import RequestError
+from onchip.errors import RequestError, require
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.direct import product_at
 from onchip.learning.noise import Noise, Rademacher
@@ -22,36 +22,31 @@ def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademac
 
         h_l <- h_l + α z_l,   g_l = L / α z_l
 
-    The control of all rules that probe with noise. Hand `rule.backward` the loss of each sample and step
-    where you have it: with one number for all, each neuron hears the whole batch's noise.
+    The control for all rules that use noise. Pass the loss of each sample and time step to `rule.backward` if it is
+    available: with one number for all, the noise of the whole batch is in the error of each neuron.
 
     Limit: on a network without neurons, for a loss that is quadratic in the output, the mean over the noise is the
-        gradient in the layers that read clean activity.
-    Cost: no feedback weights, one random number a neuron and step, and one product to scale it; but the variance
-        of the gradient is some 10,000 times that of `bp`.
+        gradient in the layers whose input has no noise.
+    Cost: no feedback weights, one random number per neuron and time step, and one product to scale it; but the variance
+        of the gradient is about 10,000 times that of `bp`.
 
     Args:
-        model: a network of `onchip.nn` whose neurons have a state over time.
-        scale: α, standard deviation of the noise, in units of a spike; above 0.
-        noise: its distribution; `Rademacher()` by default, a random bit a neuron, which is as good as `Gaussian()`.
+        model: A network of `onchip.nn` whose neurons have a state over time.
+        scale: Standard deviation α of the noise, above 0, in units of one spike.
+        noise: Distribution of the noise: `Rademacher()` by default, one random bit per neuron, or `Gaussian()`, which
+            is no better.
 
     Raises:
-        RequestError: a scale out of range.
-        UnsupportedError: neurons with spike times.
+        RequestError: the scale is out of range.
+        UnsupportedError: the neurons have spike times.
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), who call it ZO_sp.
     """
-    return Rule(
-        "zeroth_order",
-        model,
-        feedback=NodePerturbation(scale, noise),
-        temporal=Online(),
-        trains=(TIME_STEPS,),
-    )
+    return Rule("zeroth_order", model, feedback=NodePerturbation(scale, noise), temporal=Online(), trains=(TIME_STEPS,))
 
 
 class NodePerturbation(DirectFeedback):
-    """The noise that a layer got, times the loss that came of it."""
+    """The noise that was added to a layer, times the loss that resulted."""
 
     claims = Claims(
         separate_feedback=True, no_weight_transport=True, unshared_feedback=True, backward_unlocked=True, online=True
@@ -61,14 +56,13 @@ class NodePerturbation(DirectFeedback):
 
     def __init__(self, scale: float, noise: Noise) -> None:
         super().__init__()
-        if not 0.0 < scale < float("inf"):
-            raise RequestError(f"zeroth_order got scale={scale}; expected a standard deviation above 0")
+        require(0.0 < scale < float("inf"), "zeroth_order", "scale", scale, "a standard deviation above 0")
         self._scale = scale
         self._noise = noise
         self._added: dict[int, Tensor] = {}
 
     def begin(self) -> None:
-        if torch.is_grad_enabled():  # a pass that only looks leaves the one that waits its noise
+        if torch.is_grad_enabled():  # a pass without gradients must not change the noise of a pending pass
             self._added.clear()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
@@ -79,7 +73,7 @@ class NodePerturbation(DirectFeedback):
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
         if index not in self._added:
             raise RequestError(
-                "zeroth_order added no noise in this forward pass, so the loss says nothing to hidden layers; "
+                "zeroth_order added no noise in this forward pass, so hidden layers have no error; "
                 "call model.train() before rule.forward"
             )
         leading = activity.shape[:2]

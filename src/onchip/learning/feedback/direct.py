@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.certificates import Claims
-from onchip.errors import RequestError
+from onchip.errors import RequestError, require
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
 from onchip.learning.observers import ProductKind
@@ -44,7 +44,7 @@ class MatrixFeedback(DirectFeedback):
     """What the names of the buffers or parameters that hold the matrices begin with."""
 
     local: ClassVar[bool] = False
-    """Whether the errors come from read-outs of the layers themselves, F h_l, in place of the output."""
+    """Whether the errors come from read-outs of the layers themselves, F h_l, instead of the output."""
 
     learned: ClassVar[bool] = False
     """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
@@ -57,8 +57,7 @@ class MatrixFeedback(DirectFeedback):
 
     def __init__(self, grid: int | None = None) -> None:
         super().__init__()
-        if grid is not None and grid < 1:
-            raise RequestError(f"feedback got grid={grid}; expected a side of at least 1 number, or none")
+        require(grid is None or grid >= 1, "feedback", "grid", grid, "a side of at least 1 number, or none")
         self._grid = grid
         self._decayed: set[str] = set()
 
@@ -146,7 +145,7 @@ class MatrixFeedback(DirectFeedback):
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
             if name in self._parameters:
-                _reshape(self.get_parameter(name), value)
+                _reshape(self.get_parameter(name), value.shape)
             elif name.startswith(self.stem) and not self.learned:
                 self.register_buffer(name, torch.empty_like(value, device=device))
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -155,27 +154,34 @@ class MatrixFeedback(DirectFeedback):
         """Name of a layer, for messages."""
         return self.layers[index].name
 
-    def grown(self, method: str, index: int, units: int, classes: int) -> Tensor:
-        """A learned matrix (units, classes), drawn from U(-1/√n, 1/√n) at the first use.
+    def initialize(self, matrix: Tensor) -> Tensor:
+        """Sets the values of a new matrix (n, classes), in place; by default they are drawn from U(-1/√n, 1/√n)."""
+        bound = 1.0 / math.sqrt(len(matrix))
+        return matrix.uniform_(-bound, bound)
+
+    def stored_matrix(self, method: str, index: int, units: int, like: Tensor) -> Tensor:
+        """The matrix (units, classes) of a layer, a parameter or a buffer, made at the first use.
 
         Args:
             method: Name of the rule, for messages.
             index: Index of the layer, at least 1.
             units: n, numbers that the layer receives per time step.
-            classes: Numbers of the output.
+            like: A tensor of the matrix's type, (..., classes).
 
         Raises:
             RequestError: the matrix was loaded from a state of another shape.
         """
-        matrix = self.get_parameter(f"{self.stem}{index}")
-        if not len(matrix):
-            bound = 1.0 / math.sqrt(units)
-            _reshape(matrix, torch.empty(units, classes))
-            matrix.uniform_(-bound, bound)
-        if matrix.shape != (units, classes):
+        name, shape = f"{self.stem}{index}", torch.Size((units, like.shape[-1]))
+        if self.learned and not len(self.get_parameter(name)):
+            _reshape(self.get_parameter(name), shape)
+            self.initialize(self.get_parameter(name))
+        elif not self.learned and name not in self._buffers:
+            self.register_buffer(name, self.initialize(like.new_empty(shape)))
+        matrix = self.get_parameter(name) if self.learned else self.get_buffer(name)
+        if matrix.shape != shape:
             raise RequestError(
                 f"{method} has feedback weights {tuple(matrix.shape)} for layer {self.name_of(index)!r}, which "
-                f"needs {(units, classes)}; the loaded state or the image size is another network's"
+                f"needs {tuple(shape)}; the loaded state or the image size is another network's"
             )
         return matrix
 
@@ -207,7 +213,7 @@ def product_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = 
     )
 
 
-def _reshape(parameter: nn.Parameter, like: Tensor) -> None:
+def _reshape(parameter: nn.Parameter, shape: torch.Size) -> None:
     """Gives a parameter a shape, and no values. It stays the object that an optimizer made before holds."""
-    parameter.data = parameter.data.new_empty(like.shape)
+    parameter.data = parameter.data.new_empty(shape)
     parameter.grad = None

@@ -29,4 +29,4 @@ class LocalReadouts(MatrixFeedback):
         self._method = method
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        return self.grown(self._method, index, units, error.shape[-1])
+        return self.stored_matrix(self._method, index, units, error)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip.certificates import Claims
-from onchip.errors import RequestError
+from onchip.errors import RequestError, require
 from onchip.learning.centering import Centering
 from onchip.learning.feedback.direct import MatrixFeedback, as_rows, product_at
 from onchip.learning.noise import Noise
@@ -62,12 +62,10 @@ class PerturbationFeedback(MatrixFeedback):
             backward_unlocked=True,
             online=centering.streams,
         )
-        if not 0.0 < scale < math.inf:
-            raise RequestError(f"{method} got scale={scale}; expected a standard deviation above 0")
-        if not 0.0 <= momentum < 1.0:
-            raise RequestError(f"{method} got momentum={momentum}; expected a share in [0, 1)")
-        if quiet_after is not None and quiet_after < 1:
-            raise RequestError(f"{method} got quiet_after={quiet_after}; expected at least 1 training step, or none")
+        require(0.0 < scale < math.inf, method, "scale", scale, "a standard deviation above 0")
+        require(0.0 <= momentum < 1.0, method, "momentum", momentum, "a share in [0, 1)")
+        quiet_valid = quiet_after is None or quiet_after >= 1
+        require(quiet_valid, method, "quiet_after", quiet_after, "at least 1 training step, or none")
         self._method = method
         self._scale = scale
         self._momentum = momentum
