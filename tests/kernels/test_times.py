@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onchip import kernels
-from onchip.kernels.times import cross, planes
+from onchip.kernels.times import cross, fired_and_times
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 
@@ -30,13 +30,13 @@ def laid_out(drawn: Tensor, rows: bool) -> Tensor:
 
 @pytest.mark.parametrize("rows", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_planes(shape: tuple[int, ...], rows: bool) -> None:
+def test_fired_and_times(shape: tuple[int, ...], rows: bool) -> None:
     times = laid_out(torch.rand(shape).where(torch.rand(shape) < 0.6, torch.tensor(math.inf)), rows)
     times[(0,) * times.dim()] = math.nan
     with kernels.forced("torch"):
-        expected = planes(times)
-    assert equal(planes(times), expected)
-    assert planes(times.requires_grad_()).requires_grad, "autograd follows torch's own"
+        expected = fired_and_times(times)
+    assert equal(fired_and_times(times), expected)
+    assert fired_and_times(times.requires_grad_()).requires_grad, "autograd follows torch's own"
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,7 +8,7 @@ from onchip.data.batching import batches
 from onchip.data.catalogue import Checked, Status, check, describe, fetch, status
 from onchip.data.loading import load
 from onchip.data.root import data_root
-from onchip.data.source import Info
+from onchip.data.source import DatasetInfo
 from onchip.data.split import Dataset, Split
 
 __all__ = [
@@ -18,8 +18,8 @@ __all__ = [
     "Crop",
     "Cutout",
     "Dataset",
+    "DatasetInfo",
     "Flip",
-    "Info",
     "Split",
     "Status",
     "batches",

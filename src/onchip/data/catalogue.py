@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onchip.data.datasets import find, registry
 from onchip.data.root import data_root
-from onchip.data.source import Info, Source
+from onchip.data.source import DatasetInfo, DatasetSource
 from onchip.errors import DataError, RequestError
 
 __all__ = ["Checked", "Status", "check", "describe", "fetch", "status"]
@@ -24,7 +24,7 @@ class Status:
         missing: files that should be there and are not.
     """
 
-    info: Info
+    info: DatasetInfo
     root: Path
     missing: tuple[Path, ...]
 
@@ -55,7 +55,7 @@ class Checked:
     test: int
 
 
-def describe() -> tuple[Info, ...]:
+def describe() -> tuple[DatasetInfo, ...]:
     """Facts about every data set, in order of name; reads no file."""
     return tuple(info for make in registry().values() if (info := make().info) is not None)
 
@@ -103,5 +103,5 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
     return found
 
 
-def _status(info: Info, source: Source, place: Path) -> Status:
+def _status(info: DatasetInfo, source: DatasetSource, place: Path) -> Status:
     return Status(info, place, source.missing(place))

@@ -11,11 +11,11 @@ from pathlib import Path
 from onchip.data.split import Split
 from onchip.errors import DataError
 
-__all__ = ["Info", "Parts", "Source"]
+__all__ = ["DatasetInfo", "DatasetSource", "RawSplits"]
 
 
 @dataclass(frozen=True)
-class Info:
+class DatasetInfo:
     """Facts about a data set, known without its files.
 
     Args:
@@ -40,7 +40,7 @@ class Info:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class RawSplits:
     """What reading the files gives, before validation is drawn from train."""
 
     classes: tuple[str, ...]
@@ -50,21 +50,21 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSource:
     """Where one data set comes from.
 
     Args:
         name: as it was asked for.
         info: the published facts; None for a user's own folder.
         files: needed files or folders, relative to the data root.
-        read: data root -> `Parts`; raises DataError on a damaged file.
+        read: data root -> `RawSplits`; raises DataError on a damaged file.
         download: data root -> files in place; None where there is nothing to download.
     """
 
     name: str
-    info: Info | None
+    info: DatasetInfo | None
     files: tuple[str, ...]
-    read: Callable[[Path], Parts]
+    read: Callable[[Path], RawSplits]
     download: Callable[[Path], None] | None = None
 
     def missing(self, root: Path) -> tuple[Path, ...]:

@@ -22,16 +22,7 @@ from onchip.kernels import buffers, gpu, native
 from onchip.kernels.table import Past, compiled
 from onchip.surrogate import Surrogate
 
-__all__ = [
-    "Membrane",
-    "backward",
-    "backward_local",
-    "extent_of",
-    "forward",
-    "pooled",
-    "unpool",
-    "weighted_sum",
-]
+__all__ = ["Membrane", "backward", "backward_local", "extent_of", "forward", "pooled", "unpool", "weighted_sum"]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from onchip.kernels import native
 
-__all__ = ["cross", "planes"]
+__all__ = ["cross", "fired_and_times"]
 
 
-def planes(times: Tensor) -> Tensor:
-    """Mask and value planes (2, B, features...) of spike times (B, features...): [fired], and the time or 0."""
+def fired_and_times(times: Tensor) -> Tensor:
+    """Of spike times (B, features...), inf = silent: 1 where a neuron fired, and the time or 0, (2, B, features...)."""
     split = native.scan("onchip_planes", times.unsqueeze(0))
     if split is None:
         fired = (times < torch.inf).to(times.dtype)

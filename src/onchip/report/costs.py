@@ -60,10 +60,7 @@ def _sum(record: Record, counts: tuple[str, ...]) -> float | None:
 
 
 WEIGHTS = Cost(
-    "weights",
-    "weights transported / step",
-    "weights transported per training step",
-    _a_step("weights_transported"),
+    "weights", "weights transported / step", "weights transported per training step", _a_step("weights_transported")
 )
 BITS = Cost(
     "bits",

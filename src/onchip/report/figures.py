@@ -86,10 +86,7 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
                 "validation accuracy [%]",
             ),
         ),
-        "learning-loss": (
-            "Training loss",
-            learning(summaries, lambda epoch: epoch.train_loss, "mean training loss"),
-        ),
+        "learning-loss": ("Training loss", learning(summaries, lambda epoch: epoch.train_loss, "mean training loss")),
         **{
             f"probe-{_file_name(name)}": (QUANTITIES.get(name, name), probed(summaries, name))
             for name in quantities(good)

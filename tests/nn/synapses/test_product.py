@@ -49,10 +49,10 @@ def test_late_reals_are_not_overlooked() -> None:
     assert SynapticProduct(synapse, size, size, pre=spikes).count() == OpCount(3000, 0, 0, 0)
 
 
-def test_planes_are_judged_apart() -> None:
+def test_parts_are_counted_apart() -> None:
     """Spike times: that a neuron fired is an addition, when it did a multiplication."""
-    planes = torch.tensor([[1.0, 0.0, 1.0], [0.3, 0.0, 0.7]])
+    parts = torch.tensor([[1.0, 0.0, 1.0], [0.3, 0.0, 0.7]])
     size = torch.Size([2, 2])
     synapse = synapse_of("here", nn.Linear(3, 2))
-    assert SynapticProduct(synapse, planes.shape, size, pre=planes, planes=2).count() == OpCount(4, 4, 0, 0)
-    assert SynapticProduct(synapse, planes.shape, size, pre=planes).count() == OpCount(8, 0, 0, 0)
+    assert SynapticProduct(synapse, parts.shape, size, pre=parts, parts=2).count() == OpCount(4, 4, 0, 0)
+    assert SynapticProduct(synapse, parts.shape, size, pre=parts).count() == OpCount(8, 0, 0, 0)

@@ -1,7 +1,7 @@
 """The data sets, one function each.
 
 `__all__` is the registry: the command line and `onchip.data.load` take these names, with hyphens. To add a
-data set, write a function that returns its `Source` and export it here.
+data set, write a function that returns its `DatasetSource` and export it here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from onchip.data.datasets.digits import digits
 from onchip.data.datasets.folder import folder
 from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
 from onchip.data.datasets.n_mnist import n_mnist
-from onchip.data.source import Source
+from onchip.data.source import DatasetSource
 from onchip.errors import unknown_name
 
 __all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist", "n_mnist"]
@@ -21,12 +21,12 @@ __all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist",
 PREFIX = "folder:"  # a user's own pictures have a path for a name, so they are in no list
 
 
-def registry() -> dict[str, Callable[[], Source]]:
+def registry() -> dict[str, Callable[[], DatasetSource]]:
     """The exported functions, by the names that users type."""
     return {name.replace("_", "-"): globals()[name] for name in __all__}
 
 
-def find(name: str) -> Source:
+def find(name: str) -> DatasetSource:
     """The data set of that name, or the folder in `folder:PATH`.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from onchip.data.source import Info, Parts, Source
+from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.errors import DataError
 
@@ -17,41 +17,41 @@ __all__ = ["cifar10", "cifar100"]
 REFERENCE = "Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
-def cifar10() -> Source:
+def cifar10() -> DatasetSource:
     """60,000 colour photographs of 32×32 pixels, 10 classes.
 
     Reference: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
     batches = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
-    info = Info("cifar10", "CIFAR-10", (3, 32, 32), 10, 50_000, 10_000, REFERENCE)
+    info = DatasetInfo("cifar10", "CIFAR-10", (3, 32, 32), 10, 50_000, 10_000, REFERENCE)
     return _source(info, "CIFAR10", "cifar-10-batches-py", batches)
 
 
-def cifar100() -> Source:
+def cifar100() -> DatasetSource:
     """60,000 colour photographs of 32×32 pixels, 100 (fine) classes.
 
     Reference: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
-    info = Info("cifar100", "CIFAR-100", (3, 32, 32), 100, 50_000, 10_000, REFERENCE)
+    info = DatasetInfo("cifar100", "CIFAR-100", (3, 32, 32), 100, 50_000, 10_000, REFERENCE)
     return _source(info, "CIFAR100", "cifar-100-python", ("train", "test", "meta"))
 
 
-def _source(info: Info, torchvision_name: str, folder: str, files: tuple[str, ...]) -> Source:
+def _source(info: DatasetInfo, torchvision_name: str, folder: str, files: tuple[str, ...]) -> DatasetSource:
     def kind() -> Any:
         from torchvision import datasets  # takes seconds, so on demand
 
         return getattr(datasets, torchvision_name)
 
-    def read(root: Path) -> Parts:
+    def read(root: Path) -> RawSplits:
         _refuse_strangers(kind(), root / folder, files)
         # torchvision checks every sum once more before it opens a pickle (CIFAR10.__init__, _load_meta).
         train, test = kind()(root, train=True), kind()(root, train=False)
-        return Parts(tuple(train.classes), _split(train), _split(test))
+        return RawSplits(tuple(train.classes), _split(train), _split(test))
 
     def download(root: Path) -> None:
         kind()(root, download=True)
 
-    return Source(info.name, info, tuple(f"{folder}/{file}" for file in files), read, download)
+    return DatasetSource(info.name, info, tuple(f"{folder}/{file}" for file in files), read, download)
 
 
 def _refuse_strangers(kind: Any, folder: Path, files: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from onchip.data.source import Info, Parts, Source
+from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.data.stratify import hold_out
 
@@ -23,7 +23,7 @@ TEST = 0.2  # our choice: the set comes without a split that keeps its classes e
 SEED = 0  # of that split, so that every run of every version tests on the same images
 
 
-def digits() -> Source:
+def digits() -> DatasetSource:
     """1,797 handwritten digits of 8×8 pixels, which come with the package.
 
     A pixel counts inked dots, 0 to 16; it is scaled to a byte as round(value · 255 / 16). A fifth of the images is
@@ -32,7 +32,7 @@ def digits() -> Source:
     Reference: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, test part;
         https://doi.org/10.24432/C50P49
     """
-    info = Info(
+    info = DatasetInfo(
         name="digits",
         title="UCI handwritten digits",
         shape=(1, 8, 8),
@@ -42,12 +42,12 @@ def digits() -> Source:
         reference="Alpaydin and Kaynak 1998, https://doi.org/10.24432/C50P49",
         embedded=True,
     )
-    return Source(info.name, info, files=(), read=_read)
+    return DatasetSource(info.name, info, files=(), read=_read)
 
 
-def _read(_root: Path) -> Parts:
+def _read(_root: Path) -> RawSplits:
     with np.load(FILE) as arrays:
         dots, labels = torch.from_numpy(arrays["images"]).unsqueeze(1), torch.from_numpy(arrays["labels"]).long()
     samples = Split((dots.double() * 255 / 16).round().to(torch.uint8), labels)
     train, test = hold_out(labels, TEST, SEED)
-    return Parts(tuple("0123456789"), train=samples.take(train), test=samples.take(test))
+    return RawSplits(tuple("0123456789"), train=samples.take(train), test=samples.take(test))

@@ -12,7 +12,7 @@ import torch
 
 from onchip.data.readers.decoded_cache import DecodedCache
 from onchip.data.readers.pictures import decode
-from onchip.data.source import Parts, Source
+from onchip.data.source import DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.data.stratify import hold_out
 from onchip.errors import DataError, RequestError
@@ -23,7 +23,7 @@ TEST, SEED = 0.2, 0  # test share and its draw where the folder has no test spli
 VERSION = "1"  # of what decoding gives; a change here makes every kept decoding a miss
 
 
-def folder(path: str) -> Source:
+def folder(path: str) -> DatasetSource:
     """Pictures in a folder a class, all of one size.
 
     Either PATH/train/CLASS and PATH/test/CLASS (and PATH/validation/CLASS if you like), or PATH/CLASS, of
@@ -34,7 +34,7 @@ def folder(path: str) -> Source:
     if not path:
         raise RequestError("folder: got no path; expected folder:PATH, e.g. folder:~/pictures")
     base = Path(os.path.abspath(Path(path).expanduser()))
-    return Source(f"folder:{path}", None, files=(), read=lambda root: _read(base, root / "decoded"))
+    return DatasetSource(f"folder:{path}", None, files=(), read=lambda root: _read(base, root / "decoded"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class _Picture:
     stamp: str  # size and time of change
 
 
-def _read(base: Path, cache_root: Path) -> Parts:
+def _read(base: Path, cache_root: Path) -> RawSplits:
     classes, splits = _list(base)
     pictures = [picture for split in splits.values() for picture in split]
     stamps = "".join(f"{picture.path.relative_to(base)}\0{picture.stamp}\0" for picture in pictures)
@@ -57,10 +57,10 @@ def _read(base: Path, cache_root: Path) -> Parts:
     whole = Split(images, labels)
     if list(splits) == [""]:
         rest, held = hold_out(labels, TEST, SEED)
-        return Parts(classes, whole.take(rest), whole.take(held))
+        return RawSplits(classes, whole.take(rest), whole.take(held))
     sizes = [len(split) for split in splits.values()]
     parts = map(Split, images.split(sizes), labels.split(sizes))
-    return Parts(classes, **dict(zip(splits, parts, strict=True)))
+    return RawSplits(classes, **dict(zip(splits, parts, strict=True)))
 
 
 def _list(base: Path) -> tuple[tuple[str, ...], dict[str, list[_Picture]]]:

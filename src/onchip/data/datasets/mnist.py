@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 
 from onchip.data.readers.idx import read_pair
-from onchip.data.source import Info, Parts, Source
+from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 
 __all__ = ["emnist", "fashion_mnist", "kmnist", "mnist"]
@@ -21,72 +21,64 @@ CHARACTERS = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
 MNIST_FILES = ("train", "t10k")
 
 
-def mnist() -> Source:
+def mnist() -> DatasetSource:
     """70,000 handwritten digits of 28×28 pixels.
 
     Reference: Y. LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE, 1998.
     """
-    info = Info(
-        "mnist",
-        "MNIST",
-        (1, 28, 28),
-        10,
-        60_000,
-        10_000,
-        "LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/",
+    info = DatasetInfo(
+        "mnist", "MNIST", (1, 28, 28), 10, 60_000, 10_000, "LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/"
     )
     return _source(info, "MNIST", MNIST_FILES, DIGITS)
 
 
-def fashion_mnist() -> Source:
+def fashion_mnist() -> DatasetSource:
     """70,000 articles of clothing, 28×28 pixels.
 
     Reference: H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017.
     """
-    info = Info(
-        "fashion-mnist",
-        "Fashion-MNIST",
-        (1, 28, 28),
-        10,
-        60_000,
-        10_000,
-        "Xiao et al. 2017, arXiv:1708.07747",
+    info = DatasetInfo(
+        "fashion-mnist", "Fashion-MNIST", (1, 28, 28), 10, 60_000, 10_000, "Xiao et al. 2017, arXiv:1708.07747"
     )
     return _source(info, "FashionMNIST", MNIST_FILES, CLOTHES)
 
 
-def kmnist() -> Source:
+def kmnist() -> DatasetSource:
     """70,000 cursive Japanese characters, 28×28 pixels.
 
     Reference: T. Clanuwat et al., Deep learning for classical Japanese literature, arXiv:1812.01718, 2018.
     """
-    info = Info("kmnist", "Kuzushiji-MNIST", (1, 28, 28), 10, 60_000, 10_000, "Clanuwat et al. 2018, arXiv:1812.01718")
+    info = DatasetInfo(
+        "kmnist", "Kuzushiji-MNIST", (1, 28, 28), 10, 60_000, 10_000, "Clanuwat et al. 2018, arXiv:1812.01718"
+    )
     return _source(info, "KMNIST", MNIST_FILES, KANA)
 
 
-def emnist() -> Source:
+def emnist() -> DatasetSource:
     """131,600 handwritten digits and letters, 28×28 pixels: the balanced split, 47 classes.
 
     The files hold every image transposed; here it stands upright, like MNIST's.
 
     Reference: G. Cohen et al., EMNIST: an extension of MNIST to handwritten letters, arXiv:1702.05373, 2017.
     """
-    info = Info("emnist", "EMNIST balanced", (1, 28, 28), 47, 112_800, 18_800, "Cohen et al. 2017, arXiv:1702.05373")
+    info = DatasetInfo(
+        "emnist", "EMNIST balanced", (1, 28, 28), 47, 112_800, 18_800, "Cohen et al. 2017, arXiv:1702.05373"
+    )
     return _source(info, "EMNIST", ("emnist-balanced-train", "emnist-balanced-test"), CHARACTERS, transposed=True)
 
 
 def _source(
-    info: Info, folder: str, prefixes: tuple[str, str], classes: tuple[str, ...], *, transposed: bool = False
-) -> Source:
+    info: DatasetInfo, folder: str, prefixes: tuple[str, str], classes: tuple[str, ...], *, transposed: bool = False
+) -> DatasetSource:
     """A data set in two pairs of IDX files, `folder`/raw/`prefix`-{images-idx3,labels-idx1}-ubyte."""
     pairs = [(f"{folder}/raw/{p}-images-idx3-ubyte", f"{folder}/raw/{p}-labels-idx1-ubyte") for p in prefixes]
 
-    def read(root: Path) -> Parts:
+    def read(root: Path) -> RawSplits:
         train, test = (
             read_pair(root / images, root / labels, size=info.shape[1:], classes=len(classes))
             for images, labels in pairs
         )
-        return Parts(classes, _upright(train), _upright(test)) if transposed else Parts(classes, train, test)
+        return RawSplits(classes, _upright(train), _upright(test)) if transposed else RawSplits(classes, train, test)
 
     def download(root: Path) -> None:
         from torchvision import datasets  # takes seconds, so on demand
@@ -96,7 +88,7 @@ def _source(
         else:
             getattr(datasets, folder)(root, download=True)
 
-    return Source(info.name, info, tuple(file for pair in pairs for file in pair), read, download)
+    return DatasetSource(info.name, info, tuple(file for pair in pairs for file in pair), read, download)
 
 
 def _upright(split: Split) -> Split:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from onchip.data.readers.events import read_frames
-from onchip.data.source import Info, Parts, Source
+from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.errors import DataError
 
@@ -20,7 +20,7 @@ FRAMES = 12  # so that T = 1, 2, 3, 4, 6 and 12 steps can be made of them
 FRAME_US = 26_250  # 4 frames for each of the three saccades of 105 ms
 
 
-def n_mnist() -> Source:
+def n_mnist() -> DatasetSource:
     """70,000 recordings of MNIST digits by a moving event camera, 34×34 pixels, brighter and darker events.
 
     A recording is kept as 12 frames of 26.25 ms: whether a pixel had an event of either sign. Files are in tonic's
@@ -29,7 +29,7 @@ def n_mnist() -> Source:
     Reference: G. Orchard et al., Converting static image datasets to spiking neuromorphic datasets using saccades,
         Front. Neurosci., 2015.
     """
-    info = Info(
+    info = DatasetInfo(
         "n-mnist",
         "N-MNIST",
         (2, *SIZE),
@@ -39,11 +39,11 @@ def n_mnist() -> Source:
         "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437",
     )
     folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
-    return Source(info.name, info, folders, _read, _download)
+    return DatasetSource(info.name, info, folders, _read, _download)
 
 
-def _read(root: Path) -> Parts:
-    return Parts(DIGITS, _split(root / "NMNIST" / "Train"), _split(root / "NMNIST" / "Test"))
+def _read(root: Path) -> RawSplits:
+    return RawSplits(DIGITS, _split(root / "NMNIST" / "Train"), _split(root / "NMNIST" / "Test"))
 
 
 def _split(folder: Path) -> Split:

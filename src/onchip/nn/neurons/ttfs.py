@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import require
-from onchip.kernels.times import cross, planes
+from onchip.kernels.times import cross, fired_and_times
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TIMES, Signal, tensor_of
 
@@ -32,7 +32,7 @@ class _Timed(Neuron):
 
     def synaptic_input(self, signal: Signal) -> Signal:
         """Two parts of the spike times, stacked (2, B, features...): [fired], and the time or 0."""
-        return planes(tensor_of(signal))
+        return fired_and_times(tensor_of(signal))
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return self.backward_through_time(error, saved)

@@ -47,7 +47,7 @@ class SynapticProduct:
         outputs: shape (N, out...) of the postsynaptic side.
         pre: presynaptic operand (N, in...), or None where the product had none.
         post: postsynaptic operand (N, out...), or None. With both, the product was an update.
-        planes: equal parts of N with different content, such as spikes and their times.
+        parts: equal parts of N with different content, such as spikes and their times.
     """
 
     synapse: Synapse
@@ -55,7 +55,7 @@ class SynapticProduct:
     outputs: torch.Size
     pre: Tensor | None = None
     post: Tensor | None = None
-    planes: int = 1
+    parts: int = 1
 
     @property
     def products(self) -> int:
@@ -77,7 +77,7 @@ class SynapticProduct:
             OpCount(multiplied=0, accumulated=15, values=0, active=0)
         """
         multiplied = accumulated = values = active = 0
-        for pre, post in self._planes():
+        for pre, post in self._operands():
             operations = self._operations(pre, post)
             if any(operand is not None and _one_size(operand) for operand in (pre, post)):
                 accumulated += operations
@@ -88,12 +88,12 @@ class SynapticProduct:
                 active += int(torch.count_nonzero(post))
         return OpCount(multiplied, accumulated, values, active)
 
-    def _planes(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
-        for plane in range(self.planes):
-            yield self._part(self.pre, plane), self._part(self.post, plane)
+    def _operands(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
+        for part in range(self.parts):
+            yield self._part(self.pre, part), self._part(self.post, part)
 
-    def _part(self, operand: Tensor | None, plane: int) -> Tensor | None:
-        return None if operand is None else operand.chunk(self.planes)[plane]
+    def _part(self, operand: Tensor | None, part: int) -> Tensor | None:
+        return None if operand is None else operand.chunk(self.parts)[part]
 
     def _operations(self, pre: Tensor | None, post: Tensor | None) -> int:
         if pre is not None and post is not None:
