@@ -23,18 +23,24 @@ class Surrogate(ABC):
         """Overwrites the distance x by ψ(x) · error and returns it: one buffer, no allocation."""
 
 
+class _Scaled(Surrogate):
+    """A surrogate derivative whose fields are positive scales."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (value > 0 and math.isfinite(value)):
+                raise RequestError(f"{type(self).__name__} got {name}={value}; expected a positive, finite number")
+
+
 @final
 @dataclass(frozen=True)
-class Sigmoid(Surrogate):
+class Sigmoid(_Scaled):
     """ψ(x) = k σ(kx) (1 - σ(kx)), peak k/4.
 
     Reference: Xiao et al. 2022 (OTTT, NeurIPS), with k = 4 for a peak of 1.
     """
 
     slope: float = 4.0
-
-    def __post_init__(self) -> None:
-        _positive(self, slope=self.slope)
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.sigmoid(x.mul_(self.slope), out=x)
@@ -45,13 +51,10 @@ class Sigmoid(Surrogate):
 
 @final
 @dataclass(frozen=True)
-class ATan(Surrogate):
+class ATan(_Scaled):
     """ψ(x) = α / (2 (1 + (π α x / 2)²)), peak α/2. Reference: Fang et al. 2021 (ICCV), with α = 2."""
 
     alpha: float = 2.0
-
-    def __post_init__(self) -> None:
-        _positive(self, alpha=self.alpha)
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.mul_(math.pi * self.alpha / 2).square_().add_(1.0)
@@ -60,13 +63,10 @@ class ATan(Surrogate):
 
 @final
 @dataclass(frozen=True)
-class FastSigmoid(Surrogate):
+class FastSigmoid(_Scaled):
     """ψ(x) = 1 / (1 + k|x|)², peak 1. Reference: Zenke & Ganguli 2018 (SuperSpike), with k = 10 here."""
 
     slope: float = 10.0
-
-    def __post_init__(self) -> None:
-        _positive(self, slope=self.slope)
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(self.slope).add_(1.0).square_()
@@ -75,13 +75,10 @@ class FastSigmoid(Surrogate):
 
 @final
 @dataclass(frozen=True)
-class Triangle(Surrogate):
+class Triangle(_Scaled):
     """ψ(x) = max(0, 1 - |x| / w) / w, area 1. Reference: Bellec et al. 2018 (LSNN), Esser et al. 2016."""
 
     width: float = 1.0
-
-    def __post_init__(self) -> None:
-        _positive(self, width=self.width)
 
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         x.abs_().mul_(-1 / self.width).add_(1.0).clamp_(min=0.0)
@@ -90,20 +87,11 @@ class Triangle(Surrogate):
 
 @final
 @dataclass(frozen=True)
-class Rectangle(Surrogate):
+class Rectangle(_Scaled):
     """ψ(x) = 1/w where |x| < w/2, else 0, area 1. Reference: Wu et al. 2018 (STBP), with w = 1."""
 
     width: float = 1.0
 
-    def __post_init__(self) -> None:
-        _positive(self, width=self.width)
-
     def gate_(self, x: Tensor, error: Tensor) -> Tensor:
         torch.lt(x.abs_(), self.width / 2, out=x)
         return x.mul_(error).mul_(1 / self.width)
-
-
-def _positive(surrogate: Surrogate, **values: float) -> None:
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise RequestError(f"{type(surrogate).__name__} got {name}={value}; expected a positive, finite number")

@@ -1,6 +1,6 @@
-"""Random changes to whole batches of images, each image with a draw of its own.
+"""Random changes to whole batches of images, with one draw per image.
 
-Every part takes images (B, C, H, W) in [0, 1] and a generator, and returns new images of the same shape.
+Every augmentation takes images (B, C, H, W) in [0, 1] and a generator, and returns new images of the same shape.
 The few numbers that an image needs are drawn on the generator's device and moved: with one generator on the
 CPU, a run is augmented alike on CPU and GPU.
 """
@@ -65,7 +65,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Cutout:
-    """Black out one square of each image; its centre is any pixel, so that part of it may lie outside.
+    """Black out one square of each image; its center is any pixel, so that part of it may lie outside.
 
     Args:
         size: side of the square, pixels, at least 1; the paper takes 16 for CIFAR-10, 8 for CIFAR-100.
@@ -89,18 +89,18 @@ class Cutout:
         hole = row_inside[:, None, :, None] & column_inside[:, None, None, :]  # (B, 1, H, W)
         return images.masked_fill(hole, 0.0)
 
-    def _inside(self, n: int, centre: Tensor) -> Tensor:
+    def _inside(self, n: int, center: Tensor) -> Tensor:
         """(B, n): which of n rows (or columns) the square covers."""
-        offset = torch.arange(n, device=centre.device) - (centre[:, None] - self.size // 2)
+        offset = torch.arange(n, device=center.device) - (center[:, None] - self.size // 2)
         return (offset >= 0) & (offset < self.size)
 
 
 @dataclass(frozen=True)
 class AutoAugment:
-    """Change each image by one of the 25 pairs of operations of the policy that was found for CIFAR-10.
+    """Change each image by one of the 25 pairs of operations of the policy that was learned for CIFAR-10.
 
-    The images are rounded to bytes, for which the operations are made; what comes into an image from outside
-    is black. Images with one draw go through torchvision together. Put it before `Cutout`.
+    The images are rounded to bytes, on which the operations are defined; pixels from outside an image are black.
+    Images with the same draw go through torchvision together. Put it before `Cutout`.
 
     Raises:
         RequestError: when called, images of other than 1 or 3 channels.

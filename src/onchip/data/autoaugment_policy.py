@@ -1,4 +1,4 @@
-"""The AutoAugment policy found for CIFAR-10, and its operations on whole batches of bytes.
+"""The AutoAugment policy learned for CIFAR-10, and its operations on whole batches of bytes.
 
 Reference: E. Cubuk et al., AutoAugment: Learning augmentation strategies from data, CVPR 2019, table 7; ranges of
 the operations as in torchvision.
@@ -25,7 +25,7 @@ class Operation:
 
     Args:
         name: of the operation, as in the paper.
-        probability: that it is made.
+        probability: of the change.
         level: of its magnitude, 0 to 9; None for operations without.
     """
 
@@ -34,7 +34,7 @@ class Operation:
     level: int | None = None
 
     def __call__(self, images: Tensor, *, backwards: bool) -> Tensor:
-        """Bytes (B, C, H, W), each changed alike; `backwards` turns the magnitude round where it has a sense."""
+        """Bytes (B, C, H, W), each changed alike; `backwards` negates the magnitude where it has a sign."""
         if self.level is None:
             return _PLAIN[self.name](images)
         share = self.level / (LEVELS - 1)
@@ -44,7 +44,7 @@ class Operation:
 
 
 def _affine(images: Tensor, *, shift: tuple[int, int] = (0, 0), shear: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """`shift` in pixels; `shear` as pixels a pixel, about the upper left corner."""
+    """`shift` in pixels; `shear` in pixels per pixel, about the upper left corner."""
     degrees = [math.degrees(math.atan(slope)) for slope in shear]
     corner = None if degrees == [0.0, 0.0] else [0.0, 0.0]
     return F.affine(images, angle=0.0, translate=list(shift), scale=1.0, shear=degrees, center=corner)

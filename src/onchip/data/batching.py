@@ -25,12 +25,12 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One pass over a split: images as floats, with their labels.
 
-    Bytes are cut into batches where the split lies, moved to `device`, and only there divided by 255. For the
+    Bytes are cut into batches on the split's device, moved to `device`, and only there divided by 255. For the
     fastest pass move the whole split first, `split.to(device)`. An equal generator gives equal batches.
 
     Args:
         split: (N, C, H, W) images, or (N, F, C, H, W) recordings, and their labels.
-        batch_size: images a batch, B; the last batch holds what is left.
+        batch_size: images per batch, B; the last batch has the remaining ones.
         generator: of the order and of `augment`; on any device, advanced by each pass. Needed for either.
         augment: (images, generator) -> images of the same shape, e.g. `Compose(Crop(4), Flip())`.
         shuffle: draw a new order, instead of the split's own.
@@ -52,27 +52,19 @@ def batches(
             "generator=torch.Generator().manual_seed(seed), or shuffle=False and no augment"
         )
     if augment is not None and split.frames is not None:
-        raise RequestError("batches got recordings to augment, which no augmentation knows; leave augment out")
-    return _stream(split, batch_size, generator, augment, shuffle, device, drop_last)
+        raise RequestError("batches got recordings to augment; expected images. Leave augment out")
 
+    def stream() -> Iterator[tuple[Tensor, Tensor]]:
+        n, order = len(split), None
+        if shuffle and generator is not None:
+            order = torch.randperm(n, generator=generator, device=generator.device).to(split.device)
+        for start in range(0, n - n % batch_size if drop_last else n, batch_size):
+            chosen = slice(start, start + batch_size)
+            index = chosen if order is None else order[chosen]
+            images = split.images[index].to(device or split.device, non_blocking=True).float().div_(255)
+            labels = split.labels[index].to(device or split.device, non_blocking=True)
+            if augment is not None and generator is not None:
+                images = augment(images, generator)
+            yield images, labels
 
-def _stream(
-    split: Split,
-    batch_size: int,
-    generator: torch.Generator | None,
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None,
-    shuffle: bool,
-    device: torch.device | str | None,
-    drop_last: bool,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    n, order = len(split), None
-    if shuffle and generator is not None:
-        order = torch.randperm(n, generator=generator, device=generator.device).to(split.device)
-    for start in range(0, n - n % batch_size if drop_last else n, batch_size):
-        chosen = slice(start, start + batch_size)
-        index = chosen if order is None else order[chosen]
-        images = split.images[index].to(device or split.device, non_blocking=True).float().div_(255)
-        labels = split.labels[index].to(device or split.device, non_blocking=True)
-        if augment is not None and generator is not None:
-            images = augment(images, generator)
-        yield images, labels
+    return stream()

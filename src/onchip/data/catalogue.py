@@ -1,4 +1,4 @@
-"""What data sets there are, which are at hand, and whether their files are sound."""
+"""The known data sets, which of them are on disk, and whether their files are intact."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Checked", "Status", "check", "describe", "fetch", "status"]
 
 @dataclass(frozen=True)
 class Status:
-    """Whether a data set's files are there.
+    """Whether the files of a data set exist.
 
     Args:
         info: the data set's facts.
-        root: the folder that was looked in.
-        missing: files that should be there and are not.
+        root: the folder of the data.
+        missing: files that do not exist.
     """
 
     info: DatasetInfo
@@ -30,16 +30,16 @@ class Status:
 
     @property
     def present(self) -> bool:
-        """True when no file is missing (an embedded data set has none to miss)."""
+        """True when no file is missing (an embedded data set needs none)."""
         return not self.missing
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What reading a whole data set found.
+    """Contents of a whole data set.
 
     Args:
-        name: as it was asked for.
+        name: as passed to `check`.
         root: the folder that was read.
         shape: one image's (C, H, W).
         classes: name of each class.
@@ -61,7 +61,7 @@ def describe() -> tuple[DatasetInfo, ...]:
 
 
 def status(root: str | os.PathLike[str] | None = None) -> tuple[Status, ...]:
-    """Which data sets are at hand under `root` (see `data_root`); opens no file."""
+    """Which data sets are under `root` (see `data_root`); opens no file."""
     place = data_root(root)
     return tuple(_status(info, find(info.name), place) for info in describe())
 
@@ -81,7 +81,7 @@ def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
 
 
 def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
-    """Read every file of a data set, and compare what they hold with what was published.
+    """Read every file of a data set, and compare their contents with the published facts.
 
     Raises:
         RequestError: an unknown name.
@@ -90,17 +90,17 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
     place, source = data_root(root), find(name)
     source.require(place)
     parts = source.read(place)
-    held = 0 if parts.validation is None else len(parts.validation)
-    found = Checked(name, place, parts.train.shape, parts.classes, len(parts.train), held, len(parts.test))
+    validation = 0 if parts.validation is None else len(parts.validation)
+    checked = Checked(name, place, parts.train.shape, parts.classes, len(parts.train), validation, len(parts.test))
     if (info := source.info) is not None:
-        got = (found.shape, len(found.classes), found.train, found.test)
+        got = (checked.shape, len(checked.classes), checked.train, checked.test)
         expected = (info.shape, info.classes, info.train, info.test)
         if got != expected:
             raise DataError(
                 f"{name} under {place} has (shape, classes, train, test) = {got}; expected {expected}. "
                 "Delete its files and fetch them again"
             )
-    return found
+    return checked
 
 
 def _status(info: DatasetInfo, source: DatasetSource, place: Path) -> Status:

@@ -56,22 +56,20 @@ def load(
         source.fetch(place)
     source.require(place)
     parts = source.read(place)
-    if parts.validation is not None:
-        train, _ = _draw(name, parts.train, 0, train_size, seed)
-        return Dataset(name, parts.classes, train, parts.validation, parts.test)
-    held = max(1, round(validation * len(parts.train))) if validation else 0
-    train, held_out = _draw(name, parts.train, held, train_size, seed)
-    return Dataset(name, parts.classes, train, held_out, parts.test)
+    own = parts.validation
+    size = max(1, round(validation * len(parts.train))) if validation and own is None else 0
+    train, drawn = _draw(name, parts.train, size, train_size, seed)
+    return Dataset(name, parts.classes, train, drawn if own is None else own, parts.test)
 
 
-def _draw(name: str, whole: Split, held: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
-    """`train_size` images to train on, and `held` others, each in the order of the files."""
-    left = len(whole) - held
+def _draw(name: str, whole: Split, validation: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
+    """`train_size` images to train on, and `validation` others, each in the order of the files."""
+    left = len(whole) - validation
     if left < 1 or (train_size or 1) > left:
         raise RequestError(
             f"{name}: train_size={train_size}; expected at most {left}: of {len(whole)} training images, "
-            f"{held} are set aside for validation. Ask for fewer, or lower validation"
+            f"{validation} are set aside for validation. Use fewer, or lower validation"
         )
     order = stratified_order(whole.labels, seed)
-    stop = len(order) if train_size is None else held + train_size
-    return whole.take(order[held:stop].sort().values), whole.take(order[:held].sort().values)
+    stop = len(order) if train_size is None else validation + train_size
+    return whole.take(order[validation:stop].sort().values), whole.take(order[:validation].sort().values)

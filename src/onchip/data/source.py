@@ -1,4 +1,4 @@
-"""What a data set is before it is loaded: its facts, its files, and how to read them."""
+"""A data set before it is loaded: its facts, its files, and how to read them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class DatasetInfo:
 
     Args:
         name: as the command line and `load` take it.
-        title: as people write it.
+        title: its name in print.
         shape: one image's (C, H, W).
         classes: number of classes.
         train: number of training images (validation is drawn from them).
         test: number of test images.
-        reference: who made it, and where it is described.
+        reference: its authors, and where it is described.
         embedded: True when it comes with a dependency and needs no files.
     """
 
@@ -41,7 +41,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, eq=False)
 class RawSplits:
-    """What reading the files gives, before validation is drawn from train."""
+    """The splits as read from the files, before validation is drawn from train."""
 
     classes: tuple[str, ...]
     train: Split
@@ -54,7 +54,7 @@ class DatasetSource:
     """Where one data set comes from.
 
     Args:
-        name: as it was asked for.
+        name: as passed to `load`.
         info: the published facts; None for a user's own folder.
         files: needed files or folders, relative to the data root.
         read: data root -> `RawSplits`; raises DataError on a damaged file.
@@ -77,7 +77,7 @@ class DatasetSource:
             raise DataError(
                 f"{self.name}: no file {missing[0]} ({len(missing)} of {len(self.files)} files are missing). "
                 f"Run `onchip data fetch {self.name}`, pass --download (download=True), or point --data-root "
-                f"(ONCHIP_DATA) at the folder that holds {Path(self.files[0]).parts[0]}"
+                f"(ONCHIP_DATA) at the folder that contains {Path(self.files[0]).parts[0]}"
             )
 
     def fetch(self, root: Path) -> None:
@@ -92,9 +92,9 @@ class DatasetSource:
                 with contextlib.redirect_stdout(sys.stderr):  # older torchvision prints what it unpacks
                     self.download(root)
             except Exception as error:  # the network, the disk and the archive fail with types of their own
-                said = " ".join(str(error).split())  # torchvision's is several lines
+                reason = " ".join(str(error).split())  # torchvision's is several lines
                 raise DataError(
-                    f"{self.name} could not be downloaded to {root}: {said}. Check the network and the disk "
+                    f"{self.name} could not be downloaded to {root}: {reason}. Check the network and the disk "
                     f"and try again, or put {', '.join(self.files)} there by hand"
                 ) from error
         self.require(root)

@@ -14,14 +14,14 @@ __all__ = ["Dataset", "Split"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images or recordings, kept as bytes: a quarter of the memory of floats.
+    """Labeled images or recordings, stored as bytes: a quarter of the memory of floats.
 
     Args:
         images: (N, C, H, W) uint8, 0 dark to 255 bright; recordings have an axis of frames, (N, F, C, H, W).
         labels: (N,) int64, index into the data set's `classes`.
 
     Raises:
-        RequestError: a tensor of another type or shape, or not one label an image.
+        RequestError: a tensor of another type or shape, or not one label per image.
 
     Example:
         >>> len(Split(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.arange(5)))
@@ -36,8 +36,7 @@ class Split:
         if images.ndim not in (4, 5) or images.dtype != torch.uint8:
             raise RequestError(
                 f"Split got images {tuple(images.shape)} {images.dtype}; expected (N, C, H, W) torch.uint8, or "
-                "(N, F, C, H, W) with frames. "
-                "Scale floats in [0, 1] with (images * 255).round().to(torch.uint8)"
+                "(N, F, C, H, W) with frames. Scale floats in [0, 1] with (images * 255).round().to(torch.uint8)"
             )
         if labels.ndim != 1 or labels.dtype != torch.int64:
             raise RequestError(
@@ -45,7 +44,7 @@ class Split:
                 "Convert them with labels.long()"
             )
         if len(images) != len(labels):
-            raise RequestError(f"Split got {len(images)} images and {len(labels)} labels; expected one label an image")
+            raise RequestError(f"Split got {len(images)} images and {len(labels)} labels; expected one label per image")
         if images.device != labels.device:
             raise RequestError(
                 f"Split got images on {images.device} and labels on {labels.device}; expected one device"
@@ -84,11 +83,11 @@ class Dataset:
     """A data set in three splits that share no image.
 
     Args:
-        name: as it was asked for, e.g. `fashion-mnist`.
+        name: as passed to `load`, e.g. `fashion-mnist`.
         classes: name of each class; a label is an index into it.
         train: what a rule learns from.
-        validation: for choices (when to stop, which rate); empty when 0 was asked for.
-        test: for the number that is reported, looked at once.
+        validation: for choices (when to stop, which rate); empty if its share is 0.
+        test: for the reported accuracy, used once.
 
     Raises:
         DataError: a label outside the classes, or splits whose images differ in shape.
@@ -105,17 +104,16 @@ class Dataset:
             split: Split = getattr(self, field.name)
             if split.images.shape[1:] != self.train.images.shape[1:]:
                 raise DataError(
-                    f"{self.name}: images of {field.name} are {tuple(split.images.shape[1:])}, those of "
-                    f"train {tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one "
-                    "size first"
+                    f"{self.name}: images of {field.name} are {tuple(split.images.shape[1:])}, those of train "
+                    f"{tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
                 continue
             low, high = int(split.labels.min()), int(split.labels.max())
             if low < 0 or high >= self.n_classes:
                 raise DataError(
-                    f"{self.name}: {field.name} has labels {low} to {high}; expected 0 to "
-                    f"{self.n_classes - 1}, one of its {self.n_classes} classes. Correct the labels"
+                    f"{self.name}: {field.name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
+                    f"one of its {self.n_classes} classes. Correct the labels"
                 )
 
     @property

@@ -1,4 +1,4 @@
-"""Draws that keep the share of every class."""
+"""Stratified draws: each class has its own share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["hold_out", "stratified_order"]
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """A shuffle of which *every* prefix holds the classes in their own shares.
+    """A shuffle in which *every* prefix has the classes in their own shares.
 
     The r-th image drawn of a class with n images gets the place (r + 1/2) / n; sorting by place mixes the
     classes evenly (ties fall at random). So the first 1,000 are stratified, and are among the first 2,000.
@@ -36,7 +36,7 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def hold_out(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices to keep and indices to set aside, stratified.
+    """Indices of the remaining images and of those set aside, stratified.
 
     Args:
         labels: (N,) int64, on the CPU.
@@ -44,8 +44,8 @@ def hold_out(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor
         seed: which draw.
 
     Returns:
-        (kept, held out), each rising int64; together 0..N-1.
+        (remaining, set aside), each ascending int64; together 0..N-1.
     """
     order = stratified_order(labels, seed)
-    held = max(1, round(fraction * len(labels)))
-    return order[held:].sort().values, order[:held].sort().values
+    size = max(1, round(fraction * len(labels)))
+    return order[size:].sort().values, order[:size].sort().values

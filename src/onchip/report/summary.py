@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from onchip.report.costs import Cost
-from onchip.report.front import front
 from onchip.runs.record import Record
 
-__all__ = ["Spread", "Summary", "count", "on_front", "summarize", "title"]
+__all__ = ["Spread", "Summary", "count", "front", "on_front", "summarize", "title"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,27 @@ def on_front(summaries: Sequence[Summary], cost: Cost) -> list[Summary]:
     """The rules that no other beats in mean test accuracy at no higher mean cost, by rising cost."""
     placed = [(s, spread.mean, s.test.mean) for s in summaries if (spread := s.spread(cost.of)) and s.test]
     return [placed[index][0] for index in front([(paid, value) for _, paid, value in placed])]
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the points that no other dominates, by rising cost; equal points stand or fall together.
+
+    A point dominates another when its cost is no higher and its value no lower, and one of the two is better.
+
+    Args:
+        points: (cost, value) each; low cost and high value are good.
+
+    Example:
+        >>> front([(5, 0.9), (1, 0.8), (3, 0.7)])  # the third costs more than the second, for less
+        [1, 0]
+    """
+    best = float("-inf")
+    found: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if points[index][1] > best or (found and points[index] == points[found[-1]]):
+            best = points[index][1]
+            found.append(index)
+    return found
 
 
 def title(records: Sequence[Record]) -> str:

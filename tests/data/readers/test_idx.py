@@ -65,7 +65,7 @@ def test_a_label_outside_the_classes_is_refused(pair: tuple[Path, Path], write_i
 
 def test_more_labels_than_images_are_refused(pair: tuple[Path, Path], write_idx: Write) -> None:
     write_idx(pair[1], np.zeros(4, dtype=np.uint8))
-    with pytest.raises(DataError, match=r"labels holds 4 labels, but images holds 3 images"):
+    with pytest.raises(DataError, match=r"labels has 4 labels for 3 images; expected one label per image"):
         read(pair)
 
 
@@ -77,7 +77,7 @@ def test_images_of_another_size_are_refused(pair: tuple[Path, Path], write_idx: 
 
 def test_an_empty_pair_is_refused(pair: tuple[Path, Path], write_idx: Write) -> None:
     write_idx(pair[0], np.zeros((0, 28, 28), dtype=np.uint8))
-    with pytest.raises(DataError, match=r"images holds nothing"):
+    with pytest.raises(DataError, match=r"images is empty"):
         read(pair)
 
 

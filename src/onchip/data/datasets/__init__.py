@@ -18,7 +18,7 @@ from onchip.errors import unknown_name
 
 __all__ = ["cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "kmnist", "mnist", "n_mnist"]
 
-PREFIX = "folder:"  # a user's own pictures have a path for a name, so they are in no list
+PREFIX = "folder:"  # a user's own pictures have a path as their name, so they are in no list
 
 
 def registry() -> dict[str, Callable[[], DatasetSource]]:

@@ -18,7 +18,7 @@ REFERENCE = "Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
 def cifar10() -> DatasetSource:
-    """60,000 colour photographs of 32×32 pixels, 10 classes.
+    """60,000 color photographs of 32×32 pixels, 10 classes.
 
     Reference: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
@@ -28,7 +28,7 @@ def cifar10() -> DatasetSource:
 
 
 def cifar100() -> DatasetSource:
-    """60,000 colour photographs of 32×32 pixels, 100 (fine) classes.
+    """60,000 color photographs of 32×32 pixels, 100 (fine) classes.
 
     Reference: A. Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
@@ -43,7 +43,7 @@ def _source(info: DatasetInfo, torchvision_name: str, folder: str, files: tuple[
         return getattr(datasets, torchvision_name)
 
     def read(root: Path) -> RawSplits:
-        _refuse_strangers(kind(), root / folder, files)
+        _check_sums(kind(), root / folder, files)
         # torchvision checks every sum once more before it opens a pickle (CIFAR10.__init__, _load_meta).
         train, test = kind()(root, train=True), kind()(root, train=False)
         return RawSplits(tuple(train.classes), _split(train), _split(test))
@@ -54,10 +54,10 @@ def _source(info: DatasetInfo, torchvision_name: str, folder: str, files: tuple[
     return DatasetSource(info.name, info, tuple(f"{folder}/{file}" for file in files), read, download)
 
 
-def _refuse_strangers(kind: Any, folder: Path, files: tuple[str, ...]) -> None:
+def _check_sums(kind: Any, folder: Path, files: tuple[str, ...]) -> None:
     """Raise DataError unless every file is, byte for byte, the published one.
 
-    The files are pickles, and a pickle runs code when it is read: one that we do not know is never opened.
+    The files are pickles, and a pickle runs code when it is read: an unknown one is never opened.
     """
     from torchvision.datasets.utils import check_integrity
 

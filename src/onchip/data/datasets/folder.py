@@ -1,4 +1,4 @@
-"""A user's own pictures: a folder a class."""
+"""A user's own pictures: one folder per class."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from onchip.errors import DataError, RequestError
 __all__ = ["folder"]
 
 TEST, SEED = 0.2, 0  # test share and its draw where the folder has no test split of its own, as for digits
-VERSION = "1"  # of what decoding gives; a change here makes every kept decoding a miss
+VERSION = "1"  # of what decoding gives; a change here invalidates every cached decoding
 
 
 def folder(path: str) -> DatasetSource:
-    """Pictures in a folder a class, all of one size.
+    """Pictures of one size, one folder per class.
 
     Either PATH/train/CLASS and PATH/test/CLASS (and PATH/validation/CLASS if you like), or PATH/CLASS, of
     which a fifth becomes the test split: the same fifth each time, stratified. Classes are in order of name.
     Hidden files (those that start with a dot) are ignored, as are loose files beside `train` and `test`.
-    Decoded pictures are kept under the data root, and decoded again when a file's name, size or time changes.
+    Decoded pictures are cached under the data root, and decoded again when a file's name, size or time changes.
     """
     if not path:
         raise RequestError("folder: got no path; expected folder:PATH, e.g. folder:~/pictures")
@@ -49,22 +49,21 @@ def _read(base: Path, cache_root: Path) -> RawSplits:
     pictures = [picture for split in splits.values() for picture in split]
     stamps = "".join(f"{picture.path.relative_to(base)}\0{picture.stamp}\0" for picture in pictures)
     cache = DecodedCache(cache_root, base, hashlib.sha256(os.fsencode(VERSION + stamps)).hexdigest())
-    kept = cache.get()
-    images = decode([picture.path for picture in pictures]) if kept is None else kept["images"]
-    if kept is None:
-        cache.put({"images": images})
+    if (cached := cache.get()) is None:
+        cache.put(cached := {"images": decode([picture.path for picture in pictures])})
+    images = cached["images"]
     labels = torch.tensor([picture.label for picture in pictures])
     whole = Split(images, labels)
     if list(splits) == [""]:
-        rest, held = hold_out(labels, TEST, SEED)
-        return RawSplits(classes, whole.take(rest), whole.take(held))
+        train, test = hold_out(labels, TEST, SEED)
+        return RawSplits(classes, whole.take(train), whole.take(test))
     sizes = [len(split) for split in splits.values()]
     parts = map(Split, images.split(sizes), labels.split(sizes))
     return RawSplits(classes, **dict(zip(splits, parts, strict=True)))
 
 
 def _list(base: Path) -> tuple[tuple[str, ...], dict[str, list[_Picture]]]:
-    """The classes, and the pictures of each split; the split is "" where we have to make them."""
+    """The classes, and the pictures of each split; the split is "" where they are drawn."""
     folders = {entry.name for entry in _visible(base) if entry.is_dir()}
     if not folders & {"train", "test"}:
         classes, pictures = _list_classes(base)
@@ -72,7 +71,7 @@ def _list(base: Path) -> tuple[tuple[str, ...], dict[str, list[_Picture]]]:
     if not {"train", "test"} <= folders <= {"train", "validation", "test"}:
         raise DataError(
             f"{base} holds the folders {', '.join(sorted(folders))}; expected train and test, and validation "
-            "if you like, with a folder a class in each. Add what is missing; rename or move the others"
+            "if you like, with one folder per class in each. Add what is missing; rename or move the others"
         )
     listed = {name: _list_classes(base / name) for name in ("train", "validation", "test") if name in folders}
     classes = listed["train"][0]
@@ -90,10 +89,10 @@ def _list_classes(base: Path) -> tuple[tuple[str, ...], list[_Picture]]:
     classes = sorted(_visible(base), key=lambda entry: entry.name)
     for label, entry in enumerate(classes):
         if not entry.is_dir():
-            raise DataError(f"{entry.path} lies outside any class; expected only folders here, one a class. Move it")
+            raise DataError(f"{entry.path} lies outside any class; expected only folders here, one per class. Move it")
         files = sorted(_visible(Path(entry.path)), key=lambda file: file.name)
         if not files:
-            raise DataError(f"{entry.path} holds no picture; expected at least one a class. Fill or remove the folder")
+            raise DataError(f"{entry.path} holds no picture; expected at least one. Fill or remove the folder")
         for file in files:
             if not file.is_file():
                 raise DataError(f"{file.path} is no file; expected only pictures in a class folder. Move it elsewhere")
@@ -102,7 +101,7 @@ def _list_classes(base: Path) -> tuple[tuple[str, ...], list[_Picture]]:
     if len(classes) < 2:
         raise DataError(
             f"{base} holds {len(classes)} class folders; expected at least 2. Give the folder that holds one "
-            "folder a class, or train and test"
+            "folder per class, or train and test"
         )
     return tuple(entry.name for entry in classes), pictures
 

@@ -18,7 +18,6 @@ CLOTHES = (
 KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 # EMNIST's 47 balanced classes: letters whose two cases look alike are one (Cohen et al. 2017).
 CHARACTERS = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
-MNIST_FILES = ("train", "t10k")
 
 
 def mnist() -> DatasetSource:
@@ -26,10 +25,7 @@ def mnist() -> DatasetSource:
 
     Reference: Y. LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE, 1998.
     """
-    info = DatasetInfo(
-        "mnist", "MNIST", (1, 28, 28), 10, 60_000, 10_000, "LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/"
-    )
-    return _source(info, "MNIST", MNIST_FILES, DIGITS)
+    return _like_mnist("mnist", "MNIST", "MNIST", DIGITS, "LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/")
 
 
 def fashion_mnist() -> DatasetSource:
@@ -37,10 +33,7 @@ def fashion_mnist() -> DatasetSource:
 
     Reference: H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017.
     """
-    info = DatasetInfo(
-        "fashion-mnist", "Fashion-MNIST", (1, 28, 28), 10, 60_000, 10_000, "Xiao et al. 2017, arXiv:1708.07747"
-    )
-    return _source(info, "FashionMNIST", MNIST_FILES, CLOTHES)
+    return _like_mnist("fashion-mnist", "Fashion-MNIST", "FashionMNIST", CLOTHES, "Xiao et al. 2017, arXiv:1708.07747")
 
 
 def kmnist() -> DatasetSource:
@@ -48,10 +41,7 @@ def kmnist() -> DatasetSource:
 
     Reference: T. Clanuwat et al., Deep learning for classical Japanese literature, arXiv:1812.01718, 2018.
     """
-    info = DatasetInfo(
-        "kmnist", "Kuzushiji-MNIST", (1, 28, 28), 10, 60_000, 10_000, "Clanuwat et al. 2018, arXiv:1812.01718"
-    )
-    return _source(info, "KMNIST", MNIST_FILES, KANA)
+    return _like_mnist("kmnist", "Kuzushiji-MNIST", "KMNIST", KANA, "Clanuwat et al. 2018, arXiv:1812.01718")
 
 
 def emnist() -> DatasetSource:
@@ -65,6 +55,11 @@ def emnist() -> DatasetSource:
         "emnist", "EMNIST balanced", (1, 28, 28), 47, 112_800, 18_800, "Cohen et al. 2017, arXiv:1702.05373"
     )
     return _source(info, "EMNIST", ("emnist-balanced-train", "emnist-balanced-test"), CHARACTERS, transposed=True)
+
+
+def _like_mnist(name: str, title: str, folder: str, classes: tuple[str, ...], reference: str) -> DatasetSource:
+    info = DatasetInfo(name, title, (1, 28, 28), 10, 60_000, 10_000, reference)
+    return _source(info, folder, ("train", "t10k"), classes)
 
 
 def _source(
@@ -83,10 +78,8 @@ def _source(
     def download(root: Path) -> None:
         from torchvision import datasets  # takes seconds, so on demand
 
-        if folder == "EMNIST":
-            datasets.EMNIST(root, split="balanced", download=True)
-        else:
-            getattr(datasets, folder)(root, download=True)
+        options = {"split": "balanced"} if folder == "EMNIST" else {}
+        getattr(datasets, folder)(root, download=True, **options)
 
     return DatasetSource(info.name, info, tuple(file for pair in pairs for file in pair), read, download)
 

@@ -1,4 +1,4 @@
-"""N-MNIST: MNIST before an event camera."""
+"""N-MNIST: MNIST recorded by an event camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAME_US = 26_250  # 4 frames for each of the three saccades of 105 ms
 def n_mnist() -> DatasetSource:
     """70,000 recordings of MNIST digits by a moving event camera, 34×34 pixels, brighter and darker events.
 
-    A recording is kept as 12 frames of 26.25 ms: whether a pixel had an event of either sign. Files are in tonic's
+    A recording is stored as 12 frames of 26.25 ms: whether a pixel had an event of either sign. Files are in tonic's
     layout, NMNIST/{Train,Test}/DIGIT/*.bin; a part of them is enough. To download, install `onchip[events]`.
 
     Reference: G. Orchard et al., Converting static image datasets to spiking neuromorphic datasets using saccades,

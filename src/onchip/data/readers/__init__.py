@@ -1,1 +1,1 @@
-"""What lies on disk: checked reading of each file format, and the store of decoded pictures."""
+"""Checked reading of each file format, and the cache of decoded pictures."""

@@ -37,11 +37,9 @@ def read_frames(path: Path, *, size: tuple[int, int], frames: int, frame_us: int
         raise DataError(f"{path} is {len(raw)} bytes long; expected {BYTES} for each event. Fetch it again")
     x, y, high, middle, low = raw.reshape(-1, BYTES).astype(np.int64).T
     if len(x) and (x.max() >= width or y.max() >= height):
-        raise DataError(
-            f"{path} has an event at ({x.max()}, {y.max()}); expected x below {width} and y below {height}. Fetch it "
-            "again"
-        )
+        place = f"({x.max()}, {y.max()})"
+        raise DataError(f"{path} has an event at {place}; expected x < {width} and y < {height}. Fetch it again")
     time = (high & 127) << 16 | middle << 8 | low
-    made = torch.zeros(frames, 2, height, width, dtype=torch.uint8)
-    made.numpy()[np.minimum(time // frame_us, frames - 1), high >> 7, y, x] = 255
-    return made
+    events = torch.zeros(frames, 2, height, width, dtype=torch.uint8)
+    events.numpy()[np.minimum(time // frame_us, frames - 1), high >> 7, y, x] = 255
+    return events

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and its kin, checked before torchvision reads them."""
+"""IDX files, the format of MNIST and similar data sets, checked before torchvision reads them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,10 @@ def read_pair(images: Path, labels: Path, *, size: tuple[int, int], classes: int
 
     n, *got = _checked_shape(images, 3)
     if tuple(got) != size:
-        raise DataError(f"{images} holds images of {got[0]}×{got[1]} pixels; expected {size[0]}×{size[1]}")
+        raise DataError(f"{images} has images of {got[0]}×{got[1]} pixels; expected {size[0]}×{size[1]}")
     (m,) = _checked_shape(labels, 1)
     if n != m:
-        raise DataError(
-            f"{labels} holds {m} labels, but {images.name} holds {n} images; expected one label an image. "
-            + _remedy(labels)
-        )
+        raise DataError(f"{labels} has {m} labels for {n} images; expected one label per image. {_remedy(labels)}")
     split = Split(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)))
     if (top := int(split.labels.max())) >= classes:
         at = int(split.labels.argmax())
@@ -66,7 +63,7 @@ def _checked_shape(path: Path, dimensions: int) -> tuple[int, ...]:
             f"its header states: it is damaged or cut short. {_remedy(path)}"
         )
     if shape[0] == 0:
-        raise DataError(f"{path} holds nothing; expected at least one item. {_remedy(path)}")
+        raise DataError(f"{path} is empty; expected at least one item. {_remedy(path)}")
     return shape
 
 

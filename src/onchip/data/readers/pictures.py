@@ -19,17 +19,17 @@ from onchip.errors import DataError
 __all__ = ["decode"]
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-GREY, COLOUR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr")  # PIL's modes of 8 bits a channel, without alpha
+GREY, COLOR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr")  # PIL's modes of 8 bits per channel, without alpha
 # What PIL's decoders raise on a damaged file; there is no one type for it.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
-BLOCK = 256  # pictures a task: big enough that handing out tasks costs nothing, small enough to share out
+BLOCK = 256  # pictures per task: big enough that handing out tasks costs nothing, small enough to share out
 
 
 def decode(paths: Sequence[Path]) -> Tensor:
     """Decode pictures of one size, with threads.
 
-    Grey pictures give one channel and colour pictures three; where both occur, all become RGB (grey
-    repeated). The turn noted in a camera's EXIF tag is not applied.
+    Grey pictures give one channel and color pictures three; where both occur, all become RGB (grey
+    repeated). The rotation in a camera's EXIF tag is not applied.
 
     Args:
         paths: N >= 1 picture files (BMP, JPEG, PNG, PPM, TIFF, WebP).
@@ -39,7 +39,7 @@ def decode(paths: Sequence[Path]) -> Tensor:
 
     Raises:
         DataError: naming the first file that is no picture, is damaged, is see-through, is animated, has more
-            than 8 bits a channel, or differs in size from the first.
+            than 8 bits per channel, or differs in size from the first.
     """
     from PIL import Image
 
@@ -75,7 +75,7 @@ def _decode_one(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if getattr(image, "n_frames", 1) > 1:  # only formats that can hold several have the attribute
-                raise DataError(f"{path} holds several pictures; expected one a file. Save each to its own file")
+                raise DataError(f"{path} has several pictures; expected one per file. Save each to its own file")
             if image.mode in ("RGBA", "LA"):
                 image.load()
                 if image.getextrema()[-1] != (255, 255):
@@ -84,7 +84,7 @@ def _decode_one(path: Path) -> NDArray[np.uint8]:
                         "background first, e.g. with `magick mogrify -background black -flatten FILES`"
                     )
                 pixels = image.convert("L" if image.mode == "LA" else "RGB")
-            elif image.mode in GREY + COLOUR and "transparency" not in image.info:
+            elif image.mode in GREY + COLOR and "transparency" not in image.info:
                 pixels = image.convert("L" if image.mode in GREY else "RGB")
             else:
                 raise DataError(
@@ -98,5 +98,5 @@ def _decode_one(path: Path) -> NDArray[np.uint8]:
             "(hidden files are ignored)"
         ) from error
     except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}. Replace it with a sound copy, or remove it") from error
+        raise DataError(f"{path} cannot be decoded: {error}. Replace it with an intact copy, or remove it") from error
     return array[..., None] if array.ndim == 2 else array
