@@ -65,9 +65,7 @@ def sums(
     Args:
         drive: I, (B, features...), as it was given to `forward`.
         error: g, dL/ds (T, B, ...), on the pooled grid if `pool` is given.
-        membrane: the neurons' constants.
-        surrogate: ψ.
-        pool: side of the average pool that `forward` took, or None.
+        membrane, surrogate, pool: as of `lif.backward`.
         weights: one number per time step.
         through_time: the errors of `lif.backward`; else those of `lif.backward_local`.
 
@@ -76,11 +74,8 @@ def sums(
     """
     series = drive.unsqueeze(0)
     fused, scan = gpu.scan("sums", series), native.scan("onchip_static_drive", series)
-    extent, formula, most = (
-        extent_of(series, pool),
-        compiled(surrogate),
-        (NATIVE if fused is None else TRITON).static_steps,
-    )
+    extent, formula = extent_of(series, pool), compiled(surrogate)
+    most = (NATIVE if fused is None else TRITON).static_steps
     if (fused is None and scan is None) or extent is None or formula is None or not 1 < len(error) <= most:
         return None
     shape, strides = (series.shape, series.stride()) if pool is None else pooled(series, pool)
@@ -92,9 +87,8 @@ def sums(
     plain = total if all_ones else torch.empty_like(drive)
     past = membrane.past if through_time else Past.NO_PAST
     constants = membrane.decay, membrane.threshold
-    if fused is not None and fused(
-        drive, error, tuple(weights), total, plain, extent, past, formula, *constants, membrane.hard
-    ):
+    tensors = drive, error, tuple(weights), total, plain
+    if fused is not None and fused(*tensors, extent, past, formula, *constants, membrane.hard):
         return total, plain
     if scan is None:
         return None

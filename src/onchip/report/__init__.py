@@ -3,8 +3,7 @@
 from onchip.report.certificates import certificates
 from onchip.report.drawing import KINDS
 from onchip.report.figures import figure, figures
-from onchip.report.gather import gather
-from onchip.report.groups import Group, grouped, once
+from onchip.report.groups import Group, gather, grouped, once
 from onchip.report.markdown import markdown_table
 from onchip.report.page import page
 from onchip.report.summary import title

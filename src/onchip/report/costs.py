@@ -32,8 +32,8 @@ class Cost:
     detail: bool = False
 
 
-def _a_step(*counts: str) -> Callable[[Record], float | None]:
-    """Counts of the ledger, added, for a training step."""
+def _per_step(*counts: str) -> Callable[[Record], float | None]:
+    """Counts of the ledger, added, per training step."""
 
     def of(record: Record) -> float | None:
         return _shared(record, counts, record.ledger.get("steps", 0))
@@ -41,8 +41,8 @@ def _a_step(*counts: str) -> Callable[[Record], float | None]:
     return of
 
 
-def _a_sample(*counts: str) -> Callable[[Record], float | None]:
-    """Counts of the ledger, added, for a sample that went through training."""
+def _per_sample(*counts: str) -> Callable[[Record], float | None]:
+    """Counts of the ledger, added, per training sample."""
 
     def of(record: Record) -> float | None:
         return _shared(record, counts, len(record.history) * record.train_size)
@@ -60,31 +60,31 @@ def _sum(record: Record, counts: tuple[str, ...]) -> float | None:
 
 
 WEIGHTS = Cost(
-    "weights", "weights transported / step", "weights transported per training step", _a_step("weights_transported")
+    "weights", "weights transported / step", "weights transported per training step", _per_step("weights_transported")
 )
 BITS = Cost(
     "bits",
     "bits transported / step",
     "bits transported per training step",
-    _a_step("transport_value_bits", "transport_index_bits"),
+    _per_step("transport_value_bits", "transport_index_bits"),
 )
 COSTS = (
     WEIGHTS,
     BITS,
-    Cost("forward", "forward / sample", None, _a_sample("products_forward")),
-    Cost("error", "error / sample", None, _a_sample("products_error")),
-    Cost("update", "update / sample", None, _a_sample("products_update")),
+    Cost("forward", "forward / sample", None, _per_sample("products_forward")),
+    Cost("error", "error / sample", None, _per_sample("products_error")),
+    Cost("update", "update / sample", None, _per_sample("products_update")),
     Cost(
         "products",
         None,
         "synaptic products per training sample",
-        _a_sample("products_forward", "products_error", "products_update"),
+        _per_sample("products_forward", "products_error", "products_update"),
     ),
     Cost(
         "operations",
         "operations / sample",
         "event-driven synaptic operations per training sample",
-        _a_sample("operations_forward", "operations_error", "operations_update"),
+        _per_sample("operations_forward", "operations_error", "operations_update"),
     ),
     Cost(
         "memory",
@@ -108,7 +108,7 @@ def traffic(records: Sequence[Record]) -> Cost:
 
 
 def _energy(key: str, *, first: bool) -> Cost:
-    table, of = key.removeprefix(ENERGY).replace("_", "-"), _a_sample(key)
+    table, of = key.removeprefix(ENERGY).replace("_", "-"), _per_sample(key)
 
     def microjoules(record: Record) -> float | None:
         picojoules = of(record)

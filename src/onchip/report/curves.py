@@ -24,7 +24,7 @@ Points = list[tuple[float, float]]
 
 
 def learning(summaries: Sequence[Summary], of: Callable[[Epoch], float | None], axis: str) -> Figure | None:
-    """A number of each epoch, a line a rule: the mean over its seeds, in a band from the lowest to the highest.
+    """A number of each epoch, one line per rule: the mean over its seeds, in a band from the lowest to the highest.
 
     Args:
         summaries: the rules.
@@ -59,13 +59,10 @@ def quantities(records: Sequence[Record]) -> list[str]:
 
 
 def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
-    """One quantity of the probes over training, a panel a layer, a line a rule; None where nobody measured it."""
+    """One quantity of the probes over training, one panel per layer, one line per rule; None if none measured it."""
     seen = [probe for s in summaries for record in s.good for probe in record.probes]
-    layers = list(
-        dict.fromkeys(
-            name for probe in seen for name, values in probe.layers.items() if values.get(quantity) is not None
-        )
-    )
+    measured = (layer for probe in seen for layer in probe.layers.items())
+    layers = list(dict.fromkeys(name for name, values in measured if values.get(quantity) is not None))
     if not layers:
         return None
     made, panels, handles = _panels([s.label for s in summaries], [f"layer {name}" for name in layers])
@@ -91,23 +88,17 @@ def _line(axes: Axes, runs: Sequence[Points], index: int) -> None:
     values = [[y for points in runs for at, y in points if at == x] for x in places]
     if not places:
         return
-    colour = drawing.colour(index)
-    axes.plot(
-        places,
-        [sum(ys) / len(ys) for ys in values],
-        color=colour,
-        marker=drawing.marker(index),
-        markersize=3.5,
-        markevery=max(1, len(places) // 4),
-        linewidth=1.2,
-    )
+    color = drawing.color(index)
+    means, every = [sum(ys) / len(ys) for ys in values], max(1, len(places) // 4)
+    marker = drawing.marker(index)
+    axes.plot(places, means, color=color, marker=marker, markersize=3.5, markevery=every, linewidth=1.2)
     if any(len(ys) > 1 for ys in values):
         lowest, highest = [min(ys) for ys in values], [max(ys) for ys in values]
-        axes.fill_between(places, lowest, highest, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(places, lowest, highest, color=color, alpha=0.15, linewidth=0)
 
 
 def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[Axes], list[Artist]]:
-    """A figure with a panel a title, two in a row, and the handles of its legend."""
+    """A figure with one panel per title, two in a row, and the handles of its legend."""
     from matplotlib.lines import Line2D
 
     columns = min(2, len(titles))
@@ -120,7 +111,7 @@ def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[
         drawing.plain(axes)
         axes.locator_params(nbins=6)
     handles: list[Artist] = [
-        Line2D([], [], color=drawing.colour(i), marker=drawing.marker(i), markersize=5, linewidth=1.2)
+        Line2D([], [], color=drawing.color(i), marker=drawing.marker(i), markersize=5, linewidth=1.2)
         for i in range(len(labels))
     ]
     return made, panels, handles

@@ -1,4 +1,4 @@
-"""What all figures share: canvas, colours, legends that take any text, and files."""
+"""What all figures share: canvas, colors, legends that take any text, and files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Kind", "canvas", "colour", "content", "legend", "marker", "plain", "verbatim"]
+__all__ = ["KINDS", "Kind", "canvas", "color", "content", "legend", "marker", "plain", "verbatim"]
 
 Kind = Literal["svg", "png"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Okabe & Ito, "Color universal design", 2008: tells apart for colour-blind readers; markers repeat it.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe & Ito, "Color universal design", 2008: tells apart for color-blind readers; markers repeat it.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>hp"
 WIDTH, HEIGHT = 5.2, 3.9
 """Inches of a panel with its margins: small enough for its text to be read on a phone."""
@@ -45,19 +45,15 @@ def canvas(
     made = Canvas(figsize=(across, down))
     panels = made.subplots(rows, columns, squeeze=False).flatten().tolist()
     made.subplots_adjust(
-        left=LEFT / across,
-        right=1 - RIGHT / across,
-        bottom=below / down,
-        top=1 - ABOVE / down,
-        wspace=(LEFT + RIGHT) / (width - LEFT - RIGHT),
-        hspace=(BELOW + ABOVE) / (height - BELOW - ABOVE),
+        *(LEFT / across, below / down, 1 - RIGHT / across, 1 - ABOVE / down),  # left, bottom, right, top
+        *((LEFT + RIGHT) / (width - LEFT - RIGHT), (BELOW + ABOVE) / (height - BELOW - ABOVE)),  # wspace, hspace
     )
     return made, panels
 
 
-def colour(index: int) -> str:
+def color(index: int) -> str:
     """Colour of the rule of that number."""
-    return COLOURS[index % len(COLOURS)]
+    return COLORS[index % len(COLORS)]
 
 
 def marker(index: int) -> str:
@@ -67,16 +63,9 @@ def marker(index: int) -> str:
 
 def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below all panels. Labels are shown as they are, whatever matplotlib would make of `$` or `_`."""
-    made = drawing.legend(
-        handles,
-        ["label"] * len(labels),
-        loc="lower center",
-        borderaxespad=0.2,
-        ncols=_columns(labels, drawing.get_figwidth()),
-        frameon=False,
-        fontsize=8.5,
-        labelspacing=0.3,
-    )
+    columns = _columns(labels, drawing.get_figwidth())
+    style: dict[str, Any] = {"loc": "lower center", "borderaxespad": 0.2, "frameon": False, "labelspacing": 0.3}
+    made = drawing.legend(handles, ["label"] * len(labels), ncols=columns, fontsize=8.5, **style)
     for text, label in zip(made.get_texts(), labels, strict=True):
         text.set_parse_math(False)
         text.set_text(verbatim(label))
@@ -111,4 +100,4 @@ def content(drawing: Figure, kind: Kind, *, transparent: bool = False) -> bytes:
 def _columns(labels: Sequence[str], width: float) -> int:
     """Columns of a legend that its labels fit into, on a figure of that many inches."""
     widest = max((len(verbatim(label)) for label in labels), default=1)
-    return max(1, min(len(labels), int(width * 14 // (widest + 7))))  # 14 letters an inch, 7 for mark and gap
+    return max(1, min(len(labels), int(width * 14 // (widest + 7))))  # 14 letters per inch, 7 for mark and gap

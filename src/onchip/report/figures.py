@@ -29,7 +29,7 @@ QUANTITIES = {
     "norm_ratio": "Norm of a rule's gradient, over that of backpropagation",
     "gradient_variance": "Variance of a weight's gradient between batches, mean over the layer",
     "feedback_cosine": "Cosine between feedback weights and forward weights",
-    "rate": "Firing rate: spikes a neuron and sample, and step where there are steps",
+    "rate": "Firing rate: spikes per neuron and sample, and per step where there are steps",
     "silent": "Share of neurons that never fire",
     "dead": "Share of neurons that pass no error",
     "saturated": "Share of neurons that fire whenever they can",
@@ -68,14 +68,9 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
     good = [record for record in records if record.status == "ok"]
     summaries = summarize(good)
     made = [
-        Drawn(
-            f"front-{_file_name(cost.name)}",
-            f"Test accuracy against {cost.axis}.",
-            pareto(summaries, [cost]),
-            detail=cost.detail,
-        )
-        for cost in costs(good)
-        if worth_drawing(summaries, cost)
+        Drawn(f"front-{_file_name(c.name)}", f"Test accuracy against {c.axis}.", pareto(summaries, [c]), c.detail)
+        for c in costs(good)
+        if worth_drawing(summaries, c)
     ]
     curves = {
         "learning-accuracy": (

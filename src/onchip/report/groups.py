@@ -1,24 +1,68 @@
-"""Runs that may be compared: equal in all but rule and seed."""
+"""Records from files, and runs that may be compared: equal in all but rule and seed."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from onchip.errors import RequestError
 from onchip.report.summary import title
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Record
+from onchip.runs.record import Record, read_sound
 
-__all__ = ["Group", "grouped", "once"]
+__all__ = ["Group", "gather", "grouped", "once"]
+
+NAME = "records.jsonl"
 
 FREE = ("rule", "seed", "probe")
 """Settings that may differ within a group: what is compared, its repetitions, and what changes no result."""
 
 SETTINGS = {name: value for name, value in dataclasses.asdict(RunConfig()).items() if name not in FREE}
 """Settings that an older record does not hold were what they are by default today."""
+
+
+def gather(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """All runs that files of records hold.
+
+    Args:
+        paths: such files, or folders: their `records.jsonl`, and those of all folders within.
+
+    Returns:
+        The records, each run once, and what was left out: which file and line, and why.
+
+    Raises:
+        RequestError: a path does not exist, a folder holds no records, or nothing could be read.
+    """
+    records, left_out = [], []
+    for file in dict.fromkeys(file for path in paths for file in _files(path)):
+        try:
+            sound, damaged = read_sound(file)
+        except OSError as error:
+            left_out.append(f"{file}: cannot be read: {error.strerror}")
+            continue
+        records += sound
+        left_out += [f"{file.parent / message}" for message in damaged]
+        if not sound and not damaged:
+            left_out.append(f"{file}: empty, no run has finished")
+    records, twice = once(records)
+    if not records:
+        raise RequestError("; ".join(["no record could be read", *left_out[:5]]))
+    return records, left_out + twice
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if not path.exists():
+        raise RequestError(f"{path} does not exist; expected a folder of runs, or a file of records")
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob(NAME))
+    if not found:
+        raise RequestError(f"{path} holds no {NAME}; expected a folder that `onchip compare` or `train` wrote")
+    return found
 
 
 @dataclass(frozen=True)
@@ -54,14 +98,14 @@ def grouped(records: Sequence[Record]) -> list[Group]:
 
 def once(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     """The records without those of a run that is there already, and a message for each of the latter."""
-    met: dict[tuple[str, str, str, int], Record] = {}
+    first: dict[tuple[str, str, str, int], Record] = {}
     messages = []
     for record in records:
         key = (_kind(record), record.label, json.dumps(record.options, sort_keys=True), record.seed)
-        if key in met and met[key] != record:
+        if key in first and first[key] != record:
             messages.append(f"{record.label}, seed {record.seed} on {record.data} is there twice; the first counts")
-        met.setdefault(key, record)
-    return list(met.values()), messages
+        first.setdefault(key, record)
+    return list(first.values()), messages
 
 
 def _settings(record: Record) -> dict[str, Any]:
@@ -70,19 +114,6 @@ def _settings(record: Record) -> dict[str, Any]:
 
 def _kind(record: Record) -> str:
     """All that runs must share to be compared, as text."""
-    facts = [
-        record.data,
-        record.shape,
-        record.classes,
-        record.train_size,
-        record.validation_size,
-        record.test_size,
-        record.network,
-        record.parameters,
-        record.neuron,
-        record.encoder,
-        record.steps,
-        record.epochs,
-        _settings(record),
-    ]
-    return json.dumps(facts, sort_keys=True)
+    data = record.data, record.shape, record.classes, record.train_size, record.validation_size, record.test_size
+    model = record.network, record.parameters, record.neuron, record.encoder, record.steps, record.epochs
+    return json.dumps([*data, *model, _settings(record)], sort_keys=True)

@@ -1,4 +1,4 @@
-"""SVG files made ready to stand inside one HTML page, side by side and in the page's colours."""
+"""SVG files made ready to stand inside one HTML page, side by side and in the page's colors."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onchip.report import drawing
 from onchip.report.costs import Cost
@@ -31,7 +31,7 @@ def worth_drawing(summaries: Sequence[Summary], cost: Cost) -> bool:
 
 
 def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
-    """A panel a cost, side by side.
+    """One panel per cost, side by side.
 
     A large mark is the mean over seeds with its standard deviation, small ones are the seeds. Rules of equal cost
     are drawn side by side. A dashed line joins the rules of the front.
@@ -59,37 +59,20 @@ def _mark(axes: Axes, place: Transform, summary: Summary, cost: Cost, index: int
     seeds = [(x, 100 * y) for x, y in runs if x is not None and y is not None]
     if not seeds:
         return
-    colour, marker = drawing.colour(index), drawing.marker(index)
+    color, marker = drawing.color(index), drawing.marker(index)
     paid, accuracy = Spread(tuple(x for x, _ in seeds)), Spread(tuple(y for _, y in seeds))
     if len(seeds) > 1:
-        axes.scatter(paid.values, accuracy.values, s=14, c=colour, marker=marker, alpha=0.35, lw=0, transform=place)
-    axes.errorbar(
-        paid.mean,
-        accuracy.mean,
-        yerr=accuracy.deviation,
-        color=colour,
-        marker=marker,
-        markersize=7,
-        capsize=3,
-        linestyle="none",
-        transform=place,
-        zorder=3,
-    )
+        axes.scatter(paid.values, accuracy.values, s=14, c=color, marker=marker, alpha=0.35, lw=0, transform=place)
+    style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 7, "linestyle": "none"}
+    axes.errorbar(paid.mean, accuracy.mean, yerr=accuracy.deviation, capsize=3, transform=place, zorder=3, **style)
 
 
 def _front(axes: Axes, summaries: Sequence[Summary], cost: Cost) -> None:
     """Joins the means of the front's rules: what any cost can buy rises in steps."""
     best = [(s.spread(cost.of), s.test) for s in on_front(summaries, cost)]
     points = [(spread.mean, 100 * test.mean) for spread, test in best if spread and test]
-    axes.step(
-        [x for x, _ in points],
-        [y for _, y in points],
-        where="post",
-        color="#888888",
-        linestyle="--",
-        linewidth=1,
-        zorder=1,
-    )
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    axes.step(xs, ys, where="post", color="#888888", linestyle="--", linewidth=1, zorder=1)
 
 
 def _aside(made: Figure, axes: Axes, spreads: Mapping[int, Spread], index: int) -> Transform:
@@ -127,5 +110,5 @@ def _handles(rules: Iterable[int]) -> list[Artist]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], color=drawing.colour(i), marker=drawing.marker(i), markersize=6, linestyle="none") for i in rules
+        Line2D([], [], color=drawing.color(i), marker=drawing.marker(i), markersize=6, linestyle="none") for i in rules
     ]

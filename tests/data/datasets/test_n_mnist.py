@@ -93,7 +93,7 @@ def test_missing_and_damaged_files_are_named(root: Path) -> None:
     with pytest.raises(DataError, match=rf"{odd} is 6119 bytes long; expected 5 for each event"):
         load("n-mnist", root=root)
     odd.write_bytes(recording((34, 0, 0, 0)))
-    with pytest.raises(DataError, match=r"event at \(34, 0\); expected x below 34"):
+    with pytest.raises(DataError, match=r"event at \(34, 0\); expected x < 34"):
         load("n-mnist", root=root)
     odd.write_bytes(kept)
     (root / "NMNIST/Test/9/00003.bin").unlink()

@@ -57,7 +57,7 @@ def test_pictures_that_would_lose_something_are_refused(tmp_path: Path, mode: st
 def test_an_animation_is_refused(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), (i, i, i)) for i in range(2)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match=r"a\.png holds several pictures"):
+    with pytest.raises(DataError, match=r"a\.png has several pictures"):
         decode([tmp_path / "a.png"])
 
 

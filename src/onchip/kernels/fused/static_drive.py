@@ -40,11 +40,7 @@ def sums(
         weights: a number for each step.
         total: filled.
         plain: filled; it may be `total`, for weights of 1.
-        extent: (B, H, W, C, pool), as in kernels/lif.py.
-        past: how errors reach earlier steps.
-        formula: the surrogate.
-        decay: λ.
-        threshold: θ.
+        extent, past, formula, decay, threshold: as of `backward`.
         hard: reset to zero.
     """
     _, _, width, channels, pool = extent

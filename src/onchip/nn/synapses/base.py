@@ -61,9 +61,9 @@ class Synapse(ABC):
     def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         """Gradient of W's shape: delta (N, out...) correlated with pre (N, in...), summed over N."""
 
-    @abstractmethod
     def bias_update(self, delta: Tensor) -> Tensor:
         """Gradient of the bias (out,): delta (N, out...) summed over all axes but the output channels."""
+        return delta.sum((0, *range(2, delta.dim())))
 
     @abstractmethod
     def check(self, name: str, shape: torch.Size) -> None:

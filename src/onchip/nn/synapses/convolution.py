@@ -82,9 +82,6 @@ class ConvolutionSynapse(Synapse):
         derivative: Tensor = torch.ops.aten.convolution_backward(delta, x, weight, None, *geometry, wanted)[which]
         return derivative
 
-    def bias_update(self, delta: Tensor) -> Tensor:
-        return delta.sum((0, *range(2, delta.dim())))
-
     def check(self, name: str, shape: torch.Size) -> None:
         layer, channels = f"{self.modules[0].__name__} {name!r}", self.shape[1] * self.groups
         if len(shape) != 2 + self.spatial_axes or shape[1] != channels:

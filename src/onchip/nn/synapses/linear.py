@@ -47,9 +47,6 @@ class LinearSynapse(Synapse):
         transposed = sparse.product(pre.t(), delta, transposed=True)  # (in, out)
         return delta.t() @ pre if transposed is None else transposed.t()
 
-    def bias_update(self, delta: Tensor) -> Tensor:
-        return delta.sum(0)
-
     def check(self, name: str, shape: torch.Size) -> None:
         if len(shape) != 2 or shape[1] != self.inputs:
             raise RequestError(

@@ -6,7 +6,6 @@ an update, where both do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -77,7 +76,8 @@ class SynapticProduct:
             OpCount(multiplied=0, accumulated=15, values=0, active=0)
         """
         multiplied = accumulated = values = active = 0
-        for pre, post in self._operands():
+        for part in range(self.parts):
+            pre, post = (None if one is None else one.chunk(self.parts)[part] for one in (self.pre, self.post))
             operations = self._operations(pre, post)
             if any(operand is not None and _one_size(operand) for operand in (pre, post)):
                 accumulated += operations
@@ -87,13 +87,6 @@ class SynapticProduct:
                 values += post.numel()
                 active += int(torch.count_nonzero(post))
         return OpCount(multiplied, accumulated, values, active)
-
-    def _operands(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
-        for part in range(self.parts):
-            yield self._part(self.pre, part), self._part(self.post, part)
-
-    def _part(self, operand: Tensor | None, part: int) -> Tensor | None:
-        return None if operand is None else operand.chunk(self.parts)[part]
 
     def _operations(self, pre: Tensor | None, post: Tensor | None) -> int:
         if pre is not None and post is not None:
