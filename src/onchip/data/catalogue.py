@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onchip.data.datasets import find, registry
 from onchip.data.root import data_root
-from onchip.data.source import DatasetInfo, DatasetSource
+from onchip.data.source import DatasetInfo
 from onchip.errors import DataError, RequestError
 
 __all__ = ["Checked", "Status", "check", "describe", "fetch", "status"]
@@ -63,7 +63,7 @@ def describe() -> tuple[DatasetInfo, ...]:
 def status(root: str | os.PathLike[str] | None = None) -> tuple[Status, ...]:
     """Which data sets are under `root` (see `data_root`); opens no file."""
     place = data_root(root)
-    return tuple(_status(info, find(info.name), place) for info in describe())
+    return tuple(Status(info, place, find(info.name).missing(place)) for info in describe())
 
 
 def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
@@ -77,7 +77,7 @@ def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
     if source.info is None:
         raise RequestError(f"{name} is a folder of your own; expected one of {', '.join(registry())}")
     source.fetch(place)
-    return _status(source.info, source, place)
+    return Status(source.info, place, source.missing(place))
 
 
 def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
@@ -101,7 +101,3 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
                 "Delete its files and fetch them again"
             )
     return checked
-
-
-def _status(info: DatasetInfo, source: DatasetSource, place: Path) -> Status:
-    return Status(info, place, source.missing(place))

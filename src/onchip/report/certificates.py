@@ -31,14 +31,8 @@ def certificates(audits: Sequence[Certificate]) -> str:
         overview.append(f"On {about}:\n\n" + _text_table(["rule", *(claim.title for claim in claims)], rows))
     tests = {result.claim: "; ".join(result.tests) for one in audits for result in one.results}
     meaning = [[claim.title, claim.statement, tests.get(claim.name, "-")] for claim in claims]
-    blocks = [
-        INTRODUCTION,
-        *overview,
-        KEY,
-        _text_table(["claim", "statement", "test"], meaning),
-        *map(_section, audits),
-    ]
-    return "\n\n".join(blocks) + "\n"
+    explained = _text_table(["claim", "statement", "test"], meaning)
+    return "\n\n".join([INTRODUCTION, *overview, KEY, explained, *map(_section, audits)]) + "\n"
 
 
 def _marks(certificate: Certificate, claims: Sequence[Claim]) -> list[str]:

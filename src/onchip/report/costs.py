@@ -34,20 +34,12 @@ class Cost:
 
 def _per_step(*counts: str) -> Callable[[Record], float | None]:
     """Counts of the ledger, added, per training step."""
-
-    def of(record: Record) -> float | None:
-        return _shared(record, counts, record.ledger.get("steps", 0))
-
-    return of
+    return lambda record: _shared(record, counts, record.ledger.get("steps", 0))
 
 
 def _per_sample(*counts: str) -> Callable[[Record], float | None]:
     """Counts of the ledger, added, per training sample."""
-
-    def of(record: Record) -> float | None:
-        return _shared(record, counts, len(record.history) * record.train_size)
-
-    return of
+    return lambda record: _shared(record, counts, len(record.history) * record.train_size)
 
 
 def _shared(record: Record, counts: tuple[str, ...], among: float) -> float | None:

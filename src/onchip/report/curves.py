@@ -42,14 +42,14 @@ def learning(summaries: Sequence[Summary], of: Callable[[Epoch], float | None], 
         return None
     from matplotlib.ticker import MaxNLocator
 
-    made, (axes,), handles = _panels([s.label for s in summaries], [""])
+    figure, (axes,), handles = _panels([s.label for s in summaries], [""])
     for index, rule in enumerate(runs):
         _line(axes, rule, index)
     axes.set_ylabel(axis, fontsize=9)
     axes.set_xlabel("epoch", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    drawing.legend(made, handles, [s.label for s in summaries])
-    return made
+    drawing.legend(figure, handles, [s.label for s in summaries])
+    return figure
 
 
 def quantities(records: Sequence[Record]) -> list[str]:
@@ -65,7 +65,7 @@ def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
     layers = list(dict.fromkeys(name for name, values in measured if values.get(quantity) is not None))
     if not layers:
         return None
-    made, panels, handles = _panels([s.label for s in summaries], [f"layer {name}" for name in layers])
+    figure, panels, handles = _panels([s.label for s in summaries], [f"layer {name}" for name in layers])
     for axes, layer in zip(panels, layers, strict=True):
         for index, summary in enumerate(summaries):
             _line(axes, [_measured(record, layer, quantity) for record in summary.good], index)
@@ -73,8 +73,8 @@ def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
             axes.set_yscale("log")
     for axes in panels[-2:]:
         axes.set_xlabel("training step", fontsize=9)
-    drawing.legend(made, handles, [s.label for s in summaries])
-    return made
+    drawing.legend(figure, handles, [s.label for s in summaries])
+    return figure
 
 
 def _measured(record: Record, layer: str, quantity: str) -> Points:
@@ -103,7 +103,7 @@ def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[
 
     columns = min(2, len(titles))
     size = {} if columns == 1 else {"width": 0.5 * drawing.WIDTH, "height": 0.55 * drawing.HEIGHT}
-    made, panels = drawing.canvas(labels, -(-len(titles) // columns), columns, **size)
+    figure, panels = drawing.canvas(labels, -(-len(titles) // columns), columns, **size)
     while len(panels) > len(titles):
         panels.pop().remove()
     for axes, title in zip(panels, titles, strict=True):
@@ -114,4 +114,4 @@ def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[
         Line2D([], [], color=drawing.color(i), marker=drawing.marker(i), markersize=5, linewidth=1.2)
         for i in range(len(labels))
     ]
-    return made, panels, handles
+    return figure, panels, handles

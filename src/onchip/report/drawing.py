@@ -42,13 +42,13 @@ def canvas(
 
     below = BELOW + LINE * -(-len(labels) // _columns(labels, width * columns))
     across, down = width * columns, height * rows + below - BELOW
-    made = Canvas(figsize=(across, down))
-    panels = made.subplots(rows, columns, squeeze=False).flatten().tolist()
-    made.subplots_adjust(
+    figure = Canvas(figsize=(across, down))
+    panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    figure.subplots_adjust(
         *(LEFT / across, below / down, 1 - RIGHT / across, 1 - ABOVE / down),  # left, bottom, right, top
         *((LEFT + RIGHT) / (width - LEFT - RIGHT), (BELOW + ABOVE) / (height - BELOW - ABOVE)),  # wspace, hspace
     )
-    return made, panels
+    return figure, panels
 
 
 def color(index: int) -> str:
@@ -65,8 +65,8 @@ def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str]) ->
     """A legend below all panels. Labels are shown as they are, whatever matplotlib would make of `$` or `_`."""
     columns = _columns(labels, drawing.get_figwidth())
     style: dict[str, Any] = {"loc": "lower center", "borderaxespad": 0.2, "frameon": False, "labelspacing": 0.3}
-    made = drawing.legend(handles, ["label"] * len(labels), ncols=columns, fontsize=8.5, **style)
-    for text, label in zip(made.get_texts(), labels, strict=True):
+    box = drawing.legend(handles, ["label"] * len(labels), ncols=columns, fontsize=8.5, **style)
+    for text, label in zip(box.get_texts(), labels, strict=True):
         text.set_parse_math(False)
         text.set_text(verbatim(label))
 
@@ -88,13 +88,13 @@ def content(drawing: Figure, kind: Kind, *, transparent: bool = False) -> bytes:
     """The drawing as a file's content; the same records give the same bytes."""
     import matplotlib
 
-    made = io.BytesIO()
+    buffer = io.BytesIO()
     settings: dict[Any, Any] = {"svg.hashsalt": "onchip", "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a record's text may be of any script
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        drawing.savefig(made, format=kind, dpi=150, metadata=metadata, transparent=transparent)
-    return made.getvalue()
+        drawing.savefig(buffer, format=kind, dpi=150, metadata=metadata, transparent=transparent)
+    return buffer.getvalue()
 
 
 def _columns(labels: Sequence[str], width: float) -> int:

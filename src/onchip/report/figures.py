@@ -67,7 +67,7 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
     """
     good = [record for record in records if record.status == "ok"]
     summaries = summarize(good)
-    made = [
+    shown = [
         Drawn(f"front-{_file_name(c.name)}", f"Test accuracy against {c.axis}.", pareto(summaries, [c]), c.detail)
         for c in costs(good)
         if worth_drawing(summaries, c)
@@ -89,8 +89,8 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
     }
     for name, (caption, drawn) in curves.items():
         if drawn is not None:
-            made.append(Drawn(name, f"{caption}.", drawn, detail=name.startswith("probe") and name != "probe-cosine"))
-    return made
+            shown.append(Drawn(name, f"{caption}.", drawn, detail=name.startswith("probe") and name != "probe-cosine"))
+    return shown
 
 
 def _file_name(text: str) -> str:
@@ -103,6 +103,6 @@ def figure(records: Sequence[Record], kind: Kind) -> bytes | None:
     if not good:
         return None
     arithmetic = next(cost for cost in COSTS if cost.name == "products")
-    made = pareto(summarize(good), [traffic(good), arithmetic])
-    made.suptitle(verbatim(title(good), longest=150), fontsize=9, y=0.99, va="top", parse_math=False)
-    return content(made, kind)
+    drawing = pareto(summarize(good), [traffic(good), arithmetic])
+    drawing.suptitle(verbatim(title(good), longest=150), fontsize=9, y=0.99, va="top", parse_math=False)
+    return content(drawing, kind)

@@ -48,10 +48,10 @@ def gather(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
         left_out += [f"{file.parent / message}" for message in damaged]
         if not sound and not damaged:
             left_out.append(f"{file}: empty, no run has finished")
-    records, twice = once(records)
+    records, duplicates = once(records)
     if not records:
         raise RequestError("; ".join(["no record could be read", *left_out[:5]]))
-    return records, left_out + twice
+    return records, left_out + duplicates
 
 
 def _files(path: Path) -> Iterable[Path]:
@@ -59,10 +59,10 @@ def _files(path: Path) -> Iterable[Path]:
         raise RequestError(f"{path} does not exist; expected a folder of runs, or a file of records")
     if not path.is_dir():
         return [path]
-    found = sorted(path.rglob(NAME))
-    if not found:
+    files = sorted(path.rglob(NAME))
+    if not files:
         raise RequestError(f"{path} holds no {NAME}; expected a folder that `onchip compare` or `train` wrote")
-    return found
+    return files
 
 
 @dataclass(frozen=True)

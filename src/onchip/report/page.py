@@ -8,15 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from xml.etree import ElementTree
 
 from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
-from onchip.report.inline import inline
 from onchip.report.table import NOTE, Cell, Table, table
 from onchip.runs.record import Record
 
 __all__ = ["page"]
 
+SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FOLDER = Path(__file__).parent
 HEAD = """<!doctype html>
 <html lang="en">
@@ -108,7 +109,7 @@ def _details(summary: str, content: str) -> str:
 
 
 def _figure(drawn: Drawn, prefix: str) -> str:
-    drawing = inline(drawn.content("svg", transparent=True), prefix, drawn.caption)
+    drawing = _inline(drawn.content("svg", transparent=True), prefix, drawn.caption)
     return f"<figure>{drawing}<figcaption>{escape(drawn.caption)}</figcaption></figure>\n"
 
 
@@ -171,3 +172,35 @@ def _pairs(values: Mapping[str, object]) -> str:
 def _pair(name: str, value: object) -> str:
     shown = "-" if value is None else f"{value:,}" if isinstance(value, (int, float)) else str(value)
     return f"<dt>{escape(name)}</dt><dd>{escape(shown)}</dd>"
+
+
+def _inline(content: bytes, prefix: str, name: str) -> str:
+    """An `<svg>` element for an HTML page.
+
+    Args:
+        content: an SVG file that this package has drawn.
+        prefix: put before every id, so that ids of several drawings differ.
+        name: what the drawing shows, for readers who do not see it.
+    """
+    root = ElementTree.fromstring(content)
+    for unused in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(unused)
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            element.set(key, _renamed(key, value, prefix))
+    del root.attrib["width"], root.attrib["height"]  # the page decides; the view box keeps the proportions
+    root.set("role", "img")
+    root.set("aria-label", name)
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", LINK)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _renamed(key: str, value: str, prefix: str) -> str:
+    if key == "id":
+        return prefix + value
+    if key == f"{{{LINK}}}href":
+        return value.replace("#", f"#{prefix}", 1)
+    if key in ("d", "x", "y"):
+        return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", value)  # no screen shows more
+    return value.replace("url(#", f"url(#{prefix}").replace("#000000", "currentColor")  # black, or white when dark

@@ -38,19 +38,19 @@ def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
     """
     shown = {i: s for i, s in enumerate(summaries) if s.test is not None and any(s.spread(c.of) for c in costs)}
     labels = [summary.label for summary in shown.values()]
-    made, row = drawing.canvas(labels, columns=len(costs))
+    figure, row = drawing.canvas(labels, columns=len(costs))
     for axes, cost in zip(row, costs, strict=True):
         spreads = {index: spread for index, summary in shown.items() if (spread := summary.spread(cost.of))}
         for index in spreads:
-            _mark(axes, _aside(made, axes, spreads, index), shown[index], cost, index)
+            _mark(axes, _aside(figure, axes, spreads, index), shown[index], cost, index)
         _front(axes, list(shown.values()), cost)
         _scale(axes, list(spreads.values()))
         axes.set_xlabel(cost.axis or "", fontsize=9)
         axes.set_ylim(*_accuracies(list(shown.values())))
         drawing.plain(axes)
     row[0].set_ylabel("test accuracy [%]", fontsize=9)
-    drawing.legend(made, _handles(shown), labels)
-    return made
+    drawing.legend(figure, _handles(shown), labels)
+    return figure
 
 
 def _mark(axes: Axes, place: Transform, summary: Summary, cost: Cost, index: int) -> None:
@@ -75,13 +75,13 @@ def _front(axes: Axes, summaries: Sequence[Summary], cost: Cost) -> None:
     axes.step(xs, ys, where="post", color="#888888", linestyle="--", linewidth=1, zorder=1)
 
 
-def _aside(made: Figure, axes: Axes, spreads: Mapping[int, Spread], index: int) -> Transform:
+def _aside(figure: Figure, axes: Axes, spreads: Mapping[int, Spread], index: int) -> Transform:
     """Where a rule is drawn: beside its place, if others cost the same."""
     from matplotlib.transforms import ScaledTranslation
 
     equal = [other for other, spread in spreads.items() if spread.mean == spreads[index].mean]
     points = APART * (equal.index(index) - (len(equal) - 1) / 2)
-    return axes.transData + ScaledTranslation(points / 72, 0, made.dpi_scale_trans)  # 72 points an inch
+    return axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)  # 72 points an inch
 
 
 def _scale(axes: Axes, spreads: Sequence[Spread]) -> None:

@@ -1,4 +1,4 @@
-"""What the seeds of one rule come to: means and spreads, taken from the records alone."""
+"""Means and spreads over the seeds of one rule, taken from the records alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spread:
     """Values of several seeds.
 
     Args:
-        values: one a seed, in the order in which the runs finished; at least one.
+        values: one per seed, in the order in which the runs finished; at least one.
     """
 
     values: tuple[float, ...]
@@ -38,7 +38,7 @@ class Summary:
     """One rule over its seeds.
 
     Args:
-        label: the rule as it was asked for; with all of its options where that would name two different rules.
+        label: the rule as the user named it; with all of its options where that would name two different rules.
         runs: the runs that finished, well or not.
     """
 
@@ -62,7 +62,7 @@ class Summary:
 
 
 def summarize(records: Sequence[Record]) -> list[Summary]:
-    """A summary a rule, in the order in which the rules first appear.
+    """One summary per rule, in the order in which the rules first appear.
 
     Rules are one only if all of their options are, the defaults too, which may differ between versions.
     """

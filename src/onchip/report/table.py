@@ -70,8 +70,8 @@ def table(records: Sequence[Record]) -> Table:
         ),
         ("samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
     ]
-    kept = [(name, cells) for name, cells in columns if name == "test %" or any(c.text not in ("-", "") for c in cells)]
-    return Table(tuple(name for name, _ in kept), tuple(zip(*(cells for _, cells in kept), strict=True)))
+    used = [(name, cells) for name, cells in columns if name == "test %" or any(c.text not in ("-", "") for c in cells)]
+    return Table(tuple(name for name, _ in used), tuple(zip(*(cells for _, cells in used), strict=True)))
 
 
 def failures(records: Sequence[Record]) -> list[str]:
@@ -81,19 +81,19 @@ def failures(records: Sequence[Record]) -> list[str]:
 
 def as_markdown(records: Sequence[Record], heading: str | None = None) -> str:
     """The table as Markdown with its columns aligned, and below it what failed. Needs a record at least."""
-    made = table(records)
+    result = table(records)
     failed = [f"- failed: {_one_line(line)}" for line in failures(records)]
-    blocks = [[heading or title(records)], [markdown_table(made.header, made.texts(), padded=True)], failed, [NOTE]]
+    blocks = [[heading or title(records)], [markdown_table(result.header, result.texts(), padded=True)], failed, [NOTE]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def as_csv(groups: Sequence[Group]) -> str:
     """All groups in one table of full precision: mean and standard deviation in columns of their own."""
     tables = [table(group.records) for group in groups]
-    heads = list(dict.fromkeys(name for made in tables for name in made.header))
-    numeric = {n for made in tables for row in made.rows for n, c in zip(made.header, row, strict=True) if c.spread}
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
+    heads = list(dict.fromkeys(name for each in tables for name in each.header))
+    numeric = {n for each in tables for row in each.rows for n, c in zip(each.header, row, strict=True) if c.spread}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["runs", *(x for head in heads for x in ((head, f"{head}, sd") if head in numeric else (head,)))])
     for group, one in zip(groups, tables, strict=True):
         for row in one.rows:
@@ -109,21 +109,21 @@ def as_csv(groups: Sequence[Group]) -> str:
                     deviation = cell.spread.deviation
                     line += [repr(cell.spread.mean), "" if deviation is None else repr(deviation)]
             writer.writerow(line)
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def as_latex(groups: Sequence[Group]) -> str:
-    """A `table` a group, with rules of the `booktabs` package."""
+    """One `table` per group, with rules of the `booktabs` package."""
     return "\n".join(_latex(group) for group in groups)
 
 
 def _latex(group: Group) -> str:
-    made = table(group.records)
-    rows = [" & ".join(map(_escaped, row)) + r" \\" for row in (made.header, *made.texts())]
+    result = table(group.records)
+    rows = [" & ".join(map(_escaped, row)) + r" \\" for row in (result.header, *result.texts())]
     lines = [
         r"\begin{table}",
         rf"\caption{{{_escaped(group.title)}. {_escaped(NOTE)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(made.header) - 1)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(result.header) - 1)}}}",
         r"\toprule",
         rows[0],
         r"\midrule",

@@ -32,16 +32,8 @@ def digits() -> DatasetSource:
     Reference: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, test part;
         https://doi.org/10.24432/C50P49
     """
-    info = DatasetInfo(
-        name="digits",
-        title="UCI handwritten digits",
-        shape=(1, 8, 8),
-        classes=10,
-        train=1438,
-        test=359,
-        reference="Alpaydin and Kaynak 1998, https://doi.org/10.24432/C50P49",
-        embedded=True,
-    )
+    reference = "Alpaydin and Kaynak 1998, https://doi.org/10.24432/C50P49"
+    info = DatasetInfo("digits", "UCI handwritten digits", (1, 8, 8), 10, 1438, 359, reference, embedded=True)
     return DatasetSource(info.name, info, files=(), read=_read)
 
 

@@ -51,9 +51,8 @@ def emnist() -> DatasetSource:
 
     Reference: G. Cohen et al., EMNIST: an extension of MNIST to handwritten letters, arXiv:1702.05373, 2017.
     """
-    info = DatasetInfo(
-        "emnist", "EMNIST balanced", (1, 28, 28), 47, 112_800, 18_800, "Cohen et al. 2017, arXiv:1702.05373"
-    )
+    reference = "Cohen et al. 2017, arXiv:1702.05373"
+    info = DatasetInfo("emnist", "EMNIST balanced", (1, 28, 28), 47, 112_800, 18_800, reference)
     return _source(info, "EMNIST", ("emnist-balanced-train", "emnist-balanced-test"), CHARACTERS, transposed=True)
 
 

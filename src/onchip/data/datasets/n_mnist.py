@@ -29,15 +29,8 @@ def n_mnist() -> DatasetSource:
     Reference: G. Orchard et al., Converting static image datasets to spiking neuromorphic datasets using saccades,
         Front. Neurosci., 2015.
     """
-    info = DatasetInfo(
-        "n-mnist",
-        "N-MNIST",
-        (2, *SIZE),
-        10,
-        60_000,
-        10_000,
-        "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437",
-    )
+    reference = "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437"
+    info = DatasetInfo("n-mnist", "N-MNIST", (2, *SIZE), 10, 60_000, 10_000, reference)
     folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
     return DatasetSource(info.name, info, folders, _read, _download)
 

@@ -73,24 +73,10 @@ def backward(
     """
     _, _, width, channels, pool = extent
     n = potentials[0].numel()
-    _backward[(triton.cdiv(n, BLOCK),)](
-        potentials[-1],
-        error[-1],
-        len(potentials),
-        n,
-        error.stride(0),
-        *((channels, width) if pool > 1 else (1, 1)),
-        decay,
-        threshold,
-        decay * threshold,
-        *formula[1:],
-        1.0 / (pool * pool),
-        KIND=int(formula[0]),
-        PAST=int(past),
-        POOL=pool,
-        BLOCK=BLOCK,
-        enable_fp_fusion=False,
-    )
+    sizes = len(potentials), n, error.stride(0), *((channels, width) if pool > 1 else (1, 1))
+    factors = decay, threshold, decay * threshold, *formula[1:], 1.0 / (pool * pool)
+    options = {"KIND": int(formula[0]), "PAST": int(past), "POOL": pool, "BLOCK": BLOCK, "enable_fp_fusion": False}
+    _backward[(triton.cdiv(n, BLOCK),)](potentials[-1], error[-1], *sizes, *factors, **options)
 
 
 @triton.jit

@@ -50,23 +50,10 @@ def forward(
     block = BLOCKS.get(pool, 128)
     # With no pool a "row" would be one pixel of n channels, for which the kernel has no use.
     sizes = (cells, n, channels, width) if pool > 1 else (cells, n, 1, 1)
-    _forward[(triton.cdiv(cells, block),)](
-        drive,
-        drive if potentials is None else potentials,
-        output,
-        membrane,
-        len(output),
-        *sizes,
-        decay,
-        threshold,
-        STATIC=static,
-        RESTED=rested,
-        HARD=hard,
-        STORES=potentials is not None,
-        POOL=pool,
-        BLOCK=block,
-        enable_fp_fusion=False,
-    )
+    tensors = drive, drive if potentials is None else potentials, output, membrane
+    options = {"STATIC": static, "RESTED": rested, "HARD": hard, "STORES": potentials is not None, "POOL": pool}
+    arguments = *tensors, len(output), *sizes, decay, threshold
+    _forward[(triton.cdiv(cells, block),)](*arguments, **options, BLOCK=block, enable_fp_fusion=False)
 
 
 @triton.jit

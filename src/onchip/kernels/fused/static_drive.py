@@ -45,28 +45,11 @@ def sums(
     """
     _, _, width, channels, pool = extent
     n = drive.numel()
-    _sums[(triton.cdiv(n, BLOCK),)](
-        drive,
-        error[-1],
-        on_device(weights, drive.device),
-        total,
-        plain,
-        n,
-        error.stride(0),
-        *((channels, width) if pool > 1 else (1, 1)),
-        decay,
-        threshold,
-        decay * threshold,
-        *formula[1:],
-        1.0 / (pool * pool),
-        STEPS=len(error),
-        KIND=int(formula[0]),
-        PAST=int(past),
-        HARD=hard,
-        POOL=pool,
-        BLOCK=BLOCK,
-        enable_fp_fusion=False,
-    )
+    tensors = drive, error[-1], on_device(weights, drive.device), total, plain
+    sizes = n, error.stride(0), *((channels, width) if pool > 1 else (1, 1))
+    factors = decay, threshold, decay * threshold, *formula[1:], 1.0 / (pool * pool)
+    options = {"STEPS": len(error), "KIND": int(formula[0]), "PAST": int(past), "HARD": hard, "POOL": pool}
+    _sums[(triton.cdiv(n, BLOCK),)](*tensors, *sizes, *factors, **options, BLOCK=BLOCK, enable_fp_fusion=False)
 
 
 @triton.jit

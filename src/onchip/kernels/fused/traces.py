@@ -17,17 +17,8 @@ def trace(signal: Tensor, before: Tensor | None, traced: Tensor, decay: float) -
     """Fills `traced` (T, B, ...) with a[t] = λ a[t-1] + x[t]; `before` (B, ...) is laid out as a step of it."""
     n = signal[0].numel()
     started = before is not None
-    _trace[(triton.cdiv(n, BLOCK),)](
-        signal,
-        before if started else signal,
-        traced,
-        len(signal),
-        n,
-        decay,
-        STARTED=started,
-        BLOCK=BLOCK,
-        enable_fp_fusion=False,
-    )
+    arguments = signal, before if started else signal, traced, len(signal), n, decay
+    _trace[(triton.cdiv(n, BLOCK),)](*arguments, STARTED=started, BLOCK=BLOCK, enable_fp_fusion=False)
 
 
 def weighted_sum(series: Tensor, weights: tuple[float, ...], total: Tensor) -> None:

@@ -15,8 +15,7 @@ from onchip.nn.synapses.base import Synapse
 
 __all__ = ["OpCount", "SynapticProduct"]
 
-GLANCE = 1024
-"""Entries that are examined first."""
+GLANCE = 1024  # entries that are examined first
 
 
 @dataclass(frozen=True)
