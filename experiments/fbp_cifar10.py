@@ -25,7 +25,7 @@ from onchip.data import Dataset, batches
 from onchip.report import as_markdown
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
-from onchip.training.builder import build, load_data, own_randomness
+from onchip.training.builder import build, load_data, own_randomness, resolve
 from onchip.training.sweep import compare
 
 RULES = (
@@ -65,11 +65,11 @@ def time_steps(sweep: SweepConfig, data: Dataset, steps: int) -> None:
     """Times a few training steps of each rule."""
     for config in sweep.runs()[: len(sweep.rules)]:
         with own_randomness(config):
-            run = build(config, data)
-            drawn = batches(data.train, config.batch_size, generator=run.order, augment=run.augment)
+            run = build(resolve(config, data))
+            drawn = batches(data.train, config.batch_size, generator=run.order, augment=run.resolved.augment)
             begin, losses = time.perf_counter(), []
             for (images, labels), _ in zip(drawn, range(steps), strict=False):
-                loss = run.loss(run.rule.forward(run.encode(images)), labels)
+                loss = run.resolved.loss(run.rule.forward(run.encode(images)), labels)
                 losses.append(loss.item())
                 run.rule.backward(loss)
                 run.optimizer.step()

@@ -117,7 +117,7 @@ def train(setting: Setting, name: str, seed: int) -> dict[str, Any]:
     data = load("fashion-mnist", train_size=setting.train_size, validation=0.05)
     torch.manual_seed(seed)
     model = getattr(models, setting.net)(data.shape, data.n_classes)
-    rule = registry.rule(name)(model)
+    rule = registry.part("rule", name)(model)
     make: Callable[..., torch.optim.Optimizer] = (
         torch.optim.Adam if setting.optimizer == "Adam" else partial(torch.optim.SGD, momentum=0.9)
     )

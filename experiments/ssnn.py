@@ -33,7 +33,7 @@ from onchip.encoding import Frames
 from onchip.nn.signals import Static
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
-from onchip.training.builder import build, load_data
+from onchip.training.builder import build, load_data, resolve
 from onchip.training.loop import accuracy, train
 
 RECORDS = FOLDER / "ssnn.jsonl"
@@ -205,7 +205,7 @@ def measured(row: Row, config: RunConfig, data: Dataset) -> dict[str, Any]:
         weights = Path(folder) / "weights.safetensors"
         record = train(config, data, weights=weights)
         clipped = dataclasses.replace(config, encoder=None, **CLIPPED)
-        model = build(clipped, data).model
+        model = build(resolve(clipped, data)).model
         model.load_state_dict(load_file(weights))
     as_clipped = accuracy(model, data.test, functools.partial(mean_image, steps=config.steps), 250)
     return {"table": row.table, "row": row.name, "as_clipped": as_clipped, "record": json.loads(record.to_json())}

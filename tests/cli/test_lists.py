@@ -14,7 +14,7 @@ from .conftest import Onchip
 def test_lists_every_rule_with_its_options(onchip: Onchip) -> None:
     result = onchip("rules")
     assert result.code == 0
-    for name in registry.known_rules():
+    for name in registry.known("rule"):
         assert any(line.split()[0] == name for line in result.out.splitlines())
     assert "decay=0.0001" in result.out
 
@@ -25,7 +25,7 @@ def test_explains_one_rule(onchip: Onchip) -> None:
 
 def test_lists_and_explains_devices(onchip: Onchip) -> None:
     listed = onchip("devices").out
-    assert {line.split()[0] for line in listed.splitlines()} == {*registry.known_synapse_devices(), "options:"}
+    assert {line.split()[0] for line in listed.splitlines()} == {*registry.known("device"), "options:"}
     assert "quantum=0.001, bound=0.6" in listed
     assert "lr_scaling=" not in listed, "which is a setting of its own"
     assert onchip("devices", "pulsed").out.strip() == inspect.getdoc(devices.pulsed)

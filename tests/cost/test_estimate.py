@@ -50,7 +50,7 @@ def pricing(
 
 
 def price(text: str, **options: int) -> Price:
-    return pricing(**options).price(registry.rule(text), text)  # type: ignore[arg-type]
+    return pricing(**options).price(registry.part("rule", text), text)  # type: ignore[arg-type]
 
 
 TRAINABLE = [name for name in rules.__all__ if name not in ("ssnn_bp", "own_noise_mirror")]
@@ -141,7 +141,7 @@ def test_the_network_stays_as_it_was_and_free() -> None:
     random = torch.get_rng_state()
     offer = pricing(model)
     for name in ("opzo", "kolen-pollack", "bp"):
-        offer.price(registry.rule(name), name)
+        offer.price(registry.part("rule", name), name)
     assert torch.equal(torch.get_rng_state(), random)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items() if name)
@@ -159,9 +159,9 @@ def test_forward_products_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(LinearSynapse, "apply", counted)
     offer = pricing()
-    first = offer.price(registry.rule("bp"), "bp")
+    first = offer.price(registry.part("rule", "bp"), "bp")
     assert len(made) == 3
-    again = offer.price(registry.rule("bp"), "bp")
+    again = offer.price(registry.part("rule", "bp"), "bp")
     assert len(made) == 3
     assert again == first
 

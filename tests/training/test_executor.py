@@ -14,17 +14,17 @@ from tests.examples import record
 SPECS = [RunConfig(seed=seed, epochs=1) for seed in range(4)]
 
 
-def work(spec: RunConfig, watch: ProgressListener) -> Record:
+def work(config: RunConfig, watch: ProgressListener) -> Record:
     """As a run: seed 1 is killed by the system, seed 3 fails as no run should."""
     watch.epoch_begins(1, 50)
     for _ in range(50):
         watch.stepped()
-    if spec.seed == 1:
+    if config.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    if spec.seed == 3:
+    if config.seed == 3:
         raise LookupError("lost")
     watch.epoch_ended(Epoch(1, 1.0, None, 1.0))
-    return record(seed=spec.seed, threads=os.getpid())
+    return record(seed=config.seed, threads=os.getpid())
 
 
 class Seen(ProgressListener):
@@ -36,8 +36,8 @@ class Seen(ProgressListener):
         self.steps, self.told = 0, list[object]()
         Seen.all.append(self)
 
-    def run_begins(self, spec: RunConfig) -> None:
-        self.told.append(spec.seed)
+    def run_begins(self, config: RunConfig) -> None:
+        self.told.append(config.seed)
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
         self.told.append((epoch, steps))
@@ -57,8 +57,8 @@ def seen() -> list[Seen]:
 
 def test_runs_have_workers_of_their_own_and_report_all_steps(seen: list[Seen]) -> None:
     done = list(run_in_workers(work, [SPECS[0], SPECS[2]], 2, Seen))
-    assert sorted(spec.seed for spec, _ in done) == [0, 2]
-    assert all(spec.seed == made.seed for spec, made in done)
+    assert sorted(config.seed for config, _ in done) == [0, 2]
+    assert all(config.seed == made.seed for config, made in done)
     processes = {made.threads for _, made in done}
     assert len(processes) == 2
     assert os.getpid() not in processes

@@ -68,10 +68,10 @@ def test_rules_that_estimate_from_a_batch_do_so_from_each_chunk() -> None:
 
 
 def test_training_in_chunks_is_training() -> None:
-    spec = RunConfig(rule="bp", net="mlp", train_size=100, steps=2, epochs=1, batch_size=20)
-    data = load_data(spec)
-    whole = train(spec, data).history[0].train_loss
-    in_chunks = train(dataclasses.replace(spec, chunk=7), data).history[0].train_loss
+    config = RunConfig(rule="bp", net="mlp", train_size=100, steps=2, epochs=1, batch_size=20)
+    data = load_data(config)
+    whole = train(config, data).history[0].train_loss
+    in_chunks = train(dataclasses.replace(config, chunk=7), data).history[0].train_loss
     assert in_chunks == pytest.approx(whole, rel=1e-3)
 
 
@@ -80,6 +80,6 @@ def test_bad_chunks_are_refused() -> None:
         RunConfig(chunk=0)
     with pytest.raises(RequestError, match="chunk got 8; expected none with synapses"):
         RunConfig(chunk=8, synapses="ideal")
-    spec = RunConfig(rule="ssnn_bp", neuron="stochastic", net="mlp", train_size=50, chunk=8)
+    config = RunConfig(rule="ssnn_bp", neuron="stochastic", net="mlp", train_size=50, chunk=8)
     with pytest.raises(UnsupportedError, match="smaller batch size"):
-        train(spec, load_data(spec))
+        train(config, load_data(config))

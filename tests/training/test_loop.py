@@ -15,7 +15,7 @@ from onchip.errors import DataError, DivergedError, RequestError, UnsupportedErr
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
-from onchip.training.builder import build, describe, load_data, own_randomness
+from onchip.training.builder import build, describe, load_data, own_randomness, resolve
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
 
@@ -41,10 +41,10 @@ def data() -> Dataset:
 def under(rule: str, data: Dataset) -> RunConfig:
     """Settings for a rule, with the first neurons that it can train."""
     for neuron in ("lif", "stochastic"):
-        spec = dataclasses.replace(SMALL, rule=rule, neuron=neuron)
-        with contextlib.suppress(UnsupportedError), own_randomness(spec):
-            build(spec, data).rule.detach()
-            return spec
+        config = dataclasses.replace(SMALL, rule=rule, neuron=neuron)
+        with contextlib.suppress(UnsupportedError), own_randomness(config):
+            build(resolve(config, data)).rule.detach()
+            return config
     raise AssertionError(f"{rule} trains neither")
 
 
@@ -55,19 +55,19 @@ def untimed(record: Record) -> Record:
     return dataclasses.replace(record, history=history, **nothing)
 
 
-def check_resumes(spec: RunConfig, data: Dataset, folder: Path) -> None:
+def check_resumes(config: RunConfig, data: Dataset, folder: Path) -> None:
     whole, parts, checkpoint = folder / "whole", folder / "parts", folder / "checkpoint"
-    uninterrupted = train(spec, data, weights=whole)
+    uninterrupted = train(config, data, weights=whole)
     with pytest.raises(KeyboardInterrupt):
-        train(spec, data, save_to=checkpoint, watch=StopAfter(2))
+        train(config, data, save_to=checkpoint, watch=StopAfter(2))
     torch.rand(1)  # what the caller draws in between changes nothing
-    resumed = train(spec, data, save_to=checkpoint, resume=True, weights=parts)
+    resumed = train(config, data, save_to=checkpoint, resume=True, weights=parts)
     assert untimed(resumed) == untimed(uninterrupted)
     header = 8 + int.from_bytes(whole.read_bytes()[:8], "little")  # which holds the time of the start
     assert parts.read_bytes()[header:] == whole.read_bytes()[header:]
 
 
-@pytest.mark.parametrize("rule", registry.known_rules())
+@pytest.mark.parametrize("rule", registry.known("rule"))
 def test_interrupted_and_resumed_equals_uninterrupted(rule: str, data: Dataset, tmp_path: Path) -> None:
     check_resumes(under(rule, data), data, tmp_path)
 
@@ -93,13 +93,13 @@ def test_a_run_leaves_the_callers_randomness_alone(data: Dataset) -> None:
 
 def test_every_rule_begins_with_the_same_weights_and_order(data: Dataset) -> None:
     seen: dict[str, tuple[list[Tensor], Tensor]] = {}
-    for rule in registry.known_rules():
-        spec = under(rule, data)
-        with own_randomness(spec):
-            run = build(spec, data)
+    for rule in registry.known("rule"):
+        config = under(rule, data)
+        with own_randomness(config):
+            run = build(resolve(config, data))
             weights: list[Tensor] = [weight.clone() for weight in run.model.state_dict().values()]
             order = torch.randperm(100, generator=run.order)
-        first_weights, first_order = seen.setdefault(spec.neuron, (weights, order))
+        first_weights, first_order = seen.setdefault(config.neuron, (weights, order))
         assert all(map(torch.equal, weights, first_weights))
         assert torch.equal(order, first_order)
     assert len(seen) == 2, "weights begin as the neurons need them"
@@ -108,9 +108,9 @@ def test_every_rule_begins_with_the_same_weights_and_order(data: Dataset) -> Non
 def test_seeds_differ_in_weights_and_order(data: Dataset) -> None:
     built = []
     for seed in (0, 1):
-        spec = dataclasses.replace(SMALL, seed=seed)
-        with own_randomness(spec):
-            built.append(build(spec, data))
+        config = dataclasses.replace(SMALL, seed=seed)
+        with own_randomness(config):
+            built.append(build(resolve(config, data)))
     first, second = built
     assert not torch.equal(next(first.model.parameters()), next(second.model.parameters()))
     assert not torch.equal(first.order.get_state(), second.order.get_state())
@@ -138,8 +138,8 @@ def test_the_record_says_what_was_run(data: Dataset) -> None:
 
 
 def test_learns_something(data: Dataset) -> None:
-    spec = dataclasses.replace(SMALL, train_size=400, epochs=5, steps=4)
-    record = train(spec, load_data(spec))
+    config = dataclasses.replace(SMALL, train_size=400, epochs=5, steps=4)
+    record = train(config, load_data(config))
     assert record.history[-1].train_loss < record.history[0].train_loss
     assert record.test_accuracy is not None
     assert record.test_accuracy > 0.7
@@ -154,20 +154,22 @@ def test_the_best_epoch_is_the_one_with_the_best_validation(data: Dataset) -> No
 
 def test_training_stops_when_validation_gets_no_better(data: Dataset, tmp_path: Path) -> None:
     # At a rate that changes nothing, the first epoch stays the best.
-    spec = dataclasses.replace(SMALL, lr=1e-12, schedule="constant", epochs=9, patience=2)
-    record = train(spec, data, save_to=tmp_path / "checkpoint")
+    config = dataclasses.replace(SMALL, lr=1e-12, schedule="constant", epochs=9, patience=2)
+    record = train(config, data, save_to=tmp_path / "checkpoint")
     assert [epoch.epoch for epoch in record.history] == [1, 2, 3]
     assert record.ledger["steps"] == 9
-    again = train(spec, data, save_to=tmp_path / "checkpoint", resume=True)
+    again = train(config, data, save_to=tmp_path / "checkpoint", resume=True)
     assert untimed(again) == untimed(record)
 
 
 def test_gradients_are_scaled_down_to_the_clip(data: Dataset, tmp_path: Path) -> None:
     # One step of SGD moves the weights by the rate times the norm.
-    spec = dataclasses.replace(SMALL, epochs=1, batch_size=40, optimizer="sgd", schedule="constant", lr=1e3, clip=1e-3)
-    with own_randomness(spec):
-        run = build(spec, data)
-    train(spec, data, weights=tmp_path / "weights")
+    config = dataclasses.replace(
+        SMALL, epochs=1, batch_size=40, optimizer="sgd", schedule="constant", lr=1e3, clip=1e-3
+    )
+    with own_randomness(config):
+        run = build(resolve(config, data))
+    train(config, data, weights=tmp_path / "weights")
     after = load_file(tmp_path / "weights")
     moved = torch.cat([(after[name] - before).flatten() for name, before in run.model.state_dict().items()])
     assert moved.norm().item() == pytest.approx(1e3 * 1e-3, rel=1e-3)
@@ -176,12 +178,12 @@ def test_gradients_are_scaled_down_to_the_clip(data: Dataset, tmp_path: Path) ->
 @pytest.mark.parametrize(("scaling", "slower"), [("equal", 1.0), ("fan", 256 / 800)])
 def test_scaled_rates_reach_the_optimizer(scaling: Any, slower: float, data: Dataset, tmp_path: Path) -> None:
     # Adam's first step moves every weight by the rate, whatever its gradient.
-    spec = dataclasses.replace(
+    config = dataclasses.replace(
         SMALL, net="mlp-wide", neuron="ttfs", epochs=1, batch_size=40, lr=1e-3, lr_scaling=scaling
     )
-    with own_randomness(spec):
-        run = build(spec, data)
-    train(spec, data, weights=tmp_path / "weights")
+    with own_randomness(config):
+        run = build(resolve(config, data))
+    train(config, data, weights=tmp_path / "weights")
     after = load_file(tmp_path / "weights")
     for name, before in run.model.state_dict().items():
         expected = 1e-3 * (slower if before[0].numel() == 800 else 1.0)
@@ -189,15 +191,15 @@ def test_scaled_rates_reach_the_optimizer(scaling: Any, slower: float, data: Dat
 
 
 def test_trains_without_validation_samples() -> None:
-    spec = dataclasses.replace(SMALL, validation=0.0, epochs=1)
-    record = train(spec, load_data(spec))
+    config = dataclasses.replace(SMALL, validation=0.0, epochs=1)
+    record = train(config, load_data(config))
     assert (record.validation_accuracy, record.validation_size) == (None, 0)
 
 
 def test_divergence_names_run_epoch_step_and_layer(data: Dataset) -> None:
-    spec = dataclasses.replace(SMALL, lr=1e6, optimizer="sgd", weight_decay=1e6)
+    config = dataclasses.replace(SMALL, lr=1e6, optimizer="sgd", weight_decay=1e6)
     with pytest.raises(DivergedError, match=r"bp with seed 0 diverged in epoch 1, step 3: .* of '\d\.weight' reach"):
-        train(spec, data)
+        train(config, data)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,6 @@ def test_refuses_the_checkpoint_of_another_run(data: Dataset, tmp_path: Path) ->
 
 
 def test_a_run_that_was_not_trained_is_described_as_failed(data: Dataset) -> None:
-    record = describe(SMALL, data)
+    record = describe(resolve(SMALL, data))
     assert (record.status, record.test_accuracy, record.history) == ("failed", None, ())
     assert record.parameters == (64 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 10

@@ -19,10 +19,10 @@ def generator() -> torch.Generator:
 @pytest.mark.parametrize(
     ("known", "exported"),
     [
-        (registry.known_rules(), rules.__all__),
-        (registry.known_networks(), models.__all__),
-        (registry.known_neurons(), neurons.__all__),
-        (registry.known_encoders(), encode.__all__),
+        (registry.known("rule"), rules.__all__),
+        (registry.known("network"), models.__all__),
+        (registry.known("neuron"), neurons.__all__),
+        (registry.known("encoder"), encode.__all__),
     ],
 )
 def test_everything_that_is_exported_can_be_named(known: dict[str, object], exported: list[str]) -> None:
@@ -30,7 +30,7 @@ def test_everything_that_is_exported_can_be_named(known: dict[str, object], expo
 
 
 def test_a_rule_keeps_its_options() -> None:
-    made = registry.rule("fbp:period=7;transport=top:0.25")
+    made = registry.part("rule", "fbp:period=7;transport=top:0.25")
     assert made.label == "fbp:period=7;transport=top:0.25"
     assert made.options["period"] == 7
     assert str(made.options["transport"]).startswith("top:fraction=0.25")
@@ -71,8 +71,8 @@ def test_augmentation_is_composed() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: registry.rule("fpb"), "did you mean 'fbp'"),
-        (lambda: registry.rule("fbp:model=1"), "unknown option"),
+        (lambda: registry.part("rule", "fpb"), "did you mean 'fbp'"),
+        (lambda: registry.part("rule", "fbp:model=1"), "unknown option"),
         (lambda: registry.network("mpl"), "did you mean 'mlp'"),
         (lambda: registry.neuron("lfi"), "unknown neuron"),
         (lambda: registry.neuron("lif:decay=2")[0](), "decay"),

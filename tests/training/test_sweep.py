@@ -48,9 +48,9 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     first = next(compare(REQUEST, data, tmp_path / "parts"))
     trained = []
 
-    def counted(spec: RunConfig, *args: object, **options: object) -> Record:
-        trained.append((spec.rule, spec.seed))
-        return train(spec, *args, **options)  # type: ignore[arg-type]
+    def counted(config: RunConfig, *args: object, **options: object) -> Record:
+        trained.append((config.rule, config.seed))
+        return train(config, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "train", counted)
     resumed = list(compare(REQUEST, data, tmp_path / "parts", resume=True))
@@ -66,10 +66,10 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
 def test_a_failed_run_is_recorded_and_the_rest_go_on(
     failure: Exception, reason: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(spec: RunConfig, *args: object, **options: object) -> Record:
-        if spec.rule == "bp":
+    def failing(config: RunConfig, *args: object, **options: object) -> Record:
+        if config.rule == "bp":
             raise failure
-        return train(spec, *args, **options)  # type: ignore[arg-type]
+        return train(config, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "train", failing)
     records = list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path / "out"))

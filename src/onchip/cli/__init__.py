@@ -10,7 +10,7 @@ import typer
 from onchip import allocator
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
-from onchip.cli.lists import data, devices, rules
+from onchip.cli.lists import data, devices, encoders, neurons, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 
@@ -23,13 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(compare)
-app.command()(train)
-app.command()(rules)
-app.command()(devices)
-app.command()(audit)
-app.command()(cost)
-app.command()(report)
+for command in (compare, train, rules, neurons, encoders, devices, audit, cost, report):
+    app.command()(command)
 app.add_typer(data, name="data")
 
 

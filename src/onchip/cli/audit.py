@@ -69,7 +69,7 @@ def _certificates(
     from onchip.audit import audit as audited
     from onchip.training import registry
 
-    asked = [registry.rule(rule) for rule in rules or registry.known_rules()]
+    asked = [registry.part("rule", rule) for rule in rules or registry.known("rule")]
     build = registry.network(net)
     found = []
     for neuron in neurons:

@@ -125,9 +125,9 @@ def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, li
     """The price of bp, that all transport is held against, and those that were asked for."""
     from onchip.training import registry
 
-    asked = [registry.rule(text) for text in rules or registry.known_rules()]
+    asked = [registry.part("rule", text) for text in rules or registry.known("rule")]
     try:
-        bp = pricing.price(registry.rule("bp"), "bp")
+        bp = pricing.price(registry.part("rule", "bp"), "bp")
     except UnsupportedError:
         bp = None
     found = []

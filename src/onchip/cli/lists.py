@@ -1,10 +1,9 @@
-"""`onchip rules`, `onchip devices` and `onchip data`: what there is."""
+"""`onchip rules`, `devices`, `neurons`, `encoders` and `data`: what there is to choose from."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,51 +12,51 @@ from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
 
-__all__ = ["data", "devices", "rules"]
+__all__ = ["data", "devices", "encoders", "neurons", "rules"]
 
 data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
 
 
-def rules(
-    name: Annotated[str | None, typer.Argument(help="A rule, to read all about it.", metavar="[RULE]")] = None,
-) -> None:
-    """List the learning rules, each with its options; or explain one."""
+Name = Annotated[str | None, typer.Argument(help="One of them, to print its documentation.", metavar="[NAME]")]
+
+
+def rules(name: Name = None) -> None:
+    """List the learning rules with their options, or explain one."""
+    _show("rule", name)
+
+
+def devices(name: Name = None) -> None:
+    """List the devices that synapses can be made of with their options, or explain one."""
+    _show("device", name)
+
+
+def neurons(name: Name = None) -> None:
+    """List the neurons with their options, or explain one."""
+    _show("neuron", name)
+
+
+def encoders(name: Name = None) -> None:
+    """List the encoders of images with their options, or explain one."""
+    _show("encoder", name)
+
+
+def _show(kind: str, name: str | None) -> None:
     with failing():
-        from onchip.training.registry import known_rules
+        from onchip.training import registry
 
-        _show("rule", known_rules(), name, settled=("model",))
-
-
-def devices(
-    name: Annotated[str | None, typer.Argument(help="A device, to read all about it.", metavar="[DEVICE]")] = None,
-) -> None:
-    """List the devices that synapses can be made of, each with its options; or explain one."""
-    with failing():
-        from onchip.training.registry import known_synapse_devices
-
-        _show("device", known_synapse_devices(), name, settled=("rule", "lr", "lr_scaling"))
-
-
-def _show(kind: str, known: Mapping[str, Callable[..., Any]], name: str | None, *, settled: tuple[str, ...]) -> None:
-    """All functions of a kind with their options, or the one of a name in full."""
-    if name is None:
-        width = max(map(len, known))
-        for each, function in known.items():
-            summary = (inspect.getdoc(function) or "").partition("\n")[0]
-            typer.echo(f"{each:<{width}}  {summary}")
-            options = _options(function, settled)
+        parts, supplied = registry.known(kind), registry.SUPPLIED.get(kind, ())
+        if name is not None:
+            if command_name(name) not in parts:
+                raise unknown_name(kind, name, parts)
+            typer.echo(inspect.getdoc(parts[command_name(name)]))
+            return
+        width = max(map(len, parts))
+        for each, function in parts.items():
+            typer.echo(f"{each:<{width}}  {(inspect.getdoc(function) or '').partition(chr(10))[0]}")
+            parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in supplied]
+            options = [p.name if p.default is p.empty else f"{p.name}={describe(p.default)}" for p in parameters]
             if options:
                 typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
-        return
-    if command_name(name) not in known:
-        raise unknown_name(kind, name, known)
-    typer.echo(inspect.getdoc(known[command_name(name)]))
-
-
-def _options(function: Callable[..., Any], settled: tuple[str, ...]) -> list[str]:
-    """A function's options as the command line writes them, with their defaults; it supplies some itself."""
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in settled]
-    return [p.name if p.default is inspect.Parameter.empty else f"{p.name}={describe(p.default)}" for p in parameters]
 
 
 @data.command("list")

@@ -71,23 +71,23 @@ def _run(context: typer.Context, *, one: bool) -> None:
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
-        from onchip.training.registry import rule as rule_named
+        from onchip.training.registry import part
 
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
-        spec, rules, seeds = wanted(_gathered(context, one, RunDirectory(out).config() if resume else None))
+        config, rules, seeds = wanted(_gathered(context, one, RunDirectory(out).config() if resume else None))
         if rules is not None:
-            rules = [rule_named(rule).label for rule in rules]
+            rules = [part("rule", rule).label for rule in rules]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
-        data = load_data(spec, root=options["data_root"], download=options["download"])
+        data = load_data(config, root=options["data_root"], download=options["download"])
         if rules is None:
-            rules, left_out = comparison.trainable(spec, data)
+            rules, left_out = comparison.trainable(config, data)
             for reason in left_out:
                 typer.echo(f"left out: {reason}", err=True)
-        request = SweepConfig(spec, tuple(rules), seeds)
-        out = out or next_directory(Path("runs"), slug("-".join([data.name, spec.net, *(rules if one else ())])))
+        request = SweepConfig(config, tuple(rules), seeds)
+        out = out or next_directory(Path("runs"), slug("-".join([data.name, config.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
                 request,

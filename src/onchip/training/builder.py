@@ -35,10 +35,85 @@ from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.memory import enough
 
-__all__ = ["Run", "build", "describe", "encoder", "evaluation_encoder", "load_data", "own_randomness"]
+__all__ = ["Resolved", "Run", "build", "describe", "load_data", "own_randomness", "resolve"]
 
 ORDER, ENCODING, EVALUATION = range(3)
 """Streams of random numbers that one seed is spread into; a rule's own draws touch none of them."""
+
+STATEFUL = "model", "rule", "optimizer", "ledger", "schedule"
+PLAIN = "train_seconds", "seconds", "best", "selected_epoch"
+"""Fields of a run: those with a `state_dict`, and those that a checkpoint stores as they are."""
+
+
+def load_data(config: RunConfig, *, root: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
+    """The data set of a run, in splits that are the same for every seed.
+
+    Raises:
+        RequestError: There is no such data set, or it has fewer samples than `train_size`.
+        DataError: A file is missing or damaged.
+    """
+    return load(config.data, root=root, train_size=config.train_size, validation=config.validation, download=download)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A run's configuration with every name in it looked up, once: by `resolve`.
+
+    Args:
+        config: The configuration.
+        data: The data set that it names.
+        rule: Attaches the rule to a network.
+        make_network: Builds the network from the shape of an image and the number of classes.
+        make_neuron: Makes a layer of neurons.
+        kind: The kind of signal that the neurons exchange.
+        loss: What is minimized.
+        augment: Changes training images at random; None for none.
+        device: Where to compute.
+        encoder_name: The encoder with its options.
+    """
+
+    config: RunConfig
+    data: Dataset
+    rule: registry.Part
+    make_network: Callable[..., nn.Sequential]
+    make_neuron: Callable[[], nn.Neuron]
+    kind: SignalKind
+    loss: Loss
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None
+    device: torch.device
+    encoder_name: str
+
+    def network(self) -> nn.Sequential:
+        """A network with weights drawn from torch's global generator, on the CPU."""
+        return self.make_network(self.data.shape, self.data.n_classes, neuron=self.make_neuron)
+
+    def encoder(self, stream: int = EVALUATION) -> tuple[Encoder, torch.Generator]:
+        """What turns images or recordings into signals, and its generator at the begin of a stream of draws."""
+        generator = torch.Generator(self.device).manual_seed(_spread(self.config.seed, stream))
+        return _encoder(self.config, self.data, self.kind, generator)[0], generator
+
+
+def resolve(config: RunConfig, data: Dataset) -> Resolved:
+    """Look up every name in a configuration.
+
+    Raises:
+        RequestError: The settings do not fit each other or the data.
+        UnsupportedError: The neurons cannot learn from chunks of a batch.
+        MemoryLimitError: The device's memory is full.
+    """
+    if data.name != config.data:
+        raise RequestError(f"a run on {config.data!r} got the data set {data.name!r}; load the one it names")
+    rule, augment = registry.part("rule", config.rule), registry.augmentation(config.augment)
+    make_neuron, kind = registry.neuron(config.neuron)
+    loss = registry.loss(config.loss, kind)
+    if config.chunk is not None and kind.spike_errors:
+        raise UnsupportedError(
+            f"got chunk={config.chunk} for {config.neuron}, whose errors are spikes of a worth that depends on the "
+            "batch; use a smaller batch size"
+        )
+    device, network = registry.device(config.device), registry.network(config.net)
+    encoder_name = _encoder(config, data, kind, torch.Generator())[1]
+    return Resolved(config, data, rule, network, make_neuron, kind, loss, augment, device, encoder_name)
 
 
 @dataclass
@@ -46,35 +121,31 @@ class Run:
     """All that changes while a run trains.
 
     Args:
-        model: the network.
-        rule: the rule that trains it.
-        optimizer: applies the rule's gradients; a `Crossbar` under `synapses`.
-        ledger: observes the rule.
-        probes: measures its gradients now and then.
-        schedule: sets the optimizer's learning rates.
-        kind: of the signals that the neurons exchange.
-        loss: what is minimized.
-        encode: turns images into signals.
-        augment: changes training images at random; None for none.
-        order: draws the order of the samples and their augmentation; always on the CPU.
-        encoding: draws what a random encoder needs; on the model's device.
-        history: epochs that are over.
-        train_seconds: spent in training steps.
-        seconds: spent on the whole run, up to the last checkpoint.
-        best: the weights that `select='best'` would take; None under `last`.
-        selected_epoch: the epoch that they, or the last ones, are of.
+        resolved: The configuration.
+        model: The network.
+        rule: The rule that trains it.
+        optimizer: Applies the rule's gradients; a `Crossbar` under `synapses`.
+        ledger: Counts what the rule does.
+        probes: Measures its gradients now and then.
+        schedule: Sets the optimizer's learning rates.
+        encode: Turns images into signals.
+        order: Draws the order of the samples and their augmentation; always on the CPU.
+        encoding: Draws what a random encoder needs; on the model's device.
+        history: The epochs that are over.
+        train_seconds: Time in training steps.
+        seconds: Time in the whole run, up to the last checkpoint.
+        best: The weights that `select='best'` would take; None under `last`.
+        selected_epoch: The epoch of these weights, or the last one.
     """
 
+    resolved: Resolved
     model: nn.Sequential
     rule: Rule
     optimizer: torch.optim.Optimizer
     ledger: Ledger
     probes: Probes
     schedule: LambdaLR
-    kind: SignalKind
-    loss: Loss
     encode: Encoder
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None
     order: torch.Generator
     encoding: torch.Generator
     history: list[Epoch] = field(default_factory=list)
@@ -92,194 +163,133 @@ class Run:
         """Everything that training on from here needs."""
         device = self.encoding.device
         return {
-            "model": self.model.state_dict(),
-            "rule": self.rule.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ledger": self.ledger.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in STATEFUL},
+            **{name: getattr(self, name) for name in PLAIN},
             "probes": self.probes.state(),
-            "schedule": self.schedule.state_dict(),
             "order": self.order.get_state(),
             "encoding": self.encoding.get_state(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
-            "train_seconds": self.train_seconds,
-            "seconds": self.seconds,
-            "best": self.best,
-            "selected_epoch": self.selected_epoch,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
-        self.model.load_state_dict(state["model"])
-        self.rule.load_state_dict(state["rule"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.ledger.load_state_dict(state["ledger"])
+        """Continue from what `state` returned."""
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
+        for name in PLAIN:
+            setattr(self, name, state[name])
         self.probes.restore(state["probes"])
-        self.schedule.load_state_dict(state["schedule"])
         self.order.set_state(state["order"])
         self.encoding.set_state(state["encoding"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.encoding.device)
         self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self.train_seconds = state["train_seconds"]
-        self.seconds = state["seconds"]
-        self.best = state["best"]
-        self.selected_epoch = state["selected_epoch"]
 
 
-def load_data(spec: RunConfig, *, root: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-    """The data set of a run, in splits that are the same for every seed.
-
-    Raises:
-        RequestError: no such data set, or more samples asked for than there are.
-        DataError: a file is missing or damaged.
-    """
-    return load(spec.data, root=root, train_size=spec.train_size, validation=spec.validation, download=download)
-
-
-def build(spec: RunConfig, data: Dataset) -> Run:
+def build(resolved: Resolved) -> Run:
     """A run before its first training step; call it under `own_randomness`.
 
     The network is built before the rule, so that its first weights do not depend on the rule.
 
     Raises:
-        RequestError: the settings do not fit each other or the data.
-        UnsupportedError: the rule cannot train this network.
-        MemoryLimitError: the network does not fit into the device's memory.
+        RequestError: The settings do not fit each other or the data.
+        UnsupportedError: The rule cannot train this network.
+        MemoryLimitError: The network does not fit into the device's memory.
     """
-    if data.name != spec.data:
-        raise RequestError(f"a run on {spec.data!r} got the data set {data.name!r}; load the one it names")
-    make_rule = registry.rule(spec.rule)
-    augment = registry.augmentation(spec.augment)
-    kind = registry.neuron(spec.neuron)[1]
-    loss = registry.loss(spec.loss, kind)
-    if spec.chunk is not None and kind.spike_errors:
-        raise UnsupportedError(
-            f"got chunk={spec.chunk} for {spec.neuron}, whose errors are spikes of a worth that depends on the batch; "
-            "use a smaller batch size"
-        )
-    device = registry.device(spec.device)
-    order = torch.Generator().manual_seed(_spread(spec.seed, ORDER))
-    encoding = torch.Generator(device).manual_seed(_spread(spec.seed, ENCODING))
-    encode = encoder(spec, data, encoding)
-    with enough(f"the network {spec.net!r} under {spec.rule}", spec.device):
-        model = _network(spec, data).to(device)
-        rule = make_rule(model)
-    if spec.precision == "bfloat16":
+    config, steps = resolved.config, math.ceil(len(resolved.data.train) / resolved.config.batch_size)
+    order = torch.Generator().manual_seed(_spread(config.seed, ORDER))
+    encode, encoding = resolved.encoder(ENCODING)
+    with enough(f"the network {config.net!r} under {config.rule}", config.device):
+        model = resolved.network().to(resolved.device)
+        rule: Rule = resolved.rule(model)
+    if config.precision == "bfloat16":
         rule.in_bfloat16()
-    ledger = Ledger()
-    rule.observe(ledger)
-    optimizer, steps = _optimizer(spec, rule), math.ceil(len(data.train) / spec.batch_size)
+    rule.observe(ledger := Ledger())
+    optimizer = _optimizer(config, rule)
     rule.step_after(optimizer)
-    schedule = LambdaLR(optimizer, partial(_learning_rate, spec, steps))
-    probes = Probes(spec.probe, spec.epochs, steps)
-    return Run(model, rule, optimizer, ledger, probes, schedule, kind, loss, encode, augment, order, encoding)
+    schedule = LambdaLR(optimizer, partial(_learning_rate, config, steps))
+    probes = Probes(config.probe, config.epochs, steps)
+    return Run(resolved, model, rule, optimizer, ledger, probes, schedule, encode, order, encoding)
 
 
-def encoder(spec: RunConfig, data: Dataset, generator: torch.Generator) -> Encoder:
-    """What turns a run's images or recordings into signals, drawing from `generator` if it draws.
-
-    Raises:
-        RequestError: there is no such encoder, or the neurons do not take what it makes.
-    """
-    _, kind = registry.neuron(spec.neuron)
-    recorded = data.frames is not None
-    return registry.encoder(spec.encoder, kind, steps=spec.steps, generator=generator, recorded=recorded)[0]
-
-
-def evaluation_encoder(spec: RunConfig, data: Dataset) -> Encoder:
-    """As `encoder`, with the same draws each time, whenever and however often a run is evaluated."""
-    device = registry.device(spec.device)
-    return encoder(spec, data, torch.Generator(device).manual_seed(_spread(spec.seed, EVALUATION)))
-
-
-def describe(spec: RunConfig, data: Dataset, model: nn.Sequential | None = None) -> Record:
-    """The record of a run of which nothing is known but what was asked: a failed one, until told otherwise.
-
-    Raises:
-        RequestError: a name does not exist.
-    """
-    asked = registry.rule(spec.rule)
-    _, kind = registry.neuron(spec.neuron)
-    if model is None:
-        with own_randomness(spec):
-            model = _network(spec, data)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+def describe(resolved: Resolved) -> Record:
+    """The record of a run before it trains: its status is `failed` until it has succeeded."""
+    config, data = resolved.config, resolved.data
+    with torch.device("meta"), own_randomness(config):  # a network without memory, for its number of parameters
+        parameters = sum(parameter.numel() for parameter in resolved.network().parameters())
     return Record(
-        label=asked.label,
-        rule=asked.name,
-        options=asked.options,
-        seed=spec.seed,
-        data=spec.data,
+        label=resolved.rule.label,
+        rule=resolved.rule.name,
+        options=resolved.rule.options,
+        seed=config.seed,
+        data=config.data,
         shape=data.shape,
         classes=data.n_classes,
         train_size=len(data.train),
         validation_size=len(data.validation),
         test_size=len(data.test),
-        network=spec.net,
+        network=config.net,
         parameters=parameters,
-        neuron=spec.neuron,
-        encoder=registry.encoder(
-            spec.encoder, kind, steps=spec.steps, generator=torch.Generator(), recorded=data.frames is not None
-        )[1],
-        steps=spec.steps if kind.over_time else None,
-        epochs=spec.epochs,
-        settings=dataclasses.asdict(spec),
+        neuron=config.neuron,
+        encoder=resolved.encoder_name,
+        steps=config.steps if resolved.kind.over_time else None,
+        epochs=config.epochs,
+        settings=dataclasses.asdict(config),
         versions={
             "onchip": onchip.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "kernels": kernels.active(spec.device),
+            "kernels": kernels.active(config.device),
         },
-        device=spec.device,
-        device_name=registry.device_name(spec.device),
+        device=config.device,
+        device_name=registry.device_name(config.device),
         threads=torch.get_num_threads(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 
 
 @contextmanager
-def own_randomness(spec: RunConfig) -> Iterator[None]:
+def own_randomness(config: RunConfig) -> Iterator[None]:
     """Seeds torch for a run, and leaves the caller's random state and cuDNN settings as they were."""
-    device = registry.device(spec.device)
+    device = registry.device(config.device)
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         cudnn.deterministic, cudnn.benchmark = True, False
         try:
-            torch.manual_seed(spec.seed)
+            torch.manual_seed(config.seed)
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = before
 
 
-def _network(spec: RunConfig, data: Dataset) -> nn.Sequential:
-    make_neuron, _ = registry.neuron(spec.neuron)
-    return registry.network(spec.net)(data.shape, data.n_classes, neuron=make_neuron)
+def _encoder(config: RunConfig, data: Dataset, kind: SignalKind, generator: torch.Generator) -> tuple[Encoder, str]:
+    recorded = data.frames is not None
+    return registry.encoder(config.encoder, kind, steps=config.steps, generator=generator, recorded=recorded)
 
 
-def _optimizer(spec: RunConfig, rule: Rule) -> torch.optim.Optimizer:
-    if spec.synapses is not None:
-        return registry.synapses(spec.synapses, lr=spec.lr, lr_scaling=spec.lr_scaling)(rule)
-    parameters = groups(rule.parameters(), spec.lr_scaling)
+def _optimizer(config: RunConfig, rule: Rule) -> torch.optim.Optimizer:
+    if config.synapses is not None:
+        return registry.part("device", config.synapses)(rule, lr=config.lr, lr_scaling=config.lr_scaling)
+    parameters = groups(rule.parameters(), config.lr_scaling)
     # One pass over all that a step touches: Adam's takes a tenth of the time of torch's own choice on a CPU.
-    shared: dict[str, Any] = {"lr": spec.lr, "weight_decay": spec.weight_decay, "fused": True}
-    if spec.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=spec.momentum, **shared)
-    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.optimizer]
+    shared: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
+    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     return made(parameters, **shared)
 
 
-def _learning_rate(spec: RunConfig, steps: int, step: int) -> float:
+def _learning_rate(config: RunConfig, steps: int, step: int) -> float:
     """Learning rate of training step `step`, from 0, at `steps` per epoch; each group multiplies it by its scale."""
-    if spec.schedule == "constant":
-        return spec.lr
-    if spec.schedule == "exponential":
-        return spec.lr * spec.lr_decay ** (step // steps)
-    return spec.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * spec.epochs)))
+    if config.schedule == "constant":
+        return config.lr
+    if config.schedule == "exponential":
+        return config.lr * config.lr_decay ** (step // steps)
+    return config.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * config.epochs)))
 
 
 def _spread(seed: int, stream: int) -> int:

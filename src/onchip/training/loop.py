@@ -22,8 +22,7 @@ from onchip.nn.signals import Signal
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
-from onchip.training import registry
-from onchip.training.builder import Run, build, describe, evaluation_encoder, own_randomness
+from onchip.training.builder import Resolved, Run, build, describe, own_randomness, resolve
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
 from onchip.training.progress import ProgressListener
@@ -32,7 +31,7 @@ __all__ = ["accuracy", "train"]
 
 
 def train(
-    spec: RunConfig,
+    config: RunConfig,
     data: Dataset,
     *,
     save_to: Path | None = None,
@@ -46,63 +45,63 @@ def train(
     one number of threads, it gives the same result bit for bit, interrupted and resumed or not.
 
     Args:
-        spec: the settings.
-        data: the data set that they name, in its splits; see `onchip.training.builder.load_data`.
-        save_to: checkpoint file, written after each epoch; None writes none.
-        resume: go on from `save_to`, if it exists.
-        weights: safetensors file for the final weights; None writes none.
-        watch: told of the progress.
+        config: The settings.
+        data: The data set that they name, in its splits; see `onchip.training.builder.load_data`.
+        save_to: Checkpoint file, written after each epoch; None writes none.
+        resume: Continue from `save_to`, if it exists.
+        weights: Safetensors file for the final weights; None writes none.
+        watch: Receives the progress.
 
     Returns:
         The record, its status `ok`.
 
     Raises:
-        RequestError: the settings do not fit each other or the data.
-        UnsupportedError: the rule cannot train this network.
-        DivergedError: the loss or a weight is no longer finite.
-        DataError: the checkpoint is damaged or of another run.
-        MemoryLimitError: the device has too little memory; the message names a batch that fits, found by trying.
+        RequestError: The settings do not fit each other or the data.
+        UnsupportedError: The rule cannot train this network.
+        DivergedError: The loss or a weight is no longer finite.
+        DataError: The checkpoint is damaged or of another run.
+        MemoryLimitError: The device has too little memory; the message names a batch that fits, determined by trial.
 
     Example:
         >>> from onchip.training.builder import load_data
-        >>> spec = RunConfig(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
-        >>> record = train(spec, load_data(spec))
+        >>> config = RunConfig(rule="dfa", net="mlp", train_size=100, steps=2, epochs=1)
+        >>> record = train(config, load_data(config))
         >>> record.ledger["weights_transported"]
         0
     """
+    resolved = resolve(config, data)
     try:
-        return _train(spec, data, save_to, resume, weights, watch or ProgressListener())
+        return _train(resolved, save_to, resume, weights, watch or ProgressListener())
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
         reason = first_line(error)
     # Only here, with the error and its traceback gone, is the memory free again.
-    raise _too_large(spec, data, reason)
+    raise _too_large(resolved, reason)
 
 
 def _train(
-    spec: RunConfig, data: Dataset, save_to: Path | None, resume: bool, weights: Path | None, watch: ProgressListener
+    resolved: Resolved, save_to: Path | None, resume: bool, weights: Path | None, watch: ProgressListener
 ) -> Record:
-    begin = time.perf_counter()
-    with own_randomness(spec):
-        run = build(spec, data)
-        record = describe(spec, data, run.model)
+    begin, config = time.perf_counter(), resolved.config
+    with own_randomness(config):
+        run, record = build(resolved), describe(resolved)
         if resume and save_to is not None and save_to.exists():
-            _restore(run, spec, save_to)
-        run.rule.expect(spec.epochs * math.ceil(len(data.train) / spec.batch_size))
+            _restore(run, config, save_to)
+        run.rule.expect(config.epochs * math.ceil(len(resolved.data.train) / config.batch_size))
         before = run.seconds
-        data = data.to(spec.device)
-        watch.run_begins(spec)
-        while len(run.history) < spec.epochs and not _out_of_patience(run, spec):
+        data = resolved.data.to(config.device)
+        watch.run_begins(config)
+        while len(run.history) < config.epochs and not _out_of_patience(run, config):
             epoch = len(run.history) + 1
-            _train_epoch(run, spec, data, epoch, watch)
+            _train_epoch(run, data, epoch, watch)
             run.seconds = before + time.perf_counter() - begin
             if save_to is not None:
-                checkpoint.save(save_to, {"spec": dataclasses.asdict(spec), **run.state()})
+                checkpoint.save(save_to, {"spec": dataclasses.asdict(config), **run.state()})
             watch.epoch_ended(run.history[-1])
         if run.best is not None:
             run.model.load_state_dict(run.best)
-        test_accuracy = accuracy(run.model, data.test, evaluation_encoder(spec, data), spec.batch_size)
+        test_accuracy = accuracy(run.model, data.test, resolved.encoder()[0], config.batch_size)
         run.rule.detach()
         if weights is not None:
             checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
@@ -140,50 +139,52 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
     return int(right) / len(split)
 
 
-def _train_epoch(run: Run, spec: RunConfig, data: Dataset, epoch: int, watch: ProgressListener) -> None:
+def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -> None:
     """Train one epoch and add it to the history."""
-    steps = math.ceil(len(data.train) / spec.batch_size)
+    resolved, config = run.resolved, run.resolved.config
+    steps = math.ceil(len(data.train) / config.batch_size)
     total_loss = 0.0
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()
-    drawn = batches(data.train, spec.batch_size, generator=run.order, augment=run.augment)
+    drawn = batches(data.train, config.batch_size, generator=run.order, augment=resolved.augment)
     for step, (images, labels) in enumerate(drawn):
         signal = run.encode(images)
-        value, loss = gradients(run.rule, run.loss, signal, labels, run.kind, spec.chunk)
+        value, loss = gradients(run.rule, resolved.loss, signal, labels, resolved.kind, config.chunk)
         if not math.isfinite(loss):
-            raise _diverged(run, spec, epoch, step + 1, f"the loss is {loss}")
+            raise _diverged(run, config, epoch, step + 1, f"the loss is {loss}")
         before = time.perf_counter()
-        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(run.loss, labels=labels))
+        run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(resolved.loss, labels=labels))
         begin += time.perf_counter() - before  # looking is no training
-        if spec.clip is not None:
-            _clip(run, spec.clip)
+        if config.clip is not None:
+            _clip(run, config.clip)
         run.optimizer.step()
         run.optimizer.zero_grad()
         run.schedule.step()
         total_loss += value * len(labels)
         watch.stepped()
     if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
-        raise _diverged(run, spec, epoch, steps, "found at the epoch's end")
+        raise _diverged(run, config, epoch, steps, "found at the epoch's end")
     seconds = time.perf_counter() - begin
     run.train_seconds += seconds
-    held_out = None
+    validated = None
     if len(data.validation):
-        held_out = accuracy(run.model, data.validation, evaluation_encoder(spec, data), spec.batch_size)
-    _select(run, spec, epoch, held_out)
-    run.history.append(Epoch(epoch, total_loss / len(data.train), held_out, seconds))
+        validated = accuracy(run.model, data.validation, resolved.encoder()[0], config.batch_size)
+    _select(run, config, epoch, validated)
+    run.history.append(Epoch(epoch, total_loss / len(data.train), validated, seconds))
 
 
-def _too_large(spec: RunConfig, data: Dataset, reason: str) -> MemoryLimitError:
-    """What to say of a run for which memory did not suffice."""
-    tried, kind = min(spec.chunk or spec.batch_size, len(data.train)), registry.neuron(spec.neuron)[1]
+def _too_large(resolved: Resolved, reason: str) -> MemoryLimitError:
+    """The error of a run for which memory did not suffice."""
+    config, data, kind = resolved.config, resolved.data, resolved.kind
+    tried = min(config.chunk or config.batch_size, len(data.train))
 
     def step(batch: int) -> None:
-        smaller = dataclasses.replace(spec, batch_size=batch, chunk=None)
+        smaller = dataclasses.replace(config, batch_size=batch, chunk=None)
         with own_randomness(smaller):
-            run, moved = build(smaller, data), data.to(smaller.device)
+            run, moved = build(dataclasses.replace(resolved, config=smaller)), data.to(smaller.device)
             images, labels = next(batches(moved.train, batch, generator=run.order))
             for _ in range(2):  # the optimizer's own memory is there from the second step on
-                gradients(run.rule, run.loss, run.encode(images), labels, run.kind)
+                gradients(run.rule, resolved.loss, run.encode(images), labels, kind)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
 
@@ -195,27 +196,27 @@ def _too_large(spec: RunConfig, data: Dataset, reason: str) -> MemoryLimitError:
         if not kind.spike_errors:  # whose errors depend on the batch
             remedy += f", or --chunk {fits} to learn from as many as now"
     return MemoryLimitError(
-        f"{spec.rule} with seed {spec.seed} ran out of memory on {spec.device!r} with a batch of {tried}: {reason}; "
-        f"{remedy}"
+        f"{config.rule} with seed {config.seed} ran out of memory on {config.device!r} with a batch of {tried}: "
+        f"{reason}; {remedy}"
     )
 
 
-def _select(run: Run, spec: RunConfig, epoch: int, held_out: float | None) -> None:
+def _select(run: Run, config: RunConfig, epoch: int, validated: float | None) -> None:
     """Keep the weights of this epoch if they are the ones that would meet the test set."""
-    if spec.select == "last":
+    if config.select == "last":
         run.selected_epoch = epoch
         return
-    assert held_out is not None, "RunSpec refuses 'best' without validation samples"
-    if held_out > max((earlier.validation_accuracy or 0.0 for earlier in run.history), default=-1.0):
+    assert validated is not None, "RunConfig refuses 'best' without validation samples"
+    if validated > max((earlier.validation_accuracy or 0.0 for earlier in run.history), default=-1.0):
         run.selected_epoch = epoch
         run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
-def _out_of_patience(run: Run, spec: RunConfig) -> bool:
-    if spec.patience is None or not run.history:
+def _out_of_patience(run: Run, config: RunConfig) -> bool:
+    if config.patience is None or not run.history:
         return False
     best = max(run.history, key=lambda epoch: epoch.validation_accuracy or 0.0)  # the first of equals
-    return len(run.history) - best.epoch >= spec.patience
+    return len(run.history) - best.epoch >= config.patience
 
 
 def _clip(run: Run, most: float) -> None:
@@ -228,7 +229,7 @@ def _clip(run: Run, most: float) -> None:
     clip_grads_with_norm_(list(run.rule.parameters()), most, norm)
 
 
-def _diverged(run: Run, spec: RunConfig, epoch: int, step: int, what: str) -> DivergedError:
+def _diverged(run: Run, config: RunConfig, epoch: int, step: int, what: str) -> DivergedError:
     layer = run.rule.nonfinite()
     where = f"{layer!r} is not finite"
     if layer is None:
@@ -236,19 +237,18 @@ def _diverged(run: Run, spec: RunConfig, epoch: int, step: int, what: str) -> Di
         layer = max(largest, key=largest.__getitem__)
         where = f"all weights are finite, but those of {layer!r} reach {largest[layer]:.3g}"
     return DivergedError(
-        f"{spec.rule} with seed {spec.seed} diverged in epoch {epoch}, step {step}: {what}; {where}. "
-        f"Try a learning rate below {spec.lr:g}"
+        f"{config.rule} with seed {config.seed} diverged in epoch {epoch}, step {step}: {what}; {where}. "
+        f"Try a learning rate below {config.lr:g}"
     )
 
 
-def _restore(run: Run, spec: RunConfig, path: Path) -> None:
+def _restore(run: Run, config: RunConfig, path: Path) -> None:
     state = checkpoint.load(path)
-    asked, kept = dataclasses.asdict(spec), state["spec"]
-    different = [name for name in asked if kept.get(name) != asked[name]]
-    if different:
-        name = different[0]
-        raise DataError(
-            f"checkpoint {path.name} is of another run: its {name} is {kept.get(name)!r}, "
-            f"asked for is {asked[name]!r}; delete it to begin again"
-        )
+    stored = state["spec"]
+    for name, value in dataclasses.asdict(config).items():
+        if stored.get(name) != value:
+            raise DataError(
+                f"checkpoint {path.name} is of another run: its {name} is {stored.get(name)!r}, "
+                f"expected {value!r}; delete it to begin again"
+            )
     run.restore(state)

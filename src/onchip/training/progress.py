@@ -11,7 +11,7 @@ __all__ = ["ProgressListener"]
 class ProgressListener:
     """Receives the progress of one run. Subclasses override what they need; by default, nothing happens."""
 
-    def run_begins(self, spec: RunConfig) -> None:
+    def run_begins(self, config: RunConfig) -> None:
         """A run with these settings is about to train."""
 
     def epoch_begins(self, epoch: int, steps: int) -> None:

@@ -16,7 +16,7 @@ from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, append, read
 from onchip.training import registry
-from onchip.training.builder import build, describe, own_randomness
+from onchip.training.builder import build, describe, own_randomness, resolve
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
@@ -50,13 +50,13 @@ def check(sweep: SweepConfig, data: Dataset) -> None:
     """
     seen: dict[str, str] = {}
     for config in sweep.runs()[: len(sweep.rules)]:
-        rule = registry.rule(config.rule)
+        rule = registry.part("rule", config.rule)
         key = json.dumps([rule.name, rule.options], sort_keys=True)
         if key in seen:
             raise RequestError(f"rules got {seen[key]!r} and {config.rule!r}, which are the same; name it once")
         seen[key] = config.rule
         with own_randomness(config):
-            build(config, data).rule.detach()
+            build(resolve(config, data)).rule.detach()
 
 
 def compare(
@@ -107,7 +107,7 @@ def compare(
         earlier = read(directory.records)
         yield from earlier
         finished = {(record.label, record.seed) for record in earlier}
-        waiting = [one for one in sweep.runs() if (registry.rule(one.rule).label, one.seed) not in finished]
+        waiting = [one for one in sweep.runs() if (registry.part("rule", one.rule).label, one.seed) not in finished]
         work = functools.partial(_run, data=data, directory=directory, keep_weights=keep_weights)
         if jobs == 1 and executor is None:
             runs = ((config, work(config, progress())) for config in waiting)
@@ -134,4 +134,4 @@ def _run(
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
         reason = f"{type(error).__name__}: {error}"
-    return dataclasses.replace(describe(config, data), error=reason, seconds=time.perf_counter() - begin)
+    return dataclasses.replace(describe(resolve(config, data)), error=reason, seconds=time.perf_counter() - begin)

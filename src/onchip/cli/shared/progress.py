@@ -71,12 +71,12 @@ class Bar(ProgressListener):
     def __init__(self, progress: Progress | None, bars: dict[tuple[str, int], TaskID]) -> None:
         self._progress, self._bars = progress, bars
 
-    def run_begins(self, spec: RunConfig) -> None:
+    def run_begins(self, config: RunConfig) -> None:
         """Show the bar."""
-        self._epochs = spec.epochs
+        self._epochs = config.epochs
         if self._progress is not None:
-            self._bar = self._progress.add_task(f"{spec.rule}, seed {spec.seed}", total=None)
-            self._bars[spec.rule, spec.seed] = self._bar
+            self._bar = self._progress.add_task(f"{config.rule}, seed {config.seed}", total=None)
+            self._bars[config.rule, config.seed] = self._bar
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
         """Move the bar to the epoch's begin: a run that is taken up again has some behind it."""
