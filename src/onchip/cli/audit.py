@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +12,10 @@ from rich.table import Table
 
 from onchip import report
 from onchip.certificates import Certificate
-from onchip.cli.shared.failing import RUN_FAILED, failing
+from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.failing import RUN_FAILED, failing, require_range, supported
 from onchip.cli.shared.sizes import CLASSES, Shape, size_of
-from onchip.errors import RequestError, UnsupportedError
+from onchip.errors import RequestError
 from onchip.runs.grammar import split
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def audit(
     every: Annotated[
         bool, typer.Option("--all", help="Audit every rule; those that cannot train it are left out.")
     ] = False,
-    net: Annotated[str, typer.Option(help="Network.")] = "mlp",
+    net: Net = "mlp",
     neuron: Annotated[str, typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.")] = "lif",
     data_like: Annotated[str, typer.Option(help="Size of the input: a data set's name, or CxHxW.")] = "digits",
     steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
@@ -53,49 +54,35 @@ def audit(
             raise RequestError("name the rules to audit, or say --all; `onchip rules` lists them")
         if markdown and as_json:
             raise RequestError("got --markdown and --json; expected one of them")
-        for name, value, least in (("steps", steps, 2), ("batch-size", batch_size, 2), ("seed", seed, 0)):
-            if not least <= value < 2**31:
-                raise RequestError(f"{name} got {value}; expected at least {least}")
-        found = _certificates(rules, net, split(neuron), size_of("data-like", data_like)[0], (steps, batch_size), seed)
-        _show(found, markdown=markdown, as_json=as_json)
-        if not all(certificate.holds for certificate in found):
+        require_range(2, steps=steps, batch_size=batch_size)
+        require_range(0, seed=seed)
+        shape = size_of("data-like", data_like)[0]
+        certificates = _certificates(rules, net, split(neuron), shape, (steps, batch_size), seed)
+        _show(certificates, markdown=markdown, as_json=as_json)
+        if not all(certificate.holds for certificate in certificates):
             raise typer.Exit(RUN_FAILED)
 
 
 def _certificates(
     rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int
 ) -> list[Certificate]:
-    """Audits each rule, or each that can train them if None, on each kind of neurons."""
+    """Audit each rule, or each that can train them if None, on each kind of neurons."""
     from onchip.audit import audit as audited
     from onchip.training import registry
 
-    asked = [registry.part("rule", rule) for rule in rules or registry.known("rule")]
-    build = registry.network(net)
-    found = []
+    parts, build = [registry.part("rule", rule) for rule in rules or registry.known("rule")], registry.network(net)
+    certificates = []
     for neuron in neurons:
         make_neuron, kind = registry.neuron(neuron)
-        size = "x".join(map(str, shape))
         over = f"{sizes[0]} steps, " if kind.over_time else ""
+        size = "x".join(map(str, shape))
         about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
+        model = partial(build, shape, CLASSES, neuron=make_neuron)
         signal, labels = _data(shape, sizes, kind, seed)
-        for rule in asked:
-            try:
-                found.append(
-                    audited(
-                        rule,
-                        functools.partial(build, shape, CLASSES, neuron=make_neuron),
-                        signal,
-                        labels,
-                        seed=seed,
-                        label=rule.label,
-                        about=about,
-                    )
-                )
-            except UnsupportedError as error:
-                if rules is not None:
-                    raise
-                typer.echo(f"left out: {error}", err=True)
-    return found
+        audit_of = partial(audited, build=model, signal=signal, labels=labels, seed=seed, about=about)
+        audits = [partial(audit_of, rule, label=rule.label) for rule in parts]
+        certificates += supported(audits, strict=rules is not None)
+    return certificates
 
 
 def _data(shape: Shape, sizes: tuple[int, int], kind: SignalKind, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,19 +96,19 @@ def _data(shape: Shape, sizes: tuple[int, int], kind: SignalKind, seed: int) -> 
     return signal, torch.randint(CLASSES, (batch,), generator=generator)
 
 
-def _show(found: list[Certificate], *, markdown: bool, as_json: bool) -> None:
+def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> None:
     """Prints certificates: drawn on a terminal, as Markdown into a pipe or a file."""
     if as_json:
         import json
 
-        for certificate in found:
+        for certificate in certificates:
             typer.echo(json.dumps(certificate.to_dict(), ensure_ascii=False))
         return
     if markdown or not sys.stdout.isatty():
-        typer.echo(report.certificates(found), nl=False)
+        typer.echo(report.certificates(certificates), nl=False)
         return
     console = Console(highlight=False, markup=False)
-    for certificate in found:
+    for certificate in certificates:
         depends = Table(title=f"{certificate.rule}: {certificate.about}", title_justify="left")
         depends.add_column("updates depend on")
         depends.add_column("found")

@@ -1,4 +1,4 @@
-"""What a user requests: the settings of one run, and of a comparison. Each setting is written here alone."""
+"""The settings of one run, and of a comparison. Each setting is defined here alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from onchip._types import misfits
@@ -28,13 +29,13 @@ OLD_NAMES = {"rates": "lr_scaling"}
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field of `RunConfig` says of itself, beside its name, type and default.
+    """The metadata of a field of `RunConfig`.
 
     Args:
-        help: one sentence, which the command line shows.
-        group: the heading below which the command line shows it.
-        valid: whether a value, other than None, is in range.
-        expected: that range in words.
+        help: One sentence for the command line.
+        group: The heading below which the command line shows it.
+        valid: Whether a value, other than None, is in range.
+        expected: The range in words.
     """
 
     help: str
@@ -49,7 +50,7 @@ def _setting(
     return dataclasses.field(default=default, metadata={"setting": Setting(text, group, valid, expected)})
 
 
-def _at_least_one(value: int) -> bool:
+def _one(value: int) -> bool:
     return value >= 1
 
 
@@ -58,6 +59,7 @@ def _share(value: float) -> bool:
 
 
 NETWORK, DATA, TRAINING, RUN = "Network", "Data", "Training", "Run"
+_network, _data, _training, _run = (partial(_setting, group) for group in (NETWORK, DATA, TRAINING, RUN))
 
 
 @dataclass(frozen=True)
@@ -75,115 +77,83 @@ class RunConfig:
         20
     """
 
-    net: str = _setting(NETWORK, "conv-small", "Network: a name, such as mlp, or layers such as 16C3-P2-F128.")
-    neuron: str = _setting(NETWORK, "lif", "Neuron of all layers, such as lif:decay=0.9.")
-    encoder: str | None = _setting(
-        NETWORK, None, "How an image becomes a signal, such as poisson. If left out, the one that suits the neuron."
+    net: str = _network("conv-small", "Network: a name, such as mlp, or layers such as 16C3-P2-F128.")
+    neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
+    encoder: str | None = _network(
+        None, "How an image becomes a signal, such as poisson. If left out, the one that suits the neuron."
     )
-    steps: int = _setting(NETWORK, 4, "Time steps T per image.", "at least 1 time step", _at_least_one)
+    steps: int = _network(4, "Time steps T per image.", "at least 1 time step", _one)
 
-    data: str = _setting(DATA, "digits", "Data set: a name of `onchip data list`, or folder:PATH.")
-    train_size: int | None = _setting(
-        DATA,
-        None,
-        "Training samples to use, drawn class by class. If left out, all.",
-        "at least 1 sample",
-        _at_least_one,
+    data: str = _data("digits", "Data set: a name of `onchip data list`, or folder:PATH.")
+    train_size: int | None = _data(
+        None, "Training samples to use, drawn class by class. If left out, all.", "at least 1 sample", _one
     )
-    validation: float = _setting(
-        DATA,
-        0.1,
-        "Share of the training samples used for validation.",
-        "a share of at least 0 and below 1",
-        _share,
+    validation: float = _data(
+        0.1, "Share of the training samples used for validation.", "a share of at least 0 and below 1", _share
     )
-    augment: str | None = _setting(DATA, None, "Random changes to training images, such as crop:4,flip.")
+    augment: str | None = _data(None, "Random changes to training images, such as crop:4,flip.")
 
-    rule: str = _setting(TRAINING, "bp", "Learning rule, such as fbp:period=100;transport=top:0.1.")
-    loss: str | None = _setting(
-        TRAINING,
-        None,
-        "Loss: steploss:0.05 (5% of it squared error), or winner. If left out, the one that suits the neuron.",
+    rule: str = _training("bp", "Learning rule, such as fbp:period=100;transport=top:0.1.")
+    loss: str | None = _training(
+        None, "Loss: steploss:0.05 (5% of it squared error), or winner. If left out, the one that suits the neuron."
     )
-    epochs: int = _setting(TRAINING, 20, "Passes over the training samples.", "at least 1 epoch", _at_least_one)
-    batch_size: int = _setting(TRAINING, 32, "Samples per training step.", "at least 1 sample a batch", _at_least_one)
-    chunk: int | None = _setting(
-        TRAINING,
+    epochs: int = _training(20, "Passes over the training samples.", "at least 1 epoch", _one)
+    batch_size: int = _training(32, "Samples per training step.", "at least 1 sample per batch", _one)
+    chunk: int | None = _training(
         None,
         "Samples of a step to compute at a time, to save memory. If left out, all.",
         "at least 1 sample at a time",
-        _at_least_one,
+        _one,
     )
-    lr: float = _setting(
-        TRAINING,
-        5e-3,
-        "Learning rate at the start.",
-        "a learning rate above 0, 1e6 at most",
-        lambda value: 0.0 < value <= 1e6,
+    lr: float = _training(
+        5e-3, "Learning rate at the start.", "a learning rate above 0, 1e6 at most", lambda x: 0.0 < x <= 1e6
     )
-    lr_scaling: Literal["equal", "fan"] = _setting(
-        TRAINING, "equal", "Learning rate per layer: equal, or times min(1, 256 / fan-in)."
+    lr_scaling: Literal["equal", "fan"] = _training(
+        "equal", "Learning rate per layer: equal, or times min(1, 256 / fan-in)."
     )
-    schedule: Literal["cosine", "constant", "exponential"] = _setting(
-        TRAINING, "cosine", "Learning rate over time: to 0 as a cosine, constant, or times lr-decay after each epoch."
+    schedule: Literal["cosine", "constant", "exponential"] = _training(
+        "cosine", "Learning rate over time: to 0 as a cosine, constant, or times lr-decay after each epoch."
     )
-    lr_decay: float = _setting(
-        TRAINING,
-        0.7,
-        "Factor per epoch of the exponential schedule.",
-        "a factor above 0 and at most 1",
-        lambda value: 0.0 < value <= 1.0,
+    lr_decay: float = _training(
+        0.7, "Factor per epoch of the exponential schedule.", "a factor above 0 and at most 1", lambda x: 0.0 < x <= 1.0
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = _setting(
-        TRAINING, "adam", "Optimizer; adamw decouples the weight decay from the gradient."
+    optimizer: Literal["adam", "adamw", "sgd"] = _training(
+        "adam", "Optimizer; adamw decouples the weight decay from the gradient."
     )
-    momentum: float = _setting(TRAINING, 0.9, "Momentum of sgd.", "at least 0 and below 1", _share)
-    weight_decay: float = _setting(
-        TRAINING,
-        0.0,
-        "Weight decay.",
-        "a finite number of at least 0",
-        lambda value: math.isfinite(value) and value >= 0,
-    )
-    clip: float | None = _setting(
-        TRAINING,
+    momentum: float = _training(0.9, "Momentum of sgd.", "at least 0 and below 1", _share)
+    weight_decay: float = _training(0.0, "Weight decay.", "a finite number of at least 0", lambda x: 0 <= x < math.inf)
+    clip: float | None = _training(
         None,
         "Norm to which the gradient of all parameters together is scaled down.",
         "a finite norm above 0",
-        lambda value: math.isfinite(value) and value > 0,
+        lambda x: 0 < x < math.inf,
     )
-    synapses: str | None = _setting(
-        TRAINING, None, "Memory device that applies the updates instead of the optimizer; see `onchip devices`."
+    synapses: str | None = _training(
+        None, "Memory device that applies the updates instead of the optimizer; see `onchip devices`."
     )
-    patience: int | None = _setting(
-        TRAINING,
-        None,
-        "Epochs without a better validation accuracy after which training stops.",
-        "at least 1 epoch",
-        _at_least_one,
+    patience: int | None = _training(
+        None, "Epochs without a better validation accuracy after which training stops.", "at least 1 epoch", _one
     )
-    select: Literal["last", "best"] = _setting(
-        TRAINING, "last", "Weights to test: of the last epoch, or of the one with the best validation accuracy."
+    select: Literal["last", "best"] = _training(
+        "last", "Weights to test: of the last epoch, or of the one with the best validation accuracy."
     )
 
-    seed: int = _setting(
-        RUN,
+    seed: int = _run(
         0,
         "Seed of the first weights, the order of the samples and all random draws.",
         "a whole number from 0 to 2^32 - 1",
-        lambda value: 0 <= value < 2**32,
+        lambda x: 0 <= x < 2**32,
     )
-    probe: int = _setting(
-        RUN,
+    probe: int = _run(
         0,
         "How many times to measure gradients and activity during training; no result changes.",
         "how many times, at least 0",
-        lambda value: value >= 0,
+        lambda x: x >= 0,
     )
-    precision: Literal["float32", "bfloat16"] = _setting(
-        RUN, "float32", "Precision of the products at synapses in training; all else is in float32."
+    precision: Literal["float32", "bfloat16"] = _run(
+        "float32", "Precision of the products at synapses in training; all else is in float32."
     )
-    device: str = _setting(RUN, "cpu", "Processor to compute on, as torch names it: cpu, cuda, cuda:1.")
+    device: str = _run("cpu", "Processor to compute on, as torch names it: cpu, cuda, cuda:1.")
 
     def __post_init__(self) -> None:
         hints = get_type_hints(RunConfig)

@@ -12,48 +12,39 @@ import typer
 
 from onchip.runs.config import DATA, RUN, RunConfig
 
-__all__ = ["DataRoot", "with_settings"]
+__all__ = ["DataRoot", "Net", "with_settings"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+Net = Annotated[str, typer.Option(help="Network: a name, such as mlp, or layers such as 16C3-P2-F128.")]
+
+
+def _option(group: str, text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=group)
+
+
 DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        help="Directory of the data sets. If left out, ONCHIP_DATA, or a cache directory.", rich_help_panel=DATA
-    ),
+    Path | None, _option(DATA, "Directory of the data sets. If left out, ONCHIP_DATA, or a cache directory.")
 ]
 
 
 def _run_options(
     data_root: DataRoot = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Download the data set's files if missing.", rich_help_panel=DATA)
-    ] = False,
+    download: Annotated[bool, _option(DATA, "Download the data set's files if missing.", "--download")] = False,
     config: Annotated[
-        Path | None,
-        typer.Option(help="TOML file of these options; the command line takes precedence.", rich_help_panel=RUN),
+        Path | None, _option(RUN, "TOML file of these options; the command line takes precedence.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Directory for the results. If left out, a new one under runs.", rich_help_panel=RUN),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an earlier run in that directory.", rich_help_panel=RUN)
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in that directory.", rich_help_panel=RUN)
-    ] = False,
+    out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one under runs.")] = None,
+    force: Annotated[bool, _option(RUN, "Replace an earlier run in that directory.", "--force")] = False,
+    resume: Annotated[bool, _option(RUN, "Continue the run in that directory.", "--resume")] = False,
     as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print the records to standard output, and nothing else there.", rich_help_panel=RUN
-        ),
+        bool, _option(RUN, "Print the records to standard output, and nothing else there.", "--json")
     ] = False,
 ) -> None: ...
 
 
 def with_settings(command: Command, *, without: Collection[str] = ()) -> Command:
-    """Gives a command that takes `**options` an option for each setting of a run, and those of every run.
+    """Give a command that takes `**options` an option for each setting of a run, and those of every run.
 
     Args:
         command: The command; its own parameters come first.
@@ -74,14 +65,8 @@ def with_settings(command: Command, *, without: Collection[str] = ()) -> Command
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     """A setting's option. `RunConfig` itself checks choices, because it knows the nearest one."""
     choices = get_args(hint) if get_origin(hint) is Literal else ()
-    setting = field.metadata["setting"]
-    option = typer.Option(
-        f"--{field.name.replace('_', '-')}",
-        help=setting.help,
-        rich_help_panel=setting.group,
-        metavar="|".join(choices) or None,
-    )
-    kind = inspect.Parameter.KEYWORD_ONLY
+    setting, name = field.metadata["setting"], f"--{field.name.replace('_', '-')}"
+    option = typer.Option(name, help=setting.help, rich_help_panel=setting.group, metavar="|".join(choices) or None)
     annotated: Any = Annotated
     annotation = annotated[str if choices else hint, option]
-    return inspect.Parameter(field.name, kind, default=field.default, annotation=annotation)
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)

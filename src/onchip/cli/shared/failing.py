@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
-from onchip.errors import OnchipError
+from onchip.errors import OnchipError, RequestError, UnsupportedError
 
-__all__ = ["DONE", "INTERRUPTED", "RUN_FAILED", "WRONG_REQUEST", "failing"]
+__all__ = ["DONE", "INTERRUPTED", "RUN_FAILED", "WRONG_REQUEST", "failing", "require_range", "supported"]
+
+Result = TypeVar("Result")
 
 DONE, RUN_FAILED, WRONG_REQUEST = 0, 1, 2
 INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
@@ -19,9 +21,9 @@ INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Turns the errors that onchip raises on purpose into a message and an exit code, without a traceback.
+    """Turn the errors that onchip raises on purpose into a message and an exit code, without a traceback.
 
-    Warnings meanwhile are one line, too, and do not show where in the code they come from.
+    Warnings meanwhile are one line, too, without the place in the code that they come from.
     """
     before = warnings.formatwarning
     warnings.formatwarning = _one_line
@@ -35,6 +37,26 @@ def failing() -> Iterator[None]:
         raise typer.Exit(RUN_FAILED) from error
     finally:
         warnings.formatwarning = before
+
+
+def require_range(least: int = 1, **values: int) -> None:
+    """Raises RequestError unless the values of options are at least `least`, and fit into 31 bits."""
+    for name, value in values.items():
+        if not least <= value < 2**31:
+            raise RequestError(f"{name.replace('_', '-')} got {value}; expected at least {least}")
+
+
+def supported(calls: Iterable[Callable[[], Result]], *, strict: bool) -> list[Result]:
+    """The results of calls, without those that a rule does not support, which are named; strict raises that error."""
+    results = []
+    for call in calls:
+        try:
+            results.append(call())
+        except UnsupportedError as error:
+            if strict:
+                raise
+            typer.echo(f"left out: {error}", err=True)
+    return results
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:

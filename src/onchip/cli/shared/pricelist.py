@@ -14,24 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HEADER", "cells", "markdown", "note", "to_json"]
 
-HEADER = (
-    "rule",
-    "weights transported / step",
-    "fewer than bp",
-    "bits / step",
-    "of these index",
-    "compares / step",
-    "forward",
-    "error",
-    "update",
-    "kept",
-    "draws / step",
-    "feedback memory",
-    "phases",
-    "wait",
-    "energy",
-    "operations alone",
-)
+COUNTED = "forward", "error", "update"
+TRANSPORTED = "rule", "weights transported / step", "fewer than bp", "bits / step", "of these index", "compares / step"
+STORED = "kept", "draws / step", "feedback memory", "phases", "wait", "energy", "operations alone"
+HEADER = (*TRANSPORTED, *COUNTED, *STORED)
 
 
 def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
@@ -45,7 +31,7 @@ def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
         count(step["transport_value_bits"] + step["transport_index_bits"]),
         count(step["transport_index_bits"]),
         count(step["transport_compares"]),
-        *(count(step[f"operations_{part}"] / samples) for part in ("forward", "error", "update")),
+        *(count(step[f"operations_{part}"] / samples) for part in COUNTED),
         count(step["stored_activity_peak"] / samples) + (" (stream)" if price.streams else ""),
         count(step["random_draws"]),
         count(step["feedback_memory"]),
