@@ -1,4 +1,4 @@
-"""Images to signals: the current of a still image, random spikes, or one spike time a pixel.
+"""Images to signals: the current of a still image, random spikes, or one spike time per pixel.
 
 `__all__` is the registry: the command line takes these names in lower case.
 """
@@ -27,7 +27,17 @@ class Encoder(Protocol):  # a type to annotate with; no encoder itself, so not i
 
 
 @dataclass(frozen=True)
-class Constant:
+class _TimeSteps:
+    steps: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 1:
+            name = type(self).__name__
+            raise RequestError(f"{name} got steps={self.steps!r}; expected a whole number of time steps, at least 1")
+
+
+@dataclass(frozen=True)
+class Constant(_TimeSteps):
     """The image as a current that does not change: x(t) = image, t = 1..T.
 
     Args:
@@ -42,10 +52,6 @@ class Constant:
     """
 
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS,)
-    steps: int
-
-    def __post_init__(self) -> None:
-        _check_steps("Constant", self.steps)
 
     def __call__(self, images: Tensor) -> Signal:
         """(B, features...) in [0, 1] -> `Static`, T steps."""
@@ -54,10 +60,10 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(_TimeSteps):
     """Random spikes: at each step a pixel fires with its own value as probability, P[s(t) = 1] = image.
 
-    One draw a pixel and step (Bernoulli; the field calls it Poisson), so the mean over time is the image,
+    One draw per pixel and step (Bernoulli; the field calls it Poisson), so the mean over time is the image,
     without bias.
 
     Args:
@@ -73,16 +79,11 @@ class Poisson:
     """
 
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
-    steps: int
     generator: torch.Generator | None = None
-
-    def __post_init__(self) -> None:
-        _check_steps("Poisson", self.steps)
 
     def __call__(self, images: Tensor) -> Signal:
         """(B, features...) in [0, 1] -> spikes (T, B, features...), 0 or 1, of the images' dtype."""
-        _check_images("Poisson", images)
-        _check_generator("Poisson", self.generator, images)
+        _check_images("Poisson", images, self.generator)
         # float32 whatever the images' dtype: a draw of 16 bits is too coarse for the small probabilities.
         draws = torch.empty(images.shape, device=images.device)
         spikes = images.new_empty(self.steps, *images.shape)
@@ -92,10 +93,10 @@ class Poisson:
 
 
 @dataclass(frozen=True)
-class RandomPhase:
+class RandomPhase(_TimeSteps):
     """Regular spikes from a random start: a pixel's train of T steps has T · image spikes, rounded up or down.
 
-        s[t] = floor(u + t image) - floor(u + (t - 1) image),   u ~ U[0, 1) a pixel and sample
+        s[t] = floor(u + t image) - floor(u + (t - 1) image),   u ~ U[0, 1) per pixel and sample
 
     At each step alone P[s(t) = 1] = image, as for `Poisson`; the count is nearly exact, and there is one draw for
     a train in place of T.
@@ -112,22 +113,17 @@ class RandomPhase:
     """
 
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
-    steps: int
     generator: torch.Generator | None = None
-
-    def __post_init__(self) -> None:
-        _check_steps("RandomPhase", self.steps)
 
     def __call__(self, images: Tensor) -> Signal:
         """(B, features...) in [0, 1] -> spikes (T, B, features...), 0 or 1, of the images' dtype."""
-        _check_images("RandomPhase", images)
-        _check_generator("RandomPhase", self.generator, images)
+        _check_images("RandomPhase", images, self.generator)
         begin = torch.rand(images.shape, dtype=images.dtype, generator=self.generator, device=images.device)
         return phase(images.contiguous(), begin, self.steps)[0]
 
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(_TimeSteps):
     """A recording as spikes: at each step, whether a pixel had an event in that step's share of the frames.
 
     Args:
@@ -142,10 +138,6 @@ class Frames:
     """
 
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
-    steps: int
-
-    def __post_init__(self) -> None:
-        _check_steps("Frames", self.steps)
 
     def __call__(self, images: Tensor) -> Signal:
         """(B, F, C, H, W) in [0, 1] -> spikes (T, B, C, H, W), 0 or 1, of the recordings' dtype."""
@@ -164,7 +156,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Latency:
-    """One spike a pixel, the brighter the sooner: t = 1 - image; a black pixel stays silent (inf).
+    """One spike per pixel, earlier for a brighter one: t = 1 - image; a black pixel sends none (inf).
 
     Raises:
         RequestError: when called, images outside [0, 1].
@@ -185,20 +177,7 @@ class Latency:
         return torch.where(images > 0, 1 - images, torch.inf)
 
 
-def _check_steps(encoder: str, steps: int) -> None:
-    if not isinstance(steps, int) or steps < 1:
-        raise RequestError(f"{encoder} got steps={steps!r}; expected a whole number of time steps, at least 1")
-
-
-def _check_generator(encoder: str, generator: torch.Generator | None, images: Tensor) -> None:
-    if generator is not None and generator.device.type != images.device.type:
-        raise RequestError(
-            f"{encoder} got a generator on {generator.device} and images on {images.device}; expected "
-            f"one device. Make it with torch.Generator({images.device.type!r})"
-        )
-
-
-def _check_images(encoder: str, images: Tensor) -> None:
+def _check_images(encoder: str, images: Tensor, generator: torch.Generator | None = None) -> None:
     if not images.is_floating_point():
         raise RequestError(
             f"{encoder} got images of {images.dtype}; expected floats in [0, 1]. Divide bytes by 255, as "
@@ -208,11 +187,15 @@ def _check_images(encoder: str, images: Tensor) -> None:
         raise RequestError(
             f"{encoder} got recordings of shape {tuple(images.shape)}; expected images (B, features...). Use Frames"
         )
-    if images.numel() == 0:
-        return
-    low, high = torch.stack(torch.aminmax(images.detach())).tolist()  # one wait for the device, not two
+    # One wait for the device, not two.
+    low, high = torch.stack(torch.aminmax(images.detach())).tolist() if images.numel() else (0.0, 1.0)
     if not (low >= 0 and high <= 1):  # also caught so: NaN, which aminmax passes on
         raise RequestError(
             f"{encoder} got images in [{low:g}, {high:g}]; expected values in [0, 1], and no NaN. Scale them "
-            "first, e.g. (images - images.min()) / (images.max() - images.min()); do not normalise them"
+            "first, e.g. (images - images.min()) / (images.max() - images.min()); do not normalize them"
+        )
+    if generator is not None and generator.device.type != images.device.type:
+        raise RequestError(
+            f"{encoder} got a generator on {generator.device} and images on {images.device}; expected one device. "
+            f"Make it with torch.Generator({images.device.type!r})"
         )

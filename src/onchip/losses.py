@@ -139,5 +139,5 @@ def predict(out: Tensor, *, last: bool = False) -> Tensor:
 
 
 def _onehot(labels: Tensor, out: Tensor) -> Tensor:
-    """(B, classes) for labels (B,), of the output's type; torch's own looks at the labels first, and so waits."""
+    """(B, classes) for labels (B,), of the output's type; torch's own waits for the device to check the labels."""
     return (labels.unsqueeze(1) == torch.arange(out.shape[-1], device=out.device)).to(out.dtype)

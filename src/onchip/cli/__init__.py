@@ -28,8 +28,8 @@ for command in (compare, train, rules, neurons, encoders, devices, audit, cost, 
 app.add_typer(data, name="data")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from onchip import __version__
 
         typer.echo(__version__)

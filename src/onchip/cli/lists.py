@@ -101,15 +101,15 @@ def check(
         wrong = False
         for name in names or [state.info.name for state in status(data_root) if state.present]:
             try:
-                found = check_files(name, data_root)
+                data_set = check_files(name, data_root)
             except DataError as error:
                 wrong = True
                 typer.echo(f"error: {error}", err=True)
             else:
-                shape = "x".join(map(str, found.shape))
+                shape = "x".join(map(str, data_set.shape))
                 typer.echo(
-                    f"{name}: sound; {found.train:,} training and {found.test:,} test images of {shape}, "
-                    f"{len(found.classes)} classes"
+                    f"{name}: sound; {data_set.train:,} training and {data_set.test:,} test images of {shape}, "
+                    f"{len(data_set.classes)} classes"
                 )
         if wrong:
             raise typer.Exit(WRONG_REQUEST)

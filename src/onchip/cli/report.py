@@ -1,4 +1,4 @@
-"""`onchip report`: what runs came to, on one page."""
+"""`onchip report`: the results of runs on one page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders that compare or train wrote, or files of records.", metavar="RUNS...")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the report; made if it is not there.")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="Folder for the report; created if missing.")] = Path("report"),
     formats: Annotated[
         str,
         typer.Option("--format", help="html (one page), md, csv, tex (the table), svg, png (the figures); or all."),
@@ -34,8 +34,8 @@ def report(
     Runs on other data, networks or settings are shown apart. Records that cannot be read are named and left out.
     """
     with failing():
-        wanted = FORMATS if formats == "all" else tuple(dict.fromkeys(split(formats)))
-        for name in wanted:
+        chosen = FORMATS if formats == "all" else tuple(dict.fromkeys(split(formats)))
+        for name in chosen:
             if name not in FORMATS:
                 raise unknown_name("format", name, [*FORMATS, "all"])
         records, left_out = reports.gather(runs)
@@ -45,24 +45,24 @@ def report(
         if out.exists() and not out.is_dir():
             raise RequestError(f"{out} is a file; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in _files(groups, left_out, wanted):
+        for name, content in _files(groups, left_out, chosen):
             write_whole(out / name, content)
             typer.echo(out / name)
 
 
 def _files(
-    groups: Sequence[reports.Group], left_out: Sequence[str], wanted: Sequence[str]
+    groups: Sequence[reports.Group], left_out: Sequence[str], chosen: Sequence[str]
 ) -> Iterator[tuple[str, str | bytes]]:
-    """Names and contents of the files that were asked for."""
-    if "html" in wanted:
+    """Names and contents of the files of the chosen formats."""
+    if "html" in chosen:
         yield "report.html", reports.page(groups, left_out)
-    if "md" in wanted:
+    if "md" in chosen:
         yield "table.md", "\n".join(reports.as_markdown(group.records, group.title) for group in groups)
-    if "csv" in wanted:
+    if "csv" in chosen:
         yield "table.csv", reports.as_csv(groups)
-    if "tex" in wanted:
+    if "tex" in chosen:
         yield "table.tex", reports.as_latex(groups)
-    kinds = [kind for kind in reports.KINDS if kind in wanted]
+    kinds = [kind for kind in reports.KINDS if kind in chosen]
     if kinds:
         for number, group in enumerate(groups, start=1):
             before = "" if len(groups) == 1 else f"{number}-"

@@ -13,7 +13,7 @@ from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
 from onchip.cli.shared.output import show_table, write_report
 from onchip.cli.shared.progress import Bars, bars
-from onchip.cli.shared.request import wanted
+from onchip.cli.shared.request import combined
 from onchip.errors import RequestError
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
@@ -76,7 +76,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
-        config, rules, seeds = wanted(_gathered(context, one, RunDirectory(out).config() if resume else None))
+        config, rules, seeds = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
         if rules is not None:
             rules = [part("rule", rule).label for rule in rules]
             if one and len(rules) > 1:
@@ -121,15 +121,15 @@ def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) ->
     fields = set(RunConfig.__dataclass_fields__)
     known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds"}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
-    asked = {**read_config(context.params["config"], sorted(known)), **given}
+    options = {**read_config(context.params["config"], sorted(known)), **given}
     before = earlier.to_dict() if earlier else {}
     if one:  # a single run is a comparison of one rule under one seed
-        usual = RunConfig()
-        before = {"rules": [usual.rule], "seeds": [usual.seed], **before}
+        default = RunConfig()
+        before = {"rules": [default.rule], "seeds": [default.seed], **before}
         for singular, plural in (("rule", "rules"), ("seed", "seeds")):
-            if singular in asked:
-                asked[plural] = [asked.pop(singular)]
-    return {**before, **asked}
+            if singular in options:
+                options[plural] = [options.pop(singular)]
+    return {**before, **options}
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

@@ -15,6 +15,7 @@ value is, comes from the annotated parameters of the function or class that is c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import itertools
@@ -57,7 +58,7 @@ def command_name(name: str) -> str:
 
 
 def part_name(part: Any) -> str:
-    """The name of a class or function on the command line: its own `command`, or made of its Python name."""
+    """The name of a class or function on the command line: its own `command`, or its Python name in that form."""
     return str(vars(part).get("command") or command_name(part.__name__))
 
 
@@ -80,7 +81,7 @@ def split(text: str) -> list[str]:
 
 
 def grid(text: str) -> list[str]:
-    """The calls in a text, those with several values for an option once for each combination of them.
+    """The calls in a text; a call with several values for an option becomes one call per combination of values.
 
     A number alone takes the place of the number that the value before it ends with.
 
@@ -128,10 +129,10 @@ def bind(
     """Every option that a function or class takes, typed: those given as text, the rest by default.
 
     Args:
-        what: what is called, for messages: "rule 'fbp'".
-        called: the function or class; its annotations give the types.
-        options: option names to text.
-        settled: parameters that are not options, because the caller supplies them.
+        what: The name of what is called, for messages: "rule 'fbp'".
+        called: The function or class; its annotations give the types.
+        options: Option names to text.
+        settled: Parameters that are not options, because the caller supplies them.
 
     Returns:
         Option names to values.
@@ -139,21 +140,21 @@ def bind(
     Raises:
         RequestError: an option is unknown, missing, or its value is not of its type.
     """
-    signature = inspect.signature(called, eval_str=True)
-    parameters = [p for p in signature.parameters.values() if p.name not in settled]
-    known = [parameter.name for parameter in parameters]
+    parameters = inspect.signature(called, eval_str=True).parameters
+    known = [name for name in parameters if name not in settled]
     for key in options:
         if key not in known:
-            raise _unknown_option(what, key, known)
+            if not known:
+                raise RequestError(f"{what} got the option {key!r}; it takes none")
+            raise unknown_name(f"option of {what}:", key, known)
     values = {}
-    for parameter in parameters:
-        if parameter.name in options:
-            where = f"{what}, {parameter.name}"
-            values[parameter.name] = convert(options[parameter.name], parameter.annotation, where)
-        elif parameter.default is not inspect.Parameter.empty:
-            values[parameter.name] = parameter.default
+    for name in known:
+        if name in options:
+            values[name] = convert(options[name], parameters[name].annotation, f"{what}, {name}")
+        elif parameters[name].default is inspect.Parameter.empty:
+            raise RequestError(f"{what} needs the option {name}; write {name}=...")
         else:
-            raise RequestError(f"{what} needs the option {parameter.name}; write {parameter.name}=...")
+            values[name] = parameters[name].default
     return values
 
 
@@ -161,10 +162,10 @@ def convert(text: str, annotation: Any, where: str) -> Any:
     """One value from its text.
 
     Args:
-        text: what was written.
-        annotation: the type that is wanted: a number, bool, str, a `Literal`, a union of such, or
+        text: The text.
+        annotation: The expected type: a number, bool, str, a `Literal`, a union of such, or
             the class of a part: it and its subclasses can be named, where their modules export them.
-        where: which option this is, for messages.
+        where: The name of the option, for messages.
 
     Raises:
         RequestError: the text is no such value; or from the part's own checks.
@@ -179,8 +180,7 @@ def convert(text: str, annotation: Any, where: str) -> Any:
         return None
     plain = [kind for kind in (bool, int, float, str) if kind in members]
     for kind in plain:
-        value = _plain(text, kind)
-        if value is not None:
+        if (value := _plain(text, kind)) is not None:
             return value
     literals = [member for member in members if get_origin(member) is Literal]
     if literals:
@@ -193,12 +193,12 @@ def convert(text: str, annotation: Any, where: str) -> Any:
 
 
 def make_part(text: str, parts: Mapping[str, Callable[..., Any]], where: str) -> Any:
-    """The part that a text such as `top:0.1` asks for.
+    """The part that a text such as `top:0.1` names.
 
     Args:
-        text: its name, then its arguments in order, or by name.
-        parts: the classes there are, by the names that they have on the command line.
-        where: which option this is, for messages.
+        text: Its name, then its arguments in order, or by name.
+        parts: The classes, by their names on the command line.
+        where: The name of the option, for messages.
 
     Raises:
         RequestError: there is no such part, or its arguments do not fit.
@@ -208,7 +208,7 @@ def make_part(text: str, parts: Mapping[str, Callable[..., Any]], where: str) ->
         raise unknown_name(f"value for {where}:", name, parts)
     part = parts[command_name(name)]
     what = f"{where}={command_name(name)}"
-    known = [parameter.name for parameter in inspect.signature(part).parameters.values()]
+    known = list(inspect.signature(part).parameters)
     if len(arguments) > len(known):
         takes = f"takes only {', '.join(known)}" if known else "takes no argument"
         raise RequestError(f"{what} {takes}; got {text!r}")
@@ -242,13 +242,13 @@ def _alternatives(option: str) -> list[str]:
     """`key=value` for each of the values between bars."""
     first, *others = (value.strip() for value in option.split("|"))
     key, equals, _ = first.partition("=")
-    found = [first]
+    settings = [first]
     for value in others:
         if not value:
             raise RequestError(f"{option!r} has an empty value between its bars; expected key=value|value")
-        number = re.fullmatch(NUMBER, value) and re.fullmatch(rf"(.*[=:]){NUMBER}", found[-1])
-        found.append(f"{number[1]}{value}" if number else f"{key}{equals}{value}")
-    return found
+        number = re.fullmatch(NUMBER, value) and re.fullmatch(rf"(.*[=:]){NUMBER}", settings[-1])
+        settings.append(f"{number[1]}{value}" if number else f"{key}{equals}{value}")
+    return settings
 
 
 def _written(value: Scalar) -> str:
@@ -256,7 +256,7 @@ def _written(value: Scalar) -> str:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    """The alternatives of a union; a type that is none is its own only alternative."""
+    """The alternatives of a union, or the type itself."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(member for choice in get_args(annotation) for member in _members(choice))
     return (annotation,)
@@ -265,11 +265,9 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 def _plain(text: str, kind: type) -> Scalar:
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower())
-    try:
-        value: Scalar = kind(text)
-    except ValueError:
-        return None
-    return value
+    with contextlib.suppress(ValueError):
+        return kind(text)
+    return None
 
 
 def _parts(members: Iterable[Any]) -> dict[str, type]:
@@ -285,9 +283,3 @@ def _with_subclasses(kind: type) -> Iterator[type]:
     subclasses: list[type] = type.__subclasses__(kind)
     for subclass in subclasses:
         yield from _with_subclasses(subclass)
-
-
-def _unknown_option(what: str, got: str, known: list[str]) -> RequestError:
-    if not known:
-        return RequestError(f"{what} got the option {got!r}; it takes none")
-    return unknown_name(f"option of {what}:", got, known)

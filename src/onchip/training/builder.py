@@ -1,4 +1,4 @@
-"""What one run is made of: network, rule, optimizer and sources of randomness, built from its settings."""
+"""A run built from its configuration: network, rule, optimizer and sources of randomness."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Resolved:
         return self.make_network(self.data.shape, self.data.n_classes, neuron=self.make_neuron)
 
     def encoder(self, stream: int = EVALUATION) -> tuple[Encoder, torch.Generator]:
-        """What turns images or recordings into signals, and its generator at the begin of a stream of draws."""
+        """What turns images or recordings into signals, and its generator at the beginning of a stream of draws."""
         generator = torch.Generator(self.device).manual_seed(_spread(self.config.seed, stream))
         return _encoder(self.config, self.data, self.kind, generator)[0], generator
 
@@ -253,7 +253,7 @@ def describe(resolved: Resolved) -> Record:
 
 @contextmanager
 def own_randomness(config: RunConfig) -> Iterator[None]:
-    """Seeds torch for a run, and leaves the caller's random state and cuDNN settings as they were."""
+    """Seed torch for a run, and leave the caller's random state and cuDNN settings as they were."""
     device = registry.device(config.device)
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
@@ -279,8 +279,8 @@ def _optimizer(config: RunConfig, rule: Rule) -> torch.optim.Optimizer:
     shared: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
-    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return made(parameters, **shared)
+    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return adam(parameters, **shared)
 
 
 def _learning_rate(config: RunConfig, steps: int, step: int) -> float:
@@ -293,5 +293,5 @@ def _learning_rate(config: RunConfig, steps: int, step: int) -> float:
 
 
 def _spread(seed: int, stream: int) -> int:
-    """A seed of its own for each stream; torch's CPU generator looks at 32 bits only."""
+    """A seed of its own for each stream; torch's CPU generator uses 32 bits only."""
     return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint32)[0])

@@ -15,30 +15,30 @@ __all__ = ["gradients"]
 def gradients(
     rule: Rule, loss_of: Loss, signal: Signal, labels: Tensor, kind: SignalKind, chunk: int | None = None
 ) -> tuple[float, float]:
-    """Adds the rule's gradients of a batch to `.grad`.
+    """Add the rule's gradients of a batch to `.grad`.
 
     A rule that learns from the batch as a whole, as estimates of feedback do, learns from each chunk instead. Errors
     of other rules, and so their gradients, are those of the batch, to rounding.
 
     Args:
-        rule: at work on a network.
-        loss_of: a mean over samples.
+        rule: A rule that is attached to a network.
+        loss_of: A mean over samples.
         signal: (T, B, features...), `Static`, or spike times (B, features...).
-        labels: classes (B,).
-        kind: of the signal.
-        chunk: samples at a time, of which the last chunk may have fewer; None for all at once.
+        labels: Classes (B,).
+        kind: The kind of the signal.
+        chunk: Samples at a time, of which the last chunk may have fewer; None for all at once.
 
     Returns:
-        The loss of the network's output, and with those of local outputs added.
+        The loss of the network's output, and the sum of it and the losses of local outputs.
     """
-    told, size = [], chunk or len(labels)
-    for part, meant in zip(kind.chunks(signal, size), labels.split(size), strict=True):
-        share = len(meant) / len(labels)
+    pairs, size = [], chunk or len(labels)
+    for part, targets in zip(kind.chunks(signal, size), labels.split(size), strict=True):
+        share = len(targets) / len(labels)
         out = rule.forward(part).detach()
-        losses = [loss_of(output, meant) * share for output in rule.outputs]  # the network's own, then local ones
+        losses = [loss_of(output, targets) * share for output in rule.outputs]  # the network's own, then local ones
         loss = torch.stack(losses).sum()
-        rule.backward(loss, loss_of.each(out, meant) * share if rule.by_sample else None)
-        told.append(torch.stack([losses[0].detach(), loss.detach()]))
-    # A step waits for the device here alone, with all of its products under way.
-    own, whole = torch.stack(told).sum(0).tolist()
+        rule.backward(loss, loss_of.each(out, targets) * share if rule.by_sample else None)
+        pairs.append(torch.stack([losses[0].detach(), loss.detach()]))
+    # The only place where a step waits for the device, with all of its products submitted.
+    own, whole = torch.stack(pairs).sum(0).tolist()
     return own, whole

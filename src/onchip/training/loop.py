@@ -121,7 +121,7 @@ def _train(
 
 
 def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
-    """Share of a split, in [0, 1], that the bare model classifies rightly.
+    """Share of a split, in [0, 1], that the bare model classifies correctly.
 
     Args:
         model: the network; it is left in training mode.
@@ -131,12 +131,12 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
     """
     model.eval()
     last = build_graph(model).kind.last_step
-    right = torch.zeros((), dtype=torch.int64, device=split.device)
+    correct = torch.zeros((), dtype=torch.int64, device=split.device)
     with torch.no_grad():
         for images, labels in batches(split, batch_size, shuffle=False):
-            right += (predict(model(encode(images)), last=last) == labels).sum()
+            correct += (predict(model(encode(images)), last=last) == labels).sum()
     model.train()
-    return int(right) / len(split)
+    return int(correct) / len(split)
 
 
 def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -> None:
@@ -154,7 +154,7 @@ def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -
             raise _diverged(run, config, epoch, step + 1, f"the loss is {loss}")
         before = time.perf_counter()
         run.probes.look((epoch - 1) * steps + step, run.rule, run.model, signal, partial(resolved.loss, labels=labels))
-        begin += time.perf_counter() - before  # looking is no training
+        begin += time.perf_counter() - before  # measurements are no training
         if config.clip is not None:
             _clip(run, config.clip)
         run.optimizer.step()
@@ -202,7 +202,7 @@ def _too_large(resolved: Resolved, reason: str) -> MemoryLimitError:
 
 
 def _select(run: Run, config: RunConfig, epoch: int, validated: float | None) -> None:
-    """Keep the weights of this epoch if they are the ones that would meet the test set."""
+    """Keep the weights of this epoch if they are the best so far by `select`."""
     if config.select == "last":
         run.selected_epoch = epoch
         return
@@ -220,7 +220,7 @@ def _out_of_patience(run: Run, config: RunConfig) -> bool:
 
 
 def _clip(run: Run, most: float) -> None:
-    """Scales the gradients down to a norm, in place.
+    """Scale the gradients down to a norm, in place.
 
     Feedback that the optimizer trains is scaled with the network's own weights, whose norm alone counts: it
     may have to follow them exactly.

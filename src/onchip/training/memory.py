@@ -1,4 +1,4 @@
-"""A device with too little memory: which error says so, and which batch would have fitted."""
+"""A device with too little memory: how its error is recognized, and which batch would have fitted."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from onchip.errors import MemoryLimitError
 
 __all__ = ["enough", "first_line", "fitting", "ran_out", "release"]
 
-
-SAYINGS = "DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"
-"""Of errors that torch gives no type of their own."""
+MESSAGES = "DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"
+"""Parts of the messages of errors for which torch has no type."""
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on a CPU."""
+    """Whether an error means that memory ran out, on a GPU or on a CPU."""
     typed = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return typed or any(saying in str(error) for saying in SAYINGS)
+    return typed or any(message in str(error) for message in MESSAGES)
 
 
 @contextmanager
 def enough(what: str, device: str) -> Iterator[None]:
-    """Says what did not fit into a device's memory, in place of torch's own error.
+    """Replace torch's error by one that names what did not fit into a device's memory.
 
     Raises:
-        MemoryLimitError: memory ran out in the block.
+        MemoryLimitError: Memory ran out in the block.
     """
     try:
         yield
@@ -42,11 +41,11 @@ def enough(what: str, device: str) -> Iterator[None]:
 
 
 def fitting(tried: int, step: Callable[[int], None]) -> int | None:
-    """The largest half, quarter, eighth, ... of a batch with which a step has the memory it needs, found by trying.
+    """The largest half, quarter, eighth, ... of a batch with which a step fits into memory, determined by trial.
 
     Args:
-        tried: samples that are too many.
-        step: takes a training step with so many samples, and keeps nothing.
+        tried: A number of samples that does not fit.
+        step: Takes a training step with that many samples, and keeps no memory.
 
     Returns:
         Samples, or None if not even one fits.
@@ -64,13 +63,13 @@ def fitting(tried: int, step: Callable[[int], None]) -> int | None:
 
 
 def release() -> None:
-    """Gives back what nobody holds any more, so that others find it."""
+    """Free memory that is no longer referenced."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def first_line(error: BaseException) -> str:
-    """The first sentence of what torch says of it, without the place in its own source that some begin with."""
+    """The first sentence of torch's message, without the place in its source with which some begin."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return re.sub(r"^\[enforce fail .*?\. ", "", line).split(". ")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""What a comparison leaves behind: table and figure, in its folder and on the terminal."""
+"""The results of a comparison: table and figure, in its folder and on the terminal."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def show_table(records: Sequence[Record], *, to_error: bool) -> None:
         typer.echo(report.as_markdown(records), err=to_error)
         return
     table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
-    made = report.table(records)
-    for index, name in enumerate(made.header):
+    content = report.table(records)
+    for index, name in enumerate(content.header):
         table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for row in made.texts():
+    for row in content.texts():
         table.add_row(*row)
     console = Console(stderr=to_error, highlight=False, markup=False)
     console.print(table)

@@ -46,10 +46,10 @@ def note(pricing: Pricing) -> str:
     """What the columns mean."""
     return (
         f"A training step of {pricing.batch_size} samples, transports averaged over {pricing.train_steps:,} steps; "
-        "forward, error, update (operations where something that is not zero meets a synapse), kept (scalars until the "
-        "update, at most) and energy are for one sample. Fewer than bp: scalars, the first copy apart. Wait: phases "
+        "forward, error, update (operations for values other than zero at a synapse), kept (scalars until the "
+        "update, at most) and energy are per sample. Fewer than bp: scalars, the first copy apart. Wait: phases "
         f"between a layer's forward product and its update. Energy by the table {pricing.hardware} at {pricing.bits} "
-        "bits, memory traffic included. k, M, G: 10^3, 10^6, 10^9. docs/costs.md says more."
+        "bits, memory traffic included. k, M, G: 10^3, 10^6, 10^9. docs/costs.md explains them."
     )
 
 

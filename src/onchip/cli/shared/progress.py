@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, a line a run elsewhere."""
+"""Progress on standard error: bars on a terminal, a line per run elsewhere."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Bar(ProgressListener):
             self._bars[config.rule, config.seed] = self._bar
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
-        """Move the bar to the epoch's begin: a run that is taken up again has some behind it."""
+        """Move the bar to the beginning of the epoch; a resumed run does not begin at the first."""
         if self._progress is not None:
             self._progress.update(self._bar, total=self._epochs * steps, completed=(epoch - 1) * steps)
 

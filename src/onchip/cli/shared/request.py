@@ -9,14 +9,14 @@ from onchip.errors import RequestError
 from onchip.runs.config import SEEDS, RunConfig, from_mapping
 from onchip.runs.grammar import grid
 
-__all__ = ["wanted"]
+__all__ = ["combined"]
 
 
-def wanted(options: Mapping[str, Any]) -> tuple[RunConfig, list[str] | None, tuple[int, ...]]:
-    """What options ask for: the settings that runs share, the rules (None for all that can train), the seeds.
+def combined(options: Mapping[str, Any]) -> tuple[RunConfig, list[str] | None, tuple[int, ...]]:
+    """Combine options: the settings that runs share, the rules (None for all that can train), the seeds.
 
     Raises:
-        RequestError: an option of the wrong type, or out of range.
+        RequestError: An option of the wrong type, or out of range.
     """
     settings = dict(options)
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
