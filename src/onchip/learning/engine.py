@@ -1,24 +1,22 @@
-"""What a rule is composed of, at work on the graph of one network."""
+"""Forward and backward passes of one network under a rule."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from onchip.learning.coding.base import ErrorCode
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.forward_pass import ForwardPass
 from onchip.learning.layer_call import RuleContext, StreamState
 from onchip.learning.loss_boundary import LossBoundary
 from onchip.learning.noise import Added
-from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.observers import Observer, UpdateSink
 from onchip.learning.refusals import refuse_computed_weights, refuse_other_device, refuse_sink, refuse_stream
 from onchip.learning.silent_layers import CHECK_EVERY, SilentLayers
-from onchip.learning.temporal.base import Temporal
 from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, tensor_of
@@ -29,36 +27,27 @@ __all__ = ["Engine"]
 
 @dataclass
 class Engine:
-    """Runs a network forward and backward as a rule's parts say.
+    """Runs a network forward and backward with the parts of a rule.
 
     Args:
         name: Name of the rule, for messages.
         graph: The network.
-        feedback: Which error arrives at a synapse's input.
-        temporal: What of the past counts.
-        code: What carries errors.
-        noise: Noise in training on what each layer but the first receives, for controls; None for none.
-        observers: Who is notified of every product, transport and step.
-        factor_observers: Who is given the factors of every update.
-        sink: What takes updates instead of `.grad`; None for nothing.
+        context: The parts of the rule, and its observers.
+        noise: Noise added in training to the input of each layer but the first, as a control; None for none.
 
     Raises:
-        UnsupportedError: feedback that shares the weights' updates, where the weights are computed from parameters.
+        UnsupportedError: The feedback shares the weights' updates, but some weights are computed from parameters.
     """
 
     name: str
     graph: LayerGraph
-    feedback: Feedback
-    temporal: Temporal
-    code: ErrorCode
+    context: RuleContext
     noise: Added | None
-    observers: tuple[Observer, ...] = ()
-    factor_observers: tuple[FactorObserver, ...] = ()
-    sink: UpdateSink | None = None
     boundary: LossBoundary = field(init=False)
     _silent_layers: SilentLayers = field(init=False)
 
     def __post_init__(self) -> None:
+        self.feedback = self.context.feedback
         if self.feedback.twin:
             refuse_computed_weights(self.name, self.graph, "gives weights and feedback one update")
         if self.feedback.at_neurons:
@@ -70,13 +59,11 @@ class Engine:
             self.feedback.attach()
 
     def forward(self, signal: Signal, states: list[StreamState] | None, *, training: bool) -> Tensor:
-        """Output for a signal, or for one step of a stream whose `states` are carried on."""
+        """Output for a signal, or for one step of a stream, which updates its `states`."""
         learning = training and torch.is_grad_enabled()
         self.graph.check(signal)
         refuse_other_device(self.name, self.feedback, tensor_of(signal).device)
-        context = RuleContext(
-            self.feedback, self.temporal, self.code, self.observers, self.sink, learning, self.factor_observers
-        )
+        context = replace(self.context, learning=learning)
         # One step of a stream says little about firing rates.
         checked = learning and states is None and self.graph.kind.rates and self.boundary.passes % CHECK_EVERY == 0
         silent_layers = self._silent_layers if checked else None
@@ -84,27 +71,27 @@ class Engine:
         return self.boundary.expose(run(signal), run.hidden, self.feedback)
 
     def backward(self, loss: Tensor, samples: Tensor | None) -> None:
-        """From the loss to the gradients of the weights and of the feedback."""
+        """Computes the gradients of the weights and of the feedback from the loss."""
         pending, signals = self.boundary.receive(loss, samples, [layer.name for layer in self.graph.layers])
-        roots = [(pending.output, signals.error)] if pending.output.requires_grad else []
+        errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
             for index, activity in pending.hidden.items():
                 if activity.requires_grad:
-                    roots.append((activity, self.feedback.project(signals, index, activity)))
-        torch.autograd.backward([root for root, _ in roots], [error for _, error in roots])
+                    errors[activity] = self.feedback.project(signals, index, activity)
+        torch.autograd.backward(list(errors), list(errors.values()))
         with torch.no_grad():
             self.feedback.learn()
 
     def step(self) -> None:
-        """What follows the optimizer's step."""
+        """Refreshes the feedback after the optimizer's step."""
         with torch.no_grad():
             self.feedback.step()
-        for observer in self.observers:
+        for observer in self.context.observers:
             observer.stepped(self.feedback.memory)
 
     def stream(self, signal: Signal, model: Callable[[], nn.Module]) -> Iterator[Tensor]:
         """Outputs one time step at a time; whether `model()` is training may change in between."""
-        refuse_stream(self.name, self.graph, self.temporal, self.code)
+        refuse_stream(self.name, self.graph, self.context.temporal, self.context.code)
         self.graph.check(signal)
         states = [StreamState() for _ in self.graph.layers]
         self.feedback.begin()
@@ -117,20 +104,20 @@ class Engine:
         if first > steps:
             warnings.warn(
                 f"{self.name} would refresh its feedback for the first time after step {first}, but the run has "
-                f"{steps} steps; this is the rule `never` by another name. Use a shorter period",
+                f"{steps} steps; that makes it the rule `never`. Use a shorter period",
                 stacklevel=3,
             )
 
     def observe(self, observer: Observer) -> None:
         """Adds an observer, and reports any initial copy of weights to it."""
-        self.observers = (*self.observers, observer)
+        self.context.observers = (*self.context.observers, observer)
         self._inform_feedback()
         self.feedback.report_initial(observer)
 
     def deliver(self, sink: UpdateSink) -> None:
-        """Hands updates to a sink from now on."""
-        refuse_sink(self.name, self.graph, self.feedback, self.code, sink, self.sink)
-        self.sink = sink
+        """Sends updates to a sink from now on."""
+        refuse_sink(self.name, self.graph, self.feedback, self.context.code, sink, self.context.sink)
+        self.context.sink = sink
 
     def wrap(
         self, synapse: Callable[[SynapticLayer], Synapse] | None, neuron: Callable[[SynapticLayer], Neuron] | None
@@ -140,9 +127,9 @@ class Engine:
         self._inform_feedback()
 
     def _inform_feedback(self) -> None:
-        """Gives the feedback, and the parts that it is made of, the network and the observers as they are now."""
+        """Sets the current layers and observers on the feedback and on the parts that it consists of."""
         layers, receivers = self.graph.layers, tuple(self.graph.receivers.values())
         hidden = tuple(range(1, len(layers))) if self.feedback.at_neurons else receivers[1:]
         for part in self.feedback.modules():
             if isinstance(part, Feedback):
-                part.layers, part.hidden, part.observers = layers, hidden, self.observers
+                part.layers, part.hidden, part.observers = layers, hidden, self.context.observers

@@ -25,11 +25,11 @@ class ForwardPass:
     Args:
         rule: Name of the rule, for messages.
         graph: The network.
-        context: What the rule is composed of.
-        noise: Noise in training on what each layer but the first receives, for controls; None for none.
-        states: What each layer carries through a stream; None for a whole sequence.
-        silent_layers: Warns of hidden layers that do not fire; None in passes that are not checked.
-        hidden: Hidden activity, by the index of the layer that receives it; filled under direct feedback.
+        context: The parts of the rule.
+        noise: Noise added in training to the input of each layer but the first, as a control; None for none.
+        states: State of each layer in a stream, which is updated; None for a whole sequence.
+        silent_layers: Check that warns of silent hidden layers; None in passes without a check.
+        hidden: Hidden activity by the index of the layer that receives it; filled under direct feedback.
     """
 
     rule: str
@@ -44,7 +44,7 @@ class ForwardPass:
         """The network's output, (T, B, classes) or (B, classes).
 
         Raises:
-            UnsupportedError: an output that is no row per sample, under direct feedback.
+            UnsupportedError: Feedback is direct, and the output is not one row per sample.
         """
         output = run(self.graph, signal, self._at_layer, self._at_receiver)
         feedback = self.context.feedback
@@ -59,7 +59,7 @@ class ForwardPass:
         return output
 
     def _at_receiver(self, index: int, signal: Signal) -> Signal:
-        """What a layer receives of a signal; under direct feedback without the way back."""
+        """Input of a layer; under direct feedback it is detached."""
         if not index:
             return mapped(Tensor.detach, signal)
         activity, feedback = tensor_of(signal), self.context.feedback

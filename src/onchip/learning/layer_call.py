@@ -1,7 +1,7 @@
-"""One call of a synaptic layer as autograd sees it: the only place in which a rule acts.
+"""One call of a synaptic layer as an autograd function: the only place in which a rule acts.
 
-Forward it is synapses, neurons and pool in one. Backward it fills the gradients from the rule's own factors, and
-sends down what the rule's feedback sends, which need not be a derivative of anything.
+The forward pass computes synapses, neurons and pool. The backward pass computes gradients from the rule's own factors,
+and sends down the error of the rule's feedback, which need not be a derivative.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["LayerCall", "RuleContext", "StreamState"]
 
 @dataclass
 class StreamState:
-    """What a layer carries from one chunk of a stream to the next; empty at the start.
+    """State of a layer between two chunks of a stream; empty at the start.
 
     Args:
-        neurons: The neurons' state.
-        trace: The presynaptic factor at the last step, (B, features...), for a signal over time.
-        static_trace: The same for a static signal, as a factor of the image.
+        neurons: State of the neurons.
+        trace: Presynaptic factor at the last step, (B, features...), for a signal over time.
+        static_trace: Presynaptic factor at the last step as a multiple of a static image.
     """
 
     neurons: State | None = None
@@ -41,38 +41,38 @@ class StreamState:
     static_trace: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class RuleContext:
-    """What a rule is composed of, and who observes it.
+    """The parts of a rule, and its observers.
 
     Args:
-        feedback: Which error arrives at a synapse's input.
-        temporal: What of the past counts.
-        code: What carries errors.
-        observers: Who is notified.
-        sink: What takes updates instead of `.grad`; None for nothing.
-        learning: Whether this forward pass may teach feedback.
-        factor_observers: Who is given the factors of every update.
+        feedback: Spatial credit.
+        temporal: Temporal credit.
+        code: Representation of errors.
+        observers: Observers of every product, transport and step.
+        factor_observers: Observers of the factors of every update.
+        sink: Destination of updates instead of `.grad`; None for `.grad`.
+        learning: Whether feedback may learn from this forward pass.
     """
 
     feedback: Feedback
     temporal: Temporal
     code: ErrorCode
     observers: tuple[Observer, ...] = ()
+    factor_observers: tuple[FactorObserver, ...] = ()
     sink: UpdateSink | None = None
     learning: bool = True
-    factor_observers: tuple[FactorObserver, ...] = ()
 
 
 class LayerCall:
     """One call of one layer under one rule.
 
     Args:
-        layer: Synapses and neurons.
+        layer: The layer.
         index: Position of the layer in the graph.
-        depth: Synaptic layers between this one and the output.
-        context: What the rule is composed of.
-        state: What earlier chunks of a stream left behind; None outside of streams.
+        depth: Number of synaptic layers between this one and the output.
+        context: The parts of the rule.
+        state: State after the earlier chunks of a stream; None outside of streams.
     """
 
     def __init__(
@@ -89,22 +89,22 @@ class LayerCall:
         self._stored = 0
 
     def __call__(self, signal: Signal) -> Tensor:
-        """The layer's activity for what arrives at its synapses, recorded by autograd."""
+        """The layer's activity for a signal at its synapses, recorded by autograd."""
         neuron, layer = self._layer.neuron, self._layer
         decay = None if neuron.decay_parameter is None else torch.sigmoid(neuron.decay_parameter)
         steps = signal.steps if isinstance(signal, Static) else None
-        activity: Tensor = _LayerFunction.apply(tensor_of(signal), layer.weight, layer.bias, decay, self, steps)
+        activity: Tensor = _LayerFunction.apply(self, steps, tensor_of(signal), layer.weight, layer.bias, decay)
         if self._context.observers and activity.requires_grad:
             self._report_stored()
         return layer.pooled(activity) if self._saved.pool is None else activity
 
     def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Activity of the layer, (T, B, features...) or (B, features...); keeps what `backward` needs."""
+        """Activity of the layer, (T, B, features...) or (B, features...); saves what `backward` needs."""
         layer, neuron, context = self._layer, self._layer.neuron, self._context
 
         def product(inputs: Tensor) -> Tensor:
             drive = layer.synapse.apply(inputs, weight, bias)
-            self._report("forward", inputs.shape, drive.shape, pre=inputs)
+            self._report("forward", inputs.shape, drive.shape, inputs, None)
             return drive
 
         synaptic_input = neuron.synaptic_input(signal)
@@ -136,32 +136,31 @@ class LayerCall:
             factors = three_factors(neuron, self._pre, self._factors, error, self._saved)
             factor_observer.update(layer.name, factors)
         for_signal = for_weight = for_bias = None
+        pre = self._pre
         unit, through_time = context.code.unit(error.shape, self._depth), context.temporal.through_time
         if self._factors is not None and unit is None and not needs[0]:
-            pre, (delta_sum, for_bias_rows) = (
-                self._pre,
-                neuron.backward_sums(error, self._saved, self._factors, through_time=through_time),
-            )
+            sums = neuron.backward_sums(error, self._saved, self._factors, through_time=through_time)
+            delta_sum, bias_rows = sums
         else:
             delta = neuron.backward(error, self._saved, through_time=through_time)
             delta = context.code.carry(delta, self._depth)  # (K, B, ...)
-            for_bias_rows = fold_time(delta)
+            bias_rows = fold_time(delta)
             if needs[0]:
                 for_signal = self._send_down(delta)
             if self._factors is None:
-                pre, delta_sum = context.temporal.update_rows(self._pre, delta)
+                pre, delta_sum = context.temporal.update_rows(pre, delta)
             else:
-                pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
-        if needs[1] and context.sink is not None:
-            context.sink.take(layer, pre, delta_sum, unit)
+                delta_sum = weighted_sum(delta, self._factors)
+        if needs[1]:
+            if context.sink is None:
+                for_weight = layer.synapse.weight_grad(pre, delta_sum)
+            else:
+                context.sink.take(layer, pre, delta_sum, unit)
             self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
-        elif needs[1]:
-            for_weight = layer.synapse.weight_grad(pre, delta_sum)
-            self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
-            if context.feedback.twin and self._index:
+            if context.feedback.twin and self._index:  # never with a sink
                 self._report("feedback_update", pre.shape, delta_sum.shape, pre, delta_sum)
         if needs[2] and context.sink is None:
-            for_bias = layer.synapse.bias_update(for_bias_rows)
+            for_bias = layer.synapse.bias_update(bias_rows)
         for observer in context.observers:
             observer.stored(layer.name, -self._stored)
         return for_signal, for_weight, for_bias, self._saved.values.pop("decay_error", None)
@@ -173,20 +172,15 @@ class LayerCall:
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
-        self._report("backward", shape, post.shape, post=post)
+        self._report("backward", shape, post.shape, None, post)
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
     def _report(
-        self,
-        kind: ProductKind,
-        inputs: torch.Size,
-        outputs: torch.Size,
-        pre: Tensor | None = None,
-        post: Tensor | None = None,
+        self, kind: ProductKind, inputs: torch.Size, outputs: torch.Size, pre: Tensor | None, post: Tensor | None
     ) -> None:
         if not self._context.observers:
             return
-        # An error goes down by one part of the signal alone, such as the spikes' times.
+        # An error passes through one part of the signal only, for example the spike times.
         parts = self._layer.neuron.signal.parts if pre is not None else 1
         product = SynapticProduct(self._layer.synapse, inputs, outputs, pre, post, parts)
         for observer in self._context.observers:
@@ -203,17 +197,17 @@ class LayerCall:
 
 
 class _LayerFunction(torch.autograd.Function):
-    """Hands autograd's calls on to the layer call."""
+    """Forwards autograd's calls to the `LayerCall`."""
 
     @staticmethod
     def forward(
         ctx: Any,
+        call: LayerCall,
+        steps: int | None,
         signal: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        decay: Tensor | None,
-        call: LayerCall,
-        steps: int | None,
+        _: Tensor | None,
     ) -> Tensor:
         ctx.call = call
         return call.forward(signal if steps is None else Static(signal, steps), weight, bias)
@@ -221,4 +215,4 @@ class _LayerFunction(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        return (*ctx.call.backward(error, ctx.needs_input_grad), None, None)
+        return None, None, *ctx.call.backward(error, ctx.needs_input_grad[2:])

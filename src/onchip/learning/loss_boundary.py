@@ -1,4 +1,4 @@
-"""The boundary between a rule and the caller's loss, across which only the output's error passes."""
+"""The boundary between a rule and the caller's loss, which only the output's error crosses."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["LossBoundary", "Pending"]
 
 @dataclass(frozen=True)
 class Pending:
-    """A forward pass that waits for its backward pass.
+    """A forward pass without its backward pass so far.
 
     Args:
-        output: The network's output, with the graph behind it.
-        hidden: Hidden activity that gets an error of its own, with the graph behind it.
-        exposed: The output as the caller has it, cut off from the graph.
-        local: Outputs of local read-outs as the caller has them, by the index of their layer.
+        output: Output of the network, attached to the autograd graph.
+        hidden: Hidden activity that gets an error of its own, attached to the autograd graph, by layer index.
+        exposed: Output as returned to the caller, detached.
+        local: Outputs of local read-outs as returned to the caller, detached, by the index of their layer.
     """
 
     output: Tensor
@@ -33,65 +33,56 @@ class Pending:
 
 
 class LossBoundary:
-    """Exposes outputs to the caller and takes the loss back.
-
-    Args:
-        rule: Name of the rule, for messages.
-    """
+    """Gives the caller detached outputs, and receives the loss; `rule` is a name for messages."""
 
     def __init__(self, rule: str) -> None:
         self._rule = rule
-        self._passes = 0
-        self._arriving = 0
+        self.passes = 0  # forward passes that a backward pass could follow
+        self._expected = 0  # number of the pass whose error may arrive now
         self._outputs: list[Tensor] = []
         self._pending: Pending | None = None
 
     @property
-    def passes(self) -> int:
-        """Forward passes that could be followed by a backward pass."""
-        return self._passes
-
-    @property
     def outputs(self) -> list[Tensor]:
-        """What the caller may make a loss of.
+        """Outputs from which the caller may compute a loss.
 
         Raises:
-            RequestError: there was no forward pass, or it has had its backward pass.
+            RequestError: There was no forward pass, or its backward pass is over.
         """
         if not self._outputs:
-            raise RequestError(f"{self._rule}: no forward pass has outputs to show; call rule.forward first")
+            raise RequestError(f"{self._rule}: no forward pass has outputs yet; call rule.forward first")
         return list(self._outputs)
 
     def expose(self, output: Tensor, hidden: Mapping[int, Tensor], feedback: Feedback) -> Tensor:
-        """Cuts the output off, so that a loss's own backward() does not reach the weights past the rule."""
+        """Detaches the output, so that loss.backward() cannot reach the weights without the rule."""
         if not any(tensor.requires_grad for tensor in (output, *hidden.values())):
             self._outputs = [output]
             return output
-        self._passes += 1
+        self.passes += 1
         with torch.no_grad():
             outputs = {index: feedback.readout(index, h, output.shape[-1]) for index, h in hidden.items()}
         local = {index: local for index, local in outputs.items() if local is not None}
         exposed = output.detach()
         self._outputs = [exposed, *local.values()]
         for tensor in self._outputs:
-            tensor.requires_grad_().register_hook(partial(self._check_arrival, self._passes))
+            tensor.requires_grad_().register_hook(partial(self._check_arrival, self.passes))
         self._pending = Pending(output, hidden, exposed, local)
         return exposed
 
     def forget(self) -> None:
-        """Drops a pass that waits, and its outputs."""
+        """Drops the pending pass and its outputs."""
         self._pending, self._outputs = None, []
 
     def receive(self, loss: Tensor, samples: Tensor | None, layers: Sequence[str]) -> tuple[Pending, LossSignals]:
         """Runs the loss's own backward pass, down to the outputs.
 
         Args:
-            loss: A scalar made of all outputs.
-            samples: Values of the loss for each step and sample, or each sample.
+            loss: A scalar that depends on all outputs.
+            samples: Loss per time step and sample, (T, B), or per sample, (B,); None for the mean alone.
             layers: Names of the synaptic layers, for messages.
 
         Raises:
-            RequestError: no forward pass waits, the loss does not depend on it, or a shape is wrong.
+            RequestError: No forward pass is pending, the loss does not depend on it, or a shape is wrong.
         """
         if self._pending is None:
             raise RequestError(f"{self._rule}: backward without a forward pass; call rule.forward first")
@@ -108,14 +99,14 @@ class LossBoundary:
         self.forget()
         if not loss.requires_grad:
             raise RequestError(
-                f"{self._rule}: the loss does not depend on the network's output; make it of what "
+                f"{self._rule}: the loss does not depend on the network's output; compute it from what "
                 "rule.forward returned, without detach() or torch.no_grad()"
             )
-        self._arriving = self._passes
+        self._expected = self.passes
         try:
             loss.backward()
         finally:
-            self._arriving = 0
+            self._expected = 0
         if exposed.grad is None:
             raise RequestError(
                 f"{self._rule}: the loss does not depend on what the last rule.forward returned; "
@@ -126,20 +117,20 @@ class LossBoundary:
             if output.grad is None:
                 raise RequestError(
                     f"{self._rule}: the loss does not depend on the local read-out of layer {layers[index - 1]!r}; "
-                    "make it of all outputs, as sum(loss(out, labels) for out in rule.outputs)"
+                    "compute it from all outputs, as sum(loss(out, labels) for out in rule.outputs)"
                 )
             local[index] = output.grad
         return pending, LossSignals(exposed.grad, local, (loss if samples is None else samples).detach())
 
     def _check_arrival(self, number: int, error: Tensor) -> None:
-        """Refuses an error at the output of pass `number` that `receive` does not expect."""
-        if not self._arriving:
+        """Refuses an error at the output of pass `number` outside of `receive`, or of an earlier pass."""
+        if not self._expected:
             raise OnchipError(
                 f"loss.backward() was called on the output of rule {self._rule!r}, which would train nothing; "
                 "call rule.backward(loss)"
             )
-        if number != self._arriving:
+        if number != self._expected:
             raise RequestError(
-                f"{self._rule}: the loss depends on what an earlier rule.forward returned, which no longer waits; "
+                f"{self._rule}: the loss depends on what an earlier rule.forward returned; "
                 "call backward once after each forward"
             )

@@ -1,7 +1,7 @@
 """Noise that probes a network: independent entries of zero mean and unit variance.
 
-Drawn flat, and then seen in the order in which the activity lies in memory: entry by entry in a convolution's
-order, torch is 8 times slower.
+It is drawn flat and then viewed in the activity's memory order, because torch draws 8 times more slowly into a tensor
+in a convolution's memory order.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Gaussian(Noise):
 
 @dataclass(frozen=True)
 class Rademacher(Noise):
-    """-1 or 1 with equal chance: one random bit a neuron. Reference: Spall 1992 (SPSA)."""
+    """-1 or 1 with equal chance: one random bit per neuron. Reference: Spall 1992 (SPSA)."""
 
     def __call__(self, like: Tensor) -> Tensor:
-        # 64 bits a draw, and a table of the signs of 8 bits: 20 times as fast as a draw for each entry.
+        # 64 bits per draw, and a table of the signs of 8 bits: 20 times as fast as one draw per entry.
         words = torch.empty(like.numel() // 64 + 1, dtype=torch.int64, device=like.device).random_(-(2**63), None)
-        drawn = like.new_empty(like.numel())  # on its own, whatever the order of `like`
+        drawn = like.new_empty(like.numel())  # contiguous, whatever the memory order of `like`
         scan = native.scan("onchip_signs", drawn.unsqueeze(0))
         if scan is not None:
             scan(words.data_ptr(), drawn.data_ptr(), drawn.numel())
@@ -66,14 +66,14 @@ class Sphere(Noise):
 
 @dataclass(frozen=True)
 class Added:
-    """Adds noise to what a layer receives; errors pass as if there were none.
+    """Adds noise to a layer's input; errors pass as if there were none.
 
     Args:
-        noise: its distribution.
-        scale: α, its standard deviation; above 0.
+        noise: Distribution of the noise.
+        scale: α, standard deviation of the noise, above 0.
 
     Raises:
-        RequestError: a scale out of range.
+        RequestError: The scale is out of range.
     """
 
     noise: Noise
@@ -89,5 +89,5 @@ class Added:
 
 
 def _laid_out(drawn: Tensor, like: Tensor) -> Tensor:
-    """Flat draws (n,) as a tensor of the shape and the order in memory of another; no copy."""
+    """View of flat draws (n,) with the shape and the memory order of another tensor."""
     return drawn.as_strided(like.shape, torch.empty_like(like, device="meta").stride())

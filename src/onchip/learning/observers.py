@@ -1,4 +1,4 @@
-"""Interfaces of objects that observe a rule at work, and of what takes its updates in place of `.grad`."""
+"""Interfaces of observers of a rule, and of destinations of its updates other than `.grad`."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ weights, directly from the output, or from its own read-out; the update of W, an
 
 
 class Observer:
-    """Is notified of what the engine really did, and changes nothing; each method does nothing by default."""
+    """Receives reports of what the engine computed, and changes nothing; each method does nothing by default."""
 
     def product(self, layer: str, kind: ProductKind, product: SynapticProduct) -> None:
-        """A product was made at the layer's synapses; its operands may be overwritten afterwards."""
+        """A product was computed at the layer's synapses; its operands may be overwritten afterwards."""
 
     def fired(self, layer: str, updates: int, spikes: Callable[[], int]) -> None:
         """The layer's neurons were updated `updates` times; `spikes` counts the spikes that they sent."""
 
     def stored(self, layer: str, scalars: int) -> None:
-        """The layer stores that many more scalars until its update; a negative number was released."""
+        """The layer stores that many more scalars until its update; a negative number is released."""
 
     def drew(self, layer: str, count: int) -> None:
         """That many random numbers were drawn for the layer."""
 
     def transport(self, layer: str, moved: Transported, *, initial: bool) -> None:
-        """Forward weights of a layer were copied into feedback weights; `initial` before any training."""
+        """Forward weights of a layer were copied into feedback weights; `initial` means before training."""
 
     def stepped(self, memory: Callable[[], int]) -> None:
-        """One training step, weight update included, is over; `memory` counts the scalars of the feedback."""
+        """A training step with its weight update is over; `memory` counts the scalars of the feedback."""
 
 
 class FactorObserver(ABC):
-    """Is given copies of the factors of every update."""
+    """Receives copies of the factors of every update."""
 
     @abstractmethod
     def update(self, layer: str, factors: ThreeFactors) -> None:
@@ -56,20 +56,20 @@ class FactorObserver(ABC):
 
 
 class UpdateSink(ABC):
-    """Takes updates as the two factors that meet at a synapse, as a crossbar does, instead of their product."""
+    """Takes updates as their two factors at each synapse, as a crossbar does, instead of their product."""
 
     @property
     @abstractmethod
     def counts(self) -> bool:
-        """Whether it counts the spikes of errors, and so accepts no errors that are real numbers."""
+        """Whether it counts the spikes of errors, and therefore takes no real-valued errors."""
 
     @abstractmethod
     def take(self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
-        """One update of a layer's weights and bias, in the direction that lowers the loss if subtracted.
+        """Takes one update of a layer's weights and bias, to be subtracted like a gradient.
 
         Args:
-            layer: The weight's update is `layer.synapse.weight_grad(pre, delta)`.
+            layer: Layer whose weight update is `layer.synapse.weight_grad(pre, delta)`.
             pre: Presynaptic factor (N, in...).
             delta: Error at the drive (N, out...).
-            unit: The value of one spike of the error, so that delta / unit counts spikes; None if it has no spikes.
+            unit: Value of one error spike, so that delta / unit counts spikes; None for real-valued errors.
         """

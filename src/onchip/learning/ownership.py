@@ -1,4 +1,4 @@
-"""Which rule trains which modules: two at once would each undo what the other does."""
+"""Records which rule trains which modules, because two rules on one module would undo each other's work."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["claim", "refuse_second", "release"]
 
 
 class Trainer(Protocol):
-    """What trains a network, by name."""
+    """A named object that trains a network."""
 
     name: str
 
 
-# Weak on both sides: it keeps nothing alive, and a copied or pickled network is free.
+# Weak on both sides: no object is kept alive, and no rule owns a copied or pickled network.
 _trainers: weakref.WeakKeyDictionary[nn.Module, weakref.ref[Trainer]] = weakref.WeakKeyDictionary()
 
 
 def refuse_second(name: str, model: nn.Module) -> None:
-    """Raises RequestError if a rule trains a part of the network that one called `name` is to train."""
+    """Raises RequestError if a rule already trains a part of the network that rule `name` is to train."""
     for path, module in model.named_modules():
-        holder = _trainers.get(module)
-        rule = holder() if holder is not None else None
+        reference = _trainers.get(module)
+        rule = reference() if reference is not None else None
         if rule is not None:
             raise RequestError(
                 f"{name}: {type(module).__name__} {path!r} is already trained by rule {rule.name!r}; "
@@ -35,12 +35,12 @@ def refuse_second(name: str, model: nn.Module) -> None:
 
 
 def claim(trainer: Trainer, model: nn.Module) -> None:
-    """Notes that a rule trains all of a network."""
+    """Records that a rule trains all modules of a network."""
     for module in model.modules():
         _trainers[module] = weakref.ref(trainer)
 
 
 def release(model: nn.Module) -> None:
-    """Frees a network for another rule."""
+    """Releases a network for another rule."""
     for module in model.modules():
         _trainers.pop(module, None)

@@ -1,4 +1,4 @@
-"""What a rule refuses, with the reason: networks, signals and sinks that do not fit its parts."""
+"""Refusals of networks, signals and sinks that do not fit the parts of a rule."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def refuse_sink(
     """Refuses a sink that cannot take the rule's updates.
 
     Raises:
-        RequestError: another sink takes them already.
-        UnsupportedError: feedback weights that need the weights' updates for themselves, or errors that are not
-            spikes where the sink counts spikes.
+        RequestError: Another sink already takes them.
+        UnsupportedError: Feedback weights are trained by the weights' updates, errors are real numbers but the sink
+            counts spikes, or weights are computed from parameters.
     """
     name = type(sink).__name__
     if earlier is not None:
         raise RequestError(
-            f"{rule}: updates go to {type(earlier).__name__} already; expected one sink. Make a new rule for another"
+            f"{rule}: updates go to {type(earlier).__name__} already; expected one sink. Create a new rule for another"
         )
     if feedback.twin:
         raise UnsupportedError(
-            f"{rule} trains its feedback weights by the weights' own updates, which {name} takes away; "
+            f"{rule} trains its feedback weights by the weights' own updates, which go to {name}; "
             "use an optimizer, or another rule"
         )
     if sink.counts and code.unit(torch.Size((1, 1)), 0) is None:
@@ -84,7 +84,7 @@ def refuse_sink(
             f"{rule} has errors that are real numbers, and {name} counts spikes; use a "
             "rule whose errors are spikes, such as ssnn_bp, or a device that takes numbers"
         )
-    refuse_computed_weights(rule, graph, f"hands updates of the weights themselves to {name}")
+    refuse_computed_weights(rule, graph, f"sends updates of the weights themselves to {name}")
 
 
 def refuse_stream(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:
@@ -101,8 +101,8 @@ def refuse_factors(rule: str, graph: LayerGraph, temporal: Temporal, code: Error
     real = code.unit(torch.Size((1, 1)), 0) is None
     if not (temporal.streams and graph.kind.rates and real):
         raise UnsupportedError(
-            f"{rule} has no three-factor form on {graph.kind.name}: its errors come back through time, or are spikes, "
-            "or its neurons have no steps. Use an online rule such as ottt with LIF neurons"
+            f"{rule} has no three-factor form on {graph.kind.name}: its errors propagate through time, or are "
+            "spikes, or its neurons have no time steps. Use an online rule such as ottt with LIF neurons"
         )
 
 
@@ -110,6 +110,6 @@ def refuse_bfloat16(rule: str, graph: LayerGraph) -> None:
     """Raises UnsupportedError for neurons with spike times."""
     if not graph.kind.over_time:
         raise UnsupportedError(
-            f"{rule} got spike times to round to bfloat16, which would change their order; expected neurons "
-            "over time steps. Use float32"
+            f"{rule} cannot round spike times to bfloat16, which would change their order; expected "
+            "neurons over time steps. Use float32"
         )

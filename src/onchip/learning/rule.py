@@ -1,4 +1,4 @@
-"""A learning rule at work on one network: it fills `.grad`, and any optimizer applies it."""
+"""A learning rule attached to one network: it fills `.grad`, and any optimizer applies it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.engine import Engine
 from onchip.learning.feedback.base import Feedback
+from onchip.learning.layer_call import RuleContext
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.refusals import refuse_bfloat16, refuse_factors, refuse_untrainable
@@ -35,17 +36,17 @@ class Rule:
 
     Args:
         name: Name of the rule in messages and records.
-        model: An `nn.Sequential` of `onchip.nn`.
-        feedback: Which error arrives at a synapse's input.
-        temporal: What of the past counts.
-        code: What carries errors; real numbers by default.
-        noise: Noise in training on what each layer but the first receives, for controls; None for none.
+        model: An `nn.Sequential` of layers from `onchip.nn`.
+        feedback: Spatial credit: the error that reaches each layer.
+        temporal: Temporal credit: how earlier time steps enter an update.
+        code: Representation of errors; real numbers by default.
+        noise: Noise added in training to the input of each layer but the first, as a control; None for none.
         trains: Kinds of signal whose neurons the rule can train; None for all.
         claims: What the rule claims about the locality of its updates; None derives the claims from the parts.
 
     Raises:
-        UnsupportedError: neurons or layers that the rule cannot train, by name.
-        RequestError: a network that another rule still trains.
+        UnsupportedError: The rule cannot train one of the network's neurons or layers, which the message names.
+        RequestError: Another rule still trains the network.
 
     Example:
         >>> from onchip import nn, rules
@@ -73,9 +74,10 @@ class Rule:
         graph = build_graph(model)
         refuse_untrainable(name, graph, trains)
         ownership.refuse_second(name, model)
-        code = RealErrors() if code is None else code
+        code = code or RealErrors()
         self.claims = claims_of(feedback, temporal, code) if claims is None else claims
-        self._engine = Engine(name, graph, feedback, temporal, code, noise)
+        self._feedback = feedback
+        self._engine = Engine(name, graph, RuleContext(feedback, temporal, code), noise)
         self._model: nn.Module | None = model
         self._hook: torch.utils.hooks.RemovableHandle | None = None
         ownership.claim(self, model)
@@ -84,16 +86,16 @@ class Rule:
         """Output of the network, recorded for `backward`.
 
         Args:
-            signal: (T, B, features...) or `Static`, or spike times (B, features...).
+            signal: A sequence (T, B, features...), a `Static` image, or spike times (B, features...).
 
         Returns:
-            (T, B, classes), or (B, classes) for spike times, to make a loss of; see also `outputs`.
+            (T, B, classes), or (B, classes) for spike times, from which to compute a loss; see also `outputs`.
 
         Raises:
-            RequestError: a signal that the network cannot take, or a detached rule.
+            RequestError: The network cannot take the signal, or the rule is detached.
         """
         model = self._attached()
-        self._engine.feedback.begin()
+        self._feedback.begin()
         return self._engine.forward(signal, None, training=model.training)
 
     __call__ = forward
@@ -102,10 +104,10 @@ class Rule:
     def outputs(self) -> list[Tensor]:
         """Outputs of the last forward pass: the network's, then that of each layer's local read-out, if any.
 
-        `rule.backward(sum(loss(out, labels) for out in rule.outputs))` suits every rule.
+        `rule.backward(sum(loss(out, labels) for out in rule.outputs))` works with every rule.
 
         Raises:
-            RequestError: there was no forward pass, or it has had its backward pass.
+            RequestError: There was no forward pass, or its backward pass is over.
         """
         return self._engine.boundary.outputs
 
@@ -113,87 +115,88 @@ class Rule:
         """Adds the rule's estimate of the gradient to each parameter's `.grad`.
 
         Args:
-            loss: A scalar made of what the last `forward` returned, and of all `outputs` where there are more.
-            samples: Values of the loss at the network's output for each step and sample, (T, B), or each
-                sample, (B,), with the loss as their mean. Only rules that are `by_sample` use them.
+            loss: A scalar that depends on all `outputs` of the last `forward`.
+            samples: Loss at the network's output per time step and sample, (T, B), or per sample, (B,), with the
+                mean `loss`. Only rules that are `by_sample` use it.
 
         Raises:
-            RequestError: no forward pass waits, the loss does not depend on all its outputs, or a shape is wrong.
+            RequestError: There is no forward pass to go with it, the loss does not depend on all of that pass's
+                outputs, or a shape is wrong.
         """
         self._engine.backward(loss, samples)
 
     def step(self) -> None:
-        """Refreshes feedback; call it after the optimizer's step. Does nothing after `step_after`, which calls it."""
+        """Refreshes feedback; call it after the optimizer's step. Does nothing once `step_after` was called."""
         if self._hook is None:
             self._engine.step()
 
     def step_after(self, optimizer: torch.optim.Optimizer) -> None:
-        """Refreshes feedback after each step of an optimizer from now on, so that `step` need not be called."""
+        """Refreshes feedback after each step of an optimizer, so that `step` need not be called."""
         self._hook = optimizer.register_step_post_hook(lambda *_: self._engine.step())
 
     def stream(self, signal: Signal) -> Iterator[Tensor]:
         """Runs a sequence one time step at a time, in memory that does not grow with T.
 
-        Call `backward` on a loss of each output, (1, B, classes), before asking for the next; gradients add up to
+        Call `backward` on a loss of each output, (1, B, classes), before taking the next; gradients add up to
         those of the whole sequence. Stepping the optimizer in between makes the rule learn online.
 
         Raises:
-            UnsupportedError: a rule that needs the whole sequence, or neurons with spike times.
+            UnsupportedError: The rule needs the whole sequence, or the neurons have spike times.
         """
         return self._engine.stream(signal, self._attached)
 
     @property
     def layers(self) -> tuple[SynapticLayer, ...]:
-        """The layers with weights and their neurons, from the input on."""
+        """Synaptic layers, in order from the input."""
         return self._engine.graph.layers
 
     @property
     def by_sample(self) -> bool:
-        """Whether `backward` makes use of `samples`."""
-        return self._engine.feedback.by_sample
+        """Whether `backward` uses `samples`."""
+        return self._feedback.by_sample
 
     def refreshes(self, steps: int) -> dict[str, int] | None:
-        """How often each layer's feedback is refreshed in so many training steps; None where every step is alike."""
-        return self._engine.feedback.refreshes(steps)
+        """Refreshes of each layer's feedback in that many training steps; None where all steps are alike."""
+        return self._feedback.refreshes(steps)
 
     def expect(self, steps: int) -> None:
         """Warns if feedback would never be refreshed in a training run of that many steps."""
         self._engine.expect(steps)
 
     def feedback_weights(self) -> dict[str, Tensor]:
-        """B of each layer that stores feedback weights of W's shape beside W, by the layer's name; do not change it."""
-        return self._engine.feedback.stored_weights()
+        """Stored feedback weights B, of W's shape, by the layer's name; not to be modified."""
+        return self._feedback.stored_weights()
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """What an optimizer should train: the network's parameters, then any that the feedback learns."""
-        return chain(self._attached().parameters(), self._engine.feedback.parameters())
+        """Parameters for an optimizer: the network's, then those of learned feedback."""
+        return chain(self._attached().parameters(), self._feedback.parameters())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What the rule must keep across a checkpoint: its feedback. The network's weights are not in it."""
-        return self._engine.feedback.state_dict()
+        """State of the feedback, for a checkpoint; the network's weights are not in it."""
+        return self._feedback.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restores what `state_dict` returned.
 
         Raises:
-            RequestError: a state that belongs to another rule or network.
+            RequestError: The state belongs to another rule or network.
         """
         try:
-            self._engine.feedback.load_state_dict(state)
+            self._feedback.load_state_dict(state)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise RequestError(f"{self.name}: this state is another rule's or network's: {error}") from error
+            raise RequestError(f"{self.name}: this state belongs to another rule or network: {error}") from error
 
     def to(self, device: torch.device | str) -> Rule:
         """Moves the network and its feedback to a device, and returns the rule."""
         self._attached().to(device)
-        self._engine.feedback.to(device)
+        self._feedback.to(device)
         return self
 
     def in_bfloat16(self) -> Rule:
-        """Computes products at synapses in bfloat16 from now on, and returns the rule; evaluation stays in float32.
+        """Computes synaptic products in bfloat16 from now on, and returns the rule; evaluation stays in float32.
 
         Raises:
-            UnsupportedError: neurons with spike times, which bfloat16 resolves to 1/256 at best.
+            UnsupportedError: The neurons have spike times, which bfloat16 resolves to 1/256 at best.
         """
         refuse_bfloat16(self.name, self._engine.graph)
         warn_if_emulated(self.layers[0].parameter.device)
@@ -205,29 +208,30 @@ class Rule:
         synapse: Callable[[SynapticLayer], Synapse] | None = None,
         neuron: Callable[[SynapticLayer], Neuron] | None = None,
     ) -> Rule:
-        """Replaces each layer's synapse or neurons by another, such as a recording one, and returns the rule."""
+        """Replaces the synapse or the neurons of each layer, for example by recording ones, and returns the rule."""
         self._engine.wrap(synapse, neuron)
         return self
 
     def observe(self, observer: Observer) -> None:
-        """Reports every product, transport and step from now on, and any initial copy of weights."""
+        """Adds an observer of every product, transport and step; it also gets any initial copy of weights."""
         self._engine.observe(observer)
 
     def observe_factors(self, observer: FactorObserver) -> None:
-        """Reports the three factors of every update from now on: presynaptic trace, surrogate derivative, error.
+        """Adds an observer of the three factors of every update: presynaptic trace, surrogate derivative, error.
 
         Raises:
-            UnsupportedError: a rule whose updates have another form.
+            UnsupportedError: The rule's updates have another form.
         """
-        refuse_factors(self.name, self._engine.graph, self._engine.temporal, self._engine.code)
-        self._engine.factor_observers = (*self._engine.factor_observers, observer)
+        context = self._engine.context
+        refuse_factors(self.name, self._engine.graph, context.temporal, context.code)
+        context.factor_observers = (*context.factor_observers, observer)
 
     def deliver(self, sink: UpdateSink) -> None:
-        """Hands every update of weights and biases to a sink from now on, and leaves their `.grad` empty.
+        """Sends every update of weights and biases to a sink from now on, and leaves their `.grad` empty.
 
         Raises:
-            RequestError: updates go to another sink already.
-            UnsupportedError: updates that the sink cannot take.
+            RequestError: Updates already go to another sink.
+            UnsupportedError: The sink cannot take the rule's updates.
         """
         self._engine.deliver(sink)
 
@@ -237,7 +241,7 @@ class Rule:
         return next((name for name, value in named if not bool(torch.isfinite(value).all())), None)
 
     def detach(self) -> nn.Module:
-        """Releases the network and returns it: a plain torch module that another rule may train."""
+        """Releases the network and returns it; another rule may then train it."""
         model = self._attached()
         ownership.release(model)
         if self._hook is not None:

@@ -1,4 +1,4 @@
-"""The three factors of an online update, for whoever maps a rule to hardware."""
+"""The three factors of an online update, for mapping a rule to hardware."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["ThreeFactors", "three_factors"]
 
 @dataclass(frozen=True)
 class ThreeFactors:
-    """What met in one layer's update, ΔW = sum_t,b (local · error) ⊗ pre.
+    """Factors of one layer's update, ΔW = sum_t,b (local · error) ⊗ pre.
 
     Args:
-        pre: presynaptic trace at each synapse's input, (T, B, in...).
+        pre: Presynaptic trace at each synapse's input, (T, B, in...).
         local: ψ(u), the surrogate derivative of each postsynaptic neuron, (T, B, out...).
-        error: what came from the top to each neuron, dL/ds (T, B, out...).
+        error: dL/ds, the error that reaches each postsynaptic neuron, (T, B, out...).
     """
 
     pre: Tensor
@@ -28,19 +28,19 @@ class ThreeFactors:
 
 
 def three_factors(
-    neuron: Neuron, pre: Tensor, over_time: list[float] | None, error: Tensor, saved: SavedTensors
+    neuron: Neuron, pre: Tensor, weights: list[float] | None, error: Tensor, saved: SavedTensors
 ) -> ThreeFactors:
-    """The factors, before the neurons' saved is spent.
+    """Copies of the factors of an update, taken before its backward pass.
 
     Args:
-        neuron: the postsynaptic neurons.
-        pre: the presynaptic factor (T, B, in...), or a static image (B, in...).
-        over_time: the factor of the image at each step, or None.
-        error: dL/d(activity), on the pooled grid where the neurons pool.
-        saved: what the neurons remember; stays as it is.
+        neuron: Postsynaptic neurons.
+        pre: Presynaptic trace (T, B, in...), or a static image (B, in...).
+        weights: Trace at each step as a multiple of the static image; None for a signal over time.
+        error: dL/d(activity), (T, B, out...), with pooled maps where the neurons pool.
+        saved: Saved tensors of the neurons' forward pass; they do not change.
     """
-    if over_time is not None:
-        pre = torch.stack([factor * pre for factor in over_time])
+    if weights is not None:
+        pre = torch.stack([weight * pre for weight in weights])
     if saved.pool is not None:
         error = error.repeat_interleave(saved.pool, -1).repeat_interleave(saved.pool, -2) / saved.pool**2
     copied = SavedTensors({name: value.clone() for name, value in saved.values.items()})

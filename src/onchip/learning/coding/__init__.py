@@ -1,1 +1,1 @@
-"""What carries errors: real numbers or spikes."""
+"""Representation of errors: real numbers or spikes."""

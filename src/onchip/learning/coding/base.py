@@ -1,4 +1,4 @@
-"""What carries errors: real numbers, or spikes."""
+"""Representation of errors: real numbers or spikes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["ErrorCode"]
 
 
 class ErrorCode(ABC):
-    """How an error is represented on its way."""
+    """Representation of an error between layers."""
 
     @property
     def streams(self) -> bool:
-        """Whether the error of a step is carried without what came before it."""
+        """Whether the error of a time step is represented without those of earlier steps."""
         return True
 
     pointwise: ClassVar[bool] = False
@@ -29,11 +29,11 @@ class ErrorCode(ABC):
 
     @abstractmethod
     def carry(self, delta: Tensor, depth: int) -> Tensor:
-        """The error at a drive as it is sent on, to the update and to the layer below.
+        """The error at a drive as the update and the layer below receive it.
 
         Args:
-            delta: (K, B, features...), of a loss that is a mean over time steps and samples.
-            depth: Synaptic layers between this one and the output; 0 for the last.
+            delta: Error (K, B, features...) of a loss that is a mean over time steps and samples.
+            depth: Number of synaptic layers between this one and the output; 0 for the last.
         """
 
     def unit(self, shape: torch.Size, depth: int) -> float | None:

@@ -16,26 +16,25 @@ from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 __all__ = ["SpikeErrors"]
 
-WATCHED = 64
-"""Every so many errors it is looked whether they are clipped."""
+CHECK_EVERY = 64  # errors between two checks of how many are clipped
 
 
 @dataclass
 class SpikeErrors(ErrorCode):
-    """Errors are trains of spikes -1, 0 and 1: two lines, one for each sign.
+    """Errors are trains of spikes -1, 0 and 1, on one line per sign.
 
     An error at the output lies in [-1, 1] once the mean over time steps and samples is undone, as softmax(z) - y
-    does; below it, each layer multiplies what arrives by β and sends it as spikes of 1 / β of the worth. A number
-    beyond ±1 is clipped, which is said once if it happens often.
+    does; below it, each layer multiplies incoming errors by β and sends spikes of 1 / β of the value. Numbers
+    beyond ±1 are clipped, with one warning if that is frequent.
 
     Args:
-        gain: β, of each layer below the last, above 0.
-        train: how a number becomes spikes.
-        trials: for `Rate` neurons: the steps of the train whose count is sent in one step; None for real trains.
-        tolerated: share of clipped errors of a layer above which a warning is given, in [0, 1].
+        gain: β, factor per layer below the last, above 0.
+        train: Conversion of a number into spikes.
+        trials: Time steps of the train whose count `Rate` neurons send in one step; None for real trains.
+        tolerated: Share of clipped errors in a layer above which it warns, in [0, 1].
 
     Raises:
-        RequestError: a value out of range.
+        RequestError: A value is out of range.
 
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
@@ -68,31 +67,31 @@ class SpikeErrors(ErrorCode):
         return self.trials is None
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
-        worth = self._worth(delta.shape, depth)
-        numbers = delta / worth
-        self._look(numbers, depth)
+        size = self._size(delta.shape, depth)
+        numbers = delta / size
+        self._check_clipping(numbers, depth)
         numbers.clamp_(-1, 1)
         if self.trials is not None:
-            return self.train.count(numbers, self.trials).mul_(worth / self.trials)
-        return self.train(numbers)[0].mul_(worth)
+            return self.train.count(numbers, self.trials).mul_(size / self.trials)
+        return self.train(numbers)[0].mul_(size)
 
     def unit(self, shape: torch.Size, depth: int) -> float:
-        return self._worth(shape, depth) / (self.trials or 1)
+        return self._size(shape, depth) / (self.trials or 1)
 
-    def _worth(self, shape: torch.Size, depth: int) -> float:
-        """What the number 1 is worth in an error (T, B, ...), of a loss that is a mean over T and B."""
+    def _size(self, shape: torch.Size, depth: int) -> float:
+        """Error (T, B, ...) that the number 1 represents, for a loss that is a mean over T and B."""
         return 1.0 / (shape[0] * shape[1] * self.gain**depth)
 
-    def _look(self, numbers: Tensor, depth: int) -> None:
+    def _check_clipping(self, numbers: Tensor, depth: int) -> None:
         self._calls += 1
-        if self._warned or self._calls % WATCHED > 1:
+        if self._warned or self._calls % CHECK_EVERY > 1:
             return
-        # A little room: at the output 1 is reached, and rounding may pass it.
+        # With a small margin, because the output's errors reach 1 and rounding may exceed it.
         share = (numbers.abs() > 1.0 + 1e-4).float().mean().item()
         if share > self.tolerated:
             self._warned = True
             warnings.warn(
-                f"{share:.0%} of the errors at depth {depth} below the output are clipped to one spike a step "
+                f"{share:.0%} of the errors at depth {depth} below the output are clipped to one spike per step "
                 f"(β = {self.gain:g}); use a smaller gain"
                 if depth
                 else f"{share:.0%} of the output's errors lie beyond ±1 and are clipped; use a mean of softmax "

@@ -1,1 +1,1 @@
-"""Spatial credit: which error reaches the layer below a synapse."""
+"""Spatial credit: the error that reaches each layer."""

@@ -1,4 +1,4 @@
-"""Spatial credit: which error reaches the layer below a synapse."""
+"""Spatial credit: the error that reaches each layer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["DirectFeedback", "Feedback", "LayerwiseFeedback", "LossSignals"]
 
 @dataclass(frozen=True)
 class LossSignals:
-    """What the loss gives for a forward pass.
+    """Value and derivatives of the loss for one forward pass.
 
     Args:
-        error: e, the loss's derivative at the output, (T, B, classes) or (B, classes).
-        local: Its derivatives at the outputs of local read-outs, by the index of their layer; empty without any.
-        loss: Its value, (), or one for each sample, (B,), or step and sample, (T, B), whose mean is the loss.
+        error: e, the derivative at the output, (T, B, classes) or (B, classes).
+        local: Derivatives at the outputs of local read-outs, by the index of their layer; empty without read-outs.
+        loss: Value as a scalar (), per sample (B,), or per time step and sample (T, B), with the loss as its mean.
     """
 
     error: Tensor
@@ -36,22 +36,22 @@ class LossSignals:
 
 
 class Feedback(nn.Module):
-    """Spatial credit of a rule; its buffers and parameters are what a checkpoint keeps.
+    """Spatial credit of a rule; a checkpoint stores its buffers and parameters.
 
-    An index always is a layer's position in `layers`. Hidden activity goes by the index of the layer that receives it.
-    All hooks do nothing by default, except that parts registered as submodules get the calls that have no result.
+    An index is always a layer's position in `layers`; that of hidden activity belongs to the layer that receives it.
+    All hooks do nothing by default, except that hooks without a result call those of parts registered as submodules.
 
     Attributes:
-        layers: The network's synaptic layers; set by the rule before `attach`.
-        hidden: Indices of the layers whose incoming activity gets an error of its own under direct feedback; likewise.
-        observers: Who is notified of products and weight transport; likewise.
+        layers: Synaptic layers of the network; set by the rule before `attach`.
+        hidden: Indices of the layers whose input gets an error of its own under direct feedback; set like `layers`.
+        observers: Observers of products and weight transport; set like `layers`.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
         claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
-        twin: Whether each feedback weight makes the update of the weight that it stands for, by products of its own.
-        by_sample: Whether it needs the loss of each step of each sample, and not only the error at the output.
-        at_neurons: Whether it acts at neurons, with noise at their drive and errors at their spikes before any pool,
-            instead of at what layers receive.
-        first_refresh: Training steps before feedback weights are refreshed for the first time; 0 without refreshes.
+        twin: Whether each feedback weight computes the update of its forward weight by a product of its own.
+        by_sample: Whether it needs the loss per time step and sample, and not only the error at the output.
+        at_neurons: Whether noise is added to the neurons' drive and errors arrive at their spikes, before any pool,
+            instead of both at the inputs of layers.
+        first_refresh: Training steps before the first refresh of feedback weights; 0 without refreshes.
     """
 
     layers: tuple[SynapticLayer, ...] = ()
@@ -66,11 +66,11 @@ class Feedback(nn.Module):
 
     @property
     def parts(self) -> Iterator[Feedback]:
-        """Feedback that this one is made of."""
+        """Feedback that this one consists of."""
         return (child for child in self.children() if isinstance(child, Feedback))
 
     def attach(self) -> None:
-        """Makes the feedback weights for `layers`, once, when the rule is made."""
+        """Creates the feedback weights for `layers`; called once, when the rule is created."""
         for part in self.parts:
             part.attach()
 
@@ -79,57 +79,51 @@ class Feedback(nn.Module):
         raise OnchipError(f"{type(self).__name__} sends no error from layer to layer")
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
-        """Error at the activity that the layer receives, straight from the output.
+        """Error at the input of a layer, of the input's shape, straight from the output.
 
         Args:
-            signals: What the loss gives.
-            index: Index of the layer, at least 1: what layer 0 receives is the input, which learns nothing.
-            activity: What the layer receives, (T, B, features...) or (B, features...).
-
-        Returns:
-            An error of the activity's shape.
+            signals: Value and derivatives of the loss.
+            index: Index of the layer, at least 1.
+            activity: Input of the layer, (T, B, features...) or (B, features...).
         """
         raise OnchipError(f"{type(self).__name__} sends errors from layer to layer only")
 
     def stored_weight(self, index: int) -> Tensor | None:
-        """B of the layer where it is stored beside W; None where it is made when needed."""
+        """B of the layer where it is stored beside W; None where it is computed when needed."""
         return None
 
     def stored_weights(self) -> dict[str, Tensor]:
-        """All `stored_weight`s, by the layer's name."""
+        """Each `stored_weight` by the layer's name."""
         stored = {layer.name: self.stored_weight(index) for index, layer in enumerate(self.layers) if index}
         return {name: weight for name, weight in stored.items() if weight is not None}
 
     def begin(self) -> None:
-        """Called before each sequence, or stream, from which the rule may learn."""
+        """Called before each sequence or stream from which the rule may learn."""
         for part in self.parts:
             part.begin()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
-        """What the layer receives of the activity (T, B, features...) sent to it, in training.
-
-        Feedback that perturbs the network adds its noise here, to a copy.
-        """
+        """Input of the layer in training, for activity (T, B, features...) sent to it; noise is added to a copy."""
         return activity
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
-        """The drive (T, B, features...), or `Static`, that the layer's neurons get of this one, in training."""
+        """Drive of the layer's neurons in training, for this drive (T, B, features...) or `Static`."""
         return drive
 
     def fired(self, index: int, activity: Tensor, probability: Tensor | None) -> None:
-        """The layer's neurons sent this activity, in training; with its probability where it is random."""
+        """Called in training with the activity of the layer's neurons, and with its probability where it is random."""
 
     def outcome(self, output: Tensor) -> None:
-        """Called in training with the network's output, (T, B, classes) or (B, classes), before there is an error."""
+        """Called in training with the network's output, (T, B, classes) or (B, classes), before the backward pass."""
         for part in self.parts:
             part.outcome(output)
 
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
-        """Output (T, B, classes) of a local read-out of what the layer receives, or None if it has none."""
+        """Output (T, B, classes) of a local read-out of the layer's input, or None without one."""
         return None
 
     def learn(self) -> None:
-        """Called when a backward pass has filled the weights' gradients: trained feedback fills its own."""
+        """Called after a backward pass has filled the weights' gradients; trained feedback fills its own here."""
         for part in self.parts:
             part.learn()
 
@@ -139,26 +133,23 @@ class Feedback(nn.Module):
             part.step()
 
     def report_initial(self, observer: Observer) -> None:
-        """Reports the weights copied when the feedback was made, to an observer that came later."""
+        """Reports the weights that `attach` copied to an observer that was added later."""
 
     def refreshes(self, steps: int) -> dict[str, int] | None:
-        """How often `step` changes each layer's feedback in so many training steps, by the layer's name.
-
-        None where it does the same at every step.
-        """
+        """Refreshes of feedback in that many training steps, by the layer's name; None where all steps are alike."""
         return None
 
     def memory(self) -> int:
-        """Scalars that the feedback stores."""
+        """Number of scalars that the feedback stores."""
         return sum(tensor.numel() for tensor in (*self.buffers(), *self.parameters()))
 
     def report_product(self, index: int, kind: ProductKind, product: SynapticProduct) -> None:
-        """Reports a product that the feedback made for a layer."""
+        """Reports a product that the feedback computed for a layer."""
         for observer in self.observers:
             observer.product(self.layers[index].name, kind, product)
 
     def report_draws(self, index: int, count: int, *, stored: bool = False) -> None:
-        """Reports random numbers drawn for a layer, and whether they must be stored for a while."""
+        """Reports random numbers drawn for a layer, and whether they are stored until `report_released`."""
         for observer in self.observers:
             observer.drew(self.layers[index].name, count)
             if stored:
@@ -176,14 +167,14 @@ class Feedback(nn.Module):
 
 
 class LayerwiseFeedback(Feedback, ABC):
-    """Feedback that comes down layer by layer through weights of W's shape."""
+    """Feedback that passes from layer to layer through weights of W's shape."""
 
     @abstractmethod
     def weight(self, index: int) -> Tensor: ...
 
 
 class DirectFeedback(Feedback, ABC):
-    """Feedback that comes to every hidden layer straight from the output, with no spatial backward pass."""
+    """Feedback that reaches every hidden layer straight from the output, without a spatial backward pass."""
 
     direct = True
 

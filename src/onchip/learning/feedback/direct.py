@@ -1,4 +1,4 @@
-"""Feedback by a matrix from the output to what each layer receives."""
+"""Feedback through a matrix from the output to the input of each layer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,15 @@ class MatrixFeedback(DirectFeedback):
     Args:
         grid: Side of the coarse grid on which feedback to maps is stored, at least 1; None for one number per pixel.
 
+    Attributes:
+        stem: Prefix of the names of the buffers or parameters that store the matrices.
+        local: Whether the errors come from local read-outs F h_l instead of the output.
+        learned: Whether an optimizer trains the matrices; then they are parameters, empty until n is known.
+        decay: Weight decay of learned matrices, applied once per training step.
+        steps: Number of training steps so far.
+
     Raises:
-        RequestError: a side out of range.
+        RequestError: The side is out of range.
     """
 
     claims = Claims(
@@ -41,19 +48,10 @@ class MatrixFeedback(DirectFeedback):
     )
 
     stem: ClassVar[str]
-    """What the names of the buffers or parameters that hold the matrices begin with."""
-
     local: ClassVar[bool] = False
-    """Whether the errors come from read-outs of the layers themselves, F h_l, instead of the output."""
-
     learned: ClassVar[bool] = False
-    """Whether an optimizer trains the matrices; then they are parameters, empty until n is known."""
-
     decay: float = 0.0
-    """Weight decay of learned matrices; it counts once per training step, however many backward passes."""
-
     steps: int = 0
-    """Training steps so far."""
 
     def __init__(self, grid: int | None = None) -> None:
         super().__init__()
@@ -63,16 +61,16 @@ class MatrixFeedback(DirectFeedback):
 
     @abstractmethod
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        """F (n, classes) of one layer, or (T, n, classes) where it changes with time; the first call makes it.
+        """F (n, classes) of one layer, or (T, n, classes) where it changes with time; created by the first call.
 
         Args:
             error: e at the output, (T, B, classes) or (B, classes).
             index: Index of the layer, at least 1.
-            units: n, numbers that the layer receives per time step, on the grid if there is one.
+            units: n, size of the layer's input per time step and sample, on the grid if there is one.
         """
 
     def seen(self, features: torch.Size) -> torch.Size:
-        """Shape of what a layer receives, reduced to the grid."""
+        """Shape of a layer's input, reduced to the grid."""
         return coarse(features, self._grid)
 
     def attach(self) -> None:
@@ -103,44 +101,44 @@ class MatrixFeedback(DirectFeedback):
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
         matrix = self.matrix(error, index, math.prod(seen))
-        # The few classes as rows in memory too: the product is then three times as fast.
+        # The few classes as rows in memory: this product is then three times as fast.
         projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
         self.report_product(index, "local" if self.local else "direct", product_at(matrix, post=sent))
         if self.learned:
             rows = as_rows(activity, error.dim() - 1)
-            learning = sent.t() @ rows  # (classes, n), to the grid afterwards: classes are fewer than samples
-            self.report_product(index, "feedback_update", product_at(learning.t(), rows, sent))
+            update = sent.t() @ rows  # (classes, n), and then to the grid, because classes are fewer than samples
+            self.report_product(index, "feedback_update", product_at(update.t(), rows, sent))
             if seen != features:
-                maps = _as_maps(learning, features)
-                learning = as_rows(to_grid(maps, seen), 1)
+                maps = _as_maps(update, features)
+                update = as_rows(to_grid(maps, seen), 1)
                 self.report_transform(index, "feedback_update", maps, seen)
-            learning = learning.t().contiguous()
-            matrix.grad = learning if matrix.grad is None else matrix.grad + learning
+            update = update.t().contiguous()
+            matrix.grad = update if matrix.grad is None else matrix.grad + update
         if len(features) < 3:
             return projected.view(activity.shape)
         return self.spread(index, "direct", _as_maps(projected, seen), features)
 
     def spread(self, index: int, kind: ProductKind, coefficients: Tensor, features: torch.Size) -> Tensor:
-        """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; what they are where there is none."""
+        """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; unchanged without a grid."""
         self.report_transform(index, kind, coefficients, features)
         return from_grid(coefficients, features)
 
     def report_transform(self, index: int, kind: ProductKind, maps: Tensor, size: torch.Size) -> None:
-        """Reports the products that bring maps (..., C, H, W) to the grid or back, one side after the other."""
+        """Reports the products that transform maps (..., C, H, W) to the grid or back, per side."""
         if not self.observers:
             return
         for axis in (-2, -1):
             if maps.shape[axis] != size[axis]:
                 rows = maps.movedim(axis, -1).flatten(0, -2)
-                turn = LinearSynapse(maps.shape[axis], size[axis])
-                product = SynapticProduct(turn, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
+                basis = LinearSynapse(maps.shape[axis], size[axis])
+                product = SynapticProduct(basis, rows.shape, torch.Size((len(rows), size[axis])), pre=rows)
                 self.report_product(index, kind, product)
-                reached = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
-                maps = from_grid(maps, reached) if size[axis] > maps.shape[axis] else to_grid(maps, reached)
+                target = torch.Size((*maps.shape[-3:axis], size[axis], *maps.shape[axis:][1:]))
+                maps = from_grid(maps, target) if size[axis] > maps.shape[axis] else to_grid(maps, target)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # torch's hook for tensors whose shape a fresh module cannot know
+        # torch's hook for tensors whose shape is not known before loading
         device = self.layers[0].weight.device
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
@@ -160,16 +158,16 @@ class MatrixFeedback(DirectFeedback):
         return matrix.uniform_(-bound, bound)
 
     def stored_matrix(self, method: str, index: int, units: int, like: Tensor) -> Tensor:
-        """The matrix (units, classes) of a layer, a parameter or a buffer, made at the first use.
+        """The matrix (units, classes) of a layer, a parameter or a buffer, created at the first use.
 
         Args:
             method: Name of the rule, for messages.
             index: Index of the layer, at least 1.
-            units: n, numbers that the layer receives per time step.
+            units: n, as in `matrix`.
             like: A tensor of the matrix's type, (..., classes).
 
         Raises:
-            RequestError: the matrix was loaded from a state of another shape.
+            RequestError: The matrix was loaded from a state of another shape.
         """
         name, shape = f"{self.stem}{index}", torch.Size((units, like.shape[-1]))
         if self.learned and not len(self.get_parameter(name)):
@@ -181,18 +179,13 @@ class MatrixFeedback(DirectFeedback):
         if matrix.shape != shape:
             raise RequestError(
                 f"{method} has feedback weights {tuple(matrix.shape)} for layer {self.name_of(index)!r}, which "
-                f"needs {tuple(shape)}; the loaded state or the image size is another network's"
+                f"needs {tuple(shape)}; the loaded state or the image size belongs to another network"
             )
         return matrix
 
 
 def as_rows(activity: Tensor, leading: int) -> Tensor:
-    """Activity (..., features...) as rows (N, n) with maps in (H, W, C) order, as convolutions hold them.
-
-    Args:
-        activity: with `leading` axes of time and batch.
-        leading: 1 or 2.
-    """
+    """Activity with 1 or 2 `leading` axes of time and batch as rows (N, n), with maps in (H, W, C) order."""
     if activity.dim() - leading == 3:
         activity = activity.movedim(-3, -1)
     return activity.reshape(math.prod(activity.shape[:leading]), -1)
@@ -214,6 +207,6 @@ def product_at(matrix: Tensor, pre: Tensor | None = None, post: Tensor | None = 
 
 
 def _reshape(parameter: nn.Parameter, shape: torch.Size) -> None:
-    """Gives a parameter a shape, and no values. It stays the object that an optimizer made before holds."""
+    """Changes a parameter's shape in place, so that an optimizer still refers to it; its values are undefined."""
     parameter.data = parameter.data.new_empty(shape)
     parameter.grad = None

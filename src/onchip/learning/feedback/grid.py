@@ -1,7 +1,7 @@
-"""Maps by their lowest spatial frequencies: a coarse grid of numbers in place of a number for each pixel.
+"""Maps by their lowest spatial frequencies: a coarse grid of numbers instead of one number per pixel.
 
-A grid of h x w coefficients is the low end of the maps' orthonormal cosine transform. Feedback that lives there takes
-h·w / (H·W) of the memory; noise drawn there is smooth, and its power in a neuron that much smaller.
+A grid of h x w coefficients is the low end of the maps' orthonormal cosine transform. Feedback stored on it takes
+h·w / (H·W) of the memory; noise drawn on it is smooth, and its power per neuron is smaller by the same factor.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["coarse", "from_grid", "to_grid"]
 
 
 def coarse(features: torch.Size, side: int | None) -> torch.Size:
-    """Shape of features on a grid of at most side x side: (C, H, W) -> (C, h, w); others, and a side of None, stay."""
+    """Shape of features on a grid of at most side x side: (C, H, W) -> (C, h, w); unchanged otherwise."""
     if side is None or len(features) != 3:
         return features
     channels, height, width = features
@@ -29,25 +29,24 @@ def to_grid(maps: Tensor, size: torch.Size) -> Tensor:
 
 
 def from_grid(coefficients: Tensor, features: torch.Size) -> Tensor:
-    """Maps (..., C, H, W) that have these coefficients (..., C, h, w), and no others: the adjoint of `to_grid`."""
+    """Maps (..., C, H, W) with only these coefficients (..., C, h, w): the adjoint of `to_grid`."""
     return _turned(coefficients, features, up=True)
 
 
 def _turned(maps: Tensor, size: torch.Size, *, up: bool) -> Tensor:
     (height, width), channels = maps.shape[-2:], maps.shape[-3]
-    rows = maps.movedim(-3, -1)  # as convolutions hold them, so that no copy is made
+    rows = maps.movedim(-3, -1)  # the order of convolutions, so that nothing is copied
     if height != size[-2]:
-        turn = _basis(height, size[-2], up, maps.dtype, maps.device)
-        rows = (turn @ rows.reshape(-1, height, width * channels)).view(*rows.shape[:-3], size[-2], width, channels)
+        basis = _basis(height, size[-2], up, maps.dtype, maps.device)
+        rows = (basis @ rows.reshape(-1, height, width * channels)).view(*rows.shape[:-3], size[-2], width, channels)
     if width != size[-1]:
-        turn = _basis(width, size[-1], up, maps.dtype, maps.device)
-        rows = turn @ rows
+        rows = _basis(width, size[-1], up, maps.dtype, maps.device) @ rows
     return rows.movedim(-1, -3)
 
 
 @functools.cache
 def _basis(old: int, new: int, up: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Cosines (new, old) that turn pixels into frequencies, or back."""
+    """Cosines (new, old) that transform pixels into frequencies, or back."""
     pixels, frequencies = (new, old) if up else (old, new)
     places = (torch.arange(pixels, dtype=torch.float64) + 0.5) * (math.pi / pixels)
     cosines = torch.cos(torch.arange(frequencies).unsqueeze(1) * places) * math.sqrt(2.0 / pixels)

@@ -1,4 +1,4 @@
-"""Global signals from an intermediate layer."""
+"""Direct feedback from the read-out of a hidden layer."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["IntermediateFeedback"]
 
 
 class IntermediateFeedback(DirectFeedback):
-    """The read-out of one hidden layer teaches all layers below it, by estimates of its own from the same noise.
+    """Feedback to the layers below one hidden layer from its read-out, estimated separately from the same noise.
 
     Args:
-        main: the estimates from the network's output, which add the noise.
-        lower: the estimates from the intermediate read-out, which take that noise over.
-        readouts: local read-outs.
-        at: the hidden layer with the read-out, from 2, counted from the input.
-        everywhere: whether every hidden layer learns from a read-out of its own, not just this one.
+        main: Estimates from the network's output, which add the noise.
+        lower: Estimates from the intermediate read-out, which reuse that noise.
+        readouts: Local read-outs.
+        at: Number of the hidden layer with the read-out, at least 2, counted from the input.
+        everywhere: Whether every hidden layer, not only this one, learns from a read-out of its own.
 
     Raises:
-        RequestError: when the network is known, a layer that it has not, or with none below.
+        RequestError: `attach` gets a network without that layer, or without a layer below it.
     """
 
     def __init__(

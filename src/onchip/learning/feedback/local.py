@@ -12,11 +12,7 @@ __all__ = ["LocalReadouts"]
 
 
 class LocalReadouts(MatrixFeedback):
-    """A linear read-out without bias for each hidden layer, which learns and sends its own error back.
-
-    Args:
-        method: Name of the rule, for messages.
-    """
+    """A learned linear read-out without bias for each hidden layer, with its own error; `method` names the rule."""
 
     claims = replace(MatrixFeedback.claims, update_unlocked=True)
 

@@ -19,26 +19,26 @@ __all__ = ["PerturbationFeedback"]
 
 
 class PerturbationFeedback(MatrixFeedback):
-    """Matrices drawn towards estimates of the output's derivative by what each layer receives.
+    """Matrices that track estimates of the output's derivative with respect to the input of each layer.
 
         h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
 
-    An estimate counts by w, the inverse of its variance, so the weights stay right when α or the batch changes;
-    while they do not, M is the moving average with momentum λ and its bias correction.
+    An estimate has the weight w, the inverse of its variance, which stays right when α or the batch changes. While
+    both are constant, M is a moving average with momentum λ and bias correction.
 
     Args:
         method: Name of the rule, for messages.
         scale: α, standard deviation of the noise, above 0.
-        momentum: λ, the share kept of the weight of all estimates so far, in [0, 1).
-        noise: its distribution.
-        centering: how the output is centered.
-        quiet_after: training steps after which there is neither noise nor an estimate; None for never.
-        each_step: Make an estimate of each time step instead of one per sequence, as streams do.
-        at_neurons: Add the noise to the neurons' drive, and send the errors to their spikes.
-        grid: Side of the coarse grid on which noise to maps is drawn and its effect stored; None for all pixels.
+        momentum: λ, factor on the weight of all earlier estimates, in [0, 1).
+        noise: Distribution of the noise.
+        centering: Centering of the output.
+        quiet_after: Training steps after which there is neither noise nor an estimate; None for never.
+        each_step: Whether to estimate per time step, as streams do, instead of per sequence.
+        at_neurons: Whether to add the noise to the neurons' drive, and to send the errors to their spikes.
+        grid: Side of the coarse grid on which noise for maps is drawn and feedback stored; None for all pixels.
 
     Raises:
-        RequestError: a value out of range.
+        RequestError: A value is out of range.
     """
 
     def __init__(
@@ -70,29 +70,23 @@ class PerturbationFeedback(MatrixFeedback):
         self._scale = scale
         self._momentum = momentum
         self._noise = noise
-        self._centring = centering
+        self._centering = centering
         self._quiet_after = quiet_after
         self._each_step = each_step
         self.at_neurons = at_neurons
         self._weight = 0.0
         self._added: dict[int, Tensor] = {}
         self._before: Tensor | None = None
-        self._course: dict[int, Tensor] = {}
+        self._by_step: dict[int, Tensor] = {}
 
     @abstractmethod
     def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
-        """M (units, classes) of a layer, made at the first use.
-
-        Args:
-            like: A tensor of the matrix's type, (..., classes).
-            index: Index of the layer, at least 1.
-            units: Numbers that the layer receives per time step.
-        """
+        """M (units, classes) of a layer, created at the first use, with the type of `like` (..., classes)."""
 
     def begin(self) -> None:
-        if torch.is_grad_enabled():  # a pass without gradients must not change what a stream carries on
+        if torch.is_grad_enabled():  # a pass without gradients must not change the state of a stream
             self._added.clear()
-            self._course.clear()
+            self._by_step.clear()
             self._before = None
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
@@ -100,48 +94,48 @@ class PerturbationFeedback(MatrixFeedback):
             return activity
         features = activity.shape[2:]
         seen = self.seen(features)
-        corner = activity  # of the grid's size, in the activity's order in memory
+        corner = activity  # as large as the grid, with the activity's memory order
         for axis, size in enumerate(seen, start=2):
             corner = corner.narrow(axis, 0, size)
-        added = self._added[index] = self._centring.noise(self._noise(corner))
+        added = self._added[index] = self._centering.noise(self._noise(corner))
         self.report_draws(index, added.numel(), stored=True)
         noise = added if seen == features else self.spread(index, "feedback_update", added, features)
         return activity.add(noise, alpha=self._scale)
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
-        # Noise at the drive of these neurons perturbs what the next layer receives.
+        # Noise at the drive of these neurons perturbs the input of the next layer.
         return self.receive(index + 1, expanded(drive)) if self.at_neurons and index + 1 < len(self.layers) else drive
 
     def take_over(self, other: PerturbationFeedback, index: int) -> None:
-        """Estimates from the noise that another one has just added, if it has."""
+        """Reuses the noise that another feedback has just added to the layer's input, if any."""
         if index in other._added:
             self._added[index] = other._added[index]
 
     def outcome(self, output: Tensor) -> None:
         if not self._added:
             return
-        centered = as_rows(self._centring.centre(output, self._before), 2)
+        centered = as_rows(self._centering.center(output, self._before), 2)
         self._before = output[-1].clone()
-        rows = output.shape[1] if self._each_step else len(centered)  # of an estimate
+        rows = output.shape[1] if self._each_step else len(centered)  # per estimate
         shares = [self._share(rows) for _ in centered.split(rows)]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
             matrix = self.estimate(output, index, probes.shape[1])
-            course = []
+            estimates = []
             for share, outputs, noise in zip(shares, centered.split(rows), probes.split(rows), strict=True):
                 # The few classes as rows, not as columns: this product is then twice as fast.
-                answer = (outputs.t() @ noise).t()
-                matrix.mul_(1.0 - share).add_(answer, alpha=share / (self._scale * rows))
+                response = (outputs.t() @ noise).t()
+                matrix.mul_(1.0 - share).add_(response, alpha=share / (self._scale * rows))
                 if self._each_step:
-                    course.append(matrix.clone())
-            if course:
-                self._course[index] = torch.stack(course)  # (T, n, classes)
+                    estimates.append(matrix.clone())
+            if estimates:
+                self._by_step[index] = torch.stack(estimates)  # (T, n, classes)
             self.report_product(index, "feedback_update", product_at(matrix, probes, centered))
             self.report_released(index, added.numel())
         self._added.clear()
 
     def _share(self, rows: int) -> float:
-        """What the next estimate, of so many rows, counts beside all before it."""
+        """Share of the next estimate, from that many rows, in the weight of all estimates."""
         weight = self._scale**2 * rows
         self._weight = self._momentum * self._weight + weight
         return weight / self._weight
@@ -152,9 +146,7 @@ class PerturbationFeedback(MatrixFeedback):
                 f"{self._method} has not probed the network yet, so there is no feedback; "
                 "call model.train() before rule.forward"
             )
-        if index in self._course:
-            return self._course[index]
-        return self.estimate(error, index, units)
+        return self._by_step[index] if index in self._by_step else self.estimate(error, index, units)
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor([self.steps, self._weight], dtype=torch.float64)

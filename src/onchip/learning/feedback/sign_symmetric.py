@@ -1,4 +1,4 @@
-"""Errors through the signs of the forward weights."""
+"""Feedback through the signs of the forward weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["SignSymmetricFeedback"]
 
 
 class SignSymmetricFeedback(LayerwiseFeedback):
-    """Feedback weights that have the forward weights' signs, and magnitudes of their own.
+    """Feedback weights with the signs of the forward weights and with magnitudes of their own.
 
         B = sign(W) · M
 
-    On a chip one bit per weight must be sent whenever W has changed. A weight of 0 counts as positive: one
+    On a chip one bit per weight must be sent whenever W has changed. A weight of 0 counts as positive, because one
     bit has no third value.
     """
 
@@ -31,10 +31,10 @@ class SignSymmetricFeedback(LayerwiseFeedback):
 
     @abstractmethod
     def magnitude(self, weight: Tensor, scale: Tensor) -> Tensor:
-        """M before any training: of the weights' shape, or one number () for all; `scale` is their spread."""
+        """M before training, of W's shape or a scalar (); `scale` is the root mean square of W."""
 
     def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
-        """Called after each training step, to draw M again in place; returns whether it did."""
+        """Called after each training step; may redraw M in place, and returns whether it did."""
         return False
 
     def attach(self) -> None:

@@ -1,4 +1,4 @@
-"""Feedback weights of their own, one tensor for each layer but the first."""
+"""Feedback through stored weights, one tensor for each layer but the first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "
 
 
 class StoredFeedback(LayerwiseFeedback):
-    """Feedback weights B of W's shape that no optimizer trains; a checkpoint keeps them."""
+    """Feedback weights B of W's shape, which no optimizer trains and a checkpoint stores."""
 
     claims = Claims(
         separate_feedback=True, no_weight_transport=True, temporally_causal=True, online=True, batch_independent=True
@@ -24,7 +24,7 @@ class StoredFeedback(LayerwiseFeedback):
 
     @abstractmethod
     def initial(self, weight: Tensor) -> Tensor:
-        """B before any training, for a layer with these weights W."""
+        """B before training, for a layer with the weights W."""
 
     def attach(self) -> None:
         for index, layer in enumerate(self.layers[1:], start=1):
@@ -38,7 +38,7 @@ class StoredFeedback(LayerwiseFeedback):
 
 
 class CopiedFeedback(StoredFeedback):
-    """Feedback weights that are a copy of the forward weights at first: B = W_0."""
+    """Feedback weights that start as a copy of the forward weights: B = W_0."""
 
     def initial(self, weight: Tensor) -> Tensor:
         return weight.clone()
@@ -49,7 +49,7 @@ class CopiedFeedback(StoredFeedback):
 
 
 class RandomFeedback(StoredFeedback):
-    """Feedback weights that are drawn at first, with the spread of the weights that they stand in for."""
+    """Feedback weights that start as random numbers with the root mean square of the forward weights."""
 
     def initial(self, weight: Tensor) -> Tensor:
         return drawn_like(weight)

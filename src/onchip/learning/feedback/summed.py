@@ -1,4 +1,4 @@
-"""Direct feedback that adds up."""
+"""The sum of several kinds of direct feedback."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ __all__ = ["SummedFeedback"]
 
 
 class SummedFeedback(DirectFeedback):
-    """The errors of several parts, added; at most one of them has local read-outs.
-
-    Args:
-        parts: Direct feedback whose errors are added.
-    """
+    """The sum of the errors of several direct feedbacks, of which at most one has local read-outs."""
 
     def __init__(self, *parts: DirectFeedback) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Errors through the forward weights themselves."""
+"""Feedback through the forward weights."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["TransposedFeedback"]
 
 
 class TransposedFeedback(LayerwiseFeedback):
-    """Errors come down through the forward weights themselves.
+    """Feedback through the forward weights: B = W.
 
-    On a chip this is weight transport: the backward path must get a copy of W whenever W has changed.
+    On a chip this is weight transport: the backward path needs a new copy whenever W has changed.
     """
 
     claims = Claims(temporally_causal=True, online=True, batch_independent=True)

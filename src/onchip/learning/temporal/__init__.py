@@ -1,1 +1,1 @@
-"""Temporal credit: what of the past counts in an update."""
+"""Temporal credit: how earlier time steps enter an update."""

@@ -1,4 +1,4 @@
-"""Temporal credit: what of the past counts in an update."""
+"""Temporal credit: how earlier time steps enter an update."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ __all__ = ["Temporal"]
 
 
 class Temporal(ABC):
-    """Temporal credit of a rule; by default an update needs what meets in a time step, and nothing else."""
+    """Temporal credit of a rule; by default an update pairs signals and errors of the same time step only.
+
+    Attributes:
+        streams: Whether the credit of a time step is known at that step, so that a rule can learn during the input.
+        through_time: Whether errors propagate back through the neurons' states.
+    """
 
     streams: ClassVar[bool]
-    """Whether the credit of a time step is known at that step, so that a rule can learn while the input comes."""
-
     through_time: ClassVar[bool] = False
-    """Whether errors travel back through the neurons' states."""
 
     def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
         """Presynaptic factor (K, B, features...) of the update; `before` is its value one step earlier."""

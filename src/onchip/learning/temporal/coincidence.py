@@ -1,4 +1,4 @@
-"""Credit for what meets in a time step, and nothing else of the past."""
+"""Temporal credit within each time step only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Coincidences", "Counts"]
 
 @dataclass(frozen=True)
 class Coincidences(Temporal):
-    """An update is the sum of what meets at a synapse in the same time step.
+    """Sums the products of spike and error at a synapse in the same time step.
 
         ΔW = sum_t δ[t] ⊗ x[t]
 
@@ -25,7 +25,7 @@ class Coincidences(Temporal):
 
 @dataclass(frozen=True)
 class Counts(Temporal):
-    """An update is the product of two counts: a small counter at each neuron, for its spikes and its errors.
+    """Multiplies two counts per synapse, from small counters of each neuron's spikes and errors.
 
         ΔW = (sum_t δ[t]) ⊗ (sum_t x[t]) / T
 
@@ -37,5 +37,5 @@ class Counts(Temporal):
     streams = False
 
     def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-        # The share of steps, not their number: errors stay whole, and an input that is always on stays 1.
+        # The mean, not the sum, of the input: error counts stay whole, and an input that is always on stays 1.
         return pre.mean(0), delta.sum(0)

@@ -12,7 +12,7 @@ __all__ = ["Online"]
 
 
 class Online(Temporal):
-    """The past counts through a trace at the synapse's input; no error travels back in time.
+    """The past enters through a trace at the synapse's input; no error propagates back in time.
 
         a[t] = λ a[t-1] + x[t],   ΔW = sum_t (ψ(u[t]) g[t]) ⊗ a[t]
 

@@ -8,9 +8,9 @@ __all__ = ["ThroughTime"]
 
 
 class ThroughTime(Temporal):
-    """All of the past counts: errors travel back through the neurons' states (BPTT).
+    """Errors propagate back through the neurons' states (BPTT).
 
-    For neurons with spike times in closed form this is their exact derivative; there is no time to unroll.
+    For neurons with spike times in closed form this is the exact derivative, without unrolling.
     """
 
     streams = False
