@@ -25,7 +25,8 @@ def exports() -> list[tuple[str, str]]:
     found = []
     for name in MODULES:
         module = importlib.import_module(name)
-        found += [(name, export) for export in getattr(module, "__all__", []) if not export.startswith("__")]
+        own = [export for export, thing in vars(module).items() if getattr(thing, "__module__", None) == name]
+        found += [(name, export) for export in getattr(module, "__all__", own) if not export.startswith("_")]
     return found
 
 

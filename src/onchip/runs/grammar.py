@@ -271,11 +271,15 @@ def _plain(text: str, kind: type) -> Scalar:
 
 
 def _parts(members: Iterable[Any]) -> dict[str, type]:
-    """The parts that may stand for these types: themselves and subclasses, if concrete and exported."""
+    """The parts that may stand for these types: themselves and subclasses, if concrete and public."""
     classes = (member for member in members if isinstance(member, type) and member.__module__ != "builtins")
     parts = {part for member in classes for part in _with_subclasses(member)}
-    exported = (part for part in parts if part.__name__ in getattr(sys.modules.get(part.__module__), "__all__", ()))
-    return {part_name(part): part for part in exported if not inspect.isabstract(part)}
+    return {part_name(part): part for part in parts if _is_public(part) and not inspect.isabstract(part)}
+
+
+def _is_public(part: type) -> bool:
+    names = getattr(sys.modules.get(part.__module__), "__all__", None)
+    return not part.__name__.startswith("_") if names is None else part.__name__ in names
 
 
 def _with_subclasses(kind: type) -> Iterator[type]:
