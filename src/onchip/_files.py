@@ -1,13 +1,9 @@
 """Files that are complete or absent, and the folder of those that can be made again."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
 from platformdirs import user_cache_path
-
-__all__ = ["cache_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

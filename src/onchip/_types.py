@@ -1,12 +1,8 @@
 """Whether a value is of the type that an annotation asks for: for what comes from files and command lines."""
 
-from __future__ import annotations
-
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-__all__ = ["fits", "misfits"]
 
 
 def fits(value: object, hint: Any) -> bool:

@@ -5,12 +5,8 @@ page. A training step of `conv_wide` spent up to a fifth of its time so, one of 
 (docs/speed.md). The command line keeps memory until it ends; a library must not decide that, so importing it does not.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
-
-__all__ = ["keep"]
 
 SETTINGS = {"MALLOC_MMAP_MAX_": (-4, 0), "MALLOC_TRIM_THRESHOLD_": (-1, 2**31 - 1)}
 """By glibc's names in the environment: numbers of the setting in `mallopt` (malloc.h) and its value. No block is mapped

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-__all__ = ["TRANSPORT_BOOKED", "Certificate", "Claim", "ClaimResult", "Claims", "Finding", "certify"]
-
 
 @dataclass(frozen=True)
 class Claim:

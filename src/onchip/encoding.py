@@ -3,8 +3,6 @@
 `__all__` is the registry: the command line takes these names in lower case.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 

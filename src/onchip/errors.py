@@ -1,7 +1,5 @@
 """Errors that say what was got, what was expected and what to do about it."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

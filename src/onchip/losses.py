@@ -1,7 +1,5 @@
 """From a network's output to a loss, and to a class."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

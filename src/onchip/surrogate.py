@@ -1,7 +1,5 @@
 """Surrogate derivatives ψ of the spike function: what a rule uses where the true derivative is zero."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

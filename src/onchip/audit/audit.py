@@ -1,7 +1,5 @@
 """An audit: what do the updates of a rule depend on, and do its claims hold?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -13,8 +11,6 @@ from onchip.audit.trial import Setup
 from onchip.certificates import Certificate, certify
 from onchip.errors import RequestError
 from onchip.learning.rule import Rule
-
-__all__ = ["audit"]
 
 
 def audit(

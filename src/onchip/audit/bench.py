@@ -1,7 +1,5 @@
 """The step that nothing disturbs, and what a disturbance made of it."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Collection
 
@@ -11,8 +9,6 @@ from torch import Tensor
 from onchip.audit.trial import Outcome, Setup, Trial, UpdateProduct, same
 from onchip.errors import RequestError
 from onchip.nn.signals import SignalKind
-
-__all__ = ["Bench", "Pairs"]
 
 Pairs = set[tuple[int, int]]
 """(reader, read): layers by their index from the input."""

@@ -1,7 +1,5 @@
 """What layers exchange: feedback weights that several layers share, and activity that is more than spikes."""
 
-from __future__ import annotations
-
 import itertools
 
 import torch
@@ -9,8 +7,6 @@ import torch
 from onchip.audit.bench import Bench
 from onchip.audit.trial import Trial
 from onchip.certificates import Finding
-
-__all__ = ["exchanged"]
 
 
 def exchanged(bench: Bench) -> list[Finding]:

@@ -1,7 +1,5 @@
 """What the updates of a rule depend on: one thing is changed at a time, and updates are compared bit for bit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +9,6 @@ from onchip.audit.exchanged import exchanged
 from onchip.audit.trial import WARM_UP, Setup, Trial, same
 from onchip.certificates import Finding
 from onchip.errors import RequestError, UnsupportedError
-
-__all__ = ["findings"]
 
 TRANSPORT_STEPS = 128
 """Training steps in which a weight transport is searched for: more than the default period of fbp, 100."""

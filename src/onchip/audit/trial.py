@@ -3,8 +3,6 @@
 Trials are rebuilt from one seed, so two of them differ by what was changed and by nothing else.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -20,8 +18,6 @@ from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import Neuron, SavedTensors
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
-
-__all__ = ["WARM_UP", "Outcome", "Setup", "Trial", "UpdateProduct", "same"]
 
 WARM_UP = 1
 """Training steps before the one that is audited: lazy feedback has begun, and weights have left their copies."""

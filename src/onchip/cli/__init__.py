@@ -1,7 +1,5 @@
 """The command line. Importing this imports no torch: `onchip --help` is quick."""
 
-from __future__ import annotations
-
 import os
 from typing import Annotated
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from onchip.nn.signals import SignalKind
 
-__all__ = ["audit"]
-
 
 def audit(
     rules: Annotated[

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from onchip.cost.estimate import Price, Pricing
     from onchip.nn.signals import Signal, SignalKind
 
-__all__ = ["cost"]
-
 DEFAULTS = RunConfig()
 SAMPLES = 2
 """Samples of the step that is counted: estimates of feedback center the output over them."""

@@ -1,7 +1,5 @@
 """`onchip rules`, `devices`, `neurons`, `encoders` and `data`: what there is to choose from."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Annotated
 
@@ -11,8 +9,6 @@ from onchip.cli.shared import arguments as args
 from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
-
-__all__ = ["data", "devices", "encoders", "neurons", "rules"]
 
 data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
 

@@ -1,7 +1,5 @@
 """`onchip report`: the results of runs on one page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +11,6 @@ from onchip._files import write_whole
 from onchip.cli.shared.failing import failing
 from onchip.errors import RequestError, unknown_name
 from onchip.runs.grammar import split
-
-__all__ = ["report"]
 
 FORMATS = ("html", "md", "csv", "tex", "svg", "png")
 

@@ -1,7 +1,5 @@
 """`onchip compare` and `onchip train`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +15,6 @@ from onchip.cli.shared.request import combined
 from onchip.errors import RequestError
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
-
-__all__ = ["compare", "train"]
 
 
 def compare(

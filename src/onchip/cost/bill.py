@@ -1,13 +1,9 @@
 """From the raw counts of a ledger to the numbers of the bill."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 
 from onchip.cost.energy import known_tables, table
-
-__all__ = ["Bill", "LedgerCounts", "bill"]
 
 Bill = dict[str, int | float]
 

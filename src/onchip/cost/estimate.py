@@ -5,8 +5,6 @@ as they do in training. What is stretched afterwards is said where it is done: c
 size, and what follows the optimizer's step to a whole run, by the rule's own schedule.
 """
 
-from __future__ import annotations
-
 import bisect
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,8 +22,6 @@ from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import Signal, SignalKind
 from onchip.nn.synapses.wrapper import CachedSynapse, ProductCache
-
-__all__ = ["Price", "Pricing"]
 
 FIXED = ("weights_transported", "transport_", "writes_", "feedback_memory", "phases_", "update_wait", "error_sparsity")
 """Beginnings of the names of counts that do not grow with the batch."""

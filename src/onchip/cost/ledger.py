@@ -1,7 +1,5 @@
 """The ledger: what training with a rule transported, computed, stored, drew and wrote, as the engine reported it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -15,8 +13,6 @@ from onchip.errors import RequestError
 from onchip.learning.observers import Observer, ProductKind
 from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
-
-__all__ = ["Ledger"]
 
 MOVED = tuple(field.name for field in fields(Transported))
 WHOLE = ("feedback_memory", "phases_per_step", "update_locking_phases")

@@ -1,12 +1,8 @@
 """How many things must happen one after another in a training step, derived from the products that were made."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from onchip.learning.observers import ProductKind
-
-__all__ = ["Phases"]
 
 
 class Phases:

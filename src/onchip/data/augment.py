@@ -5,8 +5,6 @@ The few numbers that an image needs are drawn on the generator's device and move
 CPU, a run is augmented alike on CPU and GPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,16 +4,12 @@ Reference: E. Cubuk et al., AutoAugment: Learning augmentation strategies from d
 the operations as in torchvision.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
-
-__all__ = ["CIFAR10", "Operation"]
 
 LEVELS = 10
 """Magnitudes run over this many levels, 0 to 9."""

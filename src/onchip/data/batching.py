@@ -1,7 +1,5 @@
 """A split as a stream of batches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch
@@ -9,8 +7,6 @@ from torch import Tensor
 
 from onchip.data.split import Split
 from onchip.errors import RequestError
-
-__all__ = ["batches"]
 
 
 def batches(

@@ -1,7 +1,5 @@
 """The known data sets, which of them are on disk, and whether their files are intact."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +8,6 @@ from onchip.data.datasets import find, registry
 from onchip.data.root import data_root
 from onchip.data.source import DatasetInfo
 from onchip.errors import DataError, RequestError
-
-__all__ = ["Checked", "Status", "check", "describe", "fetch", "status"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """From a name to a data set in three splits."""
 
-from __future__ import annotations
-
 import os
 
 from onchip.data.datasets import find
@@ -9,8 +7,6 @@ from onchip.data.root import data_root
 from onchip.data.split import Dataset, Split
 from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
-
-__all__ = ["load"]
 
 
 def load(

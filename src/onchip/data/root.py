@@ -1,13 +1,9 @@
 """The folder of the data sets."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
 from onchip._files import cache_folder
-
-__all__ = ["data_root"]
 
 VARIABLE = "ONCHIP_DATA"
 

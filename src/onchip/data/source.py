@@ -1,7 +1,5 @@
 """A data set before it is loaded: its facts, its files, and how to read them."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Callable
@@ -10,8 +8,6 @@ from pathlib import Path
 
 from onchip.data.split import Split
 from onchip.errors import DataError
-
-__all__ = ["DatasetInfo", "DatasetSource", "RawSplits"]
 
 
 @dataclass(frozen=True)

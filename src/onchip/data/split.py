@@ -9,8 +9,6 @@ from torch import Tensor
 
 from onchip.errors import DataError, RequestError
 
-__all__ = ["Dataset", "Split"]
-
 
 @dataclass(frozen=True, eq=False)
 class Split:

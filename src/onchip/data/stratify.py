@@ -1,11 +1,7 @@
 """Stratified draws: each class has its own share."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
-
-__all__ = ["hold_out", "stratified_order"]
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:

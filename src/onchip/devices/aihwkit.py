@@ -1,7 +1,5 @@
 """Device presets of IBM's analog toolkit, by name."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import warnings
@@ -14,8 +12,6 @@ from onchip.errors import RequestError, UnsupportedError, unknown_name
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 from onchip.runs.grammar import command_name
-
-__all__ = ["aihwkit", "cell_of"]
 
 ENDING = "PresetDevice"
 NOT_SIMULATED = ("lifetime", "write_noise_std", "corrupt_devices_prob", "diffusion", "gamma_up_dtod", "gamma_down_dtod")

@@ -1,15 +1,11 @@
 """Interface of memory cells: what a cell stores, and how it is written."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor
 
 from onchip.nn.synapses import Synapse
-
-__all__ = ["MemoryCell"]
 
 
 class MemoryCell(ABC):

@@ -1,7 +1,5 @@
 """An optimizer that writes a rule's updates to memory cells."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable
@@ -17,8 +15,6 @@ from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.observers import UpdateSink
 from onchip.learning.rule import Rule
 from onchip.nn.graph import SynapticLayer
-
-__all__ = ["Crossbar"]
 
 TOLERATED = 0.05
 """Share of initial weights that may be clipped to the bounds of the cells without a warning."""

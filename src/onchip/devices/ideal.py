@@ -1,7 +1,5 @@
 """Ideal cells, as plain gradient descent assumes them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from torch import Tensor
@@ -10,8 +8,6 @@ from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-
-__all__ = ["IdealCell", "ideal"]
 
 
 def ideal(

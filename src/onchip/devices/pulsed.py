@@ -1,7 +1,5 @@
 """Resistive processing units: weights are conductances, changed by pulses where two spikes coincide."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from onchip.devices.crossbar import Crossbar
@@ -9,8 +7,6 @@ from onchip.devices.pulses import Thinning
 from onchip.devices.resistive import ResistiveCell, StuckAt
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-
-__all__ = ["pulsed"]
 
 
 def pulsed(

@@ -1,7 +1,5 @@
 """Pulses of both signs at the cells of a crossbar: coincidences of spikes, and random pulses drawn from them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
@@ -9,8 +7,6 @@ from torch import Tensor
 
 from onchip.kernels import popcount
 from onchip.nn.synapses import LinearSynapse, Synapse
-
-__all__ = ["Thinning", "bias_coincidences", "coincidences", "draw_pulses", "error_spikes"]
 
 Thinning = Literal["binomial", "poisson"]
 """`binomial`: each coincidence causes a random number of pulses, independently of the others. `poisson`: as many pulses

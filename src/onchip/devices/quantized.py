@@ -1,7 +1,5 @@
 """Cells with a finite number of states: digital memory of few bits."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -14,8 +12,6 @@ from onchip.devices.crossbar import Crossbar
 from onchip.errors import require
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
-
-__all__ = ["QuantizedCell", "quantized"]
 
 
 def quantized(

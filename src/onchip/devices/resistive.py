@@ -1,7 +1,5 @@
 """A resistive cell: each pulse changes its conductance by about one quantum."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -14,8 +12,6 @@ from onchip.devices.cell import MemoryCell
 from onchip.devices.pulses import Thinning
 from onchip.errors import require, unknown_name
 from onchip.nn.synapses import Synapse
-
-__all__ = ["ResistiveCell", "StuckAt"]
 
 StuckAt = Literal["initial", "zero", "bound"]
 

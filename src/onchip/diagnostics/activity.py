@@ -1,7 +1,5 @@
 """Which neurons fire, and which pass error on: layer by layer, on given samples."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +11,6 @@ from onchip.errors import RequestError
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal, tensor_of
-
-__all__ = ["Activity", "activity"]
 
 
 @dataclass(frozen=True)

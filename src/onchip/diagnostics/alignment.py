@@ -1,7 +1,5 @@
 """How near a rule's gradients are to those of backpropagation, layer by layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +9,6 @@ from torch import Tensor, nn
 from onchip.errors import RequestError
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
-
-__all__ = ["Alignment", "alignment"]
 
 
 @dataclass(frozen=True)

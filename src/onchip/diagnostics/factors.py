@@ -1,11 +1,7 @@
 """The three factors of every layer's last update."""
 
-from __future__ import annotations
-
 from onchip.learning.observers import FactorObserver
 from onchip.learning.three_factors import ThreeFactors
-
-__all__ = ["FactorRecorder"]
 
 
 class FactorRecorder(FactorObserver):

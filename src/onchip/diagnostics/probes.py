@@ -1,7 +1,5 @@
 """Looks at a run now and then: gradients beside the true ones, activity, feedback. They are kept in its record."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,8 +12,6 @@ from onchip.diagnostics.alignment import alignment
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal
 from onchip.runs.record import Probe
-
-__all__ = ["Probes"]
 
 DIGITS = 6
 """Significant digits that are kept: no figure shows more."""

@@ -4,16 +4,12 @@ Linux's allocator returns blocks above 32 MiB to the system as soon as they are 
 fault per page. On the machine of docs/speed.md that took twice as long as the scan that filled it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import weakref
 
 import torch
 from torch import Tensor
-
-__all__ = ["empty", "empty_like", "release"]
 
 LARGE = 32 * 2**20
 """Bytes from which glibc asks the system for memory of its own (DEFAULT_MMAP_THRESHOLD_MAX)."""

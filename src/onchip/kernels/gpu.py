@@ -4,8 +4,6 @@
 TRITON_INTERPRET=1 from the start: this is slow, and serves to test them without a GPU.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import importlib
@@ -20,8 +18,6 @@ from torch import Tensor
 from onchip.errors import RequestError
 from onchip.kernels import native
 from onchip.kernels.table import NATIVE, TRITON
-
-__all__ = ["active", "scan"]
 
 _broken: list[str] = []
 """Why Triton is out of use, once it has failed."""

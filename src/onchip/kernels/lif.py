@@ -10,8 +10,6 @@ the drive, the error overwrites the potential, and an average pool is taken with
 the portable reference, goes step by step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +19,6 @@ from torch import Tensor
 from onchip.kernels import buffers, gpu, native
 from onchip.kernels.table import Past, compiled
 from onchip.surrogate import Surrogate
-
-__all__ = ["Membrane", "backward", "backward_local", "extent_of", "forward", "pooled", "unpool", "weighted_sum"]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ The environment variable ONCHIP_KERNELS chooses: `torch` uses torch only; `nativ
 the same as `auto`.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib
@@ -33,8 +31,6 @@ from torch import Tensor
 from onchip._files import cache_folder
 from onchip.errors import RequestError
 from onchip.kernels.table import MACROS, NATIVE
-
-__all__ = ["Choice", "active", "build", "cache", "choice", "forced", "function", "plain", "scan"]
 
 Choice = Literal["auto", "native", "triton", "torch"]
 """`native` insists on compiled kernels on CPUs, `triton` on those for GPUs (`onchip.kernels.gpu`), `torch` avoids

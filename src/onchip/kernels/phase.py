@@ -1,14 +1,10 @@
 """Scan of integrate-and-fire units that begin at a given phase and send signed spikes."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from onchip.kernels import buffers, native
 from onchip.kernels.running import sum_
-
-__all__ = ["phase"]
 
 
 def phase(numbers: Tensor, begin: Tensor, steps: int | None = None) -> tuple[Tensor, Tensor]:

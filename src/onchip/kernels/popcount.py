@@ -5,8 +5,6 @@
 Packed 64 rows to a word, the product is AND and a count of bits: nothing is converted to float.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +13,6 @@ from torch import Tensor
 from onchip.errors import RequestError
 from onchip.kernels import native
 from onchip.kernels.table import WORDS_AT_ONCE
-
-__all__ = ["Packed", "coincidences", "counts", "pack"]
 
 
 @dataclass(frozen=True)

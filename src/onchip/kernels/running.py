@@ -1,10 +1,6 @@
 """Running sums and means over time, in place."""
 
-from __future__ import annotations
-
 from torch import Tensor
-
-__all__ = ["mean_", "mean_adjoint_", "sum_"]
 
 
 def sum_(series: Tensor, decay: float = 1.0, before: Tensor | None = None) -> Tensor:

@@ -5,15 +5,11 @@ of the entries are not zero: by 1.7 at a rate of 0.24, by 2.2 at 0.16, by 3.5 at
 NaN among weights that no activity reaches does not propagate.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from onchip.kernels import native
 from onchip.kernels.table import SPARSE_DEPTH, SPARSE_WIDTH
-
-__all__ = ["product"]
 
 FULL = 0.4
 """Share of entries other than zero from which a dense product is as fast."""

@@ -4,8 +4,6 @@ The drive determines them. So only spikes are written for each time step, and er
 arise. In C and Triton only; elsewhere, and for the errors of each step, there is `lif`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -15,8 +13,6 @@ from onchip.kernels import buffers, gpu, native
 from onchip.kernels.lif import Membrane, extent_of, pooled
 from onchip.kernels.table import NATIVE, TRITON, Past, compiled
 from onchip.surrogate import Surrogate
-
-__all__ = ["forward", "sums"]
 
 
 def forward(drive: Tensor, steps: int, membrane: Membrane, pool: int | None) -> tuple[Tensor, Tensor] | None:

@@ -18,8 +18,6 @@ from torch import Tensor
 
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
-__all__ = ["MACROS", "NATIVE", "TRITON", "Abilities", "CompiledSurrogate", "Formula", "Past", "compiled"]
-
 
 class Formula(IntEnum):
     """Surrogate derivatives that compiled code has."""

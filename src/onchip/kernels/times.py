@@ -1,13 +1,9 @@
 """Neurons that fire at most once, at times in closed form: in compiled code, or in plain torch."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from onchip.kernels import native
-
-__all__ = ["cross", "fired_and_times"]
 
 
 def fired_and_times(times: Tensor) -> Tensor:

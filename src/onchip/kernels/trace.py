@@ -1,13 +1,9 @@
 """Presynaptic traces: what of the past a synapse remembers of its own input."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from onchip.kernels import buffers, gpu, native
-
-__all__ = ["static_trace", "trace"]
 
 
 def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:

@@ -4,8 +4,6 @@ The output's own mean only adds variance. On a frozen network, subtracting it ra
 and the true feedback of the first layer from .68 to .94.
 """
 
-from __future__ import annotations
-
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,8 +12,6 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
-
-__all__ = ["Antithetic", "Causal", "Centering", "LeaveOneOut", "Uncentered"]
 
 
 class Centering(ABC):

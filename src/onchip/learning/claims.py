@@ -1,15 +1,11 @@
 """What follows from the parts of a rule about the locality of its updates."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from onchip.certificates import Claims
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.temporal.base import Temporal
-
-__all__ = ["claims_of"]
 
 
 def claims_of(feedback: Feedback, temporal: Temporal, code: ErrorCode) -> Claims:

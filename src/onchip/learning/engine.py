@@ -1,7 +1,5 @@
 """Forward and backward passes of one network under a rule."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,15 +12,21 @@ from onchip.learning.forward_pass import ForwardPass
 from onchip.learning.layer_call import RuleContext, StreamState
 from onchip.learning.loss_boundary import LossBoundary
 from onchip.learning.noise import Added
-from onchip.learning.observers import Observer, UpdateSink
-from onchip.learning.refusals import refuse_computed_weights, refuse_other_device, refuse_sink, refuse_stream
+from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.refusals import (
+    refuse_bfloat16,
+    refuse_computed_weights,
+    refuse_factors,
+    refuse_other_device,
+    refuse_sink,
+    refuse_stream,
+)
 from onchip.learning.silent_layers import CHECK_EVERY, SilentLayers
 from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, tensor_of
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["Engine"]
+from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
 
 
 @dataclass
@@ -113,6 +117,17 @@ class Engine:
         self.context.observers = (*self.context.observers, observer)
         self._inform_feedback()
         self.feedback.report_initial(observer)
+
+    def observe_factors(self, observer: FactorObserver) -> None:
+        """Adds an observer of the three factors of every update."""
+        refuse_factors(self.name, self.graph, self.context.temporal, self.context.code)
+        self.context.factor_observers = (*self.context.factor_observers, observer)
+
+    def in_bfloat16(self) -> None:
+        """Computes synaptic products in bfloat16 from now on."""
+        refuse_bfloat16(self.name, self.graph)
+        warn_if_emulated(self.graph.layers[0].parameter.device)
+        self.wrap(lambda layer: BFloat16Synapse(layer.synapse), None)
 
     def deliver(self, sink: UpdateSink) -> None:
         """Sends updates to a sink from now on."""

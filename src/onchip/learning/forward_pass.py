@@ -1,7 +1,5 @@
 """A forward pass of a network under a rule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +12,6 @@ from onchip.learning.noise import Added
 from onchip.learning.silent_layers import SilentLayers
 from onchip.nn.graph import LayerGraph, SynapticLayer, run
 from onchip.nn.signals import Signal, mapped, tensor_of
-
-__all__ = ["ForwardPass"]
 
 
 @dataclass

@@ -4,8 +4,6 @@ The forward pass computes synapses, neurons and pool. The backward pass computes
 and sends down the error of the rule's feedback, which need not be a derivative.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +20,6 @@ from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors, State
 from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
 from onchip.nn.synapses.product import SynapticProduct
-
-__all__ = ["LayerCall", "RuleContext", "StreamState"]
 
 
 @dataclass

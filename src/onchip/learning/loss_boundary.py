@@ -1,7 +1,5 @@
 """The boundary between a rule and the caller's loss, which only the output's error crosses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +9,6 @@ from torch import Tensor
 
 from onchip.errors import OnchipError, RequestError
 from onchip.learning.feedback.base import Feedback, LossSignals
-
-__all__ = ["LossBoundary", "Pending"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """How learning rates are shared among layers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
@@ -9,8 +7,6 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 
 from onchip.errors import unknown_name
-
-__all__ = ["LRScaling", "fan_in", "groups"]
 
 LRScaling = Literal["equal", "fan"]
 """`equal`: one rate for all. `fan`: layers of many inputs learn more slowly, by min(1, 256 / fan-in)."""

@@ -4,8 +4,6 @@ It is drawn flat and then viewed in the activity's memory order, because torch d
 in a convolution's memory order.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,8 +13,6 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 from onchip.kernels import native
-
-__all__ = ["Added", "Gaussian", "Noise", "Rademacher", "Sphere"]
 
 
 class Noise(ABC):

@@ -15,8 +15,6 @@ from onchip.transport import Transported
 if TYPE_CHECKING:
     from onchip.learning.three_factors import ThreeFactors
 
-__all__ = ["FactorObserver", "Observer", "ProductKind", "UpdateSink"]
-
 ProductKind = Literal["forward", "readout", "probe", "backward", "direct", "local", "update", "feedback_update"]
 """Kinds of synaptic product.
 

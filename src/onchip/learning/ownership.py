@@ -1,15 +1,11 @@
 """Records which rule trains which modules, because two rules on one module would undo each other's work."""
 
-from __future__ import annotations
-
 import weakref
 from typing import Protocol
 
 from torch import nn
 
 from onchip.errors import RequestError
-
-__all__ = ["claim", "refuse_second", "release"]
 
 
 class Trainer(Protocol):

@@ -1,7 +1,5 @@
 """Refusals of networks, signals and sinks that do not fit the parts of a rule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 
@@ -15,16 +13,6 @@ from onchip.learning.temporal.base import Temporal
 from onchip.nn import neurons
 from onchip.nn.graph import LayerGraph
 from onchip.nn.signals import SignalKind
-
-__all__ = [
-    "refuse_bfloat16",
-    "refuse_computed_weights",
-    "refuse_factors",
-    "refuse_other_device",
-    "refuse_sink",
-    "refuse_stream",
-    "refuse_untrainable",
-]
 
 
 def refuse_untrainable(rule: str, graph: LayerGraph, trains: Sequence[SignalKind] | None) -> None:

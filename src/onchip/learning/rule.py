@@ -19,16 +19,13 @@ from onchip.learning.feedback.base import Feedback
 from onchip.learning.layer_call import RuleContext
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
-from onchip.learning.refusals import refuse_bfloat16, refuse_factors, refuse_untrainable
+from onchip.learning.refusals import refuse_untrainable
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, SignalKind
 from onchip.nn.synapses.base import Synapse
-from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
-
-__all__ = ["Rule"]
 
 
 class Rule:
@@ -198,9 +195,8 @@ class Rule:
         Raises:
             UnsupportedError: The neurons have spike times, which bfloat16 resolves to 1/256 at best.
         """
-        refuse_bfloat16(self.name, self._engine.graph)
-        warn_if_emulated(self.layers[0].parameter.device)
-        return self.wrap(synapse=lambda layer: BFloat16Synapse(layer.synapse))
+        self._engine.in_bfloat16()
+        return self
 
     def wrap(
         self,
@@ -222,9 +218,7 @@ class Rule:
         Raises:
             UnsupportedError: The rule's updates have another form.
         """
-        context = self._engine.context
-        refuse_factors(self.name, self._engine.graph, context.temporal, context.code)
-        context.factor_observers = (*context.factor_observers, observer)
+        self._engine.observe_factors(observer)
 
     def deliver(self, sink: UpdateSink) -> None:
         """Sends every update of weights and biases to a sink from now on, and leaves their `.grad` empty.

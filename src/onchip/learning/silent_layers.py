@@ -1,12 +1,8 @@
 """A warning about layers that hardly fire, above which nothing learns."""
 
-from __future__ import annotations
-
 import warnings
 
 from torch import Tensor
-
-__all__ = ["CHECK_EVERY", "SilentLayers"]
 
 SILENT = 1e-3  # spikes per neuron and time step, below which nothing above the layer learns
 CHECK_EVERY = 100  # training passes between two checks

@@ -1,15 +1,11 @@
 """The three factors of an online update, for mapping a rule to hardware."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from onchip.nn.neurons.base import Neuron, SavedTensors
-
-__all__ = ["ThreeFactors", "three_factors"]
 
 
 @dataclass(frozen=True)

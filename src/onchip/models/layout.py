@@ -1,7 +1,5 @@
 """Networks written as papers write them: `16C3-P2-32C3-P2-F128`."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable
@@ -13,8 +11,6 @@ from onchip import nn
 from onchip.errors import RequestError
 from onchip.nn.neurons import readout_of
 from onchip.nn.neurons.base import Neuron
-
-__all__ = ["DEEP_GAIN", "GAIN", "Layout"]
 
 GAIN = 3.0
 """Factor on torch's range of initial weights before neurons that integrate over time steps. With a factor of 1 the

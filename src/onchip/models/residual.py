@@ -1,7 +1,5 @@
 """Residual networks for small images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +8,6 @@ import torch
 from onchip import nn
 from onchip.errors import RequestError
 from onchip.nn.neurons.base import Neuron
-
-__all__ = ["ResNet"]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, SignalKind, expanded, per_sample, tensor_of
 from onchip.nn.synapses import Synapse
 
-__all__ = ["LayerGraph", "Node", "SkipConnection", "SynapticLayer", "WeightlessLayer", "run"]
-
 TYPES = torch.float32, torch.float64, torch.bfloat16, torch.float16
 
 

@@ -1,7 +1,5 @@
 """Reads a network into a graph: each synaptic layer with its neurons and their pool, and what lies between."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
@@ -14,8 +12,6 @@ from onchip.nn.neurons.base import Neuron
 from onchip.nn.residual import Residual
 from onchip.nn.signals import TIME_STEPS, SignalKind
 from onchip.nn.synapses import is_synapse, known_layers, synapse_of
-
-__all__ = ["build_graph"]
 
 Module = nn.Module | SkipConnection
 

@@ -1,7 +1,5 @@
 """Pooling of spike times."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -9,8 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onchip.kernels import native
-
-__all__ = ["EarliestPool2d"]
 
 
 class EarliestPool2d(nn.Module):

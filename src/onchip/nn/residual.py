@@ -1,12 +1,8 @@
 """Layers that activity also passes by."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from onchip.nn.signals import Signal, expanded
-
-__all__ = ["Residual"]
 
 
 class Residual(nn.Module):

@@ -1,15 +1,11 @@
 """A chain of layers over whole sequences."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
-
-__all__ = ["Sequential"]
 
 
 class Sequential(nn.Sequential):

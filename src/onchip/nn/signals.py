@@ -4,8 +4,6 @@ A kind of signal is an object that says all about itself. A new kind is a subcla
 else, and neurons whose `signal` is an instance of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -15,23 +13,6 @@ from torch import Tensor, nn
 
 from onchip.errors import RequestError
 from onchip.nn.pooling import EarliestPool2d
-
-__all__ = [
-    "SPIKE_TIMES",
-    "SPIKE_TRAINS",
-    "TIME_STEPS",
-    "Signal",
-    "SignalKind",
-    "SpikeTimes",
-    "SpikeTrains",
-    "Static",
-    "TimeSteps",
-    "expanded",
-    "fold_time",
-    "mapped",
-    "per_sample",
-    "tensor_of",
-]
 
 
 @dataclass(frozen=True)

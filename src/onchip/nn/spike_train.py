@@ -4,8 +4,6 @@ Numbers lie in [-1, 1]; below zero the spikes are -1, which hardware sends on a 
 torch's global generator.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +12,6 @@ import torch
 from torch import Tensor
 
 from onchip.kernels.phase import phase
-
-__all__ = ["BernoulliTrain", "RandomPhaseTrain", "SpikeTrain", "winner_take_all"]
 
 
 class SpikeTrain(ABC):

@@ -1,15 +1,11 @@
 """Convolutions whose weights are standardized."""
 
-from __future__ import annotations
-
 import math
 
 import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError
-
-__all__ = ["WeightStandardizedConv2d"]
 
 
 class WeightStandardizedConv2d(nn.Conv2d):

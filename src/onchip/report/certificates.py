@@ -1,14 +1,9 @@
 """Certificates as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from onchip.certificates import TRANSPORT_BOOKED, Certificate, Claim, Claims
 from onchip.report.markdown import markdown_table
-
-__all__ = ["certificates"]
-
 
 INTRODUCTION = """# Certificates
 

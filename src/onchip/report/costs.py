@@ -1,13 +1,9 @@
 """What a run paid, taken from its record: the columns of a table and the axes of a figure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from onchip.runs.record import Record
-
-__all__ = ["COSTS", "Cost", "costs", "traffic"]
 
 ENERGY = "energy_pj_"
 """How the ledger's keys for energy begin; the name of the price table follows."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["learning", "probed", "quantities"]
-
 LOGARITHMIC = {"gradient_variance"}
 """Of what probes measure, what spans powers of ten."""
 

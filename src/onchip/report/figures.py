@@ -17,8 +17,6 @@ from onchip.runs.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KEY", "Drawn", "figure", "figures"]
-
 KEY = (
     "Large marks: mean and standard deviation over seeds, small ones: a seed; dashed: the front; "
     "rules of equal cost stand side by side. Curves: mean over seeds, in the band of their range."

@@ -1,7 +1,5 @@
 """Records from files, and runs that may be compared: equal in all but rule and seed."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
@@ -13,8 +11,6 @@ from onchip.errors import RequestError
 from onchip.report.summary import title
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read_sound
-
-__all__ = ["Group", "gather", "grouped", "once"]
 
 NAME = "records.jsonl"
 

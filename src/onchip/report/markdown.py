@@ -1,10 +1,6 @@
 """Tables in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-
-__all__ = ["markdown_table"]
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, padded: bool = False) -> str:

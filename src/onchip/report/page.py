@@ -1,7 +1,5 @@
 """The report as one HTML page that needs no network and no other file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
@@ -14,8 +12,6 @@ from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
 from onchip.report.table import NOTE, Cell, Table, table
 from onchip.runs.record import Record
-
-__all__ = ["page"]
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FOLDER = Path(__file__).parent

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Transform
 
-__all__ = ["pareto", "worth_drawing"]
-
 APART = 5
 """Points between the marks of two rules that stand at the same place, so that both are seen."""
 WIDE = 30

@@ -1,7 +1,5 @@
 """Means and spreads over the seeds of one rule, taken from the records alone."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Callable, Sequence
@@ -9,8 +7,6 @@ from dataclasses import dataclass
 
 from onchip.report.costs import Cost
 from onchip.runs.record import Record
-
-__all__ = ["Spread", "Summary", "count", "front", "on_front", "summarize", "title"]
 
 
 @dataclass(frozen=True)

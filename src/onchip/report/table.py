@@ -1,7 +1,5 @@
 """The table of a comparison: one row per rule, every number from the records."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -13,8 +11,6 @@ from onchip.report.groups import Group
 from onchip.report.markdown import markdown_table
 from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
 from onchip.runs.record import Record
-
-__all__ = ["NOTE", "Cell", "Table", "as_csv", "as_latex", "as_markdown", "failures", "table"]
 
 NOTE = (
     "Accuracies: mean ± standard deviation over the seeds that succeeded. Pareto: on the Pareto front, where no other "

@@ -1,7 +1,5 @@
 """Direct Kolen-Pollack, anchored by perturbation estimates."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor, nn
@@ -15,8 +13,6 @@ from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["anchored_dkp"]
 
 
 def anchored_dkp(

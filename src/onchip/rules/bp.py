@@ -1,14 +1,10 @@
 """Backpropagation: the reference for all other rules."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.through_time import ThroughTime
-
-__all__ = ["bp"]
 
 
 def bp(model: nn.Module) -> Rule:

@@ -1,15 +1,11 @@
 """Direct feedback alignment."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
-
-__all__ = ["dfa"]
 
 
 def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:

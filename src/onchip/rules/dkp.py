@@ -1,7 +1,5 @@
 """Direct Kolen-Pollack learning."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor, nn
@@ -12,8 +10,6 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["dkp"]
 
 
 def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(), grid: int | None = None) -> Rule:

@@ -1,7 +1,5 @@
 """Frozen backpropagation."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 
@@ -19,8 +17,6 @@ from onchip.nn.graph_builder import build_graph
 from onchip.transport import Full, Transport
 from onchip.transport.budget import plan_within_budget
 from onchip.transport.schedule import Balanced, Doubling, Schedule
-
-__all__ = ["fbp"]
 
 
 def fbp(

@@ -1,7 +1,5 @@
 """Fixed random sign-symmetric feedback."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +7,6 @@ from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
-
-__all__ = ["frsf"]
 
 
 def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:

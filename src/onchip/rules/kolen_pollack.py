@@ -1,7 +1,5 @@
 """Kolen-Pollack learning."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from onchip.certificates import Claims
@@ -11,8 +9,6 @@ from onchip.learning.feedback.stored import drawn_like
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
-
-__all__ = ["kolen_pollack"]
 
 
 def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = ThroughTime()) -> Rule:

@@ -1,7 +1,5 @@
 """Local learning."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.feedback.local import LocalReadouts
@@ -9,8 +7,6 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["local_learning"]
 
 
 def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:

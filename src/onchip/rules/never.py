@@ -1,7 +1,5 @@
 """Feedback through the first weights, which are never transported again."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.coding.base import ErrorCode
@@ -10,8 +8,6 @@ from onchip.learning.feedback.stored import CopiedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
-
-__all__ = ["never"]
 
 
 def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:

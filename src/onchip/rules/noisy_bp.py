@@ -1,7 +1,5 @@
 """Backpropagation under forward noise."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.feedback.transposed import TransposedFeedback
@@ -10,8 +8,6 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["noisy_bp"]
 
 
 def noisy_bp(

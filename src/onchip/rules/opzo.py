@@ -1,7 +1,5 @@
 """Online pseudo-zeroth-order training."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from torch import Tensor, nn
@@ -16,8 +14,6 @@ from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["opzo"]
 
 
 def opzo(

@@ -1,15 +1,11 @@
 """Online training through time."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["ottt"]
 
 
 def ottt(model: nn.Module) -> Rule:

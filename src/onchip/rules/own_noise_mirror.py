@@ -1,7 +1,5 @@
 """Feedback weights that learn from the noise of the neurons."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +13,6 @@ from onchip.learning.temporal.coincidence import Counts
 from onchip.nn.signals import SPIKE_TRAINS, Signal, expanded, fold_time
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 from onchip.nn.synapses.product import SynapticProduct
-
-__all__ = ["own_noise_mirror"]
 
 
 def own_noise_mirror(

@@ -1,7 +1,5 @@
 """Spike-based backpropagation in networks of stochastic neurons."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from onchip.learning.coding.spikes import SpikeErrors
@@ -11,8 +9,6 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.coincidence import Counts
 from onchip.nn.signals import SPIKE_TRAINS
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
-
-__all__ = ["ssnn_bp"]
 
 
 def ssnn_bp(

@@ -1,15 +1,11 @@
 """Uniform sign-symmetric feedback."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
-
-__all__ = ["usf"]
 
 
 def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:

@@ -1,7 +1,5 @@
 """Weight mirrors."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
@@ -11,8 +9,6 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.synapses.product import SynapticProduct
-
-__all__ = ["weight_mirror"]
 
 
 def weight_mirror(

@@ -1,7 +1,5 @@
 """One-point zeroth-order training."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +11,6 @@ from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
-
-__all__ = ["zeroth_order"]
 
 
 def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher()) -> Rule:

@@ -1,7 +1,5 @@
 """State of a training run in one safetensors file: its tensors, and the rest as JSON in the header."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,6 @@ from torch import Tensor
 
 from onchip._files import write_whole
 from onchip.errors import DataError
-
-__all__ = ["load", "save", "save_weights"]
 
 FORMAT = "onchip checkpoint 1"
 

@@ -12,8 +12,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from onchip._types import misfits
 from onchip.errors import RequestError, unknown_name
 
-__all__ = ["OLD_NAMES", "RULES", "SEEDS", "STREAM_RULES", "RunConfig", "Setting", "SweepConfig", "from_mapping"]
-
 SEEDS = 3
 """Number of seeds of a comparison that names none: 0, 1, 2."""
 

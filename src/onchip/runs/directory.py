@@ -1,7 +1,5 @@
 """The directory of a sweep: its configuration, records, weights and checkpoints, from which it can be resumed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
@@ -10,8 +8,6 @@ from pathlib import Path
 from onchip._files import write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig
-
-__all__ = ["RunDirectory", "next_directory", "slug"]
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"

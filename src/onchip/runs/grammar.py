@@ -13,8 +13,6 @@ values, or commas before numbers, which begin no name; see `grid`. What a key me
 value is, comes from the annotated parameters of the function or class that is called.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import inspect
@@ -26,8 +24,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from onchip.errors import RequestError, unknown_name
-
-__all__ = ["Call", "Scalar", "bind", "command_name", "convert", "describe", "grid", "make_part", "parse", "split"]
 
 NUMBER = r"[-+]?\.?\d[\d.eE+-]*"
 

@@ -1,13 +1,9 @@
 """Records of format 1 under the names of today."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
 from onchip.runs.config import OLD_NAMES
-
-__all__ = ["modernized"]
 
 OPTIONS = {"centring": "centering"}
 VALUES = {"uncentred": "uncentered"}

@@ -14,8 +14,6 @@ from onchip._types import misfits
 from onchip.errors import DataError
 from onchip.runs.old_records import modernized
 
-__all__ = ["Epoch", "Probe", "Record", "append", "read", "read_sound"]
-
 FORMAT = 2
 
 

@@ -1,7 +1,5 @@
 """A run built from its configuration: network, rule, optimizer and sources of randomness."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import os
@@ -34,8 +32,6 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.memory import enough
-
-__all__ = ["Resolved", "Run", "build", "describe", "load_data", "own_randomness", "resolve"]
 
 ORDER, ENCODING, EVALUATION = range(3)
 """Streams of random numbers that one seed is spread into; a rule's own draws touch none of them."""

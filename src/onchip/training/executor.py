@@ -1,7 +1,5 @@
 """Several training runs at a time, each in a worker of a PEP 3148 executor."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -23,8 +21,6 @@ import torch
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training.progress import ProgressListener
-
-__all__ = ["run_in_workers"]
 
 Work = Callable[[RunConfig, ProgressListener], Record]
 

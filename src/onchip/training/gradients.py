@@ -1,15 +1,11 @@
 """Gradients of a batch, at once or chunk by chunk: the same sums in less memory."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import Signal, SignalKind
-
-__all__ = ["gradients"]
 
 
 def gradients(

@@ -1,7 +1,5 @@
 """One training run: settings and data in, record out."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import time
@@ -26,8 +24,6 @@ from onchip.training.builder import Resolved, Run, build, describe, own_randomne
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
 from onchip.training.progress import ProgressListener
-
-__all__ = ["accuracy", "train"]
 
 
 def train(

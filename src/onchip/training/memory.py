@@ -1,7 +1,5 @@
 """A device with too little memory: how its error is recognized, and which batch would have fitted."""
 
-from __future__ import annotations
-
 import gc
 import re
 from collections.abc import Callable, Iterator
@@ -10,8 +8,6 @@ from contextlib import contextmanager
 import torch
 
 from onchip.errors import MemoryLimitError
-
-__all__ = ["enough", "first_line", "fitting", "ran_out", "release"]
 
 MESSAGES = "DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"
 """Parts of the messages of errors for which torch has no type."""

@@ -1,11 +1,7 @@
 """What a run reports while it trains."""
 
-from __future__ import annotations
-
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch
-
-__all__ = ["ProgressListener"]
 
 
 class ProgressListener:

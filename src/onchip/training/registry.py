@@ -1,7 +1,5 @@
 """From names on the command line to rules, networks, neurons, encoders and so on: whatever the packages export."""
 
-from __future__ import annotations
-
 import inspect
 import platform
 from collections.abc import Callable, Mapping
@@ -22,20 +20,6 @@ from onchip.nn import neurons
 from onchip.nn.signals import SignalKind
 from onchip.runs.grammar import Scalar, bind, command_name, describe, make_part, parse, split
 from onchip.training.memory import enough
-
-__all__ = [
-    "SUPPLIED",
-    "Part",
-    "augmentation",
-    "device",
-    "device_name",
-    "encoder",
-    "known",
-    "loss",
-    "network",
-    "neuron",
-    "part",
-]
 
 PACKAGES: dict[str, ModuleType] = {
     "rule": rules,

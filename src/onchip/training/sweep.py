@@ -1,7 +1,5 @@
 """A grid of runs, every rule with every seed, into a directory of records from which it can be resumed."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -20,8 +18,6 @@ from onchip.training.builder import build, describe, own_randomness, resolve
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
-
-__all__ = ["check", "compare", "trainable"]
 
 
 def trainable(config: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from onchip.errors import RequestError
 
-__all__ = ["Transport", "Transported", "copy_chosen", "index_bits", "planned_bits", "value_bits"]
-
 
 @dataclass(frozen=True)
 class Transported:

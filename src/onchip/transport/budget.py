@@ -1,7 +1,5 @@
 """What to transport, and when, for a number of bits per training step."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -10,8 +8,6 @@ from torch import Tensor
 from onchip.errors import require
 from onchip.transport import Full, LowRank, Transport
 from onchip.transport.base import planned_bits, value_bits
-
-__all__ = ["USUAL_SAVING", "plan_within_budget"]
 
 USUAL_SAVING = 1000
 """Transported bits of BP divided by the default budget (docs/fbp.md)."""

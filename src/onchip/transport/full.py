@@ -1,15 +1,11 @@
 """Transport of every weight."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from onchip.transport.base import Transport, Transported, value_bits
-
-__all__ = ["Full"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Transport of a low-rank approximation of W - B."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +8,6 @@ from torch import Tensor
 
 from onchip.errors import require
 from onchip.transport.base import Transport, Transported, value_bits
-
-__all__ = ["LowRank"]
 
 ITERATIONS = 3
 """Power iterations. On a convolutional network they give what an SVD gives after 12 Adam steps, and 92% of it or more

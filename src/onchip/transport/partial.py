@@ -1,7 +1,5 @@
 """Transport of a fixed share of the weights."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +9,6 @@ from torch import Tensor
 
 from onchip.errors import require
 from onchip.transport.base import Transport, Transported, copy_chosen, index_bits, value_bits
-
-__all__ = ["PartialTransport"]
 
 
 @dataclass(frozen=True)

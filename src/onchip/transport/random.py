@@ -1,7 +1,5 @@
 """Transport of randomly chosen weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,8 +8,6 @@ import torch
 from torch import Tensor
 
 from onchip.transport.partial import PartialTransport
-
-__all__ = ["Random"]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ from onchip.errors import require
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
 
-__all__ = ["Balanced", "Doubling", "Schedule"]
-
 
 class Schedule(ABC):
     """Determines after which training steps weights are transported. It has no state."""

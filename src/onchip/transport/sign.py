@@ -1,7 +1,5 @@
 """Transport of the signs of the differences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +7,6 @@ import torch
 from torch import Tensor
 
 from onchip.transport.base import Transport, Transported, value_bits
-
-__all__ = ["Sign"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Transport of the weights that differ from their copy by more than a threshold."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +9,6 @@ from torch import Tensor
 
 from onchip.errors import require
 from onchip.transport.base import Transport, Transported, copy_chosen, index_bits, value_bits
-
-__all__ = ["Threshold"]
 
 
 @dataclass(frozen=True)

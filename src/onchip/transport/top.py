@@ -1,7 +1,5 @@
 """Transport of the weights that differ most from their copy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,8 +8,6 @@ import torch
 from torch import Tensor
 
 from onchip.transport.partial import PartialTransport
-
-__all__ = ["Top"]
 
 
 @dataclass(frozen=True)

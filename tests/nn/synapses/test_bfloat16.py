@@ -109,5 +109,5 @@ def test_who_has_to_emulate_it_is_told_once(monkeypatch: pytest.MonkeyPatch, amx
 
 def test_spike_times_are_refused() -> None:
     model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.TTFS(), nn.Linear(16, 3, bias=False), nn.TTFSReadout())
-    with pytest.raises(UnsupportedError, match=r"spike times to round to bfloat16.*Use float32"):
+    with pytest.raises(UnsupportedError, match=r"cannot round spike times to bfloat16.*Use float32"):
         rules.bp(model).in_bfloat16()

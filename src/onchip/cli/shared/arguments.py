@@ -1,7 +1,5 @@
 """Options that several commands take; those of settings are generated from the fields of `RunConfig`."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection
@@ -11,8 +9,6 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import typer
 
 from onchip.runs.config import DATA, RUN, RunConfig
-
-__all__ = ["DataRoot", "Net", "with_settings"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -1,7 +1,5 @@
 """Options from a TOML file."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +11,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-__all__ = ["read_config"]
 
 
 def read_config(path: Path | None, known: Iterable[str]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Errors and warnings as the shell sees them: one line on standard error, and an exit code."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,8 +8,6 @@ from typing import Any, TypeVar
 import typer
 
 from onchip.errors import OnchipError, RequestError, UnsupportedError
-
-__all__ = ["DONE", "INTERRUPTED", "RUN_FAILED", "WRONG_REQUEST", "failing", "require_range", "supported"]
 
 Result = TypeVar("Result")
 

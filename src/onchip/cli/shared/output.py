@@ -1,7 +1,5 @@
 """The results of a comparison: table and figure, in its folder and on the terminal."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +11,6 @@ from rich.table import Table
 from onchip import report
 from onchip._files import write_whole
 from onchip.runs.record import Record
-
-__all__ = ["show_table", "write_report"]
 
 
 def write_report(folder: Path, records: Sequence[Record]) -> None:

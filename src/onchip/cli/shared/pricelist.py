@@ -12,11 +12,9 @@ from onchip.report.summary import count
 if TYPE_CHECKING:
     from onchip.cost.estimate import Price, Pricing
 
-__all__ = ["HEADER", "cells", "markdown", "note", "to_json"]
-
 COUNTED = "forward", "error", "update"
 TRANSPORTED = "rule", "weights transported / step", "fewer than bp", "bits / step", "of these index", "compares / step"
-STORED = "kept", "draws / step", "feedback memory", "phases", "wait", "energy", "operations alone"
+STORED = "stored activity", "draws / step", "feedback memory", "phases", "update locking", "energy", "operations alone"
 HEADER = (*TRANSPORTED, *COUNTED, *STORED)
 
 

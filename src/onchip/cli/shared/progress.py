@@ -22,8 +22,6 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
 from onchip.training.progress import ProgressListener
 
-__all__ = ["Bars", "bars"]
-
 
 class Bars:
     """Makes a bar for each run, below one for all of them.

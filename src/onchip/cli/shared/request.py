@@ -1,15 +1,11 @@
 """From options given in several places to one request."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from onchip.errors import RequestError
 from onchip.runs.config import SEEDS, RunConfig, from_mapping
 from onchip.runs.grammar import grid
-
-__all__ = ["combined"]
 
 
 def combined(options: Mapping[str, Any]) -> tuple[RunConfig, list[str] | None, tuple[int, ...]]:

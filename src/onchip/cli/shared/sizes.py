@@ -1,10 +1,6 @@
 """The size of a network's input, from a data set's name or from numbers."""
 
-from __future__ import annotations
-
 from onchip.errors import RequestError, unknown_name
-
-__all__ = ["CLASSES", "Shape", "size_of"]
 
 CLASSES = 10
 LARGEST = 1024  # channels or pixels a side: one step needs no more, and memory has an end

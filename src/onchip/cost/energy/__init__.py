@@ -1,7 +1,5 @@
 """Energy tables: published prices by which the counts of a ledger become joules. Imports no torch."""
 
-from __future__ import annotations
-
 from onchip.cost.energy.base import Cited, Energy, EnergyTable
 from onchip.cost.energy.cmos import CMOS45, horowitz_45nm, horowitz_45nm_dram
 from onchip.cost.energy.loihi import Loihi, loihi

@@ -1,12 +1,8 @@
 """What a table of prices is, and what it makes of a bill."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-__all__ = ["Cited", "Energy", "EnergyTable"]
 
 
 @dataclass(frozen=True)

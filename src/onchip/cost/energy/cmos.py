@@ -1,14 +1,10 @@
 """Arithmetic and memory in 45 nm CMOS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onchip.cost.energy.base import Cited, Energy, EnergyTable
 from onchip.errors import RequestError
-
-__all__ = ["CMOS45", "horowitz_45nm", "horowitz_45nm_dram"]
 
 _FIGURE = "Horowitz 2014, ISSCC, Computing's energy problem, figure 1.1.9 (45 nm, 0.9 V): "
 _SRAM = Cited(10.0, _FIGURE + "cache of 8 kB, 64 bits")

@@ -1,13 +1,9 @@
 """Intel's Loihi."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onchip.cost.energy.base import Cited, Energy, EnergyTable
-
-__all__ = ["Loihi", "loihi"]
 
 _TABLE = "Davies et al. 2018, IEEE Micro 38(1), Loihi: a neuromorphic manycore processor, table 1: "
 

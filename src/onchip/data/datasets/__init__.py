@@ -4,8 +4,6 @@
 data set, write a function that returns its `DatasetSource` and export it here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from onchip.data.datasets.cifar import cifar10, cifar100

@@ -1,7 +1,5 @@
 """CIFAR-10 and CIFAR-100, in the pickles they are published in."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ Learning Repository, 1998, https://doi.org/10.24432/C50P49, in its published ord
 (https://creativecommons.org/licenses/by/4.0/). Only the file format was changed.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,6 @@ import torch
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.data.stratify import hold_out
-
-__all__ = ["digits"]
 
 FILE = Path(__file__).with_name("digits.npz")
 TEST = 0.2  # our choice: the set comes without a split that keeps its classes even

@@ -1,7 +1,5 @@
 """A user's own pictures: one folder per class."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,8 +14,6 @@ from onchip.data.source import DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.data.stratify import hold_out
 from onchip.errors import DataError, RequestError
-
-__all__ = ["folder"]
 
 TEST, SEED = 0.2, 0  # test share and its draw where the folder has no test split of its own, as for digits
 VERSION = "1"  # of what decoding gives; a change here invalidates every cached decoding

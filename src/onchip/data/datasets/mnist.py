@@ -1,15 +1,11 @@
 """MNIST and the data sets that took its format."""
 
-from __future__ import annotations
-
 import string
 from pathlib import Path
 
 from onchip.data.readers.idx import read_pair
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
-
-__all__ = ["emnist", "fashion_mnist", "kmnist", "mnist"]
 
 DIGITS = tuple(string.digits)
 CLOTHES = (

@@ -1,7 +1,5 @@
 """N-MNIST: MNIST recorded by an event camera."""
 
-from __future__ import annotations
-
 import string
 from pathlib import Path
 
@@ -11,8 +9,6 @@ from onchip.data.readers.events import read_frames
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.errors import DataError
-
-__all__ = ["n_mnist"]
 
 DIGITS = tuple(string.digits)
 SIZE = (34, 34)

@@ -1,7 +1,5 @@
 """Decoded pictures on disk, so that a folder is decoded once."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -13,8 +11,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from onchip._files import write_whole
-
-__all__ = ["DecodedCache"]
 
 
 class DecodedCache:

@@ -1,7 +1,5 @@
 """Recordings of event cameras, in the binary format of N-MNIST and N-Caltech101."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +7,6 @@ import torch
 from torch import Tensor
 
 from onchip.errors import DataError
-
-__all__ = ["read_frames"]
 
 BYTES = 5
 """Of an event: x, y, then 1 bit of polarity and 23 bits of time in µs, the highest first (Orchard et al. 2015)."""

@@ -1,14 +1,10 @@
 """IDX files, the format of MNIST and similar data sets, checked before torchvision reads them."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
 from onchip.data.split import Split
 from onchip.errors import DataError
-
-__all__ = ["read_pair"]
 
 # "The magic number": two zero bytes, 0x08 for unsigned bytes, the number of dimensions; then each
 # dimension as a big-endian 32-bit integer (http://yann.lecun.com/exdb/mnist/, "File formats").

@@ -1,7 +1,5 @@
 """Picture files to one tensor of bytes."""
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib
@@ -15,8 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onchip.errors import DataError
-
-__all__ = ["decode"]
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 GREY, COLOR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr")  # PIL's modes of 8 bits per channel, without alpha

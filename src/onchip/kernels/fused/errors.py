@@ -13,8 +13,6 @@ from torch import Tensor
 from onchip.kernels.fused.surrogates import gated
 from onchip.kernels.table import CompiledSurrogate, Past
 
-__all__ = ["arrival", "backward", "error_of"]
-
 RESET_SOFT: tl.constexpr = tl.constexpr(Past.RESET_SOFT.value)
 RESET_HARD: tl.constexpr = tl.constexpr(Past.RESET_HARD.value)
 DETACHED_HARD: tl.constexpr = tl.constexpr(Past.DETACHED_HARD.value)

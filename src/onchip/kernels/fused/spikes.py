@@ -13,8 +13,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["forward"]
-
 BLOCKS = {1: 1024, 2: 512}
 """Cells per program by side of the pool, 4 warps: 128 bits of float32 per thread. Larger pools fill the registers."""
 

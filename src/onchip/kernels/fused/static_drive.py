@@ -14,8 +14,6 @@ from onchip.kernels.fused.errors import arrival, error_of
 from onchip.kernels.fused.surrogates import on_device
 from onchip.kernels.table import CompiledSurrogate, Past
 
-__all__ = ["sums"]
-
 BLOCK = 512
 
 

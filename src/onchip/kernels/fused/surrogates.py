@@ -11,8 +11,6 @@ from torch import Tensor
 
 from onchip.kernels.table import Formula
 
-__all__ = ["gated", "on_device"]
-
 SIGMOID: tl.constexpr = tl.constexpr(Formula.SIGMOID.value)
 ATAN: tl.constexpr = tl.constexpr(Formula.ATAN.value)
 FAST_SIGMOID: tl.constexpr = tl.constexpr(Formula.FAST_SIGMOID.value)

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from onchip.kernels.fused.surrogates import on_device
 
-__all__ = ["trace", "weighted_sum"]
-
 BLOCK = 1024
 
 

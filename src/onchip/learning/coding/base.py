@@ -1,14 +1,10 @@
 """Representation of errors: real numbers or spikes."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-
-__all__ = ["ErrorCode"]
 
 
 class ErrorCode(ABC):

@@ -1,14 +1,10 @@
 """Errors as real numbers."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import Tensor
 
 from onchip.learning.coding.base import ErrorCode
-
-__all__ = ["RealErrors"]
 
 
 class RealErrors(ErrorCode):

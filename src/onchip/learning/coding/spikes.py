@@ -1,7 +1,5 @@
 """Errors as spikes."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -13,8 +11,6 @@ from torch import Tensor
 from onchip.errors import RequestError
 from onchip.learning.coding.base import ErrorCode
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
-
-__all__ = ["SpikeErrors"]
 
 CHECK_EVERY = 64  # errors between two checks of how many are clipped
 

@@ -17,8 +17,6 @@ from onchip.nn.signals import Signal
 from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
 
-__all__ = ["DirectFeedback", "Feedback", "LayerwiseFeedback", "LossSignals"]
-
 
 @dataclass(frozen=True)
 class LossSignals:

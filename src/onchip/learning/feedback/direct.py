@@ -1,7 +1,5 @@
 """Feedback through a matrix from the output to the input of each layer."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -16,8 +14,6 @@ from onchip.learning.feedback.grid import coarse, from_grid, to_grid
 from onchip.learning.observers import ProductKind
 from onchip.nn.synapses import LinearSynapse
 from onchip.nn.synapses.product import SynapticProduct
-
-__all__ = ["MatrixFeedback", "as_rows", "product_at"]
 
 
 class MatrixFeedback(DirectFeedback):

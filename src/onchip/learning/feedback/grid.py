@@ -4,15 +4,11 @@ A grid of h x w coefficients is the low end of the maps' orthonormal cosine tran
 h·w / (H·W) of the memory; noise drawn on it is smooth, and its power per neuron is smaller by the same factor.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 
 import torch
 from torch import Tensor
-
-__all__ = ["coarse", "from_grid", "to_grid"]
 
 
 def coarse(features: torch.Size, side: int | None) -> torch.Size:

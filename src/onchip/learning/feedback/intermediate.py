@@ -1,7 +1,5 @@
 """Direct feedback from the read-out of a hidden layer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor
@@ -11,8 +9,6 @@ from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
 from onchip.nn.signals import Signal
-
-__all__ = ["IntermediateFeedback"]
 
 
 class IntermediateFeedback(DirectFeedback):

@@ -1,14 +1,10 @@
 """Feedback from local read-outs of the layers."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor
 
 from onchip.learning.feedback.direct import MatrixFeedback
-
-__all__ = ["LocalReadouts"]
 
 
 class LocalReadouts(MatrixFeedback):

@@ -15,8 +15,6 @@ from onchip.learning.feedback.direct import MatrixFeedback, as_rows, product_at
 from onchip.learning.noise import Noise
 from onchip.nn.signals import Signal, expanded
 
-__all__ = ["PerturbationFeedback"]
-
 
 class PerturbationFeedback(MatrixFeedback):
     """Matrices that track estimates of the output's derivative with respect to the input of each layer.

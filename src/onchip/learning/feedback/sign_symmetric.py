@@ -1,7 +1,5 @@
 """Feedback through the signs of the forward weights."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import torch
@@ -10,8 +8,6 @@ from torch import Tensor
 from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
-
-__all__ = ["SignSymmetricFeedback"]
 
 
 class SignSymmetricFeedback(LayerwiseFeedback):

@@ -1,7 +1,5 @@
 """Feedback through stored weights, one tensor for each layer but the first."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import torch
@@ -11,8 +9,6 @@ from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.observers import Observer
 from onchip.transport import Transported
-
-__all__ = ["CopiedFeedback", "RandomFeedback", "StoredFeedback", "drawn_like", "spread"]
 
 
 class StoredFeedback(LayerwiseFeedback):

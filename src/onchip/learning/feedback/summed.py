@@ -1,7 +1,5 @@
 """The sum of several kinds of direct feedback."""
 
-from __future__ import annotations
-
 from functools import reduce
 from operator import and_
 
@@ -9,8 +7,6 @@ from torch import Tensor
 
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.nn.signals import Signal
-
-__all__ = ["SummedFeedback"]
 
 
 class SummedFeedback(DirectFeedback):

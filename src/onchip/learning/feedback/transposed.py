@@ -1,14 +1,10 @@
 """Feedback through the forward weights."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from onchip.certificates import Claims
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
-
-__all__ = ["TransposedFeedback"]
 
 
 class TransposedFeedback(LayerwiseFeedback):

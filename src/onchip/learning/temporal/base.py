@@ -1,7 +1,5 @@
 """Temporal credit: how earlier time steps enter an update."""
 
-from __future__ import annotations
-
 from abc import ABC
 from typing import ClassVar
 
@@ -9,8 +7,6 @@ from torch import Tensor
 
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import fold_time
-
-__all__ = ["Temporal"]
 
 
 class Temporal(ABC):

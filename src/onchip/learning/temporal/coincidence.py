@@ -1,14 +1,10 @@
 """Temporal credit within each time step only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from onchip.learning.temporal.base import Temporal
-
-__all__ = ["Coincidences", "Counts"]
 
 
 @dataclass(frozen=True)

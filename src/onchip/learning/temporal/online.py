@@ -1,14 +1,10 @@
 """Presynaptic traces."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from onchip.kernels.trace import static_trace, trace
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron
-
-__all__ = ["Online"]
 
 
 class Online(Temporal):

@@ -1,10 +1,6 @@
 """Backpropagation through time."""
 
-from __future__ import annotations
-
 from onchip.learning.temporal.base import Temporal
-
-__all__ = ["ThroughTime"]
 
 
 class ThroughTime(Temporal):

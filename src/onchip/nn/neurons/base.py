@@ -1,7 +1,5 @@
 """The interface of neurons, which do not depend on the learning rule that trains them."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,8 +11,6 @@ from torch import Tensor
 from onchip.errors import OnchipError
 from onchip.kernels.lif import weighted_sum
 from onchip.nn.signals import Signal, SignalKind
-
-__all__ = ["Drive", "Neuron", "SavedTensors", "State"]
 
 Drive = Signal
 """The input current of neurons: (K, B, features...), or one `Static` current for all time steps."""

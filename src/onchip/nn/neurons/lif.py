@@ -1,7 +1,5 @@
 """Leaky integrate-and-fire neurons, and the ones that do not leak."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,8 +15,6 @@ from onchip.kernels.trace import trace
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
 from onchip.surrogate import Sigmoid, Surrogate
-
-__all__ = ["IF", "LIF", "LIFState"]
 
 
 class LIFState(NamedTuple):

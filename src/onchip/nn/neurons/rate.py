@@ -1,7 +1,5 @@
 """Analogue neurons of a clipped network: what stochastic neurons stand for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -11,8 +9,6 @@ from onchip.errors import require
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
-
-__all__ = ["Rate"]
 
 
 class Rate(Neuron):

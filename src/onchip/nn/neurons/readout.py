@@ -1,14 +1,10 @@
 """The read-out of spike trains: what the last synapses deliver, as it is."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from onchip.errors import require
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
-
-__all__ = ["Readout"]
 
 
 class Readout(Neuron):

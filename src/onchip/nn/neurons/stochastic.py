@@ -1,7 +1,5 @@
 """Neurons whose activity is a random spike train, and the read-out of such trains."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,8 +14,6 @@ from onchip.kernels.lif import unpool
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TRAINS, Static, expanded, fold_time, per_sample
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
-
-__all__ = ["MeanReadout", "Stochastic", "StochasticState"]
 
 
 class StochasticState(NamedTuple):

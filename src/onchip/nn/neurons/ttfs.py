@@ -10,8 +10,6 @@ Times are relative to the layer's own window of length 1; windows of successive 
 Reference: Wei et al. 2023 (ICCV), dynamic firing threshold; used by Goupy et al. 2025 (arXiv 2505.13741).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -21,8 +19,6 @@ from onchip.errors import require
 from onchip.kernels.times import cross, fired_and_times
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TIMES, Signal, tensor_of
-
-__all__ = ["TTFS", "TTFSReadout"]
 
 
 class _Timed(Neuron):

@@ -15,8 +15,6 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Synapse"]
-
 
 class Synapse(ABC):
     """The bilinear map of one layer. It holds no weights: each product is given the weights to use."""

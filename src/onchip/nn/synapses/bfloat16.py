@@ -1,7 +1,5 @@
 """Products in bfloat16 of float32 operands: matrix units of GPUs and newer CPUs compute these fastest."""
 
-from __future__ import annotations
-
 import functools
 import platform
 import warnings
@@ -10,8 +8,6 @@ import torch
 from torch import Tensor
 
 from onchip.nn.synapses.wrapper import SynapseWrapper
-
-__all__ = ["BFloat16Synapse", "warn_if_emulated"]
 
 
 @functools.cache  # once per device is enough

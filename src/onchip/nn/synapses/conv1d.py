@@ -1,7 +1,5 @@
 """Convolutions over a sequence of positions, as sound and other sensor data have."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -9,8 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onchip.nn.synapses.convolution import ConvolutionSynapse
-
-__all__ = ["Conv1dSynapse"]
 
 
 @final

@@ -1,7 +1,5 @@
 """Convolutions over images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,8 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onchip.nn.synapses.convolution import ConvolutionSynapse
-
-__all__ = ["Conv2dSynapse"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Convolutions over any number of spatial axes: what `conv1d` and `conv2d` share."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math
@@ -16,8 +14,6 @@ from torch import Tensor, nn
 
 from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["ConvolutionSynapse"]
 
 
 @dataclass(frozen=True)

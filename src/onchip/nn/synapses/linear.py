@@ -1,7 +1,5 @@
 """All-to-all connections."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, final
 
@@ -12,8 +10,6 @@ from torch import Tensor, nn
 from onchip.errors import RequestError
 from onchip.kernels import sparse
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["LinearSynapse"]
 
 
 @final

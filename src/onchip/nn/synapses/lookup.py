@@ -1,15 +1,11 @@
 """Which synapse a torch layer has."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 from torch import nn
 
 from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["is_synapse", "known_layers", "register", "synapse_of"]
 
 S = TypeVar("S", bound=Synapse)
 

@@ -4,16 +4,12 @@ Such a chip skips zeros: an operation takes place where an activity or an error 
 an update, where both do.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["OpCount", "SynapticProduct"]
 
 GLANCE = 1024  # entries that are examined first
 

@@ -1,7 +1,5 @@
 """Convolutions over images whose weights are standardized."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -9,8 +7,6 @@ from torch import Tensor, nn
 
 from onchip.nn.synapses.conv2d import Conv2dSynapse
 from onchip.nn.weight_standardization import WeightStandardizedConv2d
-
-__all__ = ["StandardizedConv2dSynapse"]
 
 
 @final

@@ -1,15 +1,11 @@
 """Synapses that wrap another, to record its products or to save some of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from onchip.nn.synapses.base import Synapse
-
-__all__ = ["CachedSynapse", "ProductCache", "SynapseWrapper"]
 
 
 class SynapseWrapper(Synapse):
