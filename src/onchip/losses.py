@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from onchip.errors import RequestError
+from onchip.nn.signals import fold_time
 from onchip.nn.spike_train import winner_take_all
 
 __all__ = ["Loss", "StepLoss", "Winner", "predict"]
@@ -63,7 +64,7 @@ class StepLoss(Loss):
                 f"StepLoss got an output of shape {tuple(out.shape)}; expected (T, B, classes) or (B, classes)"
             )
         steps = out.shape[0]
-        folded = out.flatten(0, 1)  # (T*B, classes)
+        folded = fold_time(out)  # (T*B, classes)
         cross_entropy = F.cross_entropy(folded, labels.repeat(steps))
         onehot = _onehot(labels, out)  # (B, classes)
         return (1.0 - self.mix) * cross_entropy + self.mix * (out - onehot).square().mean()
@@ -71,7 +72,7 @@ class StepLoss(Loss):
     def each(self, out: Tensor, labels: Tensor) -> Tensor:
         steps = out.unsqueeze(0) if out.dim() == 2 else out  # (T or 1, B, classes)
         repeated = labels.expand(steps.shape[:2])
-        cross_entropy = F.cross_entropy(steps.flatten(0, 1), repeated.flatten(), reduction="none").view_as(repeated)
+        cross_entropy = F.cross_entropy(fold_time(steps), repeated.flatten(), reduction="none").view_as(repeated)
         if out.dim() == 2:
             return cross_entropy[0]
         squares = (out - _onehot(labels, out)).square().mean(2)
