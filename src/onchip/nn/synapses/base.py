@@ -10,10 +10,12 @@ All signals here have one leading batch axis N, into which time is already folde
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from onchip.errors import UnsupportedError
 
 
 class Synapse(ABC):
@@ -29,7 +31,7 @@ class Synapse(ABC):
     """Groups of channels that are connected among themselves only."""
 
     @classmethod
-    def of(cls, name: str, module: Any) -> Self:
+    def of(cls, name: str, module: Any) -> Synapse:
         """The synapse of a layer of one of the types in `modules`. Each registered class defines it.
 
         Args:
@@ -39,7 +41,9 @@ class Synapse(ABC):
         Raises:
             UnsupportedError: the layer uses an option that the synapse lacks.
         """
-        raise NotImplementedError(f"{cls.__name__} has no constructor from a layer")
+        raise UnsupportedError(
+            f"{cls.__name__} cannot be made from layer {name!r}; expected its class method `of` to be defined"
+        )
 
     def weight_of(self, module: nn.Module) -> Tensor:
         """W (out, in...) of a layer: its parameter `weight`, unless the layer computes W from its parameters."""

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,7 @@ class ConvolutionSynapse(Synapse):
     groups: int
 
     @classmethod
-    def of(cls, name: str, module: nn.Conv1d | nn.Conv2d) -> Self:
+    def of(cls, name: str, module: nn.Conv1d | nn.Conv2d) -> Synapse:
         layer = f"{type(module).__name__} {name!r}"
         if module.padding_mode != "zeros":
             raise UnsupportedError(

@@ -1,7 +1,7 @@
 """All-to-all connections."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ class LinearSynapse(Synapse):
     outputs: int
 
     @classmethod
-    def of(cls, name: str, module: nn.Linear) -> Self:
+    def of(cls, name: str, module: nn.Linear) -> Synapse:
         return cls(module.in_features, module.out_features)
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
