@@ -25,5 +25,10 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for this package, on every platform where its users look for it; not created here."""
-    return user_cache_path("onchip", appauthor=False, opinion=False)
+    """The user's cache folder for this package, on every platform where its users look for it; not created here.
+
+    A relative XDG_CACHE_HOME is ignored, as its specification demands: the folder would be another one, and perhaps
+    somebody else's, wherever the program starts.
+    """
+    path = user_cache_path("onchip", appauthor=False, opinion=False)
+    return path if path.is_absolute() else Path.home() / ".cache" / "onchip"

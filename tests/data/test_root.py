@@ -7,7 +7,7 @@ from platformdirs import user_cache_path
 from platformdirs.macos import MacOS
 
 from onchip.data import data_root
-from onchip.kernels import native
+from onchip.kernels import store
 
 
 def test_the_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,10 +31,10 @@ def test_without_either_it_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, v
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
 def test_data_and_compiled_kernels_are_in_one_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONCHIP_DATA")
-    for value, cache in (("", Path.home() / ".cache"), ("/elsewhere", Path("/elsewhere"))):
+    for value, cache in (("", Path.home() / ".cache"), ("here", Path.home() / ".cache"), ("/there", Path("/there"))):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
         assert data_root() == cache / "onchip" / "data"
-        assert native.cache() == cache / "onchip" / "kernels"
+        assert store.folder() == cache / "onchip" / "compiled"
 
 
 def test_another_platform_has_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:

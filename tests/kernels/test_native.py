@@ -17,7 +17,7 @@ import torch
 
 from onchip import kernels
 from onchip.errors import RequestError
-from onchip.kernels import native
+from onchip.kernels import native, store
 
 # Not whether the kernels are active: sources that do not compile must fail here, as all other tests of them skip then.
 HAS_COMPILER = any(map(shutil.which, [os.environ.get("CC") or "cc", "gcc", "clang"]))
@@ -46,7 +46,7 @@ def compiler(folder: Path, script: str) -> str:
 @needs_compiler
 def test_kernels_are_built_once_and_kept(fresh: Path) -> None:
     assert kernels.active() == "native"
-    (built,) = native.cache().iterdir()
+    (built,) = store.folder().iterdir()
     assert built.is_relative_to(fresh)
     before = built.stat().st_mtime_ns
     native._loaded.cache_clear()
@@ -55,22 +55,49 @@ def test_kernels_are_built_once_and_kept(fresh: Path) -> None:
 
 
 @needs_compiler
-def test_a_damaged_file_is_built_again(fresh: Path) -> None:
-    damaged = native.cache() / f"kernels-{native._fingerprint(native._compiler())}.so"
-    damaged.parent.mkdir(parents=True)
-    damaged.write_bytes(b"half of a libra")
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
+def test_a_library_that_was_cut_short_is_built_again(fresh: Path, share: float) -> None:
+    """In a process of its own: the system's loader crashes on some of these."""
     assert kernels.active() == "native"
+    (built,) = store.folder().iterdir()
+    whole = built.read_bytes()
+    damaged = built.with_name("damaged")  # a new file, as this process has the old one in its memory
+    damaged.write_bytes(whole[: int(share * len(whole))])
+    damaged.chmod(0o700)
+    damaged.replace(built)
+    script = "from onchip import kernels\nprint(kernels.active())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ})
+    assert (ran.returncode, ran.stdout) == (0, "native\n"), ran.stderr
+    assert built.read_bytes() == whole
 
 
 @needs_compiler
-def test_builds_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
-    path = tmp_path / "kernels.so"
-    builds = [threading.Thread(target=native.build, args=(native._compiler(), path)) for _ in range(3)]
+def test_a_library_without_the_functions_is_built_again(fresh: Path) -> None:
+    native_compiler = native._compiler()
+    (fresh / "empty.c").write_text("int nothing;")
+    with native.tempfile.TemporaryDirectory(dir=store.opened()) as folder:
+        library = Path(folder) / "empty.so"
+        subprocess.run([native_compiler, "-shared", "-o", library, fresh / "empty.c"], check=True)
+        kept = store.keep(library, f"kernels-{native._fingerprint(native_compiler)}")
+    with pytest.raises(native.BuildError, match="has no function onchip_"):
+        native._opened(kept)
+    assert kernels.active() == "native"
+
+
+def test_a_compiler_that_makes_another_library_is_named(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", compiler(fresh, 'while [ "$1" != -o ]; do shift; done; echo no library > "$2"'))
+    with pytest.warns(UserWarning, match="compiled kernels are not used"):
+        assert kernels.active() == "torch"
+
+
+@needs_compiler
+def test_builds_at_the_same_time_do_not_disturb_each_other(fresh: Path) -> None:
+    builds = [threading.Thread(target=native.build, args=(native._compiler(), "kernels-same")) for _ in range(3)]
     for thread in builds:
         thread.start()
     for thread in builds:
         thread.join()
-    assert list(tmp_path.iterdir()) == [path]
+    (path,) = store.folder().iterdir()
     assert ctypes.CDLL(str(path)).onchip_pack
 
 
@@ -84,7 +111,7 @@ def test_a_compiler_that_fails_is_told_once_and_torch_goes_on(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert kernels.active() == "torch"
-    assert not list(native.cache().iterdir())
+    assert not list(store.folder().iterdir())
 
 
 def test_a_missing_compiler_is_named(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ The environment variable ONCHIP_KERNELS chooses: `torch` uses torch only; `nativ
 the same as `auto`.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -28,8 +29,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from onchip._files import cache_folder
 from onchip.errors import RequestError
+from onchip.kernels import store
 from onchip.kernels.table import MACROS, NATIVE
 
 Choice = Literal["auto", "native", "triton", "torch"]
@@ -167,7 +168,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """The library, or None and the reason why there is none."""
     try:
         return _load(), ""
-    except (BuildError, OSError) as error:
+    except (BuildError, store.UntrustedError, OSError) as error:
         return None, str(error)
 
 
@@ -182,41 +183,42 @@ def _warn(reason: str) -> None:
 
 def _load() -> ctypes.CDLL:
     compiler = _compiler()
-    path = cache() / f"kernels-{_fingerprint(compiler)}.so"
-    if path.exists():
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError:
-            pass  # damaged on the disk, for one: build it again
-    build(compiler, path)
-    return ctypes.CDLL(str(path))
+    name = f"kernels-{_fingerprint(compiler)}"
+    for path in store.kept(name):
+        with contextlib.suppress(BuildError, OSError):  # whatever is wrong with it, it is built again
+            return _opened(path)
+    return _opened(build(compiler, name))
 
 
-def build(compiler: str, path: Path) -> None:
-    """Compiles the kernels to a shared library that appears whole or not at all.
+def _opened(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    for function in _signatures():
+        if not hasattr(library, function):
+            raise BuildError(f"{path} has no function {function}")
+    return library
 
-    Two processes that build at once both end up with the same file.
+
+def build(compiler: str, name: str) -> Path:
+    """Compiles the kernels to a shared library that appears whole or not at all, and returns its path.
+
+    Args:
+        compiler: Path of the C compiler.
+        name: The name to keep the library under.
 
     Raises:
-        BuildError: the compiler failed; the message has its last words.
-        OSError: the folder cannot be written, or there is no such compiler.
+        BuildError: The compiler failed; the message has its last words.
+        store.UntrustedError: Others may write to the folder of libraries.
+        OSError: The folder cannot be written, or there is no such compiler.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        library = Path(folder) / path.name
+    with tempfile.TemporaryDirectory(dir=store.opened()) as folder:
+        library = Path(folder) / name
         for threads in ([THREADS], []):  # some compilers come without OpenMP
             command = [compiler, *FLAGS, *threads, "-o", str(library), *map(str, SOURCES), "-lm"]
             ran = subprocess.run(command, capture_output=True, text=True, errors="replace")
-            if ran.returncode == 0:
-                os.replace(library, path)
-                return
+            if ran.returncode == 0 and library.exists():
+                return store.keep(library, name)
     words = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
     raise BuildError(f"{compiler} failed: {words[-1]}")
-
-
-def cache() -> Path:
-    """The folder of built kernels, in the user's cache folder."""
-    return cache_folder() / "kernels"
 
 
 def _compiler() -> str:
