@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ def test_a_library_that_was_cut_short_is_built_again(fresh: Path, share: float) 
 def test_a_library_without_the_functions_is_built_again(fresh: Path) -> None:
     native_compiler = native._compiler()
     (fresh / "empty.c").write_text("int nothing;")
-    with native.tempfile.TemporaryDirectory(dir=store.opened()) as folder:
+    with tempfile.TemporaryDirectory(dir=store.opened()) as folder:
         library = Path(folder) / "empty.so"
         subprocess.run([native_compiler, "-shared", "-o", library, fresh / "empty.c"], check=True)
         kept = store.keep(library, f"kernels-{native._fingerprint(native_compiler)}")

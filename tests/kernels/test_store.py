@@ -63,14 +63,14 @@ def test_a_link_is_not_followed(cache: Path) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(cache: Path, mode: int) -> None:
     put()
     store.folder().chmod(mode)
-    with pytest.raises(store.UntrustedError, match="others may write to it. Remove it, or set XDG_CACHE_HOME"):
+    with pytest.raises(store.UntrustedError, match=r"others may write to it\. Remove it, or set XDG_CACHE_HOME"):
         store.kept("kernels")
 
 
 def test_a_folder_in_one_that_everybody_may_write_to_is_refused(cache: Path) -> None:
     put()
     cache.chmod(0o777)
-    with pytest.raises(store.UntrustedError, match=f"everybody may write to {cache}, and so replace"):
+    with pytest.raises(store.UntrustedError, match=f"everybody may write to {cache}, and replace"):
         store.kept("kernels")
     cache.chmod(0o1777)  # as /tmp
     assert list(store.kept("kernels"))

@@ -184,3 +184,10 @@ def test_dkps_products_on_the_grid_are_billed() -> None:
 def test_a_grid_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="grid=0"):
         getattr(rules, name)(network(), grid=0)
+
+
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+def test_a_grid_larger_than_the_maps_is_refused(name: str) -> None:
+    rule = getattr(rules, name)(network(), grid=SIDE + 1)
+    with pytest.raises(RequestError, match="got grid=9 for feature maps of 8x8; expected at most 8"):
+        rule.backward(loss_of(rule.forward(signal(0))))

@@ -40,9 +40,7 @@ def opened() -> Path:
         mode = parent.stat().st_mode
         # In a folder such as /tmp, the sticky bit keeps users from replacing each other's files.
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise UntrustedError(
-                f"everybody may write to {parent}, and so replace {place}. Run `chmod o-w`{_ELSEWHERE}"
-            )
+            raise UntrustedError(f"everybody may write to {parent}, and replace {place}. Run chmod o-w{_ELSEWHERE}")
     return place
 
 

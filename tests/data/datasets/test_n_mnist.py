@@ -90,7 +90,10 @@ def test_missing_and_damaged_files_are_named(root: Path) -> None:
     odd = root / "NMNIST/Train/4/00001.bin"
     kept = odd.read_bytes()
     odd.write_bytes(kept[:-1])
-    with pytest.raises(DataError, match=rf"{odd} is 6119 bytes long; expected 5 for each event"):
+    with pytest.raises(DataError, match=rf"{odd} is 6119 bytes long; expected 5 for each of its events"):
+        load("n-mnist", root=root)
+    odd.write_bytes(b"")
+    with pytest.raises(DataError, match=rf"{odd} is 0 bytes long; expected 5 for each of its events"):
         load("n-mnist", root=root)
     odd.write_bytes(recording((34, 0, 0, 0)))
     with pytest.raises(DataError, match=r"event at \(34, 0\); expected x < 34"):

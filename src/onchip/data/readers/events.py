@@ -29,8 +29,8 @@ def read_frames(path: Path, *, size: tuple[int, int], frames: int, frame_us: int
         raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Give a file that you may read") from error
-    if len(raw) % BYTES:
-        raise DataError(f"{path} is {len(raw)} bytes long; expected {BYTES} for each event. Fetch it again")
+    if not len(raw) or len(raw) % BYTES:
+        raise DataError(f"{path} is {len(raw)} bytes long; expected {BYTES} for each of its events. Fetch it again")
     x, y, high, middle, low = raw.reshape(-1, BYTES).astype(np.int64).T
     if len(x) and (x.max() >= width or y.max() >= height):
         place = f"({x.max()}, {y.max()})"

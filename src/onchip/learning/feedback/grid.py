@@ -10,12 +10,23 @@ import math
 import torch
 from torch import Tensor
 
+from onchip.errors import RequestError
+
 
 def coarse(features: torch.Size, side: int | None) -> torch.Size:
-    """Shape of features on a grid of at most side x side: (C, H, W) -> (C, h, w); unchanged otherwise."""
+    """Shape of features on a grid of at most side x side: (C, H, W) -> (C, h, w); unchanged otherwise.
+
+    Raises:
+        RequestError: The grid is larger than the maps, and would change nothing.
+    """
     if side is None or len(features) != 3:
         return features
     channels, height, width = features
+    if side > max(height, width):
+        raise RequestError(
+            f"got grid={side} for feature maps of {height}x{width}; expected at most {max(height, width)}, "
+            "the side of the smallest maps that receive an error"
+        )
     return torch.Size((channels, min(height, side), min(width, side)))
 
 
