@@ -1,6 +1,8 @@
 """Files that are complete or absent, and the folder of those that can be made again."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -22,6 +24,22 @@ def write_whole(path: Path, content: bytes | str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_regular(path: Path) -> None:
+    """Raises OSError unless a path, links followed, is a regular file: opening a FIFO or a device may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file; OSError for anything else."""
+    require_regular(path)
+    return path.read_bytes()
 
 
 def cache_folder() -> Path:

@@ -61,6 +61,7 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> RequestError:
         >>> str(unknown_name("rule", "fpb", ["bp", "fbp"]))
         "unknown rule 'fpb'; did you mean 'fbp'? There are: fbp, bp"
     """
+    got = got[:80]
     names = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, got.lower(), name).ratio())
     near = bool(names) and difflib.SequenceMatcher(None, got.lower(), names[0]).ratio() >= 0.5
     hint = f"did you mean {names[0]!r}? " if near else ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from onchip.errors import RequestError
+from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig, from_mapping
 
 
@@ -36,6 +36,8 @@ from onchip.runs.config import RunConfig, SweepConfig, from_mapping
         ("patience", 0),
         ("select", "first"),
         ("precision", "float16"),
+        ("probe", -1),
+        ("probe", 10**9),
     ],
 )
 def test_refuses_a_setting_out_of_range(name: str, value: Any) -> None:
@@ -86,3 +88,34 @@ def test_each_seed_meets_every_rule_before_the_next() -> None:
 def test_refuses_an_empty_or_repeated_request(rules: tuple[str, ...], seeds: tuple[int, ...]) -> None:
     with pytest.raises(RequestError):
         SweepConfig(RunConfig(), rules, seeds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"null",
+        b"[]",
+        b"3",
+        b"",
+        b"\xff\xfe{}",
+        b"[" * 100_000,
+        b'{"rules": ' + b"[" * 900 + b"]" * 900 + b', "seeds": [0]}',
+        b'{"rules": ["bp"]}',
+        b'{"rules": "bp", "seeds": [0]}',
+        b'{"rules": [1], "seeds": [0]}',
+        b'{"rules": ["bp"], "seeds": [0.5]}',
+        b'{"rules": ["bp"], "seeds": [Infinity]}',
+        b'{"rules": ["bp"], "seeds": [1e999]}',
+        b'{"rules": ["bp"], "seeds": [true]}',
+        b'{"rules": ["bp"], "seeds": ["0"]}',
+        b'{"rules": ["bp"], "seeds": [0], "lr": NaN}',
+        b'{"rules": ["bp"], "seeds": [0], "epoch": 1}',
+        b'{"rules": ["bp"], "seeds": [0], "net": "\\ud800"}',
+        b'{"rules": ["bp"], "seeds": [0], "probe": 1000000000}',
+    ],
+)
+def test_a_damaged_file_is_one_error_in_one_line(text: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        SweepConfig.from_json(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 350

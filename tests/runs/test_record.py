@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from onchip.errors import DataError
 from onchip.runs.record import Probe, Record, append, read, read_sound
 from tests.examples import record
+
+
+def unsealed(**changes: Any) -> dict[str, Any]:
+    """Values of a record without their digest, as earlier versions wrote them."""
+    values = {**json.loads(record().to_json()), **changes}
+    del values["sha256"]
+    return values
 
 
 def test_a_record_survives_its_line() -> None:
@@ -37,13 +45,12 @@ def test_names_the_line_that_is_none(tmp_path: Path) -> None:
 
 
 def test_refuses_another_format() -> None:
-    line = json.dumps({**json.loads(record().to_json()), "format": 99})
-    with pytest.raises(DataError, match="format 99"):
-        Record.from_json(line)
+    with pytest.raises(DataError, match="format is 99"):
+        Record.from_json(json.dumps(unsealed(format=99)))
 
 
 def test_an_older_record_has_no_probes() -> None:
-    values = json.loads(record().to_json())
+    values = unsealed()
     del values["probes"]
     assert Record.from_json(json.dumps(values)) == record()
 
@@ -58,6 +65,9 @@ def test_an_older_record_has_no_probes() -> None:
         '"status": "well"',
         '"label": 3',
         '"settings": []',
+        '"label": "\\ud800"',
+        '"seconds": -1',
+        '"shape": [1, 8]',
         '"shape": ["a"]',
         '"ledger": {"steps": "10"}',
         '"ledger": {"steps": 1e999}',
@@ -68,9 +78,27 @@ def test_an_older_record_has_no_probes() -> None:
     ],
 )
 def test_a_value_of_the_wrong_type_is_damage(wrong: str) -> None:
-    line = record().to_json()
+    line = json.dumps(unsealed())
+    assert Record.from_json(line) == record()
     with pytest.raises(DataError, match="expected a record"):
         Record.from_json(line[:-1] + ", " + wrong + "}")  # the later of two equal keys counts
+
+
+def test_a_value_that_changed_is_noticed() -> None:
+    line = record().to_json()
+    assert Record.from_json(line.replace(": ", ":")) == record(), "only values count, not how they are written"
+    with pytest.raises(DataError, match="changed after it was written"):
+        Record.from_json(line.replace('"test_accuracy": 0.5', '"test_accuracy": 0.9'))
+
+
+@pytest.mark.parametrize("value", [[], None, {"a": 1}, "x" * 100_000])
+def test_a_setting_is_one_plain_value(value: object) -> None:
+    line = json.dumps(unsealed(settings={"net": value}))
+    if isinstance(value, (list, dict)):
+        with pytest.raises(DataError, match=r"\$.settings"):
+            Record.from_json(line)
+    else:
+        assert Record.from_json(line).settings == {"net": value}
 
 
 def test_sound_records_are_read_beside_damaged_ones(tmp_path: Path) -> None:

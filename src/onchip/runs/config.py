@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from onchip._types import misfits
-from onchip.errors import RequestError, unknown_name
+from onchip._types import converted, decoded
+from onchip.errors import DataError, RequestError, unknown_name
 
 SEEDS = 3
 """Number of seeds of a comparison that names none: 0, 1, 2."""
@@ -145,8 +145,8 @@ class RunConfig:
     probe: int = _run(
         0,
         "How many times to measure gradients and activity during training; no result changes.",
-        "how many times, at least 0",
-        lambda x: x >= 0,
+        "how many times, 0 to 10,000",
+        lambda x: 0 <= x <= 10_000,  # the record keeps each
     )
     precision: Literal["float32", "bfloat16"] = _run(
         "float32", "Precision of the products at synapses in training; all else is in float32."
@@ -212,10 +212,21 @@ class SweepConfig:
             RequestError: a setting is unknown, missing or of the wrong type.
         """
         rest = dict(values)
-        rules, seeds = rest.pop("rules", None), rest.pop("seeds", None)
-        if not isinstance(rules, list) or not isinstance(seeds, list):
-            raise RequestError(f"a comparison got rules={rules!r}, seeds={seeds!r}; expected a list of each")
-        return cls(from_mapping(rest), tuple(map(str, rules)), tuple(map(int, seeds)))
+        rules = _typed("rules", rest.pop("rules", None), tuple[str, ...])
+        seeds = _typed("seeds", rest.pop("seeds", None), tuple[int, ...])
+        return cls(from_mapping(rest), rules, seeds)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> SweepConfig:
+        """The comparison in a file that holds `to_dict` as JSON.
+
+        Raises:
+            DataError: The text is no JSON, or a setting is unknown, missing or of the wrong type.
+        """
+        try:
+            return cls.from_dict(decoded(text, dict[str, Any]))
+        except (ValueError, RecursionError) as error:
+            raise DataError(str(error)) from error
 
 
 def from_mapping(values: Mapping[str, Any]) -> RunConfig:
@@ -228,10 +239,16 @@ def from_mapping(values: Mapping[str, Any]) -> RunConfig:
     for name in values:
         if name not in hints:
             raise unknown_name("setting", name, hints)
-    for name, expected in misfits(values, RunConfig):
-        raise RequestError(f"{name} got {values[name]!r}; expected {expected}")
-    floats = {name: float(value) for name, value in values.items() if hints[name] is float}
-    return RunConfig(**{**values, **floats})
+    return RunConfig(**{name: _typed(name, value, hints[name]) for name, value in values.items()})
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    """A value as the type of its setting; `RunConfig` itself checks choices, because it knows the nearest one."""
+    try:
+        return converted(value, str if get_origin(kind) is Literal else kind)
+    except ValueError as error:
+        reason = str(error).replace("`", "").replace("Expected", "expected")
+        raise RequestError(f"{name} got {value!r:.40}; {reason}") from error
 
 
 def _check(name: str, value: object, good: bool, expected: str) -> None:

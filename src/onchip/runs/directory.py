@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from onchip._files import write_whole
+from onchip._files import read_regular, write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig
 
@@ -31,14 +31,14 @@ class RunDirectory:
             DataError: Its `run.json` is damaged.
         """
         try:
-            text = (self.path / CONFIG).read_text(encoding="utf-8")
+            text = read_regular(self.path / CONFIG)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise RequestError(f"{self.path} cannot be read: {error.strerror}; choose another folder") from error
         try:
-            return SweepConfig.from_dict(json.loads(text))
-        except (ValueError, AttributeError) as error:
+            return SweepConfig.from_json(text)
+        except DataError as error:
             raise DataError(f"{self.path / CONFIG} is damaged: {error}; begin again with --force") from error
 
     def open(self, sweep: SweepConfig, *, resume: bool = False, force: bool = False) -> None:

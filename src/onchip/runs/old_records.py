@@ -3,7 +3,11 @@
 import re
 from typing import Any
 
+import msgspec
+
+from onchip._types import converted
 from onchip.runs.config import OLD_NAMES
+from onchip.runs.grammar import Scalar
 
 OPTIONS = {"centring": "centering"}
 VALUES = {"uncentred": "uncentered"}
@@ -15,17 +19,31 @@ LEDGER = {
 }
 
 
+class _Renamed(msgspec.Struct):
+    """What has other names today."""
+
+    label: str
+    options: dict[str, Scalar]
+    settings: dict[str, Scalar]
+    ledger: dict[str, Any] = {}
+
+
 def modernized(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a record of format 1 as those of a record of format 2; the argument does not change."""
-    settings = {OLD_NAMES.get(name, name): value for name, value in values["settings"].items()}
+    """The values of a record of format 1 as those of a record of format 2; the argument does not change.
+
+    Raises:
+        ValueError: One that has another name today is missing or of the wrong type.
+    """
+    old: _Renamed = converted(values, _Renamed)
+    settings = {OLD_NAMES.get(name, name): value for name, value in old.settings.items()}
     if isinstance(settings.get("rule"), str):
-        settings["rule"] = _renamed(settings["rule"])
+        settings["rule"] = _renamed(str(settings["rule"]))
     options = {
         OPTIONS.get(name, name): _renamed(value) if isinstance(value, str) else value
-        for name, value in values["options"].items()
+        for name, value in old.options.items()
     }
-    ledger = {LEDGER.get(name, name): count for name, count in values.get("ledger", {}).items()}
-    renamed = {"label": _renamed(values["label"]), "options": options, "settings": settings, "ledger": ledger}
+    ledger = {LEDGER.get(name, name): count for name, count in old.ledger.items()}
+    renamed = {"label": _renamed(old.label), "options": options, "settings": settings, "ledger": ledger}
     return {**values, "format": 2, **renamed}
 
 
