@@ -71,7 +71,7 @@ def test_options_change_what_they_should(onchip: Onchip) -> None:
         (["--net", "vgg7"], "need at least 8x8"),
         (["--data", "3x0x8"], "data got '3x0x8'; expected CxHxW"),
         (["--data", "nowhere"], "unknown data set or size CxHxW: 'nowhere'"),
-        (["--steps", "0"], "steps got 0; expected at least 1"),
+        (["--steps", "0"], "steps got 0; expected 1 to 2,147,483,647"),
         (["--train-steps", "0"], "train-steps got 0"),
         (["--classes", "1"], "classes got 1; expected 2 to 100,000"),
         (["fbp:transport=threshold:0.1"], "which only training shows"),

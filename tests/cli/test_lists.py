@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,37 @@ def test_lists_the_data_sets(onchip: Onchip) -> None:
     lines = onchip("data", "list").out.splitlines()
     assert any(line.startswith("digits") and "embedded" in line for line in lines)
     assert any(line.startswith("mnist") and "not fetched" in line for line in lines)
+
+
+def test_says_how_much_of_a_data_set_is_at_hand(onchip: Onchip) -> None:
+    for place in (f"{split}/{digit}" for split in ("Train", "Test") for digit in range(10)):
+        folder = Path("data/NMNIST") / place
+        folder.mkdir(parents=True)
+        (folder / "1.bin").touch()
+    Path("data/NMNIST/Train/3/2.bin").touch()
+    (line,) = [line for line in onchip("data", "list").out.splitlines() if line.startswith("n-mnist")]
+    assert "in part" in line
+    assert ": 11 + 10 of 60,000 + 10,000 images" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data", "list", "--data-root", ""], "got empty text for --data-root"),
+        (["data", "check", ""], "got empty text for names"),
+        (["report", ""], "got empty text for runs"),
+        (["cost", "bp", "--steps", "2", "--steps", "2"], "got --steps 2 times"),
+        (["cost", "bp", "fa", "bp"], "rules names 'bp' twice"),
+        (["cost", "--train-steps", "1000000000000"], "train-steps got 1000000000000; expected 1 to 2,147,483,647"),
+        (["audit", "bp", "--all"], "got --all and the rules bp; expected one of both"),
+        (["audit"], "got no rules; name some, as `onchip rules` lists them, or use --all"),
+    ],
+)
+def test_what_the_parser_would_accept_is_refused(arguments: list[str], message: str, onchip: Onchip) -> None:
+    result = onchip(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {message}")
+    assert result.err.count("\n") == 1
 
 
 def test_checks_a_data_set(onchip: Onchip) -> None:

@@ -207,6 +207,7 @@ def test_options_may_come_from_a_file_and_the_command_line_wins(onchip: Onchip) 
         ("seeds = 1.5", "seeds got 1.5"),
         ("seeds = [true, 'x']", "seeds got"),
         ("epochs = ", "is no TOML"),
+        ("batch-size = 3\nbatch_size = 4", "has batch_size in two spellings"),
     ],
 )
 def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> None:
@@ -227,6 +228,14 @@ def test_a_wrong_file_is_refused(text: str, message: str, onchip: Onchip) -> Non
         ("--rules fbp:transport=top:1.5", "fraction=1.5"),
         ("--rules fbp:period=3,transport=full", "';'"),
         ("--rules bp,bp", "'bp' twice"),
+        ("--rules fbp:period=3,fbp:period=03", "'fbp:period=3' twice, also as 'fbp:period=03'"),
+        ("--rules fbp:transport=top:0.1:fraction=0.2", "sets 'fraction' twice"),
+        ("--rules bp --rules fa", "got --rules or --rule 2 times; expected it once"),
+        ("--rule bp --rules fa", "got --rules or --rule 2 times; expected it once"),
+        ("--epochs 1 --seeds 1 --epochs=1", "got --epochs 2 times"),
+        ("--force --force", "got --force 2 times"),
+        ("--out=", "got empty text for --out"),
+        ("--data-root=", "got empty text for --data-root"),
         ("--rules bp,", "empty name"),
         ("--rules ottt --neuron ttfs", "ottt cannot train TTFS"),
         ("--net conv-smal", "did you mean 'conv-small'"),

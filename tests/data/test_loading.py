@@ -63,11 +63,15 @@ def test_no_validation_leaves_all_to_train() -> None:
         ({"validation": float("nan")}, r"validation=nan"),
         ({"train_size": 0}, r"train_size=0"),
         ({"train_size": 1.5}, r"train_size=1.5"),
-        ({"train_size": 1295}, r"train_size=1295; expected at most 1294: of 1438 .* 144 are set aside"),
+        (
+            {"train_size": 1295},
+            r"1294 images to train on when 144 of 1438 are .* expected train_size=1295 images",
+        ),
         ({"seed": -1}, r"seed=-1"),
         ({"seed": 2**63}, r"seed="),
         ({"seed": 0.5}, r"seed=0.5"),
-        ({"validation": 0.9999}, r"expected at most 0"),
+        ({"validation": 0.9999}, r"0 images to train on when 1438 of 1438 are set aside .* expected at least 1 image"),
+        ({"validation": 0, "train_size": 1439}, r"1438 images to train on; expected train_size=1439 images"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:

@@ -11,6 +11,7 @@ from onchip.cli.cost import cost
 from onchip.cli.lists import data, devices, encoders, neurons, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
+from onchip.cli.shared.command import Command
 
 __all__ = ["app", "main"]
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (compare, train, rules, neurons, encoders, devices, audit, cost, report):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(data, name="data")
 
 

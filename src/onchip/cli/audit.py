@@ -48,10 +48,12 @@ def audit(
     labels. Exit code 0: all claims hold; 1: a claim is broken; 2: the request was wrong.
     """
     with failing():
-        if bool(rules) == every:
-            raise RequestError("name the rules to audit, or say --all; `onchip rules` lists them")
+        if rules and every:
+            raise RequestError(f"got --all and the rules {', '.join(rules)}; expected one of both")
+        if not (rules or every):
+            raise RequestError("got no rules; name some, as `onchip rules` lists them, or use --all")
         if markdown and as_json:
-            raise RequestError("got --markdown and --json; expected one of them")
+            raise RequestError("got --markdown and --json; expected one of both")
         require_range(2, steps=steps, batch_size=batch_size)
         require_range(0, seed=seed)
         shape = size_of("data-like", data_like)[0]
@@ -68,7 +70,7 @@ def _certificates(
     from onchip.audit import audit as audited
     from onchip.training import registry
 
-    parts, build = [registry.part("rule", rule) for rule in rules or registry.known("rule")], registry.network(net)
+    parts, build = registry.distinct(rules or registry.known("rule")), registry.network(net)
     certificates = []
     for neuron in neurons:
         make_neuron, kind = registry.neuron(neuron)

@@ -117,7 +117,7 @@ def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, li
     """The price of bp, which transport is compared with, and those of the rules."""
     from onchip.training import registry
 
-    makes = [registry.part("rule", text) for text in rules or registry.known("rule")]
+    makes = registry.distinct(rules or registry.known("rule"))
     try:
         bp = pricing.price(registry.part("rule", "bp"), "bp")
     except UnsupportedError:

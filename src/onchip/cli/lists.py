@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from onchip.cli.shared import arguments as args
+from onchip.cli.shared.command import Command
 from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
@@ -55,7 +56,7 @@ def _show(kind: str, name: str | None) -> None:
                 typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
 
 
-@data.command("list")
+@data.command("list", cls=Command)
 def list_(data_root: args.DataRoot = None) -> None:
     """Name the data sets, and say which are at hand."""
     with failing():
@@ -65,13 +66,16 @@ def list_(data_root: args.DataRoot = None) -> None:
         width = max(len(state.info.name) for state in states)
         for state in states:
             info = state.info
-            at_hand = "embedded" if info.embedded else "at hand" if state.present else "not fetched"
+            whole = state.sizes == (info.train, info.test)
+            found = "at hand" if whole else "in part"
+            at_hand = "embedded" if info.embedded else found if state.present else "not fetched"
+            part = f"{state.sizes[0]:,} + {state.sizes[1]:,} of " if state.present and not whole else ""
             size = f"{info.train:,} + {info.test:,} images of {'x'.join(map(str, info.shape))}, {info.classes} classes"
-            typer.echo(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {size}")
+            typer.echo(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
         typer.echo(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
 
 
-@data.command()
+@data.command(cls=Command)
 def fetch(
     name: Annotated[str, typer.Argument(help="The data set.")],
     data_root: args.DataRoot = None,
@@ -84,7 +88,7 @@ def fetch(
         typer.echo(f"{name}: {'embedded, nothing to fetch' if state.info.embedded else f'complete in {state.root}'}")
 
 
-@data.command()
+@data.command(cls=Command)
 def check(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets; all that are at hand if none is named.")] = None,
     data_root: args.DataRoot = None,

@@ -67,14 +67,14 @@ def _run(context: typer.Context, *, one: bool) -> None:
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
-        from onchip.training.registry import part
+        from onchip.training.registry import distinct
 
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
         config, rules, seeds = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
         if rules is not None:
-            rules = [part("rule", rule).label for rule in rules]
+            rules = [rule.label for rule in distinct(rules)]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
         data = load_data(config, root=options["data_root"], download=options["download"])

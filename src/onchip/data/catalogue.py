@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onchip.data.datasets import find, registry
 from onchip.data.root import data_root
-from onchip.data.source import DatasetInfo
+from onchip.data.source import DatasetInfo, DatasetSource
 from onchip.errors import DataError, RequestError
 
 
@@ -18,11 +18,14 @@ class Status:
         info: the data set's facts.
         root: the folder of the data.
         missing: files that do not exist.
+        sizes: number of training and test samples whose files exist; the published ones where no file is missing and
+            a data set comes as a whole.
     """
 
     info: DatasetInfo
     root: Path
     missing: tuple[Path, ...]
+    sizes: tuple[int, int]
 
     @property
     def present(self) -> bool:
@@ -59,7 +62,7 @@ def describe() -> tuple[DatasetInfo, ...]:
 def status(root: str | os.PathLike[str] | None = None) -> tuple[Status, ...]:
     """Which data sets are under `root` (see `data_root`); opens no file."""
     place = data_root(root)
-    return tuple(Status(info, place, find(info.name).missing(place)) for info in describe())
+    return tuple(_status(find(info.name), info, place) for info in describe())
 
 
 def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
@@ -73,7 +76,7 @@ def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
     if source.info is None:
         raise RequestError(f"{name} is a folder of your own; expected one of {', '.join(registry())}")
     source.fetch(place)
-    return Status(source.info, place, source.missing(place))
+    return _status(source, source.info, place)
 
 
 def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
@@ -97,3 +100,9 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
                 "Delete its files and fetch them again"
             )
     return checked
+
+
+def _status(source: DatasetSource, info: DatasetInfo, place: Path) -> Status:
+    missing = source.missing(place)
+    whole = (0, 0) if missing else (info.train, info.test)
+    return Status(info, place, missing, source.part(place) if source.part is not None else whole)

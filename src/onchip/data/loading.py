@@ -61,10 +61,11 @@ def load(
 def _draw(name: str, whole: Split, validation: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
     """`train_size` images to train on, and `validation` others, each in the order of the files."""
     left = len(whole) - validation
-    if left < 1 or (train_size or 1) > left:
+    if left < (train_size or 1):
+        wanted = "at least 1 image" if train_size is None else f"train_size={train_size} images"
+        aside = f" when {validation} of {len(whole)} are set aside for validation" if validation else ""
         raise RequestError(
-            f"{name}: train_size={train_size}; expected at most {left}: of {len(whole)} training images, "
-            f"{validation} are set aside for validation. Use fewer, or lower validation"
+            f"{name} has {left} images to train on{aside}; expected {wanted}. Lower train_size or validation"
         )
     order = stratified_order(whole.labels, seed)
     stop = len(order) if train_size is None else validation + train_size

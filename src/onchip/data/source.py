@@ -55,6 +55,7 @@ class DatasetSource:
         files: needed files or folders, relative to the data root.
         read: data root -> `RawSplits`; raises DataError on a damaged file.
         download: data root -> files in place; None where there is nothing to download.
+        part: data root -> number of training and test samples there, where a part of the files is enough; else None.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DatasetSource:
     files: tuple[str, ...]
     read: Callable[[Path], RawSplits]
     download: Callable[[Path], None] | None = None
+    part: Callable[[Path], tuple[int, int]] | None = None
 
     def missing(self, root: Path) -> tuple[Path, ...]:
         """The needed files that are not under `root`."""

@@ -114,7 +114,7 @@ def parse(text: str) -> Call:
             raise RequestError(f"got the option {option!r} in {text!r}; expected key=value")
         key = key.replace("-", "_")
         if key in options:
-            raise RequestError(f"{text!r} sets {key!r} twice")
+            raise RequestError(f"{text!r} sets {key!r} twice; set it once")
         options[key] = value
     return Call(command_name(name), options)
 
@@ -211,7 +211,10 @@ def make_part(text: str, parts: Mapping[str, Callable[..., Any]], where: str) ->
     options: dict[str, str] = {}
     for position, argument in enumerate(arguments):
         key, equals, value = argument.partition("=")
-        options[key.strip() if equals else known[position]] = value.strip() if equals else argument
+        key = key.strip().replace("-", "_") if equals else known[position]
+        if key in options:
+            raise RequestError(f"{what} sets {key!r} twice in {text!r}; set it once")
+        options[key] = value.strip() if equals else argument
     return part(**bind(what, part, options))
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -82,6 +82,22 @@ def part(kind: str, text: str) -> Part:
     function = _find(kind, call.name)
     values = bind(f"{kind} {call.name!r}", function, call.options, settled=SUPPLIED.get(kind, ()))
     return Part(call.name, str(call), values, function)
+
+
+def distinct(rules: Iterable[str]) -> list[Part]:
+    """The rules that texts name.
+
+    Raises:
+        RequestError: As `part`; or two of the texts are spellings of one rule with the same options.
+    """
+    parts: list[Part] = []
+    for made in (part("rule", text) for text in rules):
+        for earlier in parts:
+            if (made.name, made.options) == (earlier.name, earlier.options):
+                also = "" if made.label == earlier.label else f", also as {made.label!r}"
+                raise RequestError(f"rules names {earlier.label!r} twice{also}; name it once")
+        parts.append(made)
+    return parts
 
 
 def network(text: str) -> Callable[..., nn.Sequential]:

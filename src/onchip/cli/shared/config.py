@@ -21,7 +21,8 @@ def read_config(path: Path | None, known: Iterable[str]) -> dict[str, Any]:
         known: the options that there are, with underscores.
 
     Raises:
-        RequestError: the file cannot be read, is no TOML, or has a key that is no option.
+        RequestError: the file cannot be read, is no TOML, or has a key that is no option
+            or stands there twice.
     """
     if path is None:
         return {}
@@ -31,9 +32,13 @@ def read_config(path: Path | None, known: Iterable[str]) -> dict[str, Any]:
         raise RequestError(f"config {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"config {path} is no TOML: {error}") from error
-    options = {key.replace("-", "_"): value for key, value in values.items()}
+    options: dict[str, Any] = {}
     names = list(known)
-    for key in options:
-        if key not in names:
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in names:
             raise unknown_name(f"option in {path.name}:", key, (name.replace("_", "-") for name in names))
+        if name in options:
+            raise RequestError(f"config {path} has {key} in two spellings; expected it once")
+        options[name] = value
     return options

@@ -12,6 +12,7 @@ from onchip.errors import OnchipError, RequestError, UnsupportedError
 Result = TypeVar("Result")
 
 DONE, RUN_FAILED, WRONG_REQUEST = 0, 1, 2
+MOST = 2**31 - 1
 INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
 
@@ -36,10 +37,10 @@ def failing() -> Iterator[None]:
 
 
 def require_range(least: int = 1, **values: int) -> None:
-    """Raises RequestError unless the values of options are at least `least`, and fit into 31 bits."""
+    """Raises RequestError unless the values of options are at least `least`, and at most `MOST`."""
     for name, value in values.items():
-        if not least <= value < 2**31:
-            raise RequestError(f"{name.replace('_', '-')} got {value}; expected at least {least}")
+        if not least <= value <= MOST:
+            raise RequestError(f"{name.replace('_', '-')} got {value}; expected {least} to {MOST:,}")
 
 
 def supported(calls: Iterable[Callable[[], Result]], *, strict: bool) -> list[Result]:

@@ -28,11 +28,16 @@ def n_mnist() -> DatasetSource:
     reference = "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437"
     info = DatasetInfo("n-mnist", "N-MNIST", (2, *SIZE), 10, 60_000, 10_000, reference)
     folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
-    return DatasetSource(info.name, info, folders, _read, _download)
+    return DatasetSource(info.name, info, folders, _read, _download, _count)
 
 
 def _read(root: Path) -> RawSplits:
     return RawSplits(DIGITS, _split(root / "NMNIST" / "Train"), _split(root / "NMNIST" / "Test"))
+
+
+def _count(root: Path) -> tuple[int, int]:
+    train, test = (sum(1 for _ in (root / "NMNIST" / split).glob("[0-9]/*.bin")) for split in ("Train", "Test"))
+    return train, test
 
 
 def _split(folder: Path) -> Split:

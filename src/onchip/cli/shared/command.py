@@ -1,0 +1,25 @@
+"""Commands that refuse what the parser of options would accept in silence."""
+
+from collections import Counter
+from typing import Any
+
+from typer.core import TyperCommand
+
+from onchip.cli.shared.failing import failing
+from onchip.errors import RequestError
+
+
+class Command(TyperCommand):
+    """A command whose options are given once each, under one of their names, and never as empty text."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        values, _, given = self.make_parser(ctx).parse_args(list(args))
+        with failing():
+            for parameter, times in Counter(given).items():
+                names = " or ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.name
+                if times > 1 and not parameter.multiple:
+                    raise RequestError(f"got {names} {times} times; expected it once")
+                value = values[parameter.name]
+                if "" in (value if isinstance(value, (list, tuple)) else [value]):
+                    raise RequestError(f"got empty text for {names}; expected a value, or leave it out")
+        return super().parse_args(ctx, args)
