@@ -15,6 +15,7 @@ import onchip
 # import each other. A folder's name stands for all files in it, unless a longer name has a line of its own.
 ROOMS = """
     errors _files _types allocator certificates
+    _sealed
     surrogate runs cost.energy transport
     kernels data
     nn
@@ -78,7 +79,7 @@ def test_no_circle() -> None:
 
 def test_every_room_exists_and_there_are_few() -> None:
     assert set(LEVELS) <= MODULES
-    assert len(ROOMS.split("\n")) - 2 <= 12
+    assert len(ROOMS.split("\n")) - 2 <= 13
     loose = [name for name in FILES if "." not in name and not name.startswith("__")]
     assert len(loose) <= 10, loose
 

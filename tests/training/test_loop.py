@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
+from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
@@ -56,12 +57,12 @@ def untimed(record: Record) -> Record:
 
 
 def check_resumes(config: RunConfig, data: Dataset, folder: Path) -> None:
-    whole, parts, checkpoint = folder / "whole", folder / "parts", folder / "checkpoint"
+    whole, parts, saved = folder / "whole", folder / "parts", folder / "checkpoint"
     uninterrupted = train(config, data, weights=whole)
     with pytest.raises(KeyboardInterrupt):
-        train(config, data, save_to=checkpoint, watch=StopAfter(2))
+        train(config, data, save_to=saved, watch=StopAfter(2))
     torch.rand(1)  # what the caller draws in between changes nothing
-    resumed = train(config, data, save_to=checkpoint, resume=True, weights=parts)
+    resumed = train(config, data, save_to=saved, resume=True, weights=parts)
     assert untimed(resumed) == untimed(uninterrupted)
     header = 8 + int.from_bytes(whole.read_bytes()[:8], "little")  # which holds the time of the start
     assert parts.read_bytes()[header:] == whole.read_bytes()[header:]
@@ -236,10 +237,60 @@ def test_refuses_before_it_trains(changes: dict[str, Any], error: type[Exception
 
 
 def test_refuses_the_checkpoint_of_another_run(data: Dataset, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint"
-    train(SMALL, data, save_to=checkpoint)
+    train(SMALL, data, save_to=tmp_path / "c")
     with pytest.raises(DataError, match=r"its lr is 0\.005"):
-        train(dataclasses.replace(SMALL, lr=0.1), data, save_to=checkpoint, resume=True)
+        train(dataclasses.replace(SMALL, lr=0.1), data, save_to=tmp_path / "c", resume=True)
+
+
+def _spoiled(change: str, state: dict[str, Any]) -> None:
+    weights = state["model"]
+    name = next(iter(weights))
+    if change == "missing tensor":
+        del weights[name]
+    elif change == "float64":
+        weights[name] = weights[name].double()
+    elif change == "shape":
+        weights[name] = weights[name][:1]
+    elif change == "momentum":
+        state["optimizer"]["state"][0]["exp_avg"] = state["optimizer"]["state"][0]["exp_avg"][:1]
+    elif change == "best":
+        state["best"] = {name: weights[name][:1]}
+    elif change == "history":
+        state["history"][0]["train_loss"] = "low"
+    elif change == "no history":
+        state["history"] = []
+    elif change == "random":
+        state["random"] = state["random"][:7]
+    elif change == "spec":
+        state["spec"] = [1]
+    else:
+        state[change] = None
+
+
+def check_refused(change: str, data: Dataset, path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, data, save_to=path, watch=StopAfter(1))
+    state = checkpoint.load(path)
+    _spoiled(change, state)
+    checkpoint.save(path, state)
+    with pytest.raises(DataError, match=r"checkpoint c .* delete it to begin again") as caught:
+        train(SMALL, data, save_to=path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["missing tensor", "float64", "shape", "momentum", "best", "history", "no history", "random", "spec", "schedule"],
+)
+def test_refuses_a_checkpoint_that_does_not_fit(change: str, data: Dataset, tmp_path: Path) -> None:
+    check_refused(change, data, tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "rule", "optimizer", "ledger", "probes", "order", "encoding", "selected_epoch", "seconds", "new"]
+)
+def test_refuses_a_checkpoint_without_a_part(name: str, data: Dataset, tmp_path: Path) -> None:
+    check_refused(name, data, tmp_path / "c")
 
 
 def test_a_run_that_was_not_trained_is_described_as_failed(data: Dataset) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import warnings
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
@@ -76,6 +79,43 @@ def test_a_failed_run_is_recorded_and_the_rest_go_on(
     assert [record.status for record in records] == ["failed", "ok"]
     assert records[0].error == reason
     assert read(tmp_path / "out" / "records.jsonl") == records
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "fifo", "weights"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_with_a_bad_checkpoint_begins_again_and_the_rest_go_on(
+    damage: str, jobs: int, data: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = list(compare(REQUEST, data, tmp_path / "whole"))
+    path = tmp_path / "parts" / "checkpoints" / "dfa-seed0.safetensors"
+    next(compare(REQUEST, data, tmp_path / "parts"))
+    train(REQUEST.runs()[1], data, save_to=path)
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[:-9])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "fifo":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        save_file({"0.weight": torch.ones(2)}, path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        resumed = list(compare(REQUEST, data, tmp_path / "parts", resume=True, jobs=jobs))
+    said = capfd.readouterr().err + "".join(str(each.message) for each in caught)
+    assert "checkpoint dfa-seed0.safetensors cannot be used: it" in said
+    assert "dfa with seed 0 begins again" in said
+    assert {(r.label, r.seed): r.ledger for r in resumed} == {(r.label, r.seed): r.ledger for r in whole}
+
+
+def test_a_checkpoint_that_cannot_be_replaced_fails_its_run_alone(data: Dataset, tmp_path: Path) -> None:
+    request = dataclasses.replace(REQUEST, seeds=(0,))
+    compare(request, data, tmp_path)
+    (tmp_path / "checkpoints" / "bp-seed0.safetensors").mkdir(parents=True)
+    records = list(compare(request, data, tmp_path, resume=True))
+    assert [record.status for record in records] == ["failed", "ok"]
+    assert "cannot be used: it cannot be read" in str(records[0].error)
 
 
 def test_weights_are_kept_when_asked_for(data: Dataset, tmp_path: Path) -> None:

@@ -1,17 +1,16 @@
-"""State of a training run in one safetensors file: its tensors, and the rest as JSON in the header."""
+"""State of a training run in one sealed file: its tensors, and the rest as JSON in the header."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from onchip._files import write_whole
+from onchip import _sealed
+from onchip._sealed import read_sealed, write_sealed
 from onchip.errors import DataError
 
-FORMAT = "onchip checkpoint 1"
+FORMAT = "onchip checkpoint 2"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -24,10 +23,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Raises:
         TypeError: something else is in it.
     """
-    tensors: dict[str, Tensor] = {}
-    skeleton = _pack(state, "state", tensors)
-    metadata = {"format": FORMAT, "state": json.dumps(skeleton)}
-    write_whole(path, safetensors.torch.save(tensors, metadata))
+    write_sealed(path, *_packed(state))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -36,16 +32,21 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is damaged or holds something else.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"checkpoint {path.name} cannot be read: {error}; delete it to begin that run again") from error
+    tensors, metadata = read_sealed(path)
     if metadata.get("format") != FORMAT:
-        raise DataError(f"{path.name} got format {metadata.get('format')!r}; expected {FORMAT!r}")
-    state: dict[str, Any] = _unpack(json.loads(metadata["state"]), tensors)
+        raise DataError(f"its format is {metadata.get('format')!r}; expected {FORMAT!r}")
+    try:
+        state = _unpack(json.loads(metadata["state"]), tensors)
+        if not isinstance(state, dict):
+            raise TypeError(f"it is a {type(state).__name__}, not a dict")
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"it holds no state of a run: {type(error).__name__}: {error}") from error
     return state
+
+
+def digest(state: dict[str, Any]) -> str:
+    """What two states have in common only if they are equal, types and shapes of tensors included."""
+    return _sealed.digest(*_packed(state))
 
 
 def save_weights(path: Path, weights: dict[str, Tensor], record: str) -> None:
@@ -56,8 +57,14 @@ def save_weights(path: Path, weights: dict[str, Tensor], record: str) -> None:
         weights: the network's `state_dict()`.
         record: what made them, one line of JSON, kept in the header as `record`.
     """
-    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in weights.items()}
-    write_whole(path, safetensors.torch.save(tensors, {"record": record}))
+    write_sealed(path, weights, {"record": record})
+
+
+def _packed(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a state, and the rest of it."""
+    tensors: dict[str, Tensor] = {}
+    skeleton = _pack(state, "state", tensors)
+    return tensors, {"format": FORMAT, "state": json.dumps(skeleton)}
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -66,8 +73,7 @@ def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     Containers are tagged, because JSON has no tuples and knows text keys only.
     """
     if isinstance(value, Tensor):
-        # A copy of its own: safetensors refuses tensors that share memory.
-        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        tensors[name] = value
         return {"tensor": name}
     if isinstance(value, dict):
         items = [[key, _pack(item, f"{name}.{key}", tensors)] for key, item in value.items()]
@@ -90,5 +96,4 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[content]
     if kind == "dict":
         return {key: _unpack(item, tensors) for key, item in content}
-    items = [_unpack(item, tensors) for item in content]
-    return tuple(items) if kind == "tuple" else items
+    return {"list": list, "tuple": tuple}[kind](_unpack(item, tensors) for item in content)

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import onchip
 from onchip import kernels, nn
+from onchip._types import converted
 from onchip.cost.ledger import Ledger
 from onchip.data import Dataset, load
 from onchip.devices.crossbar import Crossbar
@@ -170,9 +171,14 @@ class Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from what `state` returned; raises whatever its parts raise for anything else."""
+        if state["best"] is not None:
+            self.model.load_state_dict(state["best"])  # which it takes at the end of training
         for name in STATEFUL:
             getattr(self, name).load_state_dict(state[name])
+        for parameter, held in self.optimizer.state.items():
+            if any(isinstance(each, Tensor) and each.ndim and each.shape != parameter.shape for each in held.values()):
+                raise ValueError("the optimizer's state is of other shapes than the weights")  # which torch trusts
         for name in PLAIN:
             setattr(self, name, state[name])
         self.probes.restore(state["probes"])
@@ -181,7 +187,10 @@ class Run:
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.encoding.device)
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.history = converted(state["history"], list[Epoch])
+        self.train_seconds, self.seconds = converted([self.train_seconds, self.seconds], tuple[float, float])
+        if not 1 <= self.selected_epoch <= len(self.history):
+            raise ValueError(f"epoch {self.selected_epoch} is selected of {len(self.history)}")
 
 
 def build(resolved: Resolved) -> Run:

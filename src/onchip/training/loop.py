@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -239,12 +240,25 @@ def _diverged(run: Run, config: RunConfig, epoch: int, step: int, what: str) -> 
 
 
 def _restore(run: Run, config: RunConfig, path: Path) -> None:
-    state = checkpoint.load(path)
-    stored = state["spec"]
-    for name, value in dataclasses.asdict(config).items():
-        if stored.get(name) != value:
-            raise DataError(
-                f"checkpoint {path.name} is of another run: its {name} is {stored.get(name)!r}, "
-                f"expected {value!r}; delete it to begin again"
-            )
-    run.restore(state)
+    """Continue from a checkpoint, if the run has exactly its state afterwards."""
+    try:
+        state = checkpoint.load(path)
+        _refuse_another_run(state.pop("spec", None), dataclasses.asdict(config))
+        try:
+            run.restore(state)
+        except Exception as error:  # parts of torch raise whatever they stumble over
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DataError(f"it does not fit the run ({reason:.200})") from error
+        if checkpoint.digest(run.state()) != checkpoint.digest(state):
+            raise DataError("it does not fit the run: some of its values are of other types or shapes")
+    except DataError as error:
+        raise DataError(f"checkpoint {path.name} cannot be used: {error}; delete it to begin again") from error
+
+
+def _refuse_another_run(stored: object, expected: dict[str, Any]) -> None:
+    if stored == expected:
+        return
+    if not isinstance(stored, dict) or stored.keys() != expected.keys():
+        raise DataError("it is of a run with other settings than this version has")
+    name = next(name for name in expected if stored[name] != expected[name])
+    raise DataError(f"it is of another run: its {name} is {stored[name]!r:.40}, expected {expected[name]!r:.40}")

@@ -1,15 +1,17 @@
 """A grid of runs, every rule with every seed, into a directory of records from which it can be resumed."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import time
+import warnings
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from pathlib import Path
 
 from onchip.data import Dataset
-from onchip.errors import DivergedError, MemoryLimitError, RequestError, UnsupportedError
+from onchip.errors import DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, append, read
@@ -111,7 +113,8 @@ def compare(
             runs = run_in_workers(work, waiting, jobs, progress, executor=executor)
         for config, record in runs:
             append(directory.records, record)
-            directory.checkpoint(config).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder of this name
+                directory.checkpoint(config).unlink(missing_ok=True)
             yield record
         directory.remove_empty_checkpoints()
 
@@ -123,10 +126,20 @@ def _run(
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
+    checkpoint = directory.checkpoint(config)
     weights = directory.weights(config) if keep_weights else None
+    once = functools.partial(train, config, data, save_to=checkpoint, weights=weights, watch=progress)
     try:
-        return train(config, data, save_to=directory.checkpoint(config), resume=True, weights=weights, watch=progress)
-    except (DivergedError, MemoryLimitError) as error:
+        try:
+            return once(resume=True)
+        except DataError as error:  # about the checkpoint: the data are read already
+            if checkpoint.is_dir():
+                raise
+            checkpoint.unlink(missing_ok=True)
+            what = f"{config.rule} with seed {config.seed}"
+            warnings.warn(f"{error}. It is deleted, and {what} begins again", stacklevel=2)
+        return once()
+    except (DataError, DivergedError, MemoryLimitError) as error:
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
         reason = f"{type(error).__name__}: {error}"

@@ -45,9 +45,8 @@ def _read(base: Path, cache_root: Path) -> RawSplits:
     pictures = [picture for split in splits.values() for picture in split]
     stamps = "".join(f"{picture.path.relative_to(base)}\0{picture.stamp}\0" for picture in pictures)
     cache = DecodedCache(cache_root, base, hashlib.sha256(os.fsencode(VERSION + stamps)).hexdigest())
-    if (cached := cache.get()) is None:
-        cache.put(cached := {"images": decode([picture.path for picture in pictures])})
-    images = cached["images"]
+    if (images := cache.get(len(pictures))) is None:
+        cache.put(images := decode([picture.path for picture in pictures]))
     labels = torch.tensor([picture.label for picture in pictures])
     whole = Split(images, labels)
     if list(splits) == [""]:

@@ -1,20 +1,19 @@
 """Decoded pictures on disk, so that a folder is decoded once."""
 
-import contextlib
 import hashlib
 import os
 import warnings
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import torch
 from torch import Tensor
 
-from onchip._files import write_whole
+from onchip._sealed import read_sealed, write_sealed
+from onchip.errors import DataError
 
 
 class DecodedCache:
-    """Tensors of one folder in one safetensors file: reading it never runs code.
+    """The pictures of one folder as a tensor in one sealed file.
 
     Args:
         root: The folder of the cache; created when something is stored.
@@ -27,21 +26,24 @@ class DecodedCache:
         self.path = root / f"{folder.name}-{place}.safetensors"
         self.fingerprint = fingerprint
 
-    def get(self) -> dict[str, Tensor] | None:
-        """The tensors stored under this fingerprint; None when there are none, or they cannot be read."""
-        if not self.path.is_file():
-            return None
-        # A damaged file is only a miss: the pictures are still there to decode.
-        with contextlib.suppress(OSError, SafetensorError), safe_open(self.path, framework="pt") as file:
-            if (file.metadata() or {}).get("fingerprint") == self.fingerprint:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        return None
+    def get(self, count: int) -> Tensor | None:
+        """The (count, C, H, W) uint8 images stored under this fingerprint; None if there are none, or they are damaged.
 
-    def put(self, tensors: dict[str, Tensor]) -> None:
-        """Store the tensors in one piece."""
+        The pictures are still there to decode, so a file that cannot be used is no error.
+        """
+        try:
+            tensors, metadata = read_sealed(self.path)
+        except DataError:
+            return None
+        images = tensors.get("images", torch.empty(0))
+        fits = images.dtype == torch.uint8 and images.ndim == 4 and len(images) == count
+        return images if fits and metadata.get("fingerprint") == self.fingerprint else None
+
+    def put(self, images: Tensor) -> None:
+        """Store the images in one piece."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, save(tensors, {"fingerprint": self.fingerprint}))
+            write_sealed(self.path, {"images": images}, {"fingerprint": self.fingerprint})
         except OSError as error:
             warnings.warn(
                 f"decoded pictures could not be stored in {self.path} ({error}); they will be decoded again "
