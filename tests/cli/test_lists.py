@@ -33,6 +33,27 @@ def test_lists_and_explains_devices(onchip: Onchip) -> None:
     assert "did you mean 'pulsed'" in onchip("devices", "pulse").err
 
 
+def test_lists_and_explains_networks(onchip: Onchip) -> None:
+    listed = onchip("networks").out
+    for name, network in registry.known("network").items():
+        assert any(line.split() == [name, *str(network).split()] for line in listed.splitlines())
+    assert "Goupy et al. 2025" in listed
+    for name in ("vgg7", "16C3-P2-F128"):
+        explained = onchip("networks", name).out
+        assert explained.startswith(f"{registry.network(name)}\n")
+        assert "a convolution to 16 maps" in explained
+    assert "did you mean 'mlp'" in onchip("networks", "mpl").err
+
+
+@pytest.mark.parametrize("kind", ["neuron", "encoder"])
+def test_lists_and_explains_neurons_and_encoders(kind: str, onchip: Onchip) -> None:
+    lines = onchip(f"{kind}s").out.splitlines()
+    for name, part in registry.known(kind).items():
+        assert any(line.split()[0] == name for line in lines)
+        assert onchip(f"{kind}s", name).out.strip() == inspect.getdoc(part)
+    assert onchip(f"{kind}s", "odd").code == 2
+
+
 def test_refuses_an_unknown_rule(onchip: Onchip) -> None:
     result = onchip("rules", "fpb")
     assert result.code == 2

@@ -47,6 +47,18 @@ def test_compares_rules_over_seeds(onchip: Onchip) -> None:
     assert "results in out" in result.err
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_without_a_terminal_progress_is_a_line_per_epoch(jobs: str, onchip: Onchip) -> None:
+    options = (*TINY, "--epochs", "2", "--jobs", jobs)
+    result = onchip("compare", "--rules", "bp,dfa", "--seeds", "1", "--out", "out", *options)
+    for record in records("out"):
+        for epoch in record["history"]:
+            validated, seconds = f"{100 * epoch['validation_accuracy']:.2f} %", f"{epoch['seconds']:.1f} s"
+            begin = f"{record['label']}, seed 0: epoch {epoch['epoch']} of 2, loss {epoch['train_loss']:.4g}"
+            assert f"{begin}, validation {validated}, {seconds}\n" in result.err
+    assert not {"\r", "\x1b"} & {*result.err}
+
+
 def test_every_number_in_the_table_is_in_the_records(onchip: Onchip) -> None:
     onchip("compare", "--rules", "bp,fbp:period=2,dfa", "--seeds", "3", "--out", "out", *TINY)
     rows = cells(Path("out", "table.md").read_text())

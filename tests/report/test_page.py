@@ -65,3 +65,17 @@ def test_ids_are_unique_over_all_figures() -> None:
 def test_a_hundred_runs_stay_below_ten_megabytes() -> None:
     runs = [record(f"rule:option={index % 34}", seed=index // 34, accuracy=0.5 + index / 300) for index in range(100)]
     assert len(page(*runs).encode()) < 10e6
+
+
+def test_no_output_holds_what_is_not_seen() -> None:
+    unseen = {*map(chr, [*range(10), *range(11, 32), *range(0x7F, 0xA0), 0x202E, 0x200F])}
+    name = "".join(sorted(unseen)) + "\ud800end"
+    ledger = {**record().ledger, f"energy_pj_{name}$\\frac$": 5}
+    named = record(name, network=name, options={name: name}, settings={name: name}, ledger=ledger)
+    groups = report.grouped([named, record("fa", accuracy=None, network=name), record("fa", network=name)])
+    texts = [report.page(groups, [name]), report.as_csv(groups), report.as_latex(groups)]
+    texts += [report.as_markdown(group.records, group.title) for group in groups]
+    texts += [drawn.content("svg").decode() for group in groups for drawn in report.figures(group.records)]
+    for text in texts:
+        assert not {*text} & unseen
+        text.encode()

@@ -71,3 +71,17 @@ def test_latex_escapes_what_it_would_read() -> None:
     text = report.as_latex(report.grouped([record("r_1:a=50%;b={x}\\y")]))
     assert r"r\_1:a=50\%;b=\{x\}\textbackslash{}y & 50.00 &" in text
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r@", "\n-", " =", "＝"])
+def test_no_text_in_csv_is_a_formula(start: str) -> None:
+    hostile = f"{start}1+1;={start}cmd|' /C calc'!A0"
+    ledger = {**record().ledger, f"energy_pj_{hostile}": -1e6}
+    text = report.as_csv(report.grouped([record(hostile, network=hostile, data=hostile, ledger=ledger)]))
+    rows = list(csv.reader(io.StringIO(text)))
+    for row in rows:
+        for cell in row:
+            for piece in cell.split(";"):
+                assert piece.strip()[:1] not in (*"=+@＝", "-") or float(piece) < 0, cell
+    energies = [number for number in rows[1] if number.startswith("-")]
+    assert [float(number) for number in energies] == [-1e6 * 1e-6 / (2 * 100)], "numbers stay numbers"

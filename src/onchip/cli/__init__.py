@@ -8,10 +8,11 @@ import typer
 from onchip import allocator
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
-from onchip.cli.lists import data, devices, encoders, neurons, rules
+from onchip.cli.lists import data, devices, encoders, networks, neurons, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 from onchip.cli.shared.command import Command
+from onchip.cli.shared.terminal import say
 
 __all__ = ["app", "main"]
 
@@ -19,10 +20,9 @@ app = typer.Typer(
     name="onchip",
     help="Train spiking neural networks with the learning rules that silicon can run.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, train, rules, neurons, encoders, devices, audit, cost, report):
+for command in (compare, train, rules, networks, neurons, encoders, devices, audit, cost, report):
     app.command(cls=Command)(command)
 app.add_typer(data, name="data")
 
@@ -31,7 +31,7 @@ def _print_version(requested: bool) -> None:
     if requested:
         from onchip import __version__
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 

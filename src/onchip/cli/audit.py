@@ -11,10 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from onchip import report
+from onchip._text import one_line
 from onchip.certificates import Certificate
 from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import RUN_FAILED, failing, require_range, supported
 from onchip.cli.shared.sizes import CLASSES, Shape, size_of
+from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.grammar import split
 
@@ -27,14 +30,24 @@ if TYPE_CHECKING:
 def audit(
     rules: Annotated[
         list[str] | None,
-        typer.Argument(help="Rules, such as bp fbp:period=10.", metavar="[RULE]...", show_default=False),
+        typer.Argument(
+            help="Rules, such as bp fbp:period=10.",
+            metavar="[RULE]...",
+            show_default=False,
+            autocompletion=names("rule"),
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Audit every rule; those that cannot train it are left out.")
     ] = False,
     net: Net = "mlp",
-    neuron: Annotated[str, typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.")] = "lif",
-    data_like: Annotated[str, typer.Option(help="Size of the input: a data set's name, or CxHxW.")] = "digits",
+    neuron: Annotated[
+        str,
+        typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.", autocompletion=names("neuron")),
+    ] = "lif",
+    data_like: Annotated[
+        str, typer.Option(help="Size of the input: a data set's name, or CxHxW.", autocompletion=names("data"))
+    ] = "digits",
     steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
     batch_size: Annotated[int, typer.Option(help="Samples, at least 2.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of network, input and changes.")] = 0,
@@ -102,10 +115,10 @@ def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> 
         import json
 
         for certificate in certificates:
-            typer.echo(json.dumps(certificate.to_dict(), ensure_ascii=False))
+            say(json.dumps(certificate.to_dict(), ensure_ascii=False))
         return
     if markdown or not sys.stdout.isatty():
-        typer.echo(report.certificates(certificates), nl=False)
+        say(report.certificates(certificates).removesuffix("\n"))
         return
     console = Console(highlight=False, markup=False)
     for certificate in certificates:
@@ -113,7 +126,7 @@ def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> 
         depends.add_column("updates depend on")
         depends.add_column("found")
         for finding in certificate.findings:
-            depends.add_row(finding.subject, finding.answer)
+            depends.add_row(one_line(finding.subject), one_line(finding.answer))
         console.print(depends)
         if not certificate.results:
             console.print(f"{certificate.rule} claims nothing\n")
@@ -123,6 +136,6 @@ def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> 
             claims.add_column(name)
         styles = {"holds": "green", "BROKEN": "bold red"}
         for result in certificate.results:
-            text = result.outcome + (f": {result.reason}" if result.outcome in ("BROKEN", "n/a") else "")
+            text = one_line(result.outcome + (f": {result.reason}" if result.outcome in ("BROKEN", "n/a") else ""))
             claims.add_row(result.statement, "; ".join(result.tests), text, style=styles.get(result.outcome, "dim"))
         console.print(claims)

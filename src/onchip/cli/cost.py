@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing, require_range, supported
-from onchip.cli.shared.pricelist import HEADER, cells, markdown, note, to_json
+from onchip.cli.shared.pricelist import HEADER, IMPORTANT, cells, markdown, note, to_json
 from onchip.cli.shared.sizes import Shape, size_of
+from onchip.cli.shared.table import drawn, paragraph, terminal_width
+from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError, UnsupportedError
 from onchip.runs.config import RunConfig
 
@@ -36,16 +37,26 @@ def cost(
             help="Rules, such as bp fbp:period=10. If left out, all that can train the network.",
             metavar="[RULE]...",
             show_default=False,
+            autocompletion=names("rule"),
         ),
     ] = None,
     net: Net = DEFAULTS.net,
-    neuron: Annotated[str, typer.Option(help="Neuron, such as lif:decay=0.9.")] = DEFAULTS.neuron,
-    data: Annotated[str, typer.Option(help="Size of the input: a data set's name, or CxHxW.")] = DEFAULTS.data,
+    neuron: Annotated[
+        str, typer.Option(help="Neuron, such as lif:decay=0.9.", autocompletion=names("neuron"))
+    ] = DEFAULTS.neuron,
+    data: Annotated[
+        str, typer.Option(help="Size of the input: a data set's name, or CxHxW.", autocompletion=names("data"))
+    ] = DEFAULTS.data,
     classes: Annotated[
         int | None, typer.Option(help="Number of classes.", show_default="the data set's, or 10")
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="How images become signals.", show_default="the one that suits the neuron")
+        str | None,
+        typer.Option(
+            help="How images become signals.",
+            show_default="the one that suits the neuron",
+            autocompletion=names("encoder"),
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps T of one image.")] = DEFAULTS.steps,
     batch_size: Annotated[int, typer.Option(help="Samples per training step.")] = DEFAULTS.batch_size,
@@ -76,16 +87,15 @@ def cost(
         about = f"{net} of {neuron} neurons, input {'x'.join(map(str, shape))}, {over}batches of {batch_size}"
         if as_json:
             for price in prices:
-                typer.echo(to_json(price, bp, about, pricing))
+                say(to_json(price, bp, about, pricing))
         elif sys.stdout.isatty():
-            table = Table(title=about, caption=note(pricing), title_justify="left", caption_justify="left")
-            for index, name in enumerate(HEADER):
-                table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-            for price in prices:
-                table.add_row(*cells(price, bp, pricing))
-            Console(highlight=False, markup=False).print(table)
+            width = terminal_width()
+            lines, left_out = drawn(HEADER, [cells(price, bp, pricing) for price in prices], IMPORTANT, width)
+            rest = [f"--json also has: {', '.join(left_out)}."] if left_out else []
+            below = [paragraph(text, width) for text in (*rest, note(pricing))]
+            say("\n\n".join([paragraph(about, width), "\n".join(lines), *below]))
         else:
-            typer.echo(markdown(prices, bp, about, pricing), nl=False)
+            say(markdown(prices, bp, about, pricing).removesuffix("\n"))
 
 
 def _sample(

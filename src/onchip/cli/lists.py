@@ -1,38 +1,61 @@
 """`onchip rules`, `devices`, `neurons`, `encoders` and `data`: what there is to choose from."""
 
 import inspect
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from onchip.cli.shared import arguments as args
+from onchip.cli.shared import completion
 from onchip.cli.shared.command import Command
 from onchip.cli.shared.failing import WRONG_REQUEST, failing
+from onchip.cli.shared.terminal import say
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
 
 data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
 
 
-Name = Annotated[str | None, typer.Argument(help="One of them, to print its documentation.", metavar="[NAME]")]
+def _name_of(option: str) -> Any:
+    """An argument that may name one of the values of an option."""
+    text = "One of them, to print its documentation."
+    return typer.Argument(help=text, metavar="[NAME]", autocompletion=completion.names(option))
 
 
-def rules(name: Name = None) -> None:
+def rules(name: Annotated[str | None, _name_of("rule")] = None) -> None:
     """List the learning rules with their options, or explain one."""
     _show("rule", name)
 
 
-def devices(name: Name = None) -> None:
+def networks(name: Annotated[str | None, _name_of("net")] = None) -> None:
+    """List the networks with their layers and sources, or explain one."""
+    with failing():
+        from onchip.training import registry
+
+        parts = registry.known("network")
+        if name is not None:
+            part = registry.network(name)
+            say(f"{part}\n\n{inspect.getdoc(part)}")
+            return
+        width = max(map(len, parts))
+        for each, network in parts.items():
+            say(f"{each:<{width}}  {network}")
+            if source := vars(network).get("about"):
+                say(f"{'':<{width}}  {source}")
+        say("\nLayers also name a network, such as 16C3-P2-F128; `onchip networks 16C3-P2-F128` explains them.")
+
+
+def devices(name: Annotated[str | None, _name_of("synapses")] = None) -> None:
     """List the devices that synapses can be made of with their options, or explain one."""
     _show("device", name)
 
 
-def neurons(name: Name = None) -> None:
+def neurons(name: Annotated[str | None, _name_of("neuron")] = None) -> None:
     """List the neurons with their options, or explain one."""
     _show("neuron", name)
 
 
-def encoders(name: Name = None) -> None:
+def encoders(name: Annotated[str | None, _name_of("encoder")] = None) -> None:
     """List the encoders of images with their options, or explain one."""
     _show("encoder", name)
 
@@ -45,15 +68,15 @@ def _show(kind: str, name: str | None) -> None:
         if name is not None:
             if command_name(name) not in parts:
                 raise unknown_name(kind, name, parts)
-            typer.echo(inspect.getdoc(parts[command_name(name)]))
+            say(inspect.getdoc(parts[command_name(name)]))
             return
         width = max(map(len, parts))
         for each, function in parts.items():
-            typer.echo(f"{each:<{width}}  {(inspect.getdoc(function) or '').partition(chr(10))[0]}")
+            say(f"{each:<{width}}  {(inspect.getdoc(function) or '').partition(chr(10))[0]}")
             parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in supplied]
             options = [p.name if p.default is p.empty else f"{p.name}={describe(p.default)}" for p in parameters]
             if options:
-                typer.echo(f"{'':<{width}}  options: {', '.join(options)}")
+                say(f"{'':<{width}}  options: {', '.join(options)}")
 
 
 @data.command("list", cls=Command)
@@ -71,13 +94,13 @@ def list_(data_root: args.DataRoot = None) -> None:
             at_hand = "embedded" if info.embedded else found if state.present else "not fetched"
             part = f"{state.sizes[0]:,} + {state.sizes[1]:,} of " if state.present and not whole else ""
             size = f"{info.train:,} + {info.test:,} images of {'x'.join(map(str, info.shape))}, {info.classes} classes"
-            typer.echo(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
-        typer.echo(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
+            say(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
+        say(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
 
 
 @data.command(cls=Command)
 def fetch(
-    name: Annotated[str, typer.Argument(help="The data set.")],
+    name: Annotated[str, typer.Argument(help="The data set.", autocompletion=completion.names("data"))],
     data_root: args.DataRoot = None,
 ) -> None:
     """Download what is missing of a data set."""
@@ -85,12 +108,17 @@ def fetch(
         from onchip.data import fetch as fetch_files
 
         state = fetch_files(name, data_root)
-        typer.echo(f"{name}: {'embedded, nothing to fetch' if state.info.embedded else f'complete in {state.root}'}")
+        say(f"{name}: {'embedded, nothing to fetch' if state.info.embedded else f'complete in {state.root}'}")
 
 
 @data.command(cls=Command)
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all that are at hand if none is named.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Data sets; all that are at hand if none is named.", autocompletion=completion.names("data")
+        ),
+    ] = None,
     data_root: args.DataRoot = None,
 ) -> None:
     """Read data sets whole, and compare them with what was published."""
@@ -104,10 +132,10 @@ def check(
                 data_set = check_files(name, data_root)
             except DataError as error:
                 wrong = True
-                typer.echo(f"error: {error}", err=True)
+                say(f"error: {error}", error=True)
             else:
                 shape = "x".join(map(str, data_set.shape))
-                typer.echo(
+                say(
                     f"{name}: sound; {data_set.train:,} training and {data_set.test:,} test images of {shape}, "
                     f"{len(data_set.classes)} classes"
                 )

@@ -8,7 +8,9 @@ import typer
 
 from onchip import report as reports
 from onchip._files import write_whole
+from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing
+from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError, unknown_name
 from onchip.runs.grammar import split
 
@@ -22,7 +24,11 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for the report; created if missing.")] = Path("report"),
     formats: Annotated[
         str,
-        typer.Option("--format", help="html (one page), md, csv, tex (the table), svg, png (the figures); or all."),
+        typer.Option(
+            "--format",
+            help="html (one page), md, csv, tex (the table), svg, png (the figures); or all.",
+            autocompletion=names("format", FORMATS),
+        ),
     ] = "html",
 ) -> None:
     """Show runs on one page that needs no network: tables, Pareto fronts, learning curves, settings.
@@ -36,14 +42,14 @@ def report(
                 raise unknown_name("format", name, [*FORMATS, "all"])
         records, left_out = reports.gather(runs)
         for message in left_out:
-            typer.echo(f"left out: {message}", err=True)
+            say(f"left out: {message}", error=True)
         groups = reports.grouped(records)
         if out.exists() and not out.is_dir():
             raise RequestError(f"{out} is a file; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
         for name, content in _files(groups, left_out, chosen):
             write_whole(out / name, content)
-            typer.echo(out / name)
+            say(out / name)
 
 
 def _files(

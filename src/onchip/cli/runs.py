@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from onchip.cli.shared.arguments import with_settings
+from onchip.cli.shared.completion import names
 from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
-from onchip.cli.shared.output import show_table, write_report
+from onchip.cli.shared.output import chosen_columns, show_table, write_report
 from onchip.cli.shared.progress import Bars, bars
 from onchip.cli.shared.request import combined
+from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
@@ -26,6 +28,7 @@ def compare(
             "--rule",
             help=f"Rules, such as bp,fbp:period=10|100. If left out, those of {','.join(RULES)} that can train it.",
             rich_help_panel=TRAINING,
+            autocompletion=names("rule"),
         ),
     ] = None,
     seeds: Annotated[
@@ -69,6 +72,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         from onchip.training.builder import load_data
         from onchip.training.registry import distinct
 
+        columns = chosen_columns(options["columns"])
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
@@ -81,7 +85,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         if rules is None:
             rules, left_out = comparison.trainable(config, data)
             for reason in left_out:
-                typer.echo(f"left out: {reason}", err=True)
+                say(f"left out: {reason}", error=True)
         request = SweepConfig(config, tuple(rules), seeds)
         out = out or next_directory(Path("runs"), slug("-".join([data.name, config.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
@@ -101,11 +105,11 @@ def _run(context: typer.Context, *, one: bool) -> None:
             order = {rule: place for place, rule in enumerate(request.rules)}
             records.sort(key=lambda record: order.get(record.label, len(order)))
             write_report(out, records)
-            show_table(records, to_error=options["as_json"])
-        typer.echo(f"results in {out}", err=True)
+            show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
+        say(f"results in {out}", error=True)
         if code == INTERRUPTED:
             command = "train" if one else "compare"
-            typer.echo(f"interrupted; continue with: onchip {command} --out {out} --resume", err=True)
+            say(f"interrupted; continue with: onchip {command} --out {out} --resume", error=True)
         if code == DONE and any(record.status == "failed" for record in records):
             code = RUN_FAILED
         if code != DONE:
@@ -142,10 +146,10 @@ def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[
             records.append(record)
             watch.finished(record)
             if as_json:
-                typer.echo(record.to_json())
+                say(record.to_json())
     except KeyboardInterrupt:
         return records, INTERRUPTED
     except ChildProcessError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", error=True)
         return records, RUN_FAILED
     return records, DONE

@@ -7,9 +7,10 @@ from onchip.report.groups import Group, gather, grouped, once
 from onchip.report.markdown import markdown_table
 from onchip.report.page import page
 from onchip.report.summary import title
-from onchip.report.table import NOTE, Table, as_csv, as_latex, as_markdown, failures, table
+from onchip.report.table import COLUMNS, NOTE, Table, as_csv, as_latex, as_markdown, failures, table
 
 __all__ = [
+    "COLUMNS",
     "KINDS",
     "NOTE",
     "Group",

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from onchip._text import one_line
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -78,7 +80,7 @@ def plain(axes: Axes) -> None:
 
 def verbatim(label: str, longest: int = LONGEST) -> str:
     """A label without what no figure can show, and not too long."""
-    text = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
+    text = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", one_line(label))
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from onchip._text import one_line
+
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, padded: bool = False) -> str:
     """A table in Markdown, without the end of its last line.
@@ -18,7 +20,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left
         | --- | ---: |
         | bp | 97.1 |
     """
-    cells = [[" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in (header, *rows)]
+    cells = [[one_line(cell).replace("|", r"\|") for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) if padded else 0 for column in zip(*cells, strict=True)]
     lines = [
         [cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
+from onchip._text import printable
 from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
 from onchip.report.table import NOTE, Cell, Table, table
@@ -61,7 +62,7 @@ def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
         f"<footer><p>{escape(NOTE)}</p></footer>\n",
         f"<script>\n{script}</script>\n</body>\n</html>\n",
     ]
-    return "".join(pieces)
+    return printable("".join(pieces))
 
 
 def _left_out(messages: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
             _mark(axes, _aside(figure, axes, spreads, index), shown[index], cost, index)
         _front(axes, list(shown.values()), cost)
         _scale(axes, list(spreads.values()))
-        axes.set_xlabel(cost.axis or "", fontsize=9)
+        axes.set_xlabel(drawing.verbatim(cost.axis or ""), fontsize=9, parse_math=False)
         axes.set_ylim(*_accuracies(list(shown.values())))
         drawing.plain(axes)
     row[0].set_ylabel("test accuracy [%]", fontsize=9)

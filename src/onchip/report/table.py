@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onchip._text import one_line
 from onchip.report.costs import costs, traffic
 from onchip.report.groups import Group
 from onchip.report.markdown import markdown_table
@@ -23,6 +24,13 @@ NOTE = (
 )
 
 
+COLUMNS = (
+    *("test", "bits", "operations", "energy", "memory", "weights", "seeds", "validation", "pareto"),
+    *("forward", "error", "update", "speed"),
+)
+"""Names of all columns but the first, the most important first."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell.
@@ -38,36 +46,49 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Heads of the columns, and rows of as many cells."""
+    """Heads of the columns, rows of as many cells, and short names of the columns, as in `COLUMNS`."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    names: tuple[str, ...]
 
     def texts(self) -> list[tuple[str, ...]]:
         """The rows as a reader sees them."""
         return [tuple(cell.text for cell in row) for row in self.rows]
 
 
-def table(records: Sequence[Record]) -> Table:
-    """One row per rule. Columns without a number in any record are left out."""
+def table(records: Sequence[Record], chosen: Sequence[str] | None = None) -> Table:
+    """One row per rule. Columns without a number in any record are left out.
+
+    Args:
+        records: The runs; at least one.
+        chosen: Names of columns, in the order in which they follow the first; None for all.
+    """
     summaries = summarize(records)
     good = [record for summary in summaries for record in summary.good]
     best = {summary.label for summary in on_front(summaries, traffic(good))}
-    columns: list[tuple[str, list[Cell]]] = [
-        ("rule", [Cell(summary.label) for summary in summaries]),
-        ("test %", [_percent(summary.test) for summary in summaries]),
-        ("validation %", [_percent(summary.spread(lambda r: r.validation_accuracy)) for summary in summaries]),
-        ("seeds", [Cell(_seeds(summary)) for summary in summaries]),
-        ("Pareto", [Cell("yes" if summary.label in best else "") for summary in summaries]),
+    columns: list[tuple[str, str, list[Cell]]] = [
+        ("rule", "rule", [Cell(summary.label) for summary in summaries]),
+        ("test", "test %", [_percent(summary.test) for summary in summaries]),
+        (
+            "validation",
+            "validation %",
+            [_percent(s.spread(lambda r: r.validation_accuracy)) for s in summaries],
+        ),
+        ("seeds", "seeds", [Cell(_seeds(summary)) for summary in summaries]),
+        ("pareto", "Pareto", [Cell("yes" if summary.label in best else "") for summary in summaries]),
         *(
-            (cost.column, [_count(summary.spread(cost.of)) for summary in summaries])
+            (cost.name.partition("-")[0], cost.column, [_count(summary.spread(cost.of)) for summary in summaries])
             for cost in costs(good)
             if cost.column
         ),
-        ("samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
+        ("speed", "samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
     ]
-    used = [(name, cells) for name, cells in columns if name == "test %" or any(c.text not in ("-", "") for c in cells)]
-    return Table(tuple(name for name, _ in used), tuple(zip(*(cells for _, cells in used), strict=True)))
+    used = [column for column in columns if column[0] == "test" or any(c.text not in ("-", "") for c in column[2])]
+    if chosen is not None:
+        used = [used[0], *(column for name in chosen for column in used if column[0] == name)]
+    names, header, cells = zip(*used, strict=True)
+    return Table(header, tuple(zip(*cells, strict=True)), names)
 
 
 def failures(records: Sequence[Record]) -> list[str]:
@@ -75,30 +96,35 @@ def failures(records: Sequence[Record]) -> list[str]:
     return [f"{r.label}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
 
 
-def as_markdown(records: Sequence[Record], heading: str | None = None) -> str:
+def as_markdown(records: Sequence[Record], heading: str | None = None, *, columns: Sequence[str] | None = None) -> str:
     """The table as Markdown with its columns aligned, and below it what failed. Needs a record at least."""
-    result = table(records)
-    failed = [f"- failed: {_one_line(line)}" for line in failures(records)]
-    blocks = [[heading or title(records)], [markdown_table(result.header, result.texts(), padded=True)], failed, [NOTE]]
+    result = table(records, columns)
+    failed = [f"- failed: {one_line(line)}" for line in failures(records)]
+    heading = one_line(heading or title(records))
+    blocks = [[heading], [markdown_table(result.header, result.texts(), padded=True)], failed, [NOTE]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def as_csv(groups: Sequence[Group]) -> str:
-    """All groups in one table of full precision: mean and standard deviation in columns of their own."""
+    """All groups in one table of full precision: mean and standard deviation in columns of their own.
+
+    No text begins as a formula does, so that a spreadsheet shows it and computes nothing.
+    """
     tables = [table(group.records) for group in groups]
     heads = list(dict.fromkeys(name for each in tables for name in each.header))
     numeric = {n for each in tables for row in each.rows for n, c in zip(each.header, row, strict=True) if c.spread}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["runs", *(x for head in heads for x in ((head, f"{head}, sd") if head in numeric else (head,)))])
+    columns = (name for head in heads for name in ((head, f"{head}, sd") if head in numeric else (head,)))
+    writer.writerow(["runs", *map(_inert, columns)])
     for group, one in zip(groups, tables, strict=True):
         for row in one.rows:
             cells = dict(zip(one.header, row, strict=True))
-            line = [group.title]
+            line = [_inert(group.title)]
             for head in heads:
                 cell = cells.get(head, Cell(""))
                 if head not in numeric:
-                    line.append(cell.text)
+                    line.append(_inert(cell.text))
                 elif cell.spread is None:
                     line += ["", ""]
                 else:
@@ -106,6 +132,11 @@ def as_csv(groups: Sequence[Group]) -> str:
                     line += [repr(cell.spread.mean), "" if deviation is None else repr(deviation)]
             writer.writerow(line)
     return buffer.getvalue()
+
+
+def _inert(text: str) -> str:
+    """Text that no spreadsheet takes for a formula, also one that splits lines at semicolons."""
+    return re.sub(r"(^|;)(?=\s*[-=+@＝＋－＠].)", r"\1'", one_line(text))
 
 
 def as_latex(groups: Sequence[Group]) -> str:
@@ -134,7 +165,7 @@ def _latex(group: Group) -> str:
 def _escaped(text: str) -> str:
     """Text that LaTeX sets as it is."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
-    return re.sub(r"[\\~^±&%$#_{}]", lambda found: special.get(found[0], "\\" + found[0]), _one_line(text))
+    return re.sub(r"[\\~^±&%$#_{}]", lambda found: special.get(found[0], "\\" + found[0]), one_line(text))
 
 
 def _seeds(summary: Summary) -> str:
@@ -152,7 +183,3 @@ def _percent(spread: Spread | None) -> Cell:
 
 def _count(spread: Spread | None) -> Cell:
     return Cell("-") if spread is None else Cell(count(spread.mean), spread)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import typer
 
+from onchip.cli.shared.completion import names
+from onchip.report.table import COLUMNS
 from onchip.runs.config import DATA, RUN, RunConfig
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-Net = Annotated[str, typer.Option(help="Network: a name, such as mlp, or layers such as 16C3-P2-F128.")]
+Net = Annotated[
+    str,
+    typer.Option(help="Network: a name, such as mlp, or layers such as 16C3-P2-F128.", autocompletion=names("net")),
+]
 
 
 def _option(group: str, text: str, *names: str) -> Any:
@@ -33,6 +38,14 @@ def _run_options(
     out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one under runs.")] = None,
     force: Annotated[bool, _option(RUN, "Replace an earlier run in that directory.", "--force")] = False,
     resume: Annotated[bool, _option(RUN, "Continue the run in that directory.", "--resume")] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of the printed table, such as test,bits,memory. If left out, those that fit.",
+            rich_help_panel=RUN,
+            autocompletion=names("columns", COLUMNS),
+        ),
+    ] = None,
     as_json: Annotated[
         bool, _option(RUN, "Print the records to standard output, and nothing else there.", "--json")
     ] = False,
@@ -62,7 +75,13 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     """A setting's option. `RunConfig` itself checks choices, because it knows the nearest one."""
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     setting, name = field.metadata["setting"], f"--{field.name.replace('_', '-')}"
-    option = typer.Option(name, help=setting.help, rich_help_panel=setting.group, metavar="|".join(choices) or None)
+    option = typer.Option(
+        name,
+        help=setting.help,
+        rich_help_panel=setting.group,
+        metavar="|".join(choices) or None,
+        autocompletion=names(field.name, choices),
+    )
     annotated: Any = Annotated
     annotation = annotated[str if choices else hint, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import typer
 
+from onchip._text import one_line
+from onchip.cli.shared.terminal import say
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 
 Result = TypeVar("Result")
@@ -27,10 +29,10 @@ def failing() -> Iterator[None]:
     try:
         yield
     except OnchipError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {one_line(str(error))}", error=True)
         raise typer.Exit(WRONG_REQUEST) from error
     except OSError as error:  # a full disk, a folder that went away
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {one_line(str(error))}", error=True)
         raise typer.Exit(RUN_FAILED) from error
     finally:
         warnings.formatwarning = before
@@ -52,9 +54,9 @@ def supported(calls: Iterable[Callable[[], Result]], *, strict: bool) -> list[Re
         except UnsupportedError as error:
             if strict:
                 raise
-            typer.echo(f"left out: {error}", err=True)
+            say(f"left out: {one_line(str(error))}", error=True)
     return results
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    return f"warning: {message}\n"
+    return f"warning: {one_line(str(message))}\n"

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-from rich.console import Console
-from rich.table import Table
-
 from onchip import report
 from onchip._files import write_whole
+from onchip.cli.shared.table import drawn, paragraph, terminal_width
+from onchip.cli.shared.terminal import say
+from onchip.errors import unknown_name
+from onchip.runs.grammar import split
 from onchip.runs.record import Record
 
 
@@ -23,19 +23,40 @@ def write_report(folder: Path, records: Sequence[Record]) -> None:
             write_whole(folder / f"figure.{kind}", drawing)
 
 
-def show_table(records: Sequence[Record], *, to_error: bool) -> None:
-    """Print the table: as Markdown into a pipe or a file, drawn on a terminal."""
+def chosen_columns(text: str | None) -> list[str] | None:
+    """The columns that `--columns` names; None for all that fit.
+
+    Raises:
+        RequestError: There is no such column.
+    """
+    names = None if text is None else [name.lower() for name in split(text)]
+    for name in names or ():
+        if name not in report.COLUMNS:
+            raise unknown_name("column", name, report.COLUMNS)
+    return names
+
+
+def show_table(
+    records: Sequence[Record], *, to_error: bool, columns: Sequence[str] | None = None, file: Path | None = None
+) -> None:
+    """Print the table: as Markdown into a pipe or a file, in as many columns as fit on a terminal.
+
+    Args:
+        records: The runs.
+        to_error: Whether it goes to standard error.
+        columns: Names of the columns to print, in this order; None for all.
+        file: Where the whole table is.
+    """
     stream = sys.stderr if to_error else sys.stdout
     if not stream.isatty():
-        typer.echo(report.as_markdown(records), err=to_error)
+        say(report.as_markdown(records, columns=columns), error=to_error)
         return
-    table = Table(title=report.title(records), caption=report.NOTE, title_justify="left", caption_justify="left")
-    content = report.table(records)
-    for index, name in enumerate(content.header):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for row in content.texts():
-        table.add_row(*row)
-    console = Console(stderr=to_error, highlight=False, markup=False)
-    console.print(table)
-    for line in report.failures(records):
-        console.print(f"failed: {line}")
+    table, width = report.table(records, columns), terminal_width()
+    heads = dict(zip(table.names, table.header, strict=True))
+    order = [heads[name] for name in columns or report.COLUMNS if name in heads]
+    lines, left_out = drawn(table.header, table.texts(), order, width)
+    if left_out:
+        left_out = [paragraph(f"{file or 'the file'} also has: {', '.join(left_out)}. --columns chooses.", width)]
+    failed = [paragraph(f"failed: {line}", width) for line in report.failures(records)]
+    blocks = [[paragraph(report.title(records), width)], lines, left_out, failed, [paragraph(report.NOTE, width)]]
+    say("\n\n".join("\n".join(block) for block in blocks if block), error=to_error)

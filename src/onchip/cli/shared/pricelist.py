@@ -16,6 +16,7 @@ COUNTED = "forward", "error", "update"
 TRANSPORTED = "rule", "weights transported / step", "fewer than bp", "bits / step", "of these index", "compares / step"
 STORED = "stored activity", "draws / step", "feedback memory", "phases", "update locking", "energy", "operations alone"
 HEADER = (*TRANSPORTED, *COUNTED, *STORED)
+IMPORTANT = "energy", "bits / step", *COUNTED, "stored activity", "feedback memory", *HEADER[1:]
 
 
 def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, a line per run elsewhere."""
+"""Progress on standard error: bars on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,8 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from onchip._text import one_line
+from onchip.cli.shared.terminal import say
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Record
+from onchip.runs.record import Epoch, Record
 from onchip.training.progress import ProgressListener
 
 
@@ -47,9 +48,9 @@ class Bars:
             result = f"failed: {record.error}"
         else:
             result = f"test {100 * record.test_accuracy:.2f} %, {record.seconds:.1f} s"
-        line = f"{record.label}, seed {record.seed}: {result}"
+        line = one_line(f"{record.label}, seed {record.seed}: {result}")
         if self._progress is None:
-            typer.echo(line, err=True)
+            say(line, error=True)
             return
         self._progress.console.print(line, markup=False, highlight=False)
         self._progress.advance(self._all)
@@ -59,7 +60,7 @@ class Bars:
 
 
 class Bar(ProgressListener):
-    """Watches one run, and shows its steps over all epochs.
+    """Watches one run, and shows its steps over all epochs: in a bar, or else in a line per epoch.
 
     Args:
         progress: the bars' display; None shows none.
@@ -71,9 +72,9 @@ class Bar(ProgressListener):
 
     def run_begins(self, config: RunConfig) -> None:
         """Show the bar."""
-        self._epochs = config.epochs
+        self._run, self._epochs = one_line(f"{config.rule}, seed {config.seed}"), config.epochs
         if self._progress is not None:
-            self._bar = self._progress.add_task(f"{config.rule}, seed {config.seed}", total=None)
+            self._bar = self._progress.add_task(self._run, total=None)
             self._bars[config.rule, config.seed] = self._bar
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
@@ -85,6 +86,14 @@ class Bar(ProgressListener):
         """Move the bar."""
         if self._progress is not None:
             self._progress.advance(self._bar)
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Print the epoch, where there is no bar."""
+        if self._progress is None:
+            accuracy = epoch.validation_accuracy
+            validated = "" if accuracy is None else f"validation {100 * accuracy:.2f} %, "
+            result = f"loss {epoch.train_loss:.4g}, {validated}{epoch.seconds:.1f} s"
+            say(f"{self._run}: epoch {epoch.epoch} of {self._epochs}, {result}", error=True)
 
 
 @contextmanager
