@@ -49,7 +49,7 @@ def test_compares_rules_over_seeds(onchip: Onchip) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_without_a_terminal_progress_is_a_line_per_epoch(jobs: str, onchip: Onchip) -> None:
-    options = (*TINY, "--epochs", "2", "--jobs", jobs)
+    options = ("--train-size", "30", "--net", "mlp", "--steps", "2", "--epochs", "2", "--jobs", jobs)
     result = onchip("compare", "--rules", "bp,dfa", "--seeds", "1", "--out", "out", *options)
     for record in records("out"):
         for epoch in record["history"]:
