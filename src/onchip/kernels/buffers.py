@@ -11,6 +11,8 @@ import weakref
 import torch
 from torch import Tensor
 
+from onchip.kernels.tracing import traced
+
 LARGE = 32 * 2**20
 """Bytes from which glibc asks the system for memory of its own (DEFAULT_MMAP_THRESHOLD_MAX)."""
 
@@ -23,7 +25,7 @@ def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Ten
     A large one on a CPU takes the memory of one that is gone, if there was one of its size.
     """
     size = math.prod(shape) * like.element_size()
-    if size < LARGE or like.device.type != "cpu" or torch.compiler.is_compiling():
+    if size < LARGE or like.device.type != "cpu" or traced():
         return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device)
     # The tensor keeps the loan alive; when both are gone, the memory is free again.
     memory = _taken(size)

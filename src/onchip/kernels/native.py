@@ -32,6 +32,7 @@ from torch import Tensor
 from onchip.errors import RequestError
 from onchip.kernels import store
 from onchip.kernels.table import MACROS, NATIVE
+from onchip.kernels.tracing import traced
 
 Choice = Literal["auto", "native", "triton", "torch"]
 """`native` insists on compiled kernels on CPUs, `triton` on those for GPUs (`onchip.kernels.gpu`), `torch` avoids
@@ -120,9 +121,9 @@ def plain(series: Tensor) -> bool:
     """Whether a series (T, B, features...) may be worked on outside of torch.
 
     One step follows the other without gaps, maps (C, H, W) in either order, and there is nothing for autograd or
-    torch.compile to follow.
+    a tracer to follow.
     """
-    if (series.requires_grad and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+    if (series.requires_grad and torch.is_grad_enabled()) or traced():
         return False
     step = series[0]
     gapless = step.is_contiguous() or (step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last))

@@ -1,16 +1,20 @@
-"""Running sums and means over time, in place."""
+"""Running sums and means over time, in place where no tracer follows, which cannot see through the steps' views."""
 
+import torch
 from torch import Tensor
+
+from onchip.kernels.tracing import traced
 
 
 def sum_(series: Tensor, decay: float = 1.0, before: Tensor | None = None) -> Tensor:
     """U[t] = α U[t-1] + x[t], written over x (T, ...); `before` (...) is U before the first step."""
     # A step at a time reads memory in order; torch's own cumsum over the first axis does not.
-    for t, now in enumerate(series):
-        last = series[t - 1] if t else before
+    followed, sums, last = traced(), [], before
+    for now in series:
         if last is not None and decay:
-            now.add_(last, alpha=decay)
-    return series
+            now = torch.add(now, last, alpha=decay, out=None if followed else now)
+        sums.append(last := now)
+    return torch.stack(sums) if followed else series
 
 
 def mean_(sums: Tensor, decay: float = 1.0, weight: float = 0.0) -> tuple[Tensor, float]:
@@ -24,13 +28,14 @@ def mean_(sums: Tensor, decay: float = 1.0, weight: float = 0.0) -> tuple[Tensor
     Returns:
         a, and n after the last step.
     """
+    followed, means = traced(), []
     for now in sums:
         weight = decay * weight + 1.0
-        now.div_(weight)
-    return sums, weight
+        means.append(torch.div(now, weight, out=None if followed else now))
+    return torch.stack(means) if followed else sums, weight
 
 
 def mean_adjoint_(error: Tensor, decay: float = 1.0) -> Tensor:
     """dL/dx[t] = sum over s >= t of α^(s-t) dL/da[s] / n[s], written over dL/da (T, ...)."""
-    mean_(error, decay)
-    return sum_(error.flip(0), decay).flip(0) if len(error) > 1 else error
+    shares, _ = mean_(error, decay)
+    return sum_(shares.flip(0), decay).flip(0) if len(shares) > 1 else shares

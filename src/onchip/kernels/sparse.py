@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onchip.kernels import native
 from onchip.kernels.table import SPARSE_DEPTH, SPARSE_WIDTH
+from onchip.kernels.tracing import traced
 
 FULL = 0.4
 """Share of entries other than zero from which a dense product is as fast."""
@@ -32,7 +33,7 @@ def product(x: Tensor, m: Tensor, bias: Tensor | None = None, *, transposed: boo
     tensors = [tensor for tensor in (x, m, bias) if tensor is not None]
     plain = all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
     followed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    if not plain or followed or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+    if not plain or followed or torch.is_autocast_enabled("cpu") or traced():
         return None
     count, scan = native.function("onchip_nonzero"), native.function("onchip_sparse")
     if count is None or scan is None or not (x.is_contiguous() or x.t().is_contiguous()):

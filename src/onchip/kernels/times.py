@@ -30,23 +30,18 @@ def cross(sums: Tensor, clip: float) -> tuple[Tensor, Tensor]:
         Spike times (B, features...), inf = silent, and dt/dS and dt/dI stacked, (2, B, features...).
     """
     total, delay = sums
-    partials = torch.empty_like(sums)
-    by_sum, by_time = partials
     crossed = native.scan("onchip_cross", sums)
     if crossed is not None:
-        times = torch.empty_like(total)
-        tensors = total, delay, times, by_sum, by_time
+        times, partials = torch.empty_like(total), torch.empty_like(sums)
+        tensors = total, delay, times, *partials
         crossed(*(tensor.data_ptr() for tensor in tensors), total.numel(), clip)
         return times, partials
     # Gates as numbers: products with 0 and 1 take a fraction of the time of torch.where.
-    start = torch.sub(total, delay).ge_(1.0)
-    fires = torch.add(delay, total, alpha=-2.0).lt_(0.0)
-    mid = (1.0 - start).mul_(fires)
+    start = (total - delay).ge(1.0).to(total.dtype)
+    mid = (1.0 - start) * torch.add(delay, total, alpha=-2.0).lt(0.0)
     # 1 + S > 0 holds wherever mid does; elsewhere 1 keeps the division harmless.
-    torch.mul(total, mid, out=by_time).add_(1.0).reciprocal_()
-    crossing = (2.0 + delay).mul_(by_time)
-    torch.mul(crossing, by_time, out=by_sum).clamp_(max=clip).mul_(mid).neg_()
-    by_time.clamp_(max=clip).mul_(mid)
-    times = crossing.sub_(1.0).clamp_(0.0, 1.0).mul_(mid)
-    silent = mid.add_(start).reciprocal_().sub_(1.0)  # 1 / fired - 1: 0 where a neuron fires, else inf
-    return times.add_(silent), partials
+    slope = (total * mid + 1.0).reciprocal()
+    crossing = (2.0 + delay) * slope
+    partials = torch.stack([-((crossing * slope).clamp(max=clip) * mid), slope.clamp(max=clip) * mid])
+    silent = (mid + start).reciprocal() - 1.0  # 1 / fired - 1: 0 where a neuron fires, else inf
+    return (crossing - 1.0).clamp(0.0, 1.0) * mid + silent, partials

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from onchip.kernels.tracing import scripted, traced
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
@@ -14,6 +15,9 @@ class Sequential(nn.Sequential):
     `model(signal)` is plain inference, and differentiable by plain autograd: through time with surrogate
     gradients, or through the spike times. A learning rule from `onchip.rules` trains the same modules by
     other means.
+
+    It can be traced and exported for inference (`torch.jit.trace`, `make_fx`, `torch.export`). Only `torch.compile`
+    keeps the derivatives of the spikes.
 
     Args:
         modules: Layers in order, as in `torch.nn.Sequential`; neurons directly follow their synapses.
@@ -34,15 +38,17 @@ class Sequential(nn.Sequential):
         """
         graph = build_graph(self)
         graph.check(signal)
-        return run(graph, signal, _infer)
+        output = run(graph, signal, _infer)
+        # A trace has no surrogate derivatives; so that nobody trains by it, it has no derivatives at all.
+        return output.detach() if scripted() else output
 
 
 def _infer(index: int, layer: SynapticLayer, signal: Signal) -> Tensor:
-    # Where no derivative is wanted the layer runs as one, in place; torch.compile fuses what is written out. But
-    # hooks on a module need its own call.
-    hooked, compiling = _hooked(layer), torch.compiler.is_compiling()
-    in_place = not (torch.is_grad_enabled() or hooked or compiling)
-    bare = in_place or (compiling and not hooked)
+    # Where no derivative is wanted the layer runs as one, in place; a tracer follows what is written out. But hooks on
+    # a module need its own call.
+    hooked, followed = _hooked(layer), traced()
+    in_place = not (torch.is_grad_enabled() or hooked or followed)
+    bare = in_place or (followed and not hooked)
 
     def product(inputs: Tensor) -> Tensor:
         if bare:

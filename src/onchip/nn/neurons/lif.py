@@ -12,6 +12,7 @@ from onchip.kernels import lif as kernel
 from onchip.kernels import static_drive
 from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
+from onchip.kernels.tracing import scripted, traced
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
 from onchip.surrogate import Sigmoid, Surrogate
@@ -90,7 +91,7 @@ class LIF(Neuron):
 
     def forward(self, drive: Drive) -> Tensor:
         """Spikes (T, B, features...) from a drive (T, B, features...) or Static, from rest."""
-        if torch.compiler.is_compiling():
+        if traced():
             return self._unrolled(expanded(drive))
         current = tensor_of(drive)
         steps = drive.steps if isinstance(drive, Static) else None
@@ -99,13 +100,15 @@ class LIF(Neuron):
         return spikes
 
     def _unrolled(self, drive: Tensor) -> Tensor:
-        """The same, written out for torch.compile, which makes one pass of it."""
+        """The same, written out for a tracer; torch.compile makes one pass of it."""
         constants = self._constants
         decay = constants.decay if self.decay_parameter is None else torch.sigmoid(self.decay_parameter)
+        # A TorchScript trace has no derivatives, and cannot be stored with a function of Python's in it.
+        fires = _Fired.forward_only if scripted() else _Fired.apply
         membrane, fired = torch.zeros_like(drive[0]), []
         for current in drive.unbind():
             potential = current + decay * membrane
-            spikes = _Fired.apply(potential, constants.threshold, self.surrogate)
+            spikes = fires(potential, constants.threshold, self.surrogate)
             fired.append(spikes)
             constant = spikes.detach() if constants.detach_reset else spikes
             membrane = constants.reset(potential, constant)
@@ -241,6 +244,10 @@ class _Fired(torch.autograd.Function):
     def forward(ctx: Any, potential: Tensor, threshold: float, surrogate: Surrogate) -> Tensor:
         ctx.save_for_backward(potential)
         ctx.threshold, ctx.surrogate = threshold, surrogate
+        return _Fired.forward_only(potential, threshold, surrogate)
+
+    @staticmethod
+    def forward_only(potential: Tensor, threshold: float, _: Surrogate) -> Tensor:
         return (potential >= threshold).to(potential.dtype)
 
     @staticmethod
