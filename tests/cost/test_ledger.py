@@ -18,6 +18,8 @@ from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal, Static
+from onchip.nn.synapses.linear import LinearSynapse
+from onchip.nn.synapses.product import SynapticProduct
 from tests.cases import CASES, Case, gradients, loss_of, whole
 from tests.stacks import STACKS, TIMED
 
@@ -184,6 +186,47 @@ def test_a_ledger_goes_on_from_its_state() -> None:
     assert other.transported == ledger.transported
     with pytest.raises(RequestError, match="the state of a ledger has no 'weights'"):
         other.load_state_dict({"weights": torch.tensor(1)})
+
+
+def test_what_is_stored_is_counted_anew_in_each_step_and_after_a_restart() -> None:
+    ledger = Ledger()
+    ledger.stored("0", 5)
+    ledger.stepped(lambda: 0)
+    ledger.stored("0", 3)  # beside nothing: the step before is over
+    state = ledger.state_dict()
+    assert ledger.summary()["stored_activity_peak"] == 5
+    ledger.load_state_dict(state)
+    ledger.stored("0", 4)
+    assert ledger.summary()["stored_activity_peak"] == 5
+
+
+def test_a_restored_state_replaces_an_unfinished_step_and_every_count() -> None:
+    empty, ledger = Ledger().state_dict(), Ledger()
+    rule = rules.bp(CASES[0].build())
+    rule.observe(ledger)
+    rule.backward(loss_of(rule.forward(CASES[0].signal())))  # no rule.step yet
+    ledger.load_state_dict(empty)
+    ledger.stepped(lambda: 0)
+    assert ledger.summary() == {**Ledger().summary(), "steps": 1, "operations_counted_steps": 1}
+
+
+@pytest.mark.parametrize(("steps", "exact"), [(0, 0), (1, 1), (3, 1), (4, 2), (6, 2), (7, 3)])
+def test_the_first_of_every_three_steps_is_counted(steps: int, exact: int) -> None:
+    ledger = Ledger(every=3)
+    for _ in range(steps):
+        ledger.fired("0", 1, lambda: 1)
+        ledger.stepped(lambda: 0)
+    assert ledger.summary()["operations_counted_steps"] == ledger.counted["0", "fired/updates"] == exact
+
+
+def test_counts_of_some_steps_are_scaled_to_all_and_rounded_to_the_nearest() -> None:
+    ledger = Ledger(every=2)
+    for activity in (torch.tensor([[1.0], [1.0], [0.0]]), torch.ones(1, 1)):
+        shape = activity.shape
+        ledger.fired("0", len(activity), lambda spikes=int(activity.sum()): spikes)  # type: ignore[misc]
+        ledger.product("0", "forward", SynapticProduct(LinearSynapse(1, 1), shape, shape, activity))
+        ledger.stepped(lambda: 0)
+    assert ledger.summary()["spikes"] == ledger.summary()["operations_forward"] == 3  # 2 of 3, times 4: 2.67
 
 
 def test_every_number_is_explained() -> None:

@@ -29,6 +29,13 @@ def test_even_classes_are_drawn_evenly() -> None:
         assert labels[stratified_order(labels, 3)[:size]].bincount().tolist() == [size // 10] * 10
 
 
+def test_a_small_class_comes_in_the_middle_of_its_shares() -> None:
+    """Of 4 and 90 images the 4 have the places 1/8, 3/8, 5/8 and 7/8; below them lie 11, 34, 56 and 79 of the 90."""
+    labels = torch.tensor([1] * 4 + [0] * 90)
+    order = labels[stratified_order(labels, seed=0)]
+    assert order.nonzero().flatten().tolist() == [11, 34 + 1, 56 + 2, 79 + 3]
+
+
 def test_another_seed_draws_other_images_of_a_class() -> None:
     labels = torch.zeros(100, dtype=torch.int64)
     assert not torch.equal(stratified_order(labels, 0), stratified_order(labels, 1))

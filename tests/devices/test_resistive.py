@@ -49,6 +49,14 @@ def test_the_spread_from_pulse_to_pulse_grows_with_the_root_of_their_number() ->
     assert not torch.equal(weight[:100], weight[100:200])
 
 
+@pytest.mark.parametrize(("up", "down"), [(9, 0), (0, 9), (8, 4)])
+def test_the_spread_of_a_pulse_is_a_share_of_its_own_step(up: int, down: int) -> None:
+    weight, cells = _written(ResistiveCell(quantum=0.01, cycle_spread=0.3, asymmetry=0.5), up=up, down=down)
+    steps = cells["up"][0].item(), cells["down"][0].item()
+    assert steps[0] > 2 * steps[1]
+    _means(weight, up * steps[0] - down * steps[1], 0.3 * (up * steps[0] ** 2 + down * steps[1] ** 2) ** 0.5)
+
+
 def test_the_spread_of_the_quantum_is_fixed_for_a_cell() -> None:
     cell = ResistiveCell(quantum=0.01, quantum_spread=0.1)
     weight, cells = _written(cell, up=5, down=0)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -49,6 +53,24 @@ def test_long_trains_overflow_nothing(choice: native.Choice) -> None:
     with kernels.forced(choice):
         on = pack(torch.ones(300_001, 2, dtype=torch.bool))
         assert coincidences(on, on, on)[0].tolist() == [[300_001] * 2] * 2
+
+
+@pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
+@pytest.mark.parametrize("rows", [1, 511, 16 * 512 + 1, 300_001])
+def test_counting_without_a_vector_instruction_for_it(tmp_path: Path, rows: int) -> None:
+    """Most processors add bit by bit; where tests run on one with the instruction, that code would not be compiled."""
+    source, built = Path(native.__file__).with_name("popcount.c"), tmp_path / "count.so"
+    subprocess.run([native._compiler(), *native.FLAGS, "-U__AVX512VPOPCNTDQ__", "-o", built, source], check=True)
+    counting = ctypes.CDLL(str(built)).onchip_coincidences
+    counting.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3
+    post, pre = torch.ones(rows, 2, dtype=torch.uint8), spikes(rows, 3, 0.7)
+    post[::7, 1] = 0
+    packed = pack(post), pack(pre)
+    number = torch.empty(2, 3, dtype=torch.int32)
+    counting(*(one.data.data_ptr() for one in packed), number.data_ptr(), 2, 3, packed[0].data.shape[1])
+    assert torch.equal(number, product(post, pre))
+    counting(*(packed[0].data.data_ptr(),) * 2, number.data_ptr(), 2, 2, packed[0].data.shape[1])
+    assert number.flatten()[0] == rows
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -51,6 +51,17 @@ def test_the_columns_are_aligned() -> None:
     assert r"| a b\|c " in text
 
 
+def test_names_stand_left_and_numbers_right() -> None:
+    records = [record(), record("fbp:period=100;transport=top:0.1", accuracy=0.05)]
+    lines = [line.strip("| ").split(" | ") for line in report.as_markdown(records).splitlines() if line.startswith("|")]
+    heads, rule, *rows = lines
+    assert [dashes[-1] for dashes in rule] == ["-"] + [":"] * (len(heads) - 1)
+    assert rows[0][0].startswith("bp ")
+    assert rows[1][1] == " 5.00".rjust(len(rule[1]))
+    assert heads[1] == "test %".rjust(len(rule[1]))
+    assert r"\begin{tabular}{l" + "r" * (len(heads) - 1) + "}" in report.as_latex(report.grouped(records))
+
+
 def test_csv_has_every_digit() -> None:
     records = [
         record(seed=0, accuracy=1 / 3),

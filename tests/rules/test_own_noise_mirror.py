@@ -69,6 +69,19 @@ def test_feedback_weights_come_to_the_weights_in_size_and_direction(build: objec
         assert (found - truth).norm() < 0.25 * truth.norm(), index
 
 
+def test_both_means_are_those_of_the_definition() -> None:
+    """Noise and drive with means over time, samples and neurons of their own, so that no other axis will do."""
+    rule = rules.own_noise_mirror(dense(), decay=0.75)
+    probability, drive = torch.rand(8, 5, 16), torch.randn(8, 5, 8) * torch.rand(8, 1, 8) + torch.rand(1, 5, 8)
+    fired = (torch.rand(8, 5, 16) < probability).float()
+    rule._feedback.fired(0, fired, probability)
+    rule._feedback.at_drive(1, drive.clone())
+    noise, response = fired - probability, drive - drive.mean(0)
+    state = rule.state_dict()
+    torch.testing.assert_close(state["product_1"], 0.25 * torch.einsum("tbo,tbi->oi", response, noise))
+    torch.testing.assert_close(state["variance_1"], 0.25 * noise.square().sum((0, 1)).view(1, 16))
+
+
 def test_the_feedback_is_what_errors_come_through() -> None:
     """With B = W put in, the update is that of `ssnn_bp` under the same draws."""
     images, labels = torch.rand(16, 12), torch.randint(0, 4, (16,))

@@ -68,6 +68,15 @@ def test_usf_is_bp_while_all_weights_have_one_magnitude() -> None:
         torch.testing.assert_close(one, two)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_a_weight_of_zero_counts_as_positive(name: str) -> None:
+    model, _ = model_and_signal()
+    rule: Rule = getattr(rules, name)(model)
+    weights(model)[1][0] = 0.0
+    magnitude = rule.state_dict()["magnitude_1"].expand(40, 30)
+    assert torch.equal(rule._feedback.weight(1)[0], magnitude[0])
+
+
 def test_frsf_keeps_its_magnitudes_and_brsf_draws_new_ones() -> None:
     for name, stays in (("frsf", True), ("brsf", False)):
         model, signal = model_and_signal()

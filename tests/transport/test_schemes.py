@@ -135,6 +135,15 @@ def test_threshold_copies_what_is_further_apart(threshold: float, relative: bool
         assert layer == Transported(count, 64 * count, min(count * math.ceil(math.log2(size)), size), size)
 
 
+def test_a_weight_exactly_at_the_threshold_is_not_copied() -> None:
+    weights = torch.tensor([[0.25, 0.5, -0.5, 0.75]])
+    for scheme in (Threshold(0.5), Threshold(1.0, relative=True)):  # whose mean is 0.5
+        feedback = torch.zeros(1, 4)
+        (moved,) = scheme([feedback], [weights], 0)
+        assert feedback.tolist() == [[0.0, 0.0, 0.0, 0.75]]
+        assert moved.scalars == 1
+
+
 def test_relative_threshold_follows_the_scale_of_the_updates() -> None:
     before, weights = pairs([(9, 9)])
     near = [b + 1e-4 * (w - b) for b, w in zip(before, weights, strict=True)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -22,11 +25,12 @@ def frames() -> Tensor:
     return LINEAR.signal().double()
 
 
-def test_without_errors_at_the_read_outs_it_is_the_other_part() -> None:
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_without_errors_at_the_read_outs_it_is_the_other_part(place: Literal["after", "before"]) -> None:
     signal, seen = frames(), []
     for local in (False, True):
         model = network()
-        rule = rules.opzo(model, local=local)
+        rule = rules.opzo(model, local=local, place=place)
         torch.manual_seed(1)
         rule.forward(signal)
         out, *others = rule.outputs

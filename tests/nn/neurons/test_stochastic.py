@@ -80,6 +80,39 @@ def test_the_gate_by_count_opens_once_a_neuron_has_fired_and_missed() -> None:
     assert gate[:, 2].tolist() == [0 < c < t for t, c in enumerate(counts.tolist(), start=1)]
 
 
+@pytest.mark.parametrize("cut", [1, 2, 5])
+@pytest.mark.parametrize("gate", ["potential", "count"])
+@pytest.mark.parametrize("potential", ["mean", "filter", "instant"])
+def test_a_stream_goes_on_with_its_clock_and_its_count(potential: str, gate: str, cut: int) -> None:
+    neuron = nn.Stochastic(potential=potential, gate=gate)  # type: ignore[arg-type]
+    current, seen = drive(), []
+    for lengths in ([6], [cut, 6 - cut], [1] * 6):
+        torch.manual_seed(1)
+        state, spikes, gates = None, [], []
+        for part in current.split(lengths):
+            fired, tape, state = neuron.run(part.clone(), state, None)
+            spikes.append(fired)
+            gates.append(tape.values["gate"])
+        seen.append(torch.stack([torch.cat(spikes), torch.cat(gates)]))
+    assert seen[0][1].unique().tolist() == [0.0, 1.0]
+    assert all(torch.equal(found, seen[0]) for found in seen)
+
+
+@pytest.mark.parametrize("inference", ["potential", "vote"])
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_readout_over_a_stream_goes_on_with_its_mean_and_its_votes(inference: str, cut: int) -> None:
+    current = torch.zeros(6, 1, 2)
+    current[:3, 0, 0], current[3:, 0, 1] = 1e3, 1e4  # so far apart that votes are not random: 0, 0, 0, 1, 1, 1
+    readout = nn.MeanReadout(inference=inference).eval()  # type: ignore[arg-type]
+    state, parts = None, []
+    for part in current.split([cut, 6 - cut]):
+        output, _, state = readout.run(part.clone(), state, None)
+        parts.append(output)
+    steps = torch.arange(1, 7).view(6, 1, 1)
+    expected = (current if inference == "potential" else (current > 0).float()).cumsum(0) / steps
+    torch.testing.assert_close(torch.cat(parts), expected)
+
+
 def test_the_readout_tells_by_its_last_mean_or_by_votes() -> None:
     torch.manual_seed(0)
     logits = torch.tensor([[0.0, 3.0, 1.0]])
