@@ -14,6 +14,9 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Args:
         path: the file; its folder must exist.
         content: the bytes, or text that is stored as UTF-8.
+
+    Raises:
+        OSError: The disk is full, for one; it names the path.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -22,6 +25,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:  # a write that fails names no file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -41,7 +41,7 @@ def test_records_come_one_by_one_and_are_stored_first(data: Dataset, tmp_path: P
     assert names(seen) == [("bp", 0), ("dfa", 0), ("bp", 1), ("dfa", 1)]
     assert not (tmp_path / "new" / "folder" / "checkpoints").exists()
     request = json.loads((tmp_path / "new" / "folder" / "run.json").read_text())
-    assert SweepConfig.from_dict(request) == REQUEST
+    assert SweepConfig.from_dict(request) == dataclasses.replace(REQUEST, base=dataclasses.replace(SMALL, threads=1))
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(
@@ -136,7 +136,7 @@ def test_force_replaces_what_is_ours_and_nothing_else(data: Dataset, tmp_path: P
     list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path, keep_weights=True))
     (tmp_path / "notes.txt").write_text("mine")
     compare(dataclasses.replace(REQUEST, seeds=(5,)), data, tmp_path, force=True)
-    assert {file.name for file in tmp_path.iterdir()} == {"run.json", "notes.txt"}
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "run.json", "notes.txt"}
 
 
 def test_refuses_to_resume_nothing(data: Dataset, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from onchip.runs.record import Record, read_sound
 
 NAME = "records.jsonl"
 
-FREE = ("rule", "seed", "probe")
-"""Settings that may differ within a group: what is compared, its repetitions, and what changes no result."""
+FREE = ("rule", "seed", "probe", "threads")
+"""Settings that may differ within a group: what is compared, its repetitions, and what changes rounding at most."""
 
 SETTINGS = {name: value for name, value in dataclasses.asdict(RunConfig()).items() if name not in FREE}
 """Settings that an older record does not hold were what they are by default today."""

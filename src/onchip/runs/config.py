@@ -152,6 +152,12 @@ class RunConfig:
         "float32", "Precision of the products at synapses in training; all else is in float32."
     )
     device: str = _run("cpu", "Processor to compute on, as torch names it: cpu, cuda, cuda:1.")
+    threads: int | None = _run(
+        None,
+        "CPU threads of a run. If left out, as many as torch uses, divided by --jobs.",
+        "1 to 1024 threads",
+        lambda x: 1 <= x <= 1024,
+    )
 
     def __post_init__(self) -> None:
         hints = get_type_hints(RunConfig)

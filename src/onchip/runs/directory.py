@@ -8,6 +8,7 @@ from pathlib import Path
 from onchip._files import read_regular, write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.lock import DirectoryLock
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"
@@ -41,34 +42,46 @@ class RunDirectory:
         except DataError as error:
             raise DataError(f"{self.path / CONFIG} is damaged: {error}; begin again with --force") from error
 
-    def open(self, sweep: SweepConfig, *, resume: bool = False, force: bool = False) -> None:
-        """Prepare the directory for a sweep.
+    def open(self, sweep: SweepConfig, *, resume: bool = False, force: bool = False) -> DirectoryLock:
+        """Prepare the directory for a sweep, and lock it.
 
         Args:
             sweep: What is about to run.
             resume: Continue the sweep in the directory: the same one, or one with fewer rules or seeds.
             force: Delete what an earlier sweep left in the directory, and nothing else.
 
+        Returns:
+            The lock, which is released at the end of a `with` block, or when nothing refers to it any more.
+
         Raises:
             RequestError: The directory has another sweep, and neither `resume` nor `force` allows for that; or it
-                cannot be written.
+                is in use, or cannot be written.
         """
-        if resume:
-            earlier = self.config()
-            if earlier is None:
-                raise RequestError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-            _refuse_differences(self.path, earlier, sweep)
+        if resume and self.config() is None:
+            raise RequestError(f"{self.path} holds no run to resume; leave out --resume to begin one")
         try:
-            if force:
-                self._clear()
-            elif not resume and any(file.exists() for file in self._own_files()):
-                raise RequestError(
-                    f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
-                )
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path / CONFIG, json.dumps(sweep.to_dict(), indent=2) + "\n")
+            with contextlib.ExitStack() as stack:
+                lock = stack.enter_context(DirectoryLock(self.path))
+                self._prepare(sweep, resume=resume, force=force)
+                stack.pop_all()
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror}; choose another --out") from error
+        return lock
+
+    def _prepare(self, sweep: SweepConfig, *, resume: bool, force: bool) -> None:
+        for part in self._parts():
+            part.unlink(missing_ok=True)
+        earlier = self.config() if resume else None
+        if earlier is not None:
+            _refuse_differences(self.path, earlier, sweep)
+        elif force:
+            self._clear()
+        elif any(file.exists() for file in self._own_files()):
+            raise RequestError(
+                f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
+            )
+        write_whole(self.path / CONFIG, json.dumps(sweep.to_dict(), indent=2) + "\n")
 
     def checkpoint(self, config: RunConfig) -> Path:
         """The checkpoint file of a run."""
@@ -77,6 +90,11 @@ class RunDirectory:
     def weights(self, config: RunConfig) -> Path:
         """The file of a run's final weights."""
         return self._file(WEIGHTS, config)
+
+    def remove_checkpoint(self, config: RunConfig) -> None:
+        """Delete the checkpoint of a run that has its record, if it has one."""
+        with contextlib.suppress(OSError):  # a folder of this name
+            self.checkpoint(config).unlink(missing_ok=True)
 
     def remove_empty_checkpoints(self) -> None:
         """Delete the folder of checkpoints if it is empty; to be called when no run is about to write one."""
@@ -88,10 +106,13 @@ class RunDirectory:
 
     def _own_files(self) -> list[Path]:
         """Every file that a sweep may have left here."""
-        tensors = [
-            file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors*")
-        ]  # and parts of one
+        tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
         return [*(self.path / name for name in (CONFIG, RECORDS, *REPORT)), *tensors]
+
+    def _parts(self) -> list[Path]:
+        """Parts of files, which a process that was killed has left."""
+        names = *(f".{name}" for name in (CONFIG, RECORDS, *REPORT)), *(f"{kind}/.*" for kind in (CHECKPOINTS, WEIGHTS))
+        return [part for name in names for part in self.path.glob(f"{name}.*.part")]
 
     def _clear(self) -> None:
         for file in self._own_files():
@@ -123,6 +144,8 @@ def next_directory(parent: Path, name: str) -> Path:
 def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
     """Only rules and seeds may be added: the records are then still valid."""
     before, now = earlier.to_dict(), sweep.to_dict()
+    if before["threads"] is None:  # an earlier version did not store it
+        del before["threads"]
     for grid in ("rules", "seeds"):
         if set(before[grid]) <= set(now[grid]):
             del before[grid]

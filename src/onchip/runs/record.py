@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +17,7 @@ from onchip._types import converted, decoded
 from onchip.errors import DataError
 from onchip.runs.grammar import Scalar
 from onchip.runs.old_records import modernized
+from onchip.runs.provenance import Stretch
 
 FORMAT = 2
 
@@ -99,6 +100,7 @@ class Record:
         device_name: the processor's name.
         threads: CPU threads that torch used.
         started: date and time, UTC, ISO 8601.
+        provenance: the code, kernels and threads that trained it; more than one entry if it was resumed under others.
     """
 
     label: str
@@ -134,6 +136,7 @@ class Record:
     seconds: Amount = 0.0
     train_seconds: Amount = 0.0
     samples_per_second: Amount | None = None
+    provenance: tuple[Stretch, ...] = ()
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -173,6 +176,11 @@ def append(path: Path, record: Record) -> None:
     """Add a record to a file, which is whole at any moment; the file may not exist yet."""
     earlier = path.read_text(encoding="utf-8") if path.exists() else ""
     write_whole(path, f"{earlier}{record.to_json()}\n")
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Write a file of records, which is whole at any moment."""
+    write_whole(path, "".join(f"{record.to_json()}\n" for record in records))
 
 
 def read(path: Path) -> list[Record]:

@@ -29,7 +29,9 @@ from onchip.learning.lr_scaling import groups
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import SignalKind
+from onchip.runs import provenance
 from onchip.runs.config import RunConfig
+from onchip.runs.provenance import Stretch
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.memory import enough
@@ -129,6 +131,7 @@ class Run:
         order: Draws the order of the samples and their augmentation; always on the CPU.
         encoding: Draws what a random encoder needs; on the model's device.
         history: The epochs that are over.
+        provenance: What trained them.
         train_seconds: Time in training steps.
         seconds: Time in the whole run, up to the last checkpoint.
         best: The weights that `select='best'` would take; None under `last`.
@@ -146,6 +149,7 @@ class Run:
     order: torch.Generator
     encoding: torch.Generator
     history: list[Epoch] = field(default_factory=list)
+    provenance: list[Stretch] = field(default_factory=list)
     train_seconds: float = 0.0
     seconds: float = 0.0
     best: dict[str, Tensor] | None = None
@@ -168,6 +172,7 @@ class Run:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
+            "provenance": [dataclasses.asdict(stretch) for stretch in self.provenance],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -188,9 +193,16 @@ class Run:
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.encoding.device)
         self.history = converted(state["history"], list[Epoch])
+        self.provenance = converted(state["provenance"], list[Stretch])
         self.train_seconds, self.seconds = converted([self.train_seconds, self.seconds], tuple[float, float])
         if not 1 <= self.selected_epoch <= len(self.history):
             raise ValueError(f"epoch {self.selected_epoch} is selected of {len(self.history)}")
+
+    def continues(self) -> None:
+        """Note what trains from here on, unless it is what trained before."""
+        now = _stretch(self.resolved.config, len(self.history) + 1)
+        if not self.provenance or dataclasses.replace(now, epoch=self.provenance[-1].epoch) != self.provenance[-1]:
+            self.provenance.append(now)
 
 
 def build(resolved: Resolved) -> Run:
@@ -251,23 +263,37 @@ def describe(resolved: Resolved) -> Record:
         },
         device=config.device,
         device_name=registry.device_name(config.device),
-        threads=torch.get_num_threads(),
+        threads=config.threads or torch.get_num_threads(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _stretch(config: RunConfig, epoch: int) -> Stretch:
+    """What trains in this process, from an epoch on."""
+    return Stretch(
+        epoch,
+        **dataclasses.asdict(provenance.code()),
+        torch=torch.__version__,
+        kernels=kernels.active(config.device),
+        threads=torch.get_num_threads(),
+        device_name=registry.device_name(config.device),
     )
 
 
 @contextmanager
 def own_randomness(config: RunConfig) -> Iterator[None]:
-    """Seed torch for a run, and leave the caller's random state and cuDNN settings as they were."""
+    """Seed torch for a run and set its threads, and leave the caller's state as it was."""
     device = registry.device(config.device)
     cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
+    before, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         cudnn.deterministic, cudnn.benchmark = True, False
         try:
             torch.manual_seed(config.seed)
+            torch.set_num_threads(config.threads or threads)
             yield
         finally:
+            torch.set_num_threads(threads)
             cudnn.deterministic, cudnn.benchmark = before
 
 

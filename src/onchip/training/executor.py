@@ -6,28 +6,30 @@ import functools
 import json
 import os
 import pickle
+import shutil
 import signal
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import loky
-import torch
+from loky.backend import resource_tracker
 
+from onchip._files import write_whole
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
+from onchip.training import worker
 from onchip.training.progress import ProgressListener
 
 Work = Callable[[RunConfig, ProgressListener], Record]
 
 INTERVAL = 0.1
 """Seconds between two reports of progress: a bar needs no more."""
-PATIENCE = 5.0
-"""Seconds in which a local worker may end by itself, at its next training step, before it is ended."""
 
 
 def run_in_workers(
@@ -36,13 +38,14 @@ def run_in_workers(
     jobs: int,
     progress: Callable[[], ProgressListener],
     *,
-    executor: Callable[[], Executor] | None = None,
+    executor: Callable[[], AbstractContextManager[Executor]] | None = None,
 ) -> Generator[tuple[RunConfig, Record], None, None]:
     """Yield runs as they finish, several at a time.
 
     Work and progress pass through files in a temporary folder, which workers on other machines must be able to read
-    and write. When this generator is interrupted or closed, the folder is removed, and each worker ends at its next
-    training step; the files that its run has written stay.
+    and write. When this generator is interrupted or closed, local workers are ended, and the folder is removed, at
+    which others end at their next training step; the files that their runs have written stay. When this process is
+    killed, its local workers end, too, and loky's resource tracker removes the folder.
 
     Args:
         work: Trains one run and reports its progress. It is pickled once, and loaded once per worker.
@@ -50,7 +53,7 @@ def run_in_workers(
         jobs: The number of runs at a time.
         progress: Makes the progress callbacks of a run. It is called in this process.
         executor: Makes an executor for one run at a time; called `jobs` times, and again for each one that broke.
-            None starts local processes, each with its share of the threads that torch uses here.
+            None starts local processes.
 
     Raises:
         ChildProcessError: A worker died. It is raised when all other runs are finished.
@@ -58,12 +61,10 @@ def run_in_workers(
     """
     waiting, lost = deque(configs), list[str]()
     running: dict[Future[Record], _Run] = {}
+    new_executor = executor or _local_executor
     # On the way out, the folder is removed first: this tells the workers to end, for which their executors then wait.
-    with contextlib.ExitStack() as executors, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "work").write_bytes(pickle.dumps(work))
-        threads = max(1, torch.get_num_threads() // jobs)
-        new_executor = executor or functools.partial(_local_executor, folder, threads)
+    with contextlib.ExitStack() as executors, _temporary_folder() as folder:
+        write_whole(folder / "work", pickle.dumps(work))
 
         def begin(own: Executor) -> None:
             run = _Run(waiting.popleft(), own, folder / f"progress-{len(waiting)}", progress())
@@ -163,32 +164,44 @@ def _load(work: Path) -> Work:
 
 
 def _submit(executor: Executor, *call: object) -> Future[Record]:
-    """Submit a call while Ctrl-C is blocked: a local worker that starts inherits this, and its owner ends it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with _signals_blocked():  # a local worker starts here
         return executor.submit(*call)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _local_executor() -> Iterator[Executor]:
+    """One process: when it dies, no other run is lost. It writes files whole, and so may be killed at any time."""
+    # A thread that starts a process and ends would, for Linux, be a parent that has died.
+    by_signal = threading.current_thread() is threading.main_thread()
+    with _signals_blocked():
+        local = loky.ProcessPoolExecutor(1, initializer=worker.begin, initargs=(os.getpid(), by_signal))
+    try:
+        yield local
+    finally:
+        local.shutdown(kill_workers=True)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is removed at the end of the block, or by loky's resource tracker when this process is killed."""
+    name = tempfile.mkdtemp(prefix="onchip-")
+    with contextlib.ExitStack() as stack, _signals_blocked():  # the tracker starts here
+        resource_tracker.register(name, "folder")
+        stack.callback(resource_tracker.unregister, name, "folder")
+        stack.callback(shutil.rmtree, name, ignore_errors=True)
+        stack = stack.pop_all()
+    with stack:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Block the signals that end a command: processes that start meanwhile inherit this, and their owner ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _local_executor(folder: Path, threads: int) -> Executor:
-    """One process: when it dies, no other run is lost."""
-    local: Executor = loky.ProcessPoolExecutor(1, initializer=_start_worker, initargs=(folder, threads))
-    return local
-
-
-def _start_worker(folder: Path, threads: int) -> None:
-    torch.set_num_threads(threads)
-    threading.Thread(target=_end_with, args=(folder, os.getppid()), daemon=True).start()
-
-
-def _end_with(folder: Path, parent: int) -> None:
-    """End this process a while after the folder was removed, or at once when the process that started it is gone."""
-    while os.getppid() == parent and folder.exists():
-        time.sleep(INTERVAL)
-    if os.getppid() == parent:
-        time.sleep(PATIENCE)
-    os._exit(1)
 
 
 def _reason(error: BrokenExecutor) -> str:

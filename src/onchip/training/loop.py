@@ -39,7 +39,8 @@ def train(
     """Train one network by one rule, and measure it once on the test set.
 
     One seed gives the same first weights and the same order of samples under every rule. On a CPU, with
-    one number of threads, it gives the same result bit for bit, interrupted and resumed or not.
+    one number of threads, it gives the same result bit for bit, interrupted and resumed or not: a resumed run takes
+    the number of threads that it began with, unless `config.threads` names one.
 
     Args:
         config: The settings.
@@ -82,14 +83,17 @@ def _train(
 ) -> Record:
     begin, config = time.perf_counter(), resolved.config
     with own_randomness(config):
-        run, record = build(resolved), describe(resolved)
+        run = build(resolved)
         if resume and save_to is not None and save_to.exists():
             _restore(run, config, save_to)
+        record = describe(resolved)
+        if not _finished(run, config):
+            run.continues()
         run.rule.expect(config.epochs * math.ceil(len(resolved.data.train) / config.batch_size))
         before = run.seconds
         data = resolved.data.to(config.device)
         watch.run_begins(config)
-        while len(run.history) < config.epochs and not _out_of_patience(run, config):
+        while not _finished(run, config):
             epoch = len(run.history) + 1
             _train_epoch(run, data, epoch, watch)
             run.seconds = before + time.perf_counter() - begin
@@ -110,6 +114,7 @@ def _train(
         selected_epoch=run.selected_epoch,
         history=tuple(run.history),
         probes=run.probes.seen,
+        provenance=tuple(run.provenance),
         ledger=run.bill(),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
@@ -209,7 +214,10 @@ def _select(run: Run, config: RunConfig, epoch: int, validated: float | None) ->
         run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
-def _out_of_patience(run: Run, config: RunConfig) -> bool:
+def _finished(run: Run, config: RunConfig) -> bool:
+    """Whether all epochs are over, or validation has not improved for too many."""
+    if len(run.history) == config.epochs:
+        return True
     if config.patience is None or not run.history:
         return False
     best = max(run.history, key=lambda epoch: epoch.validation_accuracy or 0.0)  # the first of equals
@@ -253,6 +261,8 @@ def _restore(run: Run, config: RunConfig, path: Path) -> None:
             raise DataError("it does not fit the run: some of its values are of other types or shapes")
     except DataError as error:
         raise DataError(f"checkpoint {path.name} cannot be used: {error}; delete it to begin again") from error
+    if config.threads is None:
+        torch.set_num_threads(run.provenance[-1].threads)
 
 
 def _refuse_another_run(stored: object, expected: dict[str, Any]) -> None:

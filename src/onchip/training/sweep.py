@@ -6,15 +6,17 @@ import functools
 import json
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+
+import torch
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
-from onchip.runs.record import Record, append, read
+from onchip.runs.record import Record, read, write
 from onchip.training import registry
 from onchip.training.builder import build, describe, own_randomness, resolve
 from onchip.training.executor import run_in_workers
@@ -77,13 +79,14 @@ def compare(
         sweep: The rules, the seeds and the settings that the runs share.
         data: The data set that it names.
         path: The run directory.
-        resume: Take over the records in the directory, and continue a run that was interrupted.
+        resume: Take over the records in the directory, continue a run that was interrupted, and try those again that
+            failed. Unless the sweep names a number of threads, it is the one that the directory has.
         force: Delete what an earlier sweep left in the directory.
         keep_weights: Store the final weights of each run.
-        jobs: The number of runs at a time, each in a process of its own with its share of the threads; 1 trains in
-            this process.
+        jobs: The number of runs at a time, each in a process of its own; 1 trains in this process.
         executor: Makes the PEP 3148 executor of one run at a time, such as one of a cluster; see
-            `onchip.training.executor`. None starts processes on this machine.
+            `onchip.training.executor`. None starts processes on this machine, among which the threads that torch uses
+            here are divided.
         progress: Makes the progress callbacks of a run.
 
     Returns:
@@ -91,34 +94,62 @@ def compare(
         or that torch stopped (too little memory), has a record, too, with status `failed`.
 
     Raises:
-        RequestError: The sweep is wrong, or the directory has other runs.
+        RequestError: The sweep is wrong, or the directory has other runs, or is in use.
         UnsupportedError: A rule cannot train this network.
         ChildProcessError: The process of a run died; raised when all others are finished.
+        OSError: A file cannot be written, because the disk is full, for one; what was written before can be resumed.
     """
     if jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
     check(sweep, data)
     directory = RunDirectory(path)
-    directory.open(sweep, resume=resume, force=force)
+    settled = directory.config() if resume and sweep.base.threads is None else None
+    threads = settled.base.threads if settled else sweep.base.threads
+    if threads is None and executor is None:
+        threads = max(1, torch.get_num_threads() // jobs)
+    sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
+    lock = directory.open(sweep, resume=resume, force=force)
 
     def records() -> Generator[Record, None, None]:
-        earlier = read(directory.records)
-        yield from earlier
-        finished = {(record.label, record.seed) for record in earlier}
-        waiting = [one for one in sweep.runs() if (registry.part("rule", one.rule).label, one.seed) not in finished]
+        stored = _by_run(read(directory.records))
+        finished = {key: record for key, record in stored.items() if record.status == "ok"}
+        yield from finished.values()
+        keys = {config: (registry.part("rule", config.rule).label, config.seed) for config in sweep.runs()}
+        for config in keys:
+            if keys[config] in finished:  # and was, perhaps, interrupted just then
+                directory.remove_checkpoint(config)
+        waiting = [config for config in keys if keys[config] not in finished]
         work = functools.partial(_run, data=data, directory=directory, keep_weights=keep_weights)
-        if jobs == 1 and executor is None:
-            runs = ((config, work(config, progress())) for config in waiting)
-        else:
-            runs = run_in_workers(work, waiting, jobs, progress, executor=executor)
-        for config, record in runs:
-            append(directory.records, record)
-            with contextlib.suppress(OSError):  # a folder of this name
-                directory.checkpoint(config).unlink(missing_ok=True)
-            yield record
+        runs = (
+            ((config, work(config, progress())) for config in waiting)
+            if jobs == 1 and executor is None
+            else run_in_workers(work, waiting, jobs, progress, executor=executor)
+        )
+        with contextlib.closing(runs):  # ends workers while the directory is locked
+            for config, record in runs:
+                stored.pop(keys[config], None)
+                stored[keys[config]] = record
+                write(directory.records, stored.values())
+                if record.status == "ok":
+                    directory.remove_checkpoint(config)
+                yield record
         directory.remove_empty_checkpoints()
 
-    return records()
+    def locked() -> Generator[Record, None, None]:
+        with lock:
+            yield from records()
+
+    return locked()
+
+
+def _by_run(records: Iterable[Record]) -> dict[tuple[str, int], Record]:
+    """One record per run: of several the first that is not of a failure, or else the last."""
+    runs: dict[tuple[str, int], Record] = {}
+    for record in records:
+        key = record.label, record.seed
+        if key not in runs or runs[key].status == "failed":
+            runs[key] = record
+    return runs
 
 
 def _run(
