@@ -40,7 +40,7 @@ def test_compares_rules_over_seeds(onchip: Onchip) -> None:
     )
     assert result.code == 0
     files = {file.name for file in Path("out").iterdir()}
-    assert files == {"run.json", "records.jsonl", "table.md", "report.html", "figure.svg", "figure.png"}
+    assert files == {".lock", "run.json", "records.jsonl", "table.md", "report.html", "figure.svg", "figure.png"}
     assert [(r["rule"], r["seed"]) for r in records("out")] == [(r, s) for s in (0, 1) for r in ("bp", "fbp", "dfa")]
     assert result.out.strip() == Path("out", "table.md").read_text().strip()
     assert "bp, seed 0: test " in result.err
