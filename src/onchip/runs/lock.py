@@ -42,8 +42,8 @@ class DirectoryLock:
             if error.errno not in NO_LOCKS:
                 raise
             raise RequestError(
-                f"{directory} is on a file system without locks ({error.strerror}): two processes could write at the same "
-                "time; choose another --out"
+                f"{directory} is on a file system without locks ({error.strerror}): two processes could write at "
+                "once; choose another --out"
             ) from error
         since = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):  # a full disk: whoever is refused learns less
