@@ -112,7 +112,7 @@ def test_estimate_and_update_equal_their_formulas() -> None:
     output = received[2] @ weights[2].t() + biases[2]
     torch.testing.assert_close(out.detach(), output, rtol=1e-4, atol=1e-4)
 
-    centered = output - output.mean(1, keepdim=True)
+    centered = (output - output.mean(1, keepdim=True)) * BATCH / (BATCH - 1)
     centered = (centered - centered.mean(0)) * STEPS / (STEPS - 1)
     error = 2 * output
     for index, trained in ((1, model[0]), (2, model[2])):
@@ -321,8 +321,6 @@ def test_refusals() -> None:
         rule.forward(Static(torch.rand(2, 20), 5))
     rule.detach()
     rule = rules.opzo(model)
-    with pytest.raises(RequestError, match="more of either"):
-        rule.forward(Static(torch.rand(1, 20), 1))
     model.eval()
     out = rule.forward(signal(0))
     with pytest.raises(RequestError, match="not probed"):

@@ -34,36 +34,42 @@ class Centering(ABC):
 
 
 @dataclass(frozen=True)
-class LeaveOneOut(Centering):
-    """Subtracts the mean over the batch, then the mean over the other time steps of the sample.
-
-        c = o - mean_b o,   õ = T / (T-1) (c - mean_t c)
-
-    With a single time step, as in a stream, it subtracts the mean over the other samples only, and warns.
-    """
-
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
-        steps, batch, _ = output.shape
-        centered = output - output.mean(1, keepdim=True)
-        if steps > 1:
-            return (centered - centered.mean(0, keepdim=True)) * (steps / (steps - 1))
-        if batch == 1:
-            raise RequestError("LeaveOneOut got one sample of one time step; expected more of either. Use Causal()")
-        warnings.warn(
-            "LeaveOneOut got one time step at a time, as in a stream, and centers over the batch alone; Causal needs "
-            "neither later steps nor other samples",
-            stacklevel=3,
-        )
-        return centered * (batch / (batch - 1))
-
-
-@dataclass(frozen=True)
 class Causal(Centering):
     """Subtracts the output of the step before: õ[t] = o[t] - o[t-1]. Needs neither the batch nor the future."""
 
     def center(self, output: Tensor, before: Tensor | None) -> Tensor:
         first = torch.zeros_like(output[:1]) if before is None else before.unsqueeze(0)
         return output - torch.cat([first, output[:-1]])
+
+
+@dataclass(frozen=True)
+class LeaveOneOut(Centering):
+    """Subtracts the mean over the other samples, then the mean over the other time steps of the sample.
+
+        c = B / (B-1) (o - mean_b o),   õ = T / (T-1) (c - mean_t c)
+
+    The factors make up for the share of an output in its own mean, so that the estimate has the right scale. With one
+    sample it centers over time alone. With one time step, as in a stream, it centers over the batch alone, and warns;
+    with one of either it is `Causal`, and warns.
+    """
+
+    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
+        steps, batch, _ = output.shape
+        if steps == 1:
+            warnings.warn(
+                "LeaveOneOut got one time step at a time, as in a stream, and centers over the batch alone; Causal "
+                "needs neither later steps nor other samples",
+                stacklevel=3,
+            )
+            if batch == 1:
+                return Causal().center(output, before)
+        return leave_one_out(leave_one_out(output, 1), 0)
+
+
+def leave_one_out(values: Tensor, axis: int) -> Tensor:
+    """Values minus the mean of the others along an axis, n/(n-1) (v - mean v); unchanged if there are no others."""
+    count = values.shape[axis]
+    return values if count == 1 else (values - values.mean(axis, keepdim=True)) * (count / (count - 1))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def own_noise_mirror(
 ) -> Rule:
     """Spike-based backpropagation whose feedback weights learn from the neurons' own noise, without transport.
 
-        Δ = h - p,   o = W h + b minus its mean over time,   B = <o Δ^T> / <Δ²> for each presynaptic neuron
+        Δ = h - p and o = W h + b, each minus its mean over time,   B = <o Δ^T> / <Δ²> per presynaptic neuron
 
     Random spikes are perturbations at no extra cost: a spike adds its weight to the drive of the next layer. Both means
     are exponential moving averages over training steps; B is 0 at first. In a convolution, which shares the weights of
@@ -33,7 +33,7 @@ def own_noise_mirror(
 
     Limit: equal to `ssnn_bp` as the decay goes to 1, with constant W.
     Cost: no weight is ever transported and no noise injected; one more product per feedback weight, sample and time
-        step; feedback weights need as much memory as the forward weights. B stays 0 if T = 1.
+        step; feedback weights need as much memory as the forward weights. If T = 1, the means are over the batch.
 
     Args:
         model: A network of `Stochastic` neurons with a `MeanReadout`.
@@ -87,16 +87,17 @@ class OwnNoiseFeedback(LayerwiseFeedback):
         return drive
 
     def _learn_from(self, index: int, drive: Tensor) -> None:
-        noise = fold_time(self._noise.pop(index))  # (T·B, features...)
         synapse = self.layers[index].synapse.bare()
-        response = fold_time(drive - drive.mean(0))
-        noise = noise if synapse.spatial_axes else noise.flatten(1)
+        drawn, response = self._noise.pop(index), fold_time(_centered(drive))  # (T·B, features...)
+        noise, own = fold_time(drawn), fold_time(_centered(drawn))
+        if not synapse.spatial_axes:
+            noise, own = noise.flatten(1), own.flatten(1)
         product = synapse.weight_grad(noise, response)
         self.report_product(
             index, "feedback_update", SynapticProduct(synapse, noise.shape, response.shape, noise, response)
         )
         squares = synapse.one_output().weight_grad(
-            noise.square(), torch.ones_like(response[:, : len(self._variance(index))])
+            own.square(), torch.ones_like(response[:, : len(self._variance(index))])
         )
         self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
         self._variance(index).lerp_(squares, 1.0 - self._decay)
@@ -112,3 +113,10 @@ class OwnNoiseFeedback(LayerwiseFeedback):
 
     def _variance(self, index: int) -> Tensor:
         return self.get_buffer(f"variance_{index}")
+
+
+def _centered(values: Tensor) -> Tensor:
+    """Values (T, B, ...) minus their mean over time, or over the batch if T = 1; one sample at one step as it is."""
+    axis = 0 if len(values) > 1 else 1
+    # The noise must lose its mean as the drive does, or B is too small by a factor that depends on the spike trains.
+    return values - values.mean(axis, keepdim=True) if values.shape[axis] > 1 else values
