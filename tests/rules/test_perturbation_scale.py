@@ -24,7 +24,7 @@ ROWS = 1_500  # sampled outputs per estimate; their many classes keep the error 
 UNITS = 128
 SIZES = [(steps, batch) for steps in (1, 6) for batch in (1, 2, 8, 32)]
 STREAMING = (LeaveOneOut(), Causal(), Uncentered())
-CASES = [(centering, *size) for centering in STREAMING for size in SIZES]
+CASES: list[tuple[Centering, int, int]] = [(centering, *size) for centering in STREAMING for size in SIZES]
 CASES += [(Antithetic(), *size) for size in SIZES if size[0] % 2 == 0]  # it pairs steps
 
 
