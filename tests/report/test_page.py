@@ -62,6 +62,26 @@ def test_ids_are_unique_over_all_figures() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
+def test_one_legend_serves_all_figures_of_a_page() -> None:
+    first = [record(f"rule-{rule}", seed) for rule in range(9) for seed in range(2)]
+    text = page(*first, record("rule-8", data="mnist"), record("late", data="mnist"), record("dead", accuracy=None))
+    (legend,) = re.findall(r'<ul class="legend".*?</ul>', text, re.DOTALL)
+    assert re.findall(r"</svg>([\w-]+)</li>", legend) == [*(f"rule-{rule}" for rule in range(9)), "late"]
+    marks = re.findall(r'<path d="([^"]+)" fill="([^"]+)"', legend)
+    assert len(set(marks)) == len(marks) == 10
+    figures = "".join(re.findall(r"<figure>.*?</figure>", text, re.DOTALL))
+    assert "rule-" not in figures
+    assert "late" not in figures
+
+
+def test_a_rule_looks_the_same_in_all_groups() -> None:
+    text = page(record("a"), record("b"), record("b", data="mnist"), record("c", data="mnist"))
+    figures = re.findall(r'<section id="runs-2">.*?</section>', text, re.DOTALL)[0]
+    colors = set(re.findall(r"stroke: (#\w{6})", figures.lower()))
+    assert {"#d55e00", "#009e73"} <= colors
+    assert "#0072b2" not in colors
+
+
 def test_a_hundred_runs_stay_below_ten_megabytes() -> None:
     runs = [record(f"rule:option={index % 34}", seed=index // 34, accuracy=0.5 + index / 300) for index in range(100)]
     assert len(page(*runs).encode()) < 10e6

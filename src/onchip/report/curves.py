@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from onchip.report import drawing
+from onchip.report.drawing import Looks
 from onchip.report.summary import Summary
 from onchip.runs.record import Epoch, Record
 
@@ -21,13 +22,16 @@ Points = list[tuple[float, float]]
 """(x, y) of one run."""
 
 
-def learning(summaries: Sequence[Summary], of: Callable[[Epoch], float | None], axis: str) -> Figure | None:
-    """A number of each epoch, one line per rule: the mean over its seeds, in a band from the lowest to the highest.
+def learning(
+    summaries: Sequence[Summary], of: Callable[[Epoch], float | None], axis: str, looks: Looks | None = None
+) -> Figure | None:
+    """A number of each epoch, one line per rule: the mean over its seeds, between thin lines of the seeds.
 
     Args:
         summaries: the rules.
         of: an epoch -> the number; None where it has none.
         axis: the number's name and unit.
+        looks: how rules are told apart; None for a figure of its own.
 
     Returns:
         The figure; None where no run has two epochs with that number.
@@ -40,13 +44,13 @@ def learning(summaries: Sequence[Summary], of: Callable[[Epoch], float | None], 
         return None
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axes,), handles = _panels([s.label for s in summaries], [""])
-    for index, rule in enumerate(runs):
-        _line(axes, rule, index)
+    looks = looks or Looks.of([summary.label for summary in summaries])
+    figure, (axes,) = _panels(summaries, [""], looks)
+    for summary, rule in zip(summaries, runs, strict=True):
+        _line(axes, rule, summary.label, looks)
     axes.set_ylabel(axis, fontsize=9)
     axes.set_xlabel("epoch", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    drawing.legend(figure, handles, [s.label for s in summaries])
     return figure
 
 
@@ -56,22 +60,22 @@ def quantities(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(name for layer in seen for name, value in layer.items() if value is not None))
 
 
-def probed(summaries: Sequence[Summary], quantity: str) -> Figure | None:
+def probed(summaries: Sequence[Summary], quantity: str, looks: Looks | None = None) -> Figure | None:
     """One quantity of the probes over training, one panel per layer, one line per rule; None if none measured it."""
     seen = [probe for s in summaries for record in s.good for probe in record.probes]
     measured = (layer for probe in seen for layer in probe.layers.items())
     layers = list(dict.fromkeys(name for name, values in measured if values.get(quantity) is not None))
     if not layers:
         return None
-    figure, panels, handles = _panels([s.label for s in summaries], [f"layer {name}" for name in layers])
+    looks = looks or Looks.of([summary.label for summary in summaries])
+    figure, panels = _panels(summaries, [f"layer {name}" for name in layers], looks)
     for axes, layer in zip(panels, layers, strict=True):
-        for index, summary in enumerate(summaries):
-            _line(axes, [_measured(record, layer, quantity) for record in summary.good], index)
+        for summary in summaries:
+            _line(axes, [_measured(record, layer, quantity) for record in summary.good], summary.label, looks)
         if quantity in LOGARITHMIC and axes.dataLim.minposy < float("inf"):  # anything above 0 is drawn
             axes.set_yscale("log")
     for axes in panels[-2:]:
         axes.set_xlabel("training step", fontsize=9)
-    drawing.legend(figure, handles, [s.label for s in summaries])
     return figure
 
 
@@ -80,25 +84,24 @@ def _measured(record: Record, layer: str, quantity: str) -> Points:
     return [(step, value) for step, value in values if value is not None]
 
 
-def _line(axes: Axes, runs: Sequence[Points], index: int) -> None:
-    """One rule: where its runs have a point at the same x, their mean and their range."""
+def _line(axes: Axes, runs: Sequence[Points], label: str, looks: Looks) -> None:
+    """One rule: each of its runs, and where they have a point at the same x, their mean."""
     places = sorted({x for points in runs for x, _ in points})
     values = [[y for points in runs for at, y in points if at == x] for x in places]
     if not places:
         return
-    color = drawing.color(index)
+    color, marker = looks.color(label), looks.marker(label)
     means, every = [sum(ys) / len(ys) for ys in values], max(1, len(places) // 4)
-    marker = drawing.marker(index)
-    axes.plot(places, means, color=color, marker=marker, markersize=3.5, markevery=every, linewidth=1.2)
-    if any(len(ys) > 1 for ys in values):
-        lowest, highest = [min(ys) for ys in values], [max(ys) for ys in values]
-        axes.fill_between(places, lowest, highest, color=color, alpha=0.15, linewidth=0)
+    axes.plot(places, means, color=color, marker=marker, markersize=3.5, markevery=every, linewidth=1.4)
+    for points in runs if len(runs) > 1 else ():
+        axes.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=0.6, alpha=0.5)
 
 
-def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[Axes], list[Artist]]:
-    """A figure with one panel per title, two in a row, and the handles of its legend."""
+def _panels(summaries: Sequence[Summary], titles: Sequence[str], looks: Looks) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel per title, two in a row, and its legend."""
     from matplotlib.lines import Line2D
 
+    labels = [summary.label for summary in summaries] if looks.legend else []
     columns = min(2, len(titles))
     size = {} if columns == 1 else {"width": 0.5 * drawing.WIDTH, "height": 0.55 * drawing.HEIGHT}
     figure, panels = drawing.canvas(labels, -(-len(titles) // columns), columns, **size)
@@ -109,7 +112,8 @@ def _panels(labels: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[
         drawing.plain(axes)
         axes.locator_params(nbins=6)
     handles: list[Artist] = [
-        Line2D([], [], color=drawing.color(i), marker=drawing.marker(i), markersize=5, linewidth=1.2)
-        for i in range(len(labels))
+        Line2D([], [], color=looks.color(label), marker=looks.marker(label), markersize=5, linewidth=1.4)
+        for label in labels
     ]
-    return figure, panels, handles
+    drawing.legend(figure, handles, labels)
+    return figure, panels

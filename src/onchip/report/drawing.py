@@ -1,11 +1,12 @@
-"""What all figures share: canvas, colors, legends that take any text, and files."""
+"""What all figures share: canvas, one look per rule, legends that take any text, and files."""
 
 from __future__ import annotations
 
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from onchip._text import one_line
@@ -31,6 +32,32 @@ LONGEST = 60
 """Characters of a label; the table beside the figure has it whole."""
 
 
+@dataclass(frozen=True)
+class Looks:
+    """The color and the marker of each rule, by its label.
+
+    Args:
+        numbers: The rule's number.
+        legend: Whether each figure has a legend; False on a page that has one for all.
+    """
+
+    numbers: Mapping[str, int]
+    legend: bool = True
+
+    @classmethod
+    def of(cls, labels: Sequence[str], *, legend: bool = True) -> Looks:
+        """Looks in the order of the labels."""
+        return cls({label: number for number, label in enumerate(dict.fromkeys(labels))}, legend)
+
+    def color(self, label: str) -> str:
+        """Color of a rule."""
+        return COLORS[self.numbers[label] % len(COLORS)]
+
+    def marker(self, label: str) -> str:
+        """Marker of a rule."""
+        return MARKERS[self.numbers[label] % len(MARKERS)]
+
+
 def canvas(
     labels: Sequence[str], rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = HEIGHT
 ) -> tuple[Figure, list[Axes]]:
@@ -51,14 +78,24 @@ def canvas(
     return figure, panels
 
 
-def color(index: int) -> str:
-    """Colour of the rule of that number."""
-    return COLORS[index % len(COLORS)]
+def mark(looks: Looks, label: str, size: float) -> dict[str, Any]:
+    """The style of a rule's mark: a ring, through which what lies behind it is seen."""
+    color = looks.color(label)
+    style = {"marker": looks.marker(label), "markersize": size, "markeredgecolor": color, "linestyle": "none"}
+    return {**style, "color": color, "markerfacecolor": "none", "markeredgewidth": 1.2}
 
 
-def marker(index: int) -> str:
-    """Marker of the rule of that number."""
-    return MARKERS[index % len(MARKERS)]
+def outline(marker: str) -> str:
+    """A marker of size 1 around the origin as the data of an SVG path."""
+    from matplotlib.markers import MarkerStyle
+
+    style = MarkerStyle(marker)
+    letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}
+    pieces = []
+    for points, code in style.get_path().transformed(style.get_transform()).iter_segments():
+        numbers = [] if code == 79 else [f"{x:.2f} {-y:.2f}" for x, y in points.reshape(-1, 2)]  # y grows downward
+        pieces.append(letters[int(code)] + " ".join(numbers))
+    return "".join(pieces)
 
 
 def legend(drawing: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

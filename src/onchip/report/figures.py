@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from onchip.report.costs import COSTS, costs, traffic
 from onchip.report.curves import learning, probed, quantities
-from onchip.report.drawing import Kind, content, verbatim
+from onchip.report.drawing import Kind, Looks, content, verbatim
 from onchip.report.pareto import pareto, worth_drawing
 from onchip.report.summary import summarize, title
 from onchip.runs.record import Record
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KEY = (
-    "Large marks: mean and standard deviation over seeds, small ones: a seed; dashed: the front; "
-    "rules of equal cost stand side by side. Curves: mean over seeds, in the band of their range."
+    "Rings: mean and standard deviation over seeds; dots: single seeds; dashed: the front. Nothing is moved from its "
+    "place: of rings at one place, each is wider than the next. Curves: mean over seeds; thin: single seeds."
 )
 
 QUANTITIES = {
@@ -57,19 +57,20 @@ class Drawn:
         return content(self.drawing, kind, transparent=transparent)
 
 
-def figures(records: Sequence[Record]) -> list[Drawn]:
+def figures(records: Sequence[Record], looks: Looks | None = None) -> list[Drawn]:
     """Accuracy against each cost, learning curves, and what probes saw; only what the records hold.
 
     Args:
         records: runs of one group.
+        looks: how rules are told apart; None for figures that stand alone, each with a legend.
     """
     good = [record for record in records if record.status == "ok"]
     summaries = summarize(good)
-    shown = [
-        Drawn(f"front-{_file_name(c.name)}", f"Test accuracy against {c.axis}.", pareto(summaries, [c]), c.detail)
-        for c in costs(good)
-        if worth_drawing(summaries, c)
-    ]
+    shown = []
+    for cost in costs(good):
+        if worth_drawing(summaries, cost):
+            front, caption = pareto(summaries, [cost], looks), f"Test accuracy against {cost.axis}."
+            shown.append(Drawn(f"front-{_file_name(cost.name)}", caption, front, cost.detail))
     curves = {
         "learning-accuracy": (
             "Validation accuracy while training",
@@ -77,11 +78,12 @@ def figures(records: Sequence[Record]) -> list[Drawn]:
                 summaries,
                 lambda e: None if e.validation_accuracy is None else 100 * e.validation_accuracy,
                 "validation accuracy [%]",
+                looks,
             ),
         ),
-        "learning-loss": ("Training loss", learning(summaries, lambda epoch: epoch.train_loss, "mean training loss")),
+        "learning-loss": ("Training loss", learning(summaries, lambda e: e.train_loss, "mean training loss", looks)),
         **{
-            f"probe-{_file_name(name)}": (QUANTITIES.get(name, name), probed(summaries, name))
+            f"probe-{_file_name(name)}": (QUANTITIES.get(name, name), probed(summaries, name, looks))
             for name in quantities(good)
         },
     }

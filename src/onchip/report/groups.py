@@ -75,6 +75,11 @@ class Group:
     settings: dict[str, Any]
     records: tuple[Record, ...]
 
+    @property
+    def good(self) -> tuple[Record, ...]:
+        """The runs that succeeded."""
+        return tuple(record for record in self.records if record.status == "ok")
+
 
 def grouped(records: Sequence[Record]) -> list[Group]:
     """Groups in the order of their first runs; runs on other data, networks or settings are never in one group."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from onchip._text import printable
+from onchip.report.drawing import Looks, outline
 from onchip.report.figures import KEY, Drawn, figures
 from onchip.report.groups import Group
+from onchip.report.summary import summarize
 from onchip.report.table import NOTE, Cell, Table, table
 from onchip.runs.record import Record
 
@@ -30,12 +32,18 @@ HEAD = """<!doctype html>
 <body>
 <h1>{title}</h1>
 """
-FILTER = """<div class="filter" role="search">
+BAR = """<div class="bar">
+<div class="filter" role="search">
 <label for="filter">Show only</label>
 <input id="filter" type="search" placeholder="words in a rule's name" autocomplete="off">
 <output id="found" for="filter"></output>
 </div>
+{legend}</div>
 """
+MARK = (
+    '<svg viewBox="-2 -1 4 2" aria-hidden="true"><path d="M-2 0H2" stroke="{color}" stroke-width=".3"/>'
+    '<path d="{outline}" fill="{color}"/></svg>'
+)
 
 
 def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
@@ -53,12 +61,13 @@ def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     runs = sum(len(group.records) for group in groups)
     title = f"onchip: {runs} {'run' if runs == 1 else 'runs'}"
+    looks = Looks.of([rule.label for group in groups for rule in summarize(group.good)], legend=False)
     pieces = [
         HEAD.format(policy=policy, title=title, style=(FOLDER / "page.css").read_text(encoding="utf-8")),
         _left_out(left_out),
         _contents(groups),
-        FILTER,
-        *(_section(group, number) for number, group in enumerate(groups, start=1)),
+        BAR.format(legend=_legend(looks)),
+        *(_section(group, number, looks) for number, group in enumerate(groups, start=1)),
         f"<footer><p>{escape(NOTE)}</p></footer>\n",
         f"<script>\n{script}</script>\n</body>\n</html>\n",
     ]
@@ -82,8 +91,18 @@ def _contents(groups: Sequence[Group]) -> str:
     )
 
 
-def _section(group: Group, number: int) -> str:
-    drawn = figures(group.records)
+def _legend(looks: Looks) -> str:
+    """The marks of all rules, once for all figures of the page."""
+    items = []
+    for label in looks.numbers:
+        color = looks.color(label).replace("#000000", "currentColor")  # black, or white when dark
+        mark = MARK.format(color=color, outline=outline(looks.marker(label)))
+        items.append(f'<li data-text="{escape(label)}">{mark}{_breakable(label)}</li>')
+    return f'<ul class="legend" aria-label="Legend of all figures">{"".join(items)}</ul>\n' if items else ""
+
+
+def _section(group: Group, number: int, looks: Looks) -> str:
+    drawn = figures(group.records, looks)
     main, more = (
         "".join(_figure(one, f"f{number}-{n}-") for n, one in enumerate(drawn) if one.detail == detail)
         for detail in (False, True)

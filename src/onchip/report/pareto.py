@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from onchip.report import drawing
 from onchip.report.costs import Cost
+from onchip.report.drawing import Looks
 from onchip.report.summary import Spread, Summary, count, on_front
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Transform
 
-APART = 5
-"""Points between the marks of two rules that stand at the same place, so that both are seen."""
+RING, WIDER = 7.5, 4.0
+"""Points across the ring of a mean, and by how much each ring is wider than one that it would cover."""
 WIDE = 30
 """A cost axis is logarithmic where the largest cost is this many times the smallest."""
 
@@ -28,41 +28,51 @@ def worth_drawing(summaries: Sequence[Summary], cost: Cost) -> bool:
     return cost.axis is not None and len(spreads) > 1 and any(spread.mean > 0 for spread in spreads)
 
 
-def pareto(summaries: Sequence[Summary], costs: Sequence[Cost]) -> Figure:
+def pareto(summaries: Sequence[Summary], costs: Sequence[Cost], looks: Looks | None = None) -> Figure:
     """One panel per cost, side by side.
 
-    A large mark is the mean over seeds with its standard deviation, small ones are the seeds. Rules of equal cost
-    are drawn side by side. A dashed line joins the rules of the front.
+    A ring is the mean over seeds with its standard deviation, dots are the seeds, and a dashed line joins the rules
+    of the front. Nothing is moved from its place: a ring around another one is wider.
     """
-    shown = {i: s for i, s in enumerate(summaries) if s.test is not None and any(s.spread(c.of) for c in costs)}
-    labels = [summary.label for summary in shown.values()]
+    shown = [s for s in summaries if s.test is not None and any(s.spread(c.of) for c in costs)]
+    looks = looks or Looks.of([summary.label for summary in shown])
+    labels = [summary.label for summary in shown] if looks.legend else []
     figure, row = drawing.canvas(labels, columns=len(costs))
     for axes, cost in zip(row, costs, strict=True):
-        spreads = {index: spread for index, summary in shown.items() if (spread := summary.spread(cost.of))}
-        for index in spreads:
-            _mark(axes, _aside(figure, axes, spreads, index), shown[index], cost, index)
-        _front(axes, list(shown.values()), cost)
-        _scale(axes, list(spreads.values()))
+        spreads = [spread for summary in shown if (spread := summary.spread(cost.of))]
+        _scale(axes, spreads)
+        axes.set_ylim(*_accuracies(shown))
+        _marks(axes, shown, cost, looks)
+        _front(axes, shown, cost)
         axes.set_xlabel(drawing.verbatim(cost.axis or ""), fontsize=9, parse_math=False)
-        axes.set_ylim(*_accuracies(list(shown.values())))
         drawing.plain(axes)
     row[0].set_ylabel("test accuracy [%]", fontsize=9)
-    drawing.legend(figure, _handles(shown), labels)
+    drawing.legend(figure, _handles(labels, looks), labels)
     return figure
 
 
-def _mark(axes: Axes, place: Transform, summary: Summary, cost: Cost, index: int) -> None:
-    """One rule on one panel, accuracy in percent."""
-    runs = [(cost.of(record), record.test_accuracy) for record in summary.good]
-    seeds = [(x, 100 * y) for x, y in runs if x is not None and y is not None]
-    if not seeds:
-        return
-    color, marker = drawing.color(index), drawing.marker(index)
-    paid, accuracy = Spread(tuple(x for x, _ in seeds)), Spread(tuple(y for _, y in seeds))
-    if len(seeds) > 1:
-        axes.scatter(paid.values, accuracy.values, s=14, c=color, marker=marker, alpha=0.35, lw=0, transform=place)
-    style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 7, "linestyle": "none"}
-    axes.errorbar(paid.mean, accuracy.mean, yerr=accuracy.deviation, capsize=3, transform=place, zorder=3, **style)
+def _marks(axes: Axes, shown: Sequence[Summary], cost: Cost, looks: Looks) -> None:
+    """All rules on one panel, accuracy in percent."""
+    places: list[tuple[float, float]] = []
+    widths: list[int] = []
+    for summary in shown:
+        runs = [(cost.of(record), record.test_accuracy) for record in summary.good]
+        seeds = [(x, 100 * y) for x, y in runs if x is not None and y is not None]
+        if not seeds:
+            continue
+        paid, accuracy = Spread(tuple(x for x, _ in seeds)), Spread(tuple(y for _, y in seeds))
+        across, up = axes.transData.transform((paid.mean, accuracy.mean)).tolist()
+        place = across, up
+        reach = RING * axes.figure.dpi / 72  # pixels; a point is 1/72 of an inch
+        taken = [width for width, other in zip(widths, places, strict=True) if math.dist(place, other) < reach]
+        width = next(width for width in range(len(shown)) if width not in taken)
+        places.append(place)
+        widths.append(width)
+        style = drawing.mark(looks, summary.label, RING + WIDER * width)
+        _, caps, bars = axes.errorbar(paid.mean, accuracy.mean, yerr=accuracy.deviation, capsize=3 + width, **style)
+        for line in (*caps, *bars):
+            line.set(alpha=0.5, linewidth=0.9)
+        axes.scatter(paid.values, accuracy.values, s=9, color=style["color"], alpha=0.8, linewidths=0, zorder=4)
 
 
 def _front(axes: Axes, summaries: Sequence[Summary], cost: Cost) -> None:
@@ -71,15 +81,6 @@ def _front(axes: Axes, summaries: Sequence[Summary], cost: Cost) -> None:
     points = [(spread.mean, 100 * test.mean) for spread, test in best if spread and test]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     axes.step(xs, ys, where="post", color="#888888", linestyle="--", linewidth=1, zorder=1)
-
-
-def _aside(figure: Figure, axes: Axes, spreads: Mapping[int, Spread], index: int) -> Transform:
-    """Where a rule is drawn: beside its place, if others cost the same."""
-    from matplotlib.transforms import ScaledTranslation
-
-    equal = [other for other, spread in spreads.items() if spread.mean == spreads[index].mean]
-    points = APART * (equal.index(index) - (len(equal) - 1) / 2)
-    return axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)  # 72 points an inch
 
 
 def _scale(axes: Axes, spreads: Sequence[Spread]) -> None:
@@ -104,9 +105,7 @@ def _accuracies(summaries: Sequence[Summary]) -> tuple[float, float]:
     return 100 * (min(ends) - room), 100 * (max(ends) + room)
 
 
-def _handles(rules: Iterable[int]) -> list[Artist]:
+def _handles(labels: Sequence[str], looks: Looks) -> list[Artist]:
     from matplotlib.lines import Line2D
 
-    return [
-        Line2D([], [], color=drawing.color(i), marker=drawing.marker(i), markersize=6, linestyle="none") for i in rules
-    ]
+    return [Line2D([], [], **drawing.mark(looks, label, RING)) for label in labels]
