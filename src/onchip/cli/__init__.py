@@ -12,6 +12,7 @@ from onchip.cli.lists import data, devices, encoders, networks, neurons, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 from onchip.cli.shared.command import Command
+from onchip.cli.shared.streams import whole_streams
 from onchip.cli.shared.terminal import say
 
 __all__ = ["app", "main"]
@@ -52,4 +53,5 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     allocator.keep()
-    app()
+    with whole_streams():
+        app()

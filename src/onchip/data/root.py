@@ -19,4 +19,4 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
         '/data'
     """
     chosen = os.fspath(root) if root is not None else os.environ.get(VARIABLE, "")
-    return Path(chosen).expanduser() if chosen else cache_folder() / "data"
+    return Path(os.path.expanduser(chosen)) if chosen else cache_folder() / "data"

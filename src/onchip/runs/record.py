@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from onchip._files import write_whole
+from onchip._files import read_regular, write_whole
 from onchip._types import converted, decoded
 from onchip.errors import DataError
 from onchip.runs.grammar import Scalar
@@ -191,7 +191,10 @@ def read(path: Path) -> list[Record]:
     """
     if not path.exists():
         return []
-    records, damaged = read_sound(path)
+    try:
+        records, damaged = read_sound(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if damaged:
         raise DataError(damaged[0])
     return records
@@ -204,7 +207,7 @@ def read_sound(path: Path) -> tuple[list[Record], list[str]]:
         OSError: the file cannot be read.
     """
     records, damaged = [], []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(read_regular(path).split(b"\n"), start=1):
         try:
             if line.strip():
                 records.append(Record.from_json(line))

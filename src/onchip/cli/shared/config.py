@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from onchip._files import read_regular
 from onchip.errors import RequestError, unknown_name
 
 if sys.version_info >= (3, 11):
@@ -27,10 +28,10 @@ def read_config(path: Path | None, known: Iterable[str]) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(path).decode())
     except OSError as error:
         raise RequestError(f"config {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, no end of brackets
         raise RequestError(f"config {path} is no TOML: {error}") from error
     options: dict[str, Any] = {}
     names = list(known)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from onchip._files import require_regular
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.errors import DataError
@@ -67,6 +68,12 @@ def _check_sums(kind: Any, folder: Path, files: tuple[str, ...]) -> None:
                 f"{folder / file}: the installed torchvision states no checksum for it, and without one the "
                 "pickle is not opened. Install a torchvision of version 0.23 or later"
             )
+        try:
+            require_regular(folder / file)
+        except OSError as error:
+            raise DataError(
+                f"{folder / file} cannot be read: {error.strerror}. Give a file that you may read"
+            ) from error
         if not check_integrity(folder / file, md5):
             raise DataError(
                 f"{folder / file} is not the published file (its MD5 differs from {md5}): it is damaged or "

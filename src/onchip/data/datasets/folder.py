@@ -29,7 +29,9 @@ def folder(path: str) -> DatasetSource:
     """
     if not path:
         raise RequestError("folder: got no path; expected folder:PATH, e.g. folder:~/pictures")
-    base = Path(os.path.abspath(Path(path).expanduser()))
+    if "\0" in path:
+        raise RequestError(f"folder: got {path!r}; expected a path, which holds no NUL character")
+    base = Path(os.path.abspath(os.path.expanduser(path)))
     return DatasetSource(f"folder:{path}", None, files=(), read=lambda root: _read(base, root / "decoded"))
 
 

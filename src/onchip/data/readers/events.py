@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onchip._files import read_regular
 from onchip.errors import DataError
 
 BYTES = 5
@@ -26,13 +27,13 @@ def read_frames(path: Path, *, size: tuple[int, int], frames: int, frame_us: int
     """
     height, width = size
     try:
-        raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        raw = np.frombuffer(read_regular(path), dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Give a file that you may read") from error
     if not len(raw) or len(raw) % BYTES:
         raise DataError(f"{path} is {len(raw)} bytes long; expected {BYTES} for each of its events. Fetch it again")
     x, y, high, middle, low = raw.reshape(-1, BYTES).astype(np.int64).T
-    if len(x) and (x.max() >= width or y.max() >= height):
+    if x.max() >= width or y.max() >= height:
         place = f"({x.max()}, {y.max()})"
         raise DataError(f"{path} has an event at {place}; expected x < {width} and y < {height}. Fetch it again")
     time = (high & 127) << 16 | middle << 8 | low

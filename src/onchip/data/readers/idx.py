@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from onchip._files import require_regular
 from onchip.data.split import Split
 from onchip.errors import DataError
 
@@ -42,6 +43,7 @@ def _checked_shape(path: Path, dimensions: int) -> tuple[int, ...]:
     """The shape that the header states, once the file's length agrees with it."""
     start = 4 * (dimensions + 1)
     try:
+        require_regular(path)
         with path.open("rb") as file:
             header = file.read(start)
         length = path.stat().st_size
