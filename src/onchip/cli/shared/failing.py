@@ -32,7 +32,7 @@ def failing() -> Iterator[None]:
         say(f"error: {one_line(str(error))}", error=True)
         raise typer.Exit(WRONG_REQUEST) from error
     except BrokenPipeError as error:
-        say("error: the program that reads the output has ended, so this one ends, too", err=True)
+        say("error: the program that reads the output has ended, so this one ends, too", error=True)
         raise typer.Exit(RUN_FAILED) from error
     except OSError as error:  # a full disk, a folder that went away
         say(f"error: {one_line(str(error))}", error=True)
