@@ -58,5 +58,5 @@ def test_a_dataset_refuses_labels_without_a_class() -> None:
 
 
 def test_a_dataset_refuses_splits_of_other_shapes() -> None:
-    with pytest.raises(DataError, match=r"images of test are \(2, 5, 5\)"):
+    with pytest.raises(DataError, match=r"images of test are \(2, 5, 5\), those of train \(2, 3, 3\) \(C, H, W\)"):
         Dataset("x", ("a", "b", "c", "d"), make(), make(0), make(2, size=5))

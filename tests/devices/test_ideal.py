@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from onchip import devices, rules
+from onchip.devices.ideal import IdealCell
 from onchip.errors import UnsupportedError
 from onchip.learning.temporal.coincidence import Coincidences
 from tests.cases import CASES, Case, whole
@@ -42,6 +43,13 @@ def test_equals_sgd(case: Case, rule: str) -> None:
             one.step()
     for got, expected in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_no_weight_is_outside_of_what_an_ideal_cell_can_store() -> None:
+    weight = torch.tensor([-1e9, 0.0, 1e9])
+    before = weight.clone()
+    assert IdealCell().program(weight, {}) == 0
+    assert torch.equal(weight, before)
 
 
 def test_updates_of_a_stream_add_up() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from onchip import kernels
 from onchip.errors import RequestError
-from onchip.kernels import gpu
+from onchip.kernels import gpu, native
 from onchip.kernels.lif import Membrane, backward, forward, weighted_sum
 from onchip.kernels.trace import trace
 from onchip.surrogate import Sigmoid
@@ -41,6 +41,13 @@ def test_one_kind_of_kernels_insisted_on_is_not_had_everywhere() -> None:
         kernels.active("cuda:0")
     with kernels.forced("torch"):
         assert kernels.active("cuda") == "torch"
+
+
+@pytest.mark.parametrize("choice", ["auto", "torch"])
+def test_a_processor_has_the_compiled_kernels_that_can_be_had(choice: native.Choice) -> None:
+    """Tests of compiled kernels are left out where this says torch."""
+    with kernels.forced(choice):
+        assert kernels.active("cpu") == native.active()
 
 
 def test_a_failure_is_told_once_and_torch_goes_on(reached: None, monkeypatch: pytest.MonkeyPatch) -> None:

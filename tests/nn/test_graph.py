@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -243,6 +244,14 @@ def test_neurons_take_plain_average_pools_along(pool: torch.nn.Module, side: int
     plan = build_graph(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(), pool))
     assert plan.layers[0].pool == side
     assert len(plan.nodes) == (1 if side else 2)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4])
+def test_neurons_leave_a_ragged_border_of_either_axis_to_torch(side: int) -> None:
+    layer = build_graph(nn.Sequential(nn.Conv2d(1, 2, 1), nn.LIF(), nn.AvgPool2d(side))).layers[0]
+    for height, width in itertools.product(range(4, 10), repeat=2):
+        whole = height // side * side == height and width // side * side == width
+        assert layer.fused_pool(torch.empty(3, 1, 2, height, width)) == (side if whole else None)
 
 
 def test_a_network_may_stand_in_any_device_of_torch() -> None:

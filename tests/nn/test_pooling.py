@@ -10,6 +10,7 @@ import torch
 from onchip import kernels
 from onchip.kernels.native import Choice
 from onchip.nn import EarliestPool2d
+from onchip.nn.pooling import _compiled
 
 CHOICES: tuple[Choice, Choice] = ("native", "torch")
 
@@ -42,6 +43,25 @@ def test_the_error_goes_to_the_spike_that_won() -> None:
 
 def test_what_is_printed_names_the_side() -> None:
     assert repr(EarliestPool2d(3)) == "EarliestPool2d(3)"
+
+
+@pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
+@pytest.mark.parametrize(
+    ("side", "shape", "taken"),
+    [
+        (2, (2, 5, 4, 6), True),
+        (3, (2, 5, 6, 9), True),
+        (16, (1, 2, 16, 32), True),
+        (2, (2, 5, 5, 6), False),
+        (3, (2, 5, 6, 8), False),
+        (17, (1, 2, 17, 17), False),
+    ],
+)
+def test_compiled_code_takes_whole_windows_of_at_most_256_times(side: int, shape: tuple[int, ...], taken: bool) -> None:
+    times = torch.rand(shape)
+    assert _compiled(times.contiguous(memory_format=torch.channels_last), side) is taken
+    assert not _compiled(times, side)
+    assert not _compiled(times[0], side)
 
 
 @pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")

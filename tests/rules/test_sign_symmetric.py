@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +11,9 @@ from torch import Tensor
 from onchip import Static, nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 
 RULES = ["usf", "brsf", "frsf"]
 
@@ -66,6 +71,19 @@ def test_usf_is_bp_while_all_weights_have_one_magnitude() -> None:
         rule.detach()
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize(
+    ("temporal", "expected"),
+    [
+        (ThroughTime(), {"batch_independent"}),
+        (Online(), {"batch_independent", "temporally_causal", "online"}),
+    ],
+)
+@pytest.mark.parametrize("name", RULES)
+def test_signs_claim_what_temporal_credit_leaves_them(name: str, temporal: Temporal, expected: set[str]) -> None:
+    rule: Rule = getattr(rules, name)(model_and_signal()[0], temporal=temporal)
+    assert {claim for claim, made in asdict(rule.claims).items() if made} == expected
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,17 @@ def test_refuses_a_folder_with_another_run(data: Dataset, tmp_path: Path) -> Non
         compare(REQUEST, data, tmp_path)
     with pytest.raises(RequestError, match=r"epochs was 1, now 9"):
         compare(dataclasses.replace(REQUEST, base=dataclasses.replace(SMALL, epochs=9)), data, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(("jobs", "elsewhere", "in_workers"), [(1, False, False), (2, False, True), (1, True, True)])
+def test_runs_are_in_workers_if_there_are_several_or_an_executor(
+    jobs: int, elsewhere: bool, in_workers: bool, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(module, "run_in_workers", lambda *given, **_: sent.append(given) or iter(()))
+    records = list(compare(REQUEST, data, tmp_path, jobs=jobs, executor=ThreadPoolExecutor if elsewhere else None))
+    assert bool(sent) is in_workers
+    assert bool(records) is not in_workers
 
 
 def test_force_replaces_what_is_ours_and_nothing_else(data: Dataset, tmp_path: Path) -> None:
