@@ -48,6 +48,20 @@ def test_rates_of_neurons_over_time_are_those_of_their_spikes() -> None:
     assert found["0"].passing == 1.0  # a smooth surrogate
 
 
+def test_a_saturated_neuron_fires_for_every_sample_at_every_step() -> None:
+    first = nn.Linear(2, 4)
+    model = nn.Sequential(first, nn.LIF(decay=0.0), nn.Linear(4, 2))
+    signal = torch.zeros(5, 2, 2)
+    signal[:, 0, 0] = signal[0, :, 1] = 10.0  # the first sample at all steps; all samples at the first step
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        assert first.bias is not None
+        first.bias.copy_(torch.tensor([10.0, 10.0, 0.0, 0.0]))
+    found = activity(model, [signal])["0"]
+    assert (found.units, found.silent, found.saturated) == (4, 0, 2)
+    assert found.rate == pytest.approx((10 + 10 + 5 + 2) / (4 * 2 * 5))
+
+
 def test_training_mode_and_weights_stay() -> None:
     model = models.conv_small((1, 8, 8), 10).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
