@@ -69,14 +69,16 @@ def test_feedback_weights_come_to_the_weights_in_size_and_direction(build: objec
         assert (found - truth).norm() < 0.25 * truth.norm(), index
 
 
-def test_both_means_are_those_of_the_definition() -> None:
+@pytest.mark.parametrize(("steps", "axis"), [(8, 0), (1, 1)])
+def test_both_means_are_those_of_the_definition(steps: int, axis: int) -> None:
     """Noise and drive with means over time, samples and neurons of their own, so that no other axis will do."""
     rule = rules.own_noise_mirror(dense(), decay=0.75)
-    probability, drive = torch.rand(8, 5, 16), torch.randn(8, 5, 8) * torch.rand(8, 1, 8) + torch.rand(1, 5, 8)
-    fired = (torch.rand(8, 5, 16) < probability).float()
+    probability, drive = torch.rand(steps, 5, 16), torch.randn(steps, 5, 8) * torch.rand(steps, 1, 8)
+    fired = (torch.rand(steps, 5, 16) < probability).float()
     rule._feedback.fired(0, fired, probability)
+    drive += torch.rand(5, 8)
     rule._feedback.at_drive(1, drive.clone())
-    noise, response = fired - probability, drive - drive.mean(0)
+    noise, response = (one - one.mean(axis, keepdim=True) for one in (fired - probability, drive))
     state = rule.state_dict()
     torch.testing.assert_close(state["product_1"], 0.25 * torch.einsum("tbo,tbi->oi", response, noise))
     torch.testing.assert_close(state["variance_1"], 0.25 * noise.square().sum((0, 1)).view(1, 16))

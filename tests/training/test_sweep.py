@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -137,8 +138,13 @@ def test_refuses_a_folder_with_another_run(data: Dataset, tmp_path: Path) -> Non
 def test_runs_are_in_workers_if_there_are_several_or_an_executor(
     jobs: int, elsewhere: bool, in_workers: bool, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[object] = []
-    monkeypatch.setattr(module, "run_in_workers", lambda *given, **_: sent.append(given) or iter(()))
+    sent = []
+
+    def workers(work: object, configs: list[RunConfig], *_: object, **__: object) -> Iterator[tuple[RunConfig, Record]]:
+        sent.extend(configs)
+        yield from ()
+
+    monkeypatch.setattr(module, "run_in_workers", workers)
     records = list(compare(REQUEST, data, tmp_path, jobs=jobs, executor=ThreadPoolExecutor if elsewhere else None))
     assert bool(sent) is in_workers
     assert bool(records) is not in_workers
