@@ -7,6 +7,7 @@ import pkgutil
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -42,6 +43,18 @@ def test_the_readme_example_trains() -> None:
     assert isinstance(model, nn.Sequential)
     assert out.shape == (6, 16, 10)
     assert all(p.grad is None for p in model.parameters()), "zero_grad was the last word on them"
+
+
+def test_the_readme_compares_from_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"onchip": onchip}
+    exec(blocks(ROOT / "README.md", "python")[1], names)
+    assert "| opzo |" in capsys.readouterr().out
+    assert isinstance(names["model"], nn.Sequential)
+    trained = dict(names["rule"].detach().named_parameters())
+    assert all(value.equal(trained[name]) for name, value in names["model"].named_parameters())
 
 
 def test_the_example_of_devices_writes_cells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,18 +6,27 @@ from typing import TYPE_CHECKING, Any
 from onchip.errors import OnchipError
 
 if TYPE_CHECKING:
-    from onchip import nn, rules, transport
+    from onchip import nn, report, rules, transport
     from onchip.nn.signals import Static
+    from onchip.training.comparison import compare
+    from onchip.training.saved import load_run
 
-__all__ = ["OnchipError", "Static", "__version__", "nn", "rules", "transport"]
+__all__ = ["OnchipError", "Static", "__version__", "compare", "load_run", "nn", "report", "rules", "transport"]
 
 __version__ = "0.1.0"
+
+MODULES = {
+    "Static": "onchip.nn.signals",
+    "compare": "onchip.training.comparison",
+    "load_run": "onchip.training.saved",
+}
+"""Where the functions and classes are that need torch; the other names are packages."""
 
 
 def __getattr__(name: str) -> Any:
     """Loads what needs torch when it is first asked for, so that `onchip --help` need not wait for torch."""
-    if name == "Static":
-        return import_module("onchip.nn.signals").Static
-    if name in ("nn", "rules", "transport"):
+    if name in MODULES:
+        return getattr(import_module(MODULES[name]), name)
+    if name in __all__:
         return import_module(f"onchip.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -197,8 +197,28 @@ def test_train_keeps_the_weights_beside_the_record(onchip: Onchip) -> None:
     assert result.code == 0
     (record,) = records("out")
     assert (record["label"], record["seed"]) == ("fbp:period=2", 3)
-    weights = load_file(next(Path("out", "weights").iterdir()))
+    weights = load_file(Path("out", "weights", "fbp_period=2-seed3.safetensors"))
     assert sum(weight.numel() for weight in weights.values()) == record["parameters"]
+
+
+def test_compare_keeps_weights_and_a_resumed_one_does_too(onchip: Onchip, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(spec: RunConfig, *args: object, **options: object) -> Record:
+        if spec.rule == "dfa":
+            raise KeyboardInterrupt
+        return train(spec, *args, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", interrupted)
+        request = ("compare", "--rules", "bp,dfa", "--seeds", "1", "--out", "out", *TINY)
+        assert onchip(*request, "--keep-weights").code == 130
+    assert json.loads(Path("out", "run.json").read_text())["keep_weights"] is True
+    assert onchip("compare", "--out", "out", "--resume").code == 0
+    kept = {file.name for file in Path("out", "weights").iterdir() if "feedback" not in file.name}
+    assert kept == {"bp-seed0.safetensors", "dfa-seed0.safetensors"}
+    assert onchip(*request, "--force").code == 0
+    assert not Path("out", "weights").exists(), "they are not those of the new runs"
+    assert onchip("compare", "--out", "out", "--resume", "--rules", "bp,dfa,fa", "--keep-weights").code == 0
+    assert {file.name.partition("-")[0] for file in Path("out", "weights").iterdir()} == {"fa"}
 
 
 def test_options_may_come_from_a_file_and_the_command_line_wins(onchip: Onchip) -> None:

@@ -121,7 +121,7 @@ def test_a_checkpoint_that_cannot_be_replaced_fails_its_run_alone(data: Dataset,
 
 
 def test_weights_are_kept_when_asked_for(data: Dataset, tmp_path: Path) -> None:
-    list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path, keep_weights=True))
+    list(compare(dataclasses.replace(REQUEST, seeds=(0,), keep_weights=True), data, tmp_path))
     weights = load_file(tmp_path / "weights" / "bp-seed0.safetensors")
     assert weights["1.weight"].shape == (256, 64)
 
@@ -151,7 +151,7 @@ def test_runs_are_in_workers_if_there_are_several_or_an_executor(
 
 
 def test_force_replaces_what_is_ours_and_nothing_else(data: Dataset, tmp_path: Path) -> None:
-    list(compare(dataclasses.replace(REQUEST, seeds=(0,)), data, tmp_path, keep_weights=True))
+    list(compare(dataclasses.replace(REQUEST, seeds=(0,), keep_weights=True), data, tmp_path))
     (tmp_path / "notes.txt").write_text("mine")
     compare(dataclasses.replace(REQUEST, seeds=(5,)), data, tmp_path, force=True)
     assert {file.name for file in tmp_path.iterdir()} == {".lock", "run.json", "notes.txt"}

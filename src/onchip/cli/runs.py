@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from onchip import report
 from onchip.cli.shared.arguments import with_settings
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
-from onchip.cli.shared.output import chosen_columns, show_table, write_report
+from onchip.cli.shared.output import chosen_columns, show_table
 from onchip.cli.shared.progress import Bars, bars
-from onchip.cli.shared.request import combined
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
+from onchip.runs.request import combined
 
 
 def compare(
@@ -34,6 +35,10 @@ def compare(
     seeds: Annotated[
         str, typer.Option(help="Number of seeds, or seeds separated by commas: 0,7.", rich_help_panel=RUN)
     ] = str(SEEDS),
+    keep_weights: Annotated[
+        bool,
+        typer.Option("--keep-weights", help="Store the final weights of each run, as train does.", rich_help_panel=RUN),
+    ] = False,
     jobs: Annotated[
         int,
         typer.Option(help="Runs at a time, each in a process with its share of the threads.", rich_help_panel=RUN),
@@ -76,7 +81,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
-        config, rules, seeds = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
+        asked = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
+        config, rules = asked.base, asked.rules
         if rules is not None:
             rules = [rule.label for rule in distinct(rules)]
             if one and len(rules) > 1:
@@ -86,7 +92,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
             rules, left_out = comparison.trainable(config, data)
             for reason in left_out:
                 say(f"left out: {reason}", error=True)
-        request = SweepConfig(config, tuple(rules), seeds)
+        request = asked.sweep(rules)
         out = out or next_directory(Path("runs"), slug("-".join([data.name, config.net, *(rules if one else ())])))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
@@ -95,7 +101,6 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 out,
                 resume=resume,
                 force=force,
-                keep_weights=one,
                 jobs=options.get("jobs", 1),
                 progress=watch,
             )
@@ -104,7 +109,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         if records:
             order = {rule: place for place, rule in enumerate(request.rules)}
             records.sort(key=lambda record: order.get(record.label, len(order)))
-            write_report(out, records)
+            report.write(out, records)
             show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
         say(f"results in {out}", error=True)
         if code == INTERRUPTED:
@@ -119,7 +124,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
     fields = set(RunConfig.__dataclass_fields__)
-    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds"}
+    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights"}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
     options = {**read_config(context.params["config"], sorted(known)), **given}
     before = earlier.to_dict() if earlier else {}
@@ -129,6 +134,7 @@ def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) ->
         for singular, plural in (("rule", "rules"), ("seed", "seeds")):
             if singular in options:
                 options[plural] = [options.pop(singular)]
+        options["keep_weights"] = True
     return {**before, **options}
 
 

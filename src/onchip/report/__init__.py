@@ -3,6 +3,7 @@
 from onchip.report.certificates import certificates
 from onchip.report.drawing import KINDS
 from onchip.report.figures import figure, figures
+from onchip.report.folder import write
 from onchip.report.groups import Group, gather, grouped, once
 from onchip.report.markdown import markdown_table
 from onchip.report.page import page
@@ -29,4 +30,5 @@ __all__ = [
     "page",
     "table",
     "title",
+    "write",
 ]

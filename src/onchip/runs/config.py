@@ -183,6 +183,7 @@ class SweepConfig:
         base: the settings that the runs share; its rule and seed are not used.
         rules: the rules, each with its options.
         seeds: the seeds.
+        keep_weights: whether the final weights of each run are stored.
 
     Raises:
         RequestError: no rule, no seed, or one of them twice.
@@ -191,6 +192,7 @@ class SweepConfig:
     base: RunConfig
     rules: tuple[str, ...]
     seeds: tuple[int, ...]
+    keep_weights: bool = False
 
     def __post_init__(self) -> None:
         for what, values in (("rules", self.rules), ("seeds", self.seeds)):
@@ -208,7 +210,7 @@ class SweepConfig:
         """The comparison as plain values, as `run.json` stores it."""
         shared = dataclasses.asdict(self.base)
         del shared["rule"], shared["seed"]
-        return {"rules": list(self.rules), "seeds": list(self.seeds), **shared}
+        return {"rules": list(self.rules), "seeds": list(self.seeds), "keep_weights": self.keep_weights, **shared}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
@@ -220,7 +222,8 @@ class SweepConfig:
         rest = dict(values)
         rules = _typed("rules", rest.pop("rules", None), tuple[str, ...])
         seeds = _typed("seeds", rest.pop("seeds", None), tuple[int, ...])
-        return cls(from_mapping(rest), rules, seeds)
+        keep_weights = _typed("keep_weights", rest.pop("keep_weights", False), bool)
+        return cls(from_mapping(rest), rules, seeds, keep_weights)
 
     @classmethod
     def from_json(cls, text: bytes) -> SweepConfig:

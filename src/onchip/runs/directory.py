@@ -91,6 +91,11 @@ class RunDirectory:
         """The file of a run's final weights."""
         return self._file(WEIGHTS, config)
 
+    def kept_weights(self, config: RunConfig) -> Path | None:
+        """The file of a run's final weights, if they were kept."""
+        path = self.path / WEIGHTS / _file_name(config)
+        return path if path.exists() else None
+
     def remove_checkpoint(self, config: RunConfig) -> None:
         """Delete the checkpoint of a run that has its record, if it has one."""
         with contextlib.suppress(OSError):  # a folder of this name
@@ -102,7 +107,7 @@ class RunDirectory:
 
     def _file(self, kind: str, config: RunConfig) -> Path:
         (self.path / kind).mkdir(exist_ok=True)
-        return self.path / kind / f"{slug(config.rule)}-seed{config.seed}.safetensors"
+        return self.path / kind / _file_name(config)
 
     def _own_files(self) -> list[Path]:
         """Every file that a sweep may have left here."""
@@ -135,15 +140,25 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.=-]+", "_", text).strip("_.")
 
 
+def feedback_file(weights: Path) -> Path:
+    """The file of the feedback that a run trained with, beside that of its final weights."""
+    return weights.with_suffix(".feedback.safetensors")
+
+
 def next_directory(parent: Path, name: str) -> Path:
     """The first of `name-1`, `name-2`, ... that does not exist."""
     numbers = (number for number in range(1, 10**9) if not (parent / f"{name}-{number}").exists())
     return parent / f"{name}-{next(numbers)}"
 
 
+def _file_name(config: RunConfig) -> str:
+    return f"{slug(config.rule)}-seed{config.seed}.safetensors"
+
+
 def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
-    """Only rules and seeds may be added: the records are then still valid."""
+    """Only rules, seeds and weights to keep may be added: the records are then still valid."""
     before, now = earlier.to_dict(), sweep.to_dict()
+    del before["keep_weights"]  # changes no record
     if before["threads"] is None:  # an earlier version did not store it
         del before["threads"]
     for grid in ("rules", "seeds"):

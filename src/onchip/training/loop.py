@@ -20,6 +20,7 @@ from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
+from onchip.runs.directory import feedback_file
 from onchip.runs.record import Epoch, Record
 from onchip.training.builder import Resolved, Run, build, describe, own_randomness, resolve
 from onchip.training.gradients import gradients
@@ -105,6 +106,7 @@ def _train(
         test_accuracy = accuracy(run.model, data.test, resolved.encoder()[0], config.batch_size)
         run.rule.detach()
         if weights is not None:
+            checkpoint.save(feedback_file(weights), {"feedback": run.rule.state_dict()})
             checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
     return dataclasses.replace(
         record,

@@ -66,7 +66,6 @@ def compare(
     *,
     resume: bool = False,
     force: bool = False,
-    keep_weights: bool = False,
     jobs: int = 1,
     executor: Callable[[], Executor] | None = None,
     progress: Callable[[], ProgressListener] = ProgressListener,
@@ -82,7 +81,6 @@ def compare(
         resume: Take over the records in the directory, continue a run that was interrupted, and try those again that
             failed. Unless the sweep names a number of threads, it is the one that the directory has.
         force: Delete what an earlier sweep left in the directory.
-        keep_weights: Store the final weights of each run.
         jobs: The number of runs at a time, each in a process of its own; 1 trains in this process.
         executor: Makes the PEP 3148 executor of one run at a time, such as one of a cluster; see
             `onchip.training.executor`. None starts processes on this machine, among which the threads that torch uses
@@ -119,7 +117,7 @@ def compare(
             if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
-        work = functools.partial(_run, data=data, directory=directory, keep_weights=keep_weights)
+        work = functools.partial(_run, data=data, directory=directory, keep_weights=sweep.keep_weights)
         runs = (
             ((config, work(config, progress())) for config in waiting)
             if jobs == 1 and executor is None

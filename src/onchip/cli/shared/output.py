@@ -1,26 +1,15 @@
-"""The results of a comparison: table and figure, in its folder and on the terminal."""
+"""The results of a comparison on the terminal."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from onchip import report
-from onchip._files import write_whole
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
 from onchip.cli.shared.terminal import say
 from onchip.errors import unknown_name
 from onchip.runs.grammar import split
 from onchip.runs.record import Record
-
-
-def write_report(folder: Path, records: Sequence[Record]) -> None:
-    """Write `table.md`, `report.html`, and the figure if a run succeeded."""
-    write_whole(folder / "table.md", report.as_markdown(records))
-    write_whole(folder / "report.html", report.page(report.grouped(records)))
-    for kind in report.KINDS:
-        drawing = report.figure(records, kind)
-        if drawing is not None:
-            write_whole(folder / f"figure.{kind}", drawing)
 
 
 def chosen_columns(text: str | None) -> list[str] | None:

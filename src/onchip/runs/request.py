@@ -1,26 +1,52 @@
 """From options given in several places to one request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from onchip.errors import RequestError
-from onchip.runs.config import SEEDS, RunConfig, from_mapping
+from onchip.runs.config import SEEDS, RunConfig, SweepConfig, from_mapping
 from onchip.runs.grammar import grid
 
 
-def combined(options: Mapping[str, Any]) -> tuple[RunConfig, list[str] | None, tuple[int, ...]]:
-    """Combine options: the settings that runs share, the rules (None for all that can train), the seeds.
+@dataclass(frozen=True)
+class Request:
+    """What is asked for before the data set is read.
+
+    Args:
+        base: The settings that the runs share.
+        rules: The rules; None for all that can train.
+        seeds: The seeds.
+        keep_weights: Whether the final weights of each run are stored.
+    """
+
+    base: RunConfig
+    rules: list[str] | None
+    seeds: tuple[int, ...]
+    keep_weights: bool
+
+    def sweep(self, rules: Iterable[str]) -> SweepConfig:
+        """The comparison of these rules."""
+        return SweepConfig(self.base, tuple(rules), self.seeds, self.keep_weights)
+
+
+def combined(options: Mapping[str, Any]) -> Request:
+    """Combine options, by their names in `SweepConfig.to_dict`.
 
     Raises:
         RequestError: An option of the wrong type, or out of range.
     """
     settings = dict(options)
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
+    keep_weights = settings.pop("keep_weights", False)
+    if not isinstance(keep_weights, bool):
+        raise RequestError(f"keep-weights got {keep_weights!r}; expected true or false")
     if isinstance(rules, str):
         rules = [rules]
     if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, str) for rule in rules)):
         raise RequestError(f"rules got {rules!r}; expected text, or a list of texts")
-    return from_mapping(settings), rules and [call for text in rules for call in grid(text)], _seeds(seeds)
+    calls = rules and [call for text in rules for call in grid(text)]
+    return Request(from_mapping(settings), calls, _seeds(seeds), keep_weights)
 
 
 def _seeds(seeds: Any) -> tuple[int, ...]:

@@ -1,0 +1,27 @@
+"""The report of a comparison in its folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onchip._files import write_whole
+from onchip.report.drawing import KINDS
+from onchip.report.figures import figure
+from onchip.report.groups import grouped
+from onchip.report.page import page
+from onchip.report.table import as_markdown
+from onchip.runs.record import Record
+
+
+def write(folder: Path, records: Sequence[Record]) -> None:
+    """Write `table.md`, `report.html`, and the figure if a run succeeded.
+
+    Args:
+        folder: An existing folder.
+        records: The runs; at least one.
+    """
+    write_whole(folder / "table.md", as_markdown(records))
+    write_whole(folder / "report.html", page(grouped(records)))
+    for kind in KINDS:
+        drawing = figure(records, kind)
+        if drawing is not None:
+            write_whole(folder / f"figure.{kind}", drawing)
