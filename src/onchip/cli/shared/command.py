@@ -13,6 +13,7 @@ class Command(TyperCommand):
     """A command whose options are given once each, under one of their names, and never as empty text."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse such options, then parse as any command does."""
         values, _, given = self.make_parser(ctx).parse_args(list(args))
         with failing():
             for parameter, times in Counter(given).items():
