@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from onchip import devices, nn, rules
+from onchip.devices.aihwkit import cell_of
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import RequestError, UnsupportedError
-from tests.devices.toolkit import install
+from tests.devices.toolkit import IdealizedPresetDevice, install
 
 
 def _device(preset: str) -> Crossbar:
@@ -43,18 +45,33 @@ def test_soft_and_linear_steps_and_what_is_left_out(monkeypatch: pytest.MonkeyPa
         soft = _cells(_device("re-ram-sb"))
     assert soft["upper"].mean().item() == pytest.approx(1.25, rel=0.01)
     assert soft["lower"].std().item() == pytest.approx(0.4 * 0.75, rel=0.02)
-    with pytest.warns(UserWarning, match="'ecram', gamma_up_dtod, gamma_down_dtod are not simulated"):
-        _device("ecram")
+    assert torch.equal(soft["slope_up"], 1 / soft["upper"])
+    with pytest.warns(UserWarning, match="'capacitor', lifetime are not simulated"):
+        linear = _cells(_device("capacitor"))
+    assert linear["slope_down"].mean().item() == pytest.approx(-0.05, rel=0.01)
+    assert linear["slope_down"].std().item() == pytest.approx(0.01, rel=0.02)
 
 
-def test_softness_reaches_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_noise_of_a_preset_has_its_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    from onchip.devices.aihwkit import cell_of
-
+    linear = cell_of("ecram", "poisson")
     with pytest.warns(UserWarning, match="not simulated"):
-        linear, soft = cell_of("ecram", "binomial"), cell_of("reramsb", "poisson")
+        soft = cell_of("reramsb", "binomial")
     assert (linear.softness_up, linear.softness_down, linear.cycle_spread) == (0.1153, 0.5085, 0.3)
-    assert (soft.softness_up, soft.softness_down, soft.cycle_spread, soft.thinning) == (1.0, 1.0, 3.75, "poisson")
+    assert (linear.own_bounds, linear.cycle_scale, linear.thinning) == (False, "step", "poisson")
+    assert (soft.softness_up, soft.softness_down, soft.cycle_spread) == (1.0, 1.0, 3.75)
+    assert (soft.own_bounds, soft.cycle_scale) == (True, "quantum")
+
+
+@pytest.mark.parametrize(("up_down", "up", "down"), [(0.2, 1.0, 0.8), (-0.3, 0.7, 1.0)])
+def test_asymmetry_makes_the_steps_of_one_direction_smaller(
+    up_down: float, up: float, down: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bent = dataclasses.make_dataclass("BentPresetDevice", [("up_down", float, up_down)], bases=(IdealizedPresetDevice,))
+    install(monkeypatch, bent)
+    cells = cell_of("bent", "binomial").draw(torch.zeros(200, 300))
+    assert cells["up"].mean().item() == pytest.approx(up * 2e-4, rel=0.01)
+    assert cells["down"].mean().item() == pytest.approx(down * 2e-4, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +79,7 @@ def test_softness_reaches_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("gokmen", RequestError, "unknown preset 'gokmen'; did you mean 'gokmenvlasov'"),
         ("re-ram-es", UnsupportedError, "is a ExpStepDevice, which is not simulated"),
+        ("re-ram-array-om", UnsupportedError, "has dw_min_dtod_log_normal, reference_std, subtract_symmetry_point"),
     ],
 )
 def test_refuses_presets(preset: str, error: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from onchip.nn.graph_builder import build_graph
 from onchip.nn.spike_train import BernoulliTrain
 from onchip.runs import checkpoint
 from tests.cases import CASES, Case
-from tests.devices.toolkit import install
+from tests.devices.toolkit import ConstantStepDevice, install
 
 NEEDED: dict[str, dict[str, Any]] = {"aihwkit": {"preset": "plain"}}
 """Options that have no default."""
@@ -32,9 +33,20 @@ everywhere = pytest.mark.parametrize(
 )
 
 
+@dataclass
+class PlainPresetDevice(ConstantStepDevice):
+    """A preset of our own, without a fault."""
+
+    dw_min_dtod: float = 0.0
+    dw_min_std: float = 0.0
+    up_down_dtod: float = 0.0
+    w_max_dtod: float = 0.0
+    w_min_dtod: float = 0.0
+
+
 @pytest.fixture(autouse=True)
 def toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch)
+    install(monkeypatch, PlainPresetDevice)
 
 
 def device(name: str, rule: Rule, **options: Any) -> Crossbar:

@@ -27,10 +27,11 @@ def _written(cell: ResistiveCell, up: float, down: float, start: float = 0.0) ->
     return weight, cells
 
 
-def _means(drawn: Tensor, mean: float, deviation: float) -> None:
-    """Mean and standard deviation of normal numbers, each within five standard errors."""
-    assert abs(float(drawn.mean()) - mean) <= 5 * deviation / len(drawn) ** 0.5 + 1e-12
-    assert float(drawn.std()) == pytest.approx(deviation, rel=5 / (2 * len(drawn)) ** 0.5, abs=1e-12)
+def _means(drawn: Tensor, mean: float, deviation: float, samples: int = 1) -> None:
+    """Mean and standard deviation of normal numbers, each within five standard errors (of both, if 2 are samples)."""
+    error = 5 * (samples / len(drawn)) ** 0.5
+    assert abs(float(drawn.mean()) - mean) <= deviation * error + 1e-12
+    assert float(drawn.std()) == pytest.approx(deviation, rel=error / 2**0.5, abs=1e-8)
 
 
 def test_pulses_move_by_a_quantum() -> None:
@@ -39,7 +40,7 @@ def test_pulses_move_by_a_quantum() -> None:
 
 
 def test_asymmetry_drives_weights_where_the_gradient_is_zero() -> None:
-    weight, _ = _written(ResistiveCell(quantum=0.01, asymmetry=0.2), up=5, down=5)
+    weight, _ = _written(ResistiveCell(quantum=0.01, asymmetry_up=0.2, asymmetry_down=0.2), up=5, down=5)
     torch.testing.assert_close(weight, torch.full_like(weight, 10 * 0.2 * 0.01))
 
 
@@ -51,7 +52,8 @@ def test_the_spread_from_pulse_to_pulse_grows_with_the_root_of_their_number() ->
 
 @pytest.mark.parametrize(("up", "down"), [(9, 0), (0, 9), (8, 4)])
 def test_the_spread_of_a_pulse_is_a_share_of_its_own_step(up: int, down: int) -> None:
-    weight, cells = _written(ResistiveCell(quantum=0.01, cycle_spread=0.3, asymmetry=0.5), up=up, down=down)
+    cell = ResistiveCell(quantum=0.01, cycle_spread=0.3, asymmetry_up=0.5, asymmetry_down=0.5)
+    weight, cells = _written(cell, up=up, down=down)
     steps = cells["up"][0].item(), cells["down"][0].item()
     assert steps[0] > 2 * steps[1]
     _means(weight, up * steps[0] - down * steps[1], 0.3 * (up * steps[0] ** 2 + down * steps[1] ** 2) ** 0.5)
@@ -67,7 +69,9 @@ def test_the_spread_of_the_quantum_is_fixed_for_a_cell() -> None:
 
 
 def test_the_spread_of_asymmetry_parts_up_from_down() -> None:
-    weight, cells = _written(ResistiveCell(quantum=0.01, asymmetry=0.05, asymmetry_spread=0.02), up=4, down=4)
+    weight, cells = _written(
+        ResistiveCell(quantum=0.01, asymmetry_up=0.05, asymmetry_down=0.05, asymmetry_spread=0.02), up=4, down=4
+    )
     _means(weight, 8 * 0.05 * 0.01, 8 * 0.02 * 0.01)
     torch.testing.assert_close(cells["up"] + cells["down"], torch.full_like(weight, 0.02))
 
@@ -88,30 +92,71 @@ def test_bounds_are_kept_and_spread() -> None:
     _means(down, -0.3, 0.06)
 
 
-@pytest.mark.parametrize("softness", [0.25, 1.0])
-@pytest.mark.parametrize(("up", "down"), [(1, 0), (40, 0), (0, 40), (30, 30)])
-def test_soft_bounds_follow_pulse_after_pulse(softness: float, up: int, down: int) -> None:
-    cell = ResistiveCell(
-        quantum=1e-3, upper=0.5, lower=-0.4, softness_up=softness, softness_down=softness, asymmetry=0.1
-    )
+def _one_by_one(cell: ResistiveCell, up: int, down: int, start: float) -> Tensor:
+    """The toolkit's equation for one pulse, applied pulse by pulse, in turn as evenly as possible."""
+    weight = torch.full((CELLS,), start, dtype=torch.float64)
+    for pulse in range(up + down):
+        rises = (pulse + 1) * up // (up + down) > pulse * up // (up + down)
+        sign, bound = (1, cell.upper) if rises else (-1, cell.lower)
+        step = cell.quantum * (1 + (cell.asymmetry_up if rises else -cell.asymmetry_down))
+        share = 1 - (cell.softness_up if rises else cell.softness_down) * weight / bound
+        noise = cell.cycle_spread * torch.randn_like(weight)
+        share = share * (1 + noise) if cell.cycle_scale == "step" else share + noise
+        weight = (weight + sign * step * share).clamp(cell.lower, cell.upper)
+    return weight
+
+
+NOISY: dict[str, Any] = {
+    "quantum": 0.01,
+    "upper": 0.5,
+    "lower": -0.4,
+    "cycle_spread": 0.4,
+    "asymmetry_up": 0.1,
+    "asymmetry_down": 0.2,
+}
+LINEAR = {**NOISY, "quantum": 0.002, "softness_up": 0.3, "softness_down": 0.6}
+SOFT = {**NOISY, "softness_up": 1.0, "softness_down": 1.0}
+
+
+@pytest.mark.parametrize(("up", "down"), [(100, 0), (0, 100), (50, 50), (70, 30), (1, 0)])
+@pytest.mark.parametrize(
+    "options",
+    [LINEAR, {**LINEAR, "cycle_scale": "quantum"}, SOFT, {**SOFT, "cycle_scale": "quantum"}, {**SOFT, "quantum": 0.1}],
+)
+def test_pulses_in_one_write_are_as_many_single_pulses(options: dict[str, Any], up: int, down: int) -> None:
+    cell = ResistiveCell(**options)
     weight, _ = _written(cell, up=up, down=down, start=0.2)
-    one_by_one = 0.2
-    for pulse in range(max(up, down)):  # evenly mixed: by turns
-        if pulse < up:
-            one_by_one += 1.1e-3 * (1 - softness * one_by_one / 0.5)
-        if pulse < down:
-            one_by_one -= 0.9e-3 * (1 - softness * one_by_one / -0.4)
-    # The continuous law leaves out half a quantum in a bound for each pulse.
-    path = (up + down) * 1.1e-3
-    assert float(weight[0]) == pytest.approx(one_by_one, abs=path * 1.1e-3 / 0.4)
-    assert abs(one_by_one - 0.2) > 20 * path * 1.1e-3 / 0.4 or up == down
+    truth = _one_by_one(cell, up, down, 0.2)
+    _means(weight, float(truth.mean()), max(float(truth.std()), 1e-9), samples=2)
+
+
+@pytest.mark.parametrize(("up", "down"), [(100, 0), (0, 100), (50, 50)])
+def test_pulses_in_one_write_are_as_many_single_pulses_of_constant_size(up: int, down: int) -> None:
+    """Pulses of constant size are added up first, which is exact as long as no pulse meets a bound."""
+    cell = ResistiveCell(**{**NOISY, "quantum": 0.001, "cycle_spread": 1.0})
+    weight, _ = _written(cell, up=up, down=down, start=0.1)
+    truth = _one_by_one(cell, up, down, 0.1)
+    _means(weight, float(truth.mean()), float(truth.std()), samples=2)
+
+
+def test_cells_get_their_own_numbers_of_pulses() -> None:
+    cell = ResistiveCell(quantum=0.01, softness_up=1.0, softness_down=1.0)
+    weight = torch.zeros(2, 3)
+    cells = cell.draw(weight)
+    met = torch.tensor([[[0.0, 1.0, 5.0], [2.0, 0.0, 3.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 3.0]]])
+    cell.write(weight, cells, met, lr=cell.quantum, unit=1.0)
+    for place in range(6):
+        alone = torch.zeros(1)
+        one = {name: values.flatten()[place : place + 1] for name, values in cells.items()}
+        cell.write(alone, one, met.view(2, 6)[:, place : place + 1], lr=cell.quantum, unit=1.0)
+        assert torch.equal(weight.flatten()[place], alone[0])
 
 
 def test_soft_bounds_are_never_passed_and_reached_in_the_limit() -> None:
     cell = ResistiveCell(quantum=0.05, upper=0.5, lower=-0.4, softness_up=1.0, softness_down=1.0)
-    for up, down, limit in ((500, 0, 0.5), (0, 500, -0.4), (500, 500, 0.0)):
+    for up, down, limit, near in ((500, 0, 0.5, 1e-6), (0, 500, -0.4, 1e-6), (500, 500, 0.0, cell.quantum / 2)):
         weight, _ = _written(cell, up=up, down=down, start=0.1)
-        torch.testing.assert_close(weight, torch.full_like(weight, limit), rtol=0, atol=1e-6)
+        torch.testing.assert_close(weight, torch.full_like(weight, limit), rtol=0, atol=near)
 
 
 @pytest.mark.parametrize("place", ["initial", "zero", "bound"])
@@ -153,7 +198,7 @@ def test_first_weights_beyond_the_bounds_are_cut_off_and_said() -> None:
         ({"cycle_spread": -0.1}, "cycle_spread=-0.1; expected a standard deviation of at least 0"),
         ({"quantum_spread": float("nan")}, "quantum_spread=nan"),
         ({"lower_spread": -1.0}, "lower_spread=-1.0"),
-        ({"asymmetry": 1.5}, r"asymmetry=1.5; expected a number of quanta in \[-1, 1\]"),
+        ({"asymmetry_up": 1.5}, r"asymmetry=1.5; expected a number of quanta in \[-1, 1\]"),
         ({"softness_down": 2.0}, r"softness_down=2.0; expected a share in \[0, 1\]"),
         ({"stuck": -0.5}, "stuck=-0.5"),
         ({"stuck_at": "nowhere"}, "unknown stuck_at 'nowhere'"),

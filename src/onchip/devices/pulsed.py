@@ -3,7 +3,7 @@
 from typing import Literal
 
 from onchip.devices.crossbar import Crossbar
-from onchip.devices.pulses import Thinning
+from onchip.devices.pulses import CycleScale, Thinning
 from onchip.devices.resistive import ResistiveCell, StuckAt
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
@@ -17,6 +17,7 @@ def pulsed(
     bound: float = 0.6,
     asymmetry: float = 0.0,
     cycle_spread: float = 0.0,
+    cycle_scale: CycleScale = "step",
     quantum_spread: float = 0.0,
     asymmetry_spread: float = 0.0,
     bound_spread: float = 0.0,
@@ -30,11 +31,12 @@ def pulsed(
     """Crossbar cells that pulses move up and down, by unequal steps and within bounds.
 
         coincidences -> random numbers of pulses n↑, n↓; mean lr · (value of an error spike) / quantum per coincidence
-        w <- clip(w + Σ↑ s↑ (1 - γ w / b↑) - Σ↓ s↓ (1 - γ w / b↓) + c √(n↑ s↑² + n↓ s↓²) ξ, b↓, b↑)
+        for each pulse:  w <- clip(w + s↑ (1 - γ w / b↑) (1 + c ξ), b↓, b↑)   or   w - s↓ (1 - γ w / b↓) (1 + c ξ)
         s↑ = quantum (1 + d ξ' + a),   s↓ = quantum (1 + d ξ' - a),   b↑, b↓ = ±bound (1 + ξ'')
 
     Pulses of both signs are applied, even if they cancel, so that asymmetry changes weights even where the gradient is
-    zero. The pulses of one update are treated as evenly mixed. A negative step size counts as 0.
+    zero. The pulses of one update are evenly mixed; under hard bounds (γ = 0) they are added up before the weight is
+    clipped. A negative step size counts as 0.
 
     Limit: gradient descent with clipped weights as quantum goes to 0, without variation or stuck cells.
 
@@ -45,7 +47,9 @@ def pulsed(
         quantum: Mean conductance step Δw of one pulse at weight 0, above 0, in units of the weights.
         bound: Mean of the largest weight, at least one quantum; the smallest is -bound.
         asymmetry: Mean a of the up-down asymmetry over cells, in quanta, in [-1, 1].
-        cycle_spread: Cycle-to-cycle variation c: standard deviation of the step from pulse to pulse, in quanta.
+        cycle_spread: Cycle-to-cycle variation c: standard deviation of the step from pulse to pulse, as a fraction.
+        cycle_scale: What it is a fraction of under soft bounds: the cell's `step` at its present weight, or its
+            `quantum`, the step at weight 0.
         quantum_spread: Device-to-device variation d: standard deviation of the quantum from cell to cell, in quanta.
         asymmetry_spread: Standard deviation of a from cell to cell, in quanta.
         bound_spread: Standard deviation of each bound from cell to cell, as a fraction of the bound.
@@ -78,8 +82,10 @@ def pulsed(
         quantum=quantum,
         upper=bound,
         lower=-bound,
-        asymmetry=asymmetry,
+        asymmetry_up=asymmetry,
+        asymmetry_down=asymmetry,
         cycle_spread=cycle_spread,
+        cycle_scale=cycle_scale,
         quantum_spread=quantum_spread,
         asymmetry_spread=asymmetry_spread,
         upper_spread=bound_spread,
