@@ -51,7 +51,7 @@ def test_bytes_are_refused(encoder: Encoder) -> None:
 @pytest.mark.parametrize("make", [Constant, Poisson])
 @pytest.mark.parametrize("steps", [0, -1, 2.5])
 def test_fewer_than_one_step_is_refused(make: Any, steps: Any) -> None:
-    with pytest.raises(RequestError, match=rf"got steps={steps}; expected .* at least 1"):
+    with pytest.raises(RequestError, match=rf"got steps={steps}; expected (int|.* at least 1)"):
         make(steps)
 
 

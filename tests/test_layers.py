@@ -14,8 +14,8 @@ import onchip
 # From the bottom up. A file imports from rooms on lines above its own, or from its own room; rooms on one line do not
 # import each other. A folder's name stands for all files in it, unless a longer name has a line of its own.
 ROOMS = """
-    errors _files _text _types allocator certificates
-    _sealed
+    errors _files _text allocator certificates
+    _sealed _types
     surrogate runs cost.energy transport
     kernels data
     nn

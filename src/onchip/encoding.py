@@ -9,7 +9,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from onchip.errors import RequestError
+from onchip._types import checked
+from onchip.errors import RequestError, require
 from onchip.kernels.phase import phase
 from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Signal, SignalKind, Static
 
@@ -29,11 +30,10 @@ class _TimeSteps:
     steps: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            name = type(self).__name__
-            raise RequestError(f"{name} got steps={self.steps!r}; expected a whole number of time steps, at least 1")
+        require(self.steps >= 1, self, "steps", self.steps, "a number of time steps, at least 1")
 
 
+@checked
 @dataclass(frozen=True)
 class Constant(_TimeSteps):
     """The image as a current that does not change: x(t) = image, t = 1..T.
@@ -57,6 +57,7 @@ class Constant(_TimeSteps):
         return Static(images, self.steps)
 
 
+@checked
 @dataclass(frozen=True)
 class Poisson(_TimeSteps):
     """Random spikes: at each step a pixel fires with its own value as probability, P[s(t) = 1] = image.
@@ -90,6 +91,7 @@ class Poisson(_TimeSteps):
         return spikes
 
 
+@checked
 @dataclass(frozen=True)
 class RandomPhase(_TimeSteps):
     """Regular spikes from a random start: a pixel's train of T steps has T · image spikes, rounded up or down.
@@ -120,6 +122,7 @@ class RandomPhase(_TimeSteps):
         return phase(images.contiguous(), begin, self.steps)[0]
 
 
+@checked
 @dataclass(frozen=True)
 class Frames(_TimeSteps):
     """A recording as spikes: at each step, whether a pixel had an event in that step's share of the frames.

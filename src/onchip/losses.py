@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from onchip._types import checked
 from onchip.errors import RequestError
 from onchip.nn.signals import fold_time
 from onchip.nn.spike_train import winner_take_all
@@ -28,6 +29,7 @@ class Loss(ABC):
         """The loss of each step and sample, (T, B), or of each sample, (B,), whose mean is the loss."""
 
 
+@checked
 @dataclass(frozen=True)
 class StepLoss(Loss):
     """The loss of Xiao et al., at every time step; plain softmax cross-entropy when there are none.
@@ -79,6 +81,7 @@ class StepLoss(Loss):
         return (1.0 - self.mix) * cross_entropy + self.mix * squares
 
 
+@checked
 @dataclass(frozen=True)
 class Winner(Loss):
     """Softmax cross-entropy whose error is spikes: +1 at a winner drawn from the softmax, -1 at the label.

@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import RequestError
 
 __all__ = ["ATan", "FastSigmoid", "Rectangle", "Sigmoid", "Surrogate", "Triangle"]
@@ -30,6 +31,7 @@ class _Scaled(Surrogate):
                 raise RequestError(f"{type(self).__name__} got {name}={value}; expected a positive, finite number")
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Sigmoid(_Scaled):
@@ -47,6 +49,7 @@ class Sigmoid(_Scaled):
         return x.mul_(self.slope)
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class ATan(_Scaled):
@@ -59,6 +62,7 @@ class ATan(_Scaled):
         return torch.div(error, x, out=x).mul_(self.alpha / 2)
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class FastSigmoid(_Scaled):
@@ -71,6 +75,7 @@ class FastSigmoid(_Scaled):
         return torch.div(error, x, out=x)
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Triangle(_Scaled):
@@ -83,6 +88,7 @@ class Triangle(_Scaled):
         return x.mul_(error).mul_(1 / self.width)
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Rectangle(_Scaled):

@@ -168,3 +168,40 @@ def test_a_detached_rule_refuses_to_work() -> None:
     for call in (lambda: rule.forward(signal), lambda: next(stream), rule.parameters, rule.detach, rule.nonfinite):
         with pytest.raises(RequestError, match=r"ottt: this rule is detached from its network; make a new one"):
             call()
+
+
+@pytest.mark.parametrize("name", ["bp", "fbp", "dfa", "ottt"])
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("0.weight", "weight of Linear '0'"),
+        ("0.bias", "bias of Linear '0'"),
+        ("1.decay_parameter", "decay_parameter of LIF after '0'"),
+        ("2.weight", "weight of Linear '2'"),
+    ],
+)
+def test_weights_changed_between_forward_and_backward_are_refused(name: str, parameter: str, said: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.LIF(learn_decay=True), nn.Linear(8, 3))
+    rule = getattr(rules, name)(model)
+    output = rule.forward(torch.rand(5, 2, 4))
+    with torch.no_grad():
+        dict(model.named_parameters())[parameter].mul_(1.0)
+    with pytest.raises(RequestError, match=f"{name}: {said} was changed in place between"):
+        rule.backward(loss_of(output))
+    assert all(p.grad is None for p in model.parameters())
+    rule.backward(loss_of(rule.forward(torch.rand(5, 2, 4))))
+
+
+def test_weights_changed_before_the_pending_pass_or_after_its_backward_pass_are_none_of_its_business() -> None:
+    model = network()
+    rule = rules.ottt(model)
+    optimizer = torch.optim.Adam(rule.parameters())
+    for output in rule.stream(torch.rand(5, 2, 4)):
+        rule.backward(loss_of(output))
+        optimizer.step()
+    output = rule.forward(torch.rand(5, 2, 4))
+    optimizer.step()
+    with torch.no_grad():
+        rule.forward(torch.rand(5, 2, 4))  # only looks: the pending pass is still the first
+    with pytest.raises(RequestError, match="was changed in place"):
+        rule.backward(loss_of(output))

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from onchip._types import checked
 from onchip.data.autoaugment_policy import CIFAR10
 from onchip.errors import RequestError
 
 __all__ = ["AutoAugment", "Compose", "Crop", "Cutout", "Flip"]
 
 
+@checked
 @dataclass(frozen=True)
 class Crop:
     """Shift each image by up to `pad` pixels either way, with black where nothing was.
@@ -61,6 +63,7 @@ class Flip:
         return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
 
+@checked
 @dataclass(frozen=True)
 class Cutout:
     """Black out one square of each image; its center is any pixel, so that part of it may lie outside.

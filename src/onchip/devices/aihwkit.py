@@ -5,6 +5,7 @@ import inspect
 import warnings
 from typing import Any, Literal
 
+from onchip._types import checked
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import CycleScale, Thinning
 from onchip.devices.resistive import ResistiveCell
@@ -23,6 +24,7 @@ OTHER_STEP = (
 """Attributes that change the step of a pulse into one that is not simulated; 0 or False in other presets."""
 
 
+@checked
 def aihwkit(
     rule: Rule,
     *,

@@ -4,12 +4,14 @@ from typing import Literal
 
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 
 
+@checked
 def ideal(
     rule: Rule, *, lr: float, lr_scaling: LRScaling = "equal", bias: Literal["cells", "digital"] = "cells"
 ) -> Crossbar:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from onchip._types import checked
 from onchip.devices.crossbar import Crossbar
 from onchip.devices.pulses import CycleScale, Thinning
 from onchip.devices.resistive import ResistiveCell, StuckAt
@@ -9,6 +10,7 @@ from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 
 
+@checked
 def pulsed(
     rule: Rule,
     *,

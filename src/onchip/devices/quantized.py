@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
 from onchip.errors import require
@@ -14,6 +15,7 @@ from onchip.learning.lr_scaling import LRScaling
 from onchip.learning.rule import Rule
 
 
+@checked
 def quantized(
     rule: Rule,
     *,

@@ -22,6 +22,7 @@ from onchip.learning.refusals import (
     refuse_stream,
 )
 from onchip.learning.silent_layers import CHECK_EVERY, SilentLayers
+from onchip.learning.unchanged import Unchanged
 from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, tensor_of
@@ -49,6 +50,7 @@ class Engine:
     noise: Added | None
     boundary: LossBoundary = field(init=False)
     _silent_layers: SilentLayers = field(init=False)
+    _unchanged: Unchanged = field(init=False)
 
     def __post_init__(self) -> None:
         self.feedback = self.context.feedback
@@ -71,12 +73,15 @@ class Engine:
         # One step of a stream says little about firing rates.
         checked = learning and states is None and self.graph.kind.rates and self.boundary.passes % CHECK_EVERY == 0
         silent_layers = self._silent_layers if checked else None
+        if torch.is_grad_enabled():  # else no backward pass can follow
+            self._unchanged = Unchanged(self.graph.layers)
         run = ForwardPass(self.name, self.graph, context, self.noise, states, silent_layers)
         return self.boundary.expose(run(signal), run.hidden, self.feedback)
 
     def backward(self, loss: Tensor, samples: Tensor | None) -> None:
         """Computes the gradients of the weights and of the feedback from the loss."""
         pending, signals = self.boundary.receive(loss, samples, [layer.name for layer in self.graph.layers])
+        self._unchanged.require(self.name)
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
             for index, activity in pending.hidden.items():

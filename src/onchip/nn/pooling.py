@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.kernels import native
 
 
+@checked
 class EarliestPool2d(nn.Module):
     """Passes on the earliest spike of each square window: max-pooling for spike times.
 

@@ -2,9 +2,11 @@
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.nn.signals import Signal, expanded
 
 
+@checked
 class Residual(nn.Module):
     """Adds what it receives to what its body makes of it: h + body(h), or shortcut(h) + body(h).
 

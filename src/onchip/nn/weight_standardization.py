@@ -5,9 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.errors import RequestError
 
 
+@checked
 class WeightStandardizedConv2d(nn.Conv2d):
     """A convolution with weights of zero mean and one size for each output channel.
 

@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.local import LocalReadouts
@@ -15,6 +16,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def anchored_dkp(
     model: nn.Module,
     *,

@@ -2,12 +2,14 @@
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
 
 
+@checked
 def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     """Direct feedback alignment: each layer receives the output error through its own fixed random weights.
 

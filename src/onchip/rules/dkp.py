@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.rule import Rule
@@ -12,6 +13,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(), grid: int | None = None) -> Rule:
     """Direct Kolen-Pollack: as `dfa`, but the feedback from the output to each layer is learned.
 

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from onchip._types import checked
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import RandomFeedback
@@ -10,6 +11,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 
 
+@checked
 def fa(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
     """Feedback alignment: errors come down through fixed random weights.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.errors import RequestError, require
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
@@ -19,6 +20,7 @@ from onchip.transport.budget import plan_within_budget
 from onchip.transport.schedule import Balanced, Doubling, Schedule
 
 
+@checked
 def fbp(
     model: nn.Module,
     *,

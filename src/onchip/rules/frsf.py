@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 
 
+@checked
 def frsf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Fixed random sign-concordant feedback: the weights' signs with magnitudes drawn once.
 

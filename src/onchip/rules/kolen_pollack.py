@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import require
 from onchip.learning.feedback.base import LayerwiseFeedback
@@ -11,6 +12,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 
 
+@checked
 def kolen_pollack(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = ThroughTime()) -> Rule:
     """Kolen-Pollack: feedback weights get the same updates as the forward weights, and both decay.
 

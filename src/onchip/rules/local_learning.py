@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from onchip._types import checked
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -9,6 +10,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     """Local learning: each hidden layer receives the error of its own linear read-out, which also learns.
 

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from onchip._types import checked
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.feedback.stored import CopiedFeedback
@@ -10,6 +11,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 
 
+@checked
 def never(model: nn.Module, *, temporal: Temporal = ThroughTime(), code: ErrorCode = RealErrors()) -> Rule:
     """Errors come down through the initial weights: the baseline of weight transport.
 

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from onchip._types import checked
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.noise import Added, Noise, Rademacher
 from onchip.learning.rule import Rule
@@ -10,6 +11,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def noisy_bp(
     model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher(), temporal: Temporal = Online()
 ) -> Rule:

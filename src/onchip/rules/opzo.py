@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.base import DirectFeedback
 from onchip.learning.feedback.intermediate import IntermediateFeedback
@@ -16,6 +17,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def opzo(
     model: nn.Module,
     *,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import require
 from onchip.learning.coding.spikes import SpikeErrors
@@ -15,6 +16,7 @@ from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 from onchip.nn.synapses.product import SynapticProduct
 
 
+@checked
 def own_noise_mirror(
     model: nn.Module,
     *,

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from onchip._types import checked
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.rule import Rule
@@ -11,6 +12,7 @@ from onchip.nn.signals import SPIKE_TRAINS
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 
+@checked
 def ssnn_bp(
     model: nn.Module, *, gain: float = 2.0, train: SpikeTrain = RandomPhaseTrain(), temporal: Temporal = Counts()
 ) -> Rule:

@@ -2,12 +2,14 @@
 
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.learning.feedback.sign_symmetric import SignSymmetricFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.through_time import ThroughTime
 
 
+@checked
 def usf(model: nn.Module, *, temporal: Temporal = ThroughTime()) -> Rule:
     """Uniform sign-concordant feedback: errors come down through the signs of the weights.
 

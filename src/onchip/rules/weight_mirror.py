@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.feedback.stored import RandomFeedback
 from onchip.learning.rule import Rule
@@ -11,6 +12,7 @@ from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.synapses.product import SynapticProduct
 
 
+@checked
 def weight_mirror(
     model: nn.Module,
     *,

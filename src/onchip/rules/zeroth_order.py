@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import RequestError, require
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
@@ -13,6 +14,7 @@ from onchip.learning.temporal.online import Online
 from onchip.nn.signals import TIME_STEPS
 
 
+@checked
 def zeroth_order(model: nn.Module, *, scale: float = 0.2, noise: Noise = Rademacher()) -> Rule:
     """One-point zeroth-order training: each layer's error is the loss times the noise that was added to it.
 

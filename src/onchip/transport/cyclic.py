@@ -7,9 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.transport.partial import PartialTransport
 
 
+@checked
 @dataclass(frozen=True)
 class Cyclic(PartialTransport):
     """Copies the next share of the weights in their order, and starts again at the end.

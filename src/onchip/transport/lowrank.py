@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.transport.base import Transport, Transported, value_bits
 
@@ -14,6 +15,7 @@ ITERATIONS = 3
 after 100 steps, when no singular value dominates (digits, conv_small, TTFS, learning rate 1e-3)."""
 
 
+@checked
 @dataclass(frozen=True)
 class LowRank(Transport):
     """Moves the feedback weights by the leading singular pairs of the difference, in few bits.

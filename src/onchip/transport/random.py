@@ -7,9 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.transport.partial import PartialTransport
 
 
+@checked
 @dataclass(frozen=True)
 class Random(PartialTransport):
     """Copies weights drawn at random without replacement, other ones at each event.

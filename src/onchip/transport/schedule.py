@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
@@ -30,6 +31,7 @@ class Schedule(ABC):
         """
 
 
+@checked
 @dataclass(frozen=True)
 class Doubling(Schedule):
     """Frequent transports at first: each interval is twice the one before, up to the longest.
@@ -67,6 +69,7 @@ class Doubling(Schedule):
         return [self] * len(weights)
 
 
+@checked
 @dataclass(frozen=True)
 class Balanced(Schedule):
     """A constant period per layer, shorter for small layers, with no more bits per step than one period for all.

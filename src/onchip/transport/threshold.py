@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.transport.base import Transport, Transported, copy_chosen, index_bits, value_bits
 
 
+@checked
 @dataclass(frozen=True)
 class Threshold(Transport):
     """Copies the weights that differ from their copy by more than a threshold.

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import lif as kernel
 from onchip.kernels import static_drive
@@ -30,6 +31,7 @@ class LIFState(NamedTuple):
     decay_eligibility: Tensor | None = None
 
 
+@checked
 class LIF(Neuron):
     """Leaky integrate-and-fire neurons in discrete time.
 
@@ -72,7 +74,6 @@ class LIF(Neuron):
         super().__init__()
         require(0.0 <= decay <= 1.0, self, "decay", decay, "a number in [0, 1]")
         require(threshold > 0 and math.isfinite(threshold), self, "threshold", threshold, "a positive number")
-        require(reset in ("soft", "hard"), self, "reset", repr(reset), "'soft' or 'hard'")
         if learn_decay:
             require(0.0 < decay < 1.0, self, "decay", decay, "a number inside (0, 1) for it to be learnable")
             self.decay_parameter = torch.nn.Parameter(torch.logit(torch.tensor(float(decay))))
@@ -192,6 +193,7 @@ class LIF(Neuron):
         return f"decay={self.decay():g}, threshold={now.threshold:g}, reset={reset!r}{learned}"
 
 
+@checked
 class IF(LIF):
     """Integrate-and-fire neurons: `LIF` that does not leak, λ = 1.
 

@@ -5,12 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain
 
 
+@checked
 class Rate(Neuron):
     """Units with the activity h = clip(I, 0, 1), at each step on its own: an ordinary network at T = 1.
 

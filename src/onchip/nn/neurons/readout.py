@@ -2,11 +2,13 @@
 
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, expanded
 
 
+@checked
 class Readout(Neuron):
     """Linear units without memory or threshold: o[t] = I[t].
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import running
 from onchip.kernels.lif import unpool
@@ -54,6 +55,7 @@ class _Streamed(Neuron):
         return running.mean_adjoint_(self.backward_local(error, saved), self._memory)
 
 
+@checked
 class Stochastic(_Streamed):
     """Neurons that fire at random, as often as their potential says.
 
@@ -92,9 +94,7 @@ class Stochastic(_Streamed):
         gate: Literal["potential", "count"] = "potential",
     ) -> None:
         require(time_constant > 0, self, "time_constant", time_constant, "a number of time steps above 0")
-        require(gate in ("potential", "count"), self, "gate", repr(gate), "'potential' or 'count'")
         memories = {"mean": 1.0, "filter": math.exp(-1.0 / time_constant), "instant": 0.0}
-        require(potential in memories, self, "potential", repr(potential), "'mean', 'filter' or 'instant'")
         super().__init__(memories[potential])
         self._encode = train
         self._by_count = gate == "count"
@@ -141,6 +141,7 @@ class Stochastic(_Streamed):
         return self._described
 
 
+@checked
 class MeanReadout(_Streamed):
     """The read-out of spike trains: what the last synapses have delivered on average so far.
 
@@ -162,8 +163,6 @@ class MeanReadout(_Streamed):
     readout = True
 
     def __init__(self, *, inference: Literal["potential", "vote"] = "potential") -> None:
-        names = ("potential", "vote")
-        require(inference in names, self, "inference", repr(inference), "'potential' or 'vote'")
         super().__init__(memory=1.0)
         self.inference = inference
 

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels.times import cross, fired_and_times
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
@@ -42,6 +43,7 @@ class _Timed(Neuron):
         return error[0] * synaptic_input[0]
 
 
+@checked
 class TTFS(_Timed):
     """Neurons that fire at most once, at a time in closed form.
 
