@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from onchip._text import one_line
 from onchip.cli.shared.failing import RUN_FAILED, WRONG_REQUEST
+from onchip.cli.shared.terminal import say
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def _open_descriptors() -> None:
 
 def _end(message: str, code: int) -> None:
     with suppress(OSError):  # nobody is there to read it
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        say(f"error: {one_line(message)}", error=True)
     _drop_unwritten()
     raise SystemExit(code)
 
