@@ -46,6 +46,12 @@ def test_prediction_sums_over_time() -> None:
     assert predict(out[0]).tolist() == [0]
 
 
+def test_prediction_is_of_the_sum_or_of_the_last_step() -> None:
+    out = torch.tensor([[[5.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]])
+    assert predict(out).tolist() == [0]
+    assert predict(out, last=True).tolist() == [1]
+
+
 @pytest.mark.parametrize("mix", [-0.1, 1.1, float("nan")])
 def test_refuses_a_mix_out_of_range(mix: float) -> None:
     with pytest.raises(RequestError, match="mix="):

@@ -188,6 +188,24 @@ def test_a_ledger_goes_on_from_its_state() -> None:
         other.load_state_dict({"weights": torch.tensor(1)})
 
 
+@pytest.mark.parametrize(
+    ("make", "phases", "locked"),
+    [
+        (rules.bp, 4 + 3, (6 + 4 + 2 + 0) / 4),  # up to the output, and back through every layer above
+        (rules.fa, 4 + 3, (6 + 4 + 2 + 0) / 4),
+        (rules.dfa, 4 + 1, (4 + 3 + 2 + 0) / 4),  # up, and once to all
+        (rules.local_learning, 4, (2 + 2 + 2 + 0) / 4),  # a read-out of its own, and back
+    ],
+)
+def test_phases_of_four_layers(make: Callable[[torch.nn.Module], Rule], phases: int, locked: float) -> None:
+    hidden = [layer for size in (5, 6, 7) for layer in (nn.Linear(size, size + 1), nn.LIF())]
+    rule, ledger = make(nn.Sequential(*hidden, nn.Linear(8, 3))), Ledger()
+    rule.observe(ledger)
+    step(rule, torch.rand(4, 2, 5))
+    assert ledger.summary()["update_locking_phases"] == locked
+    assert ledger.summary()["phases_per_step"] == phases
+
+
 def test_what_is_stored_is_counted_anew_in_each_step_and_after_a_restart() -> None:
     ledger = Ledger()
     ledger.stored("0", 5)
