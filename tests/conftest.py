@@ -9,3 +9,11 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many damaged files the tests of `fuzz` made."""
+    passed = terminalreporter.stats.get("passed", [])
+    mutants = sum(value for report in passed for name, value in report.user_properties if name == "mutants")
+    if mutants:
+        terminalreporter.write_line(f"{mutants} mutants of files were read or refused")

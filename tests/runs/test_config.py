@@ -74,9 +74,17 @@ def test_a_whole_number_may_stand_for_a_fraction() -> None:
     assert isinstance(from_mapping({"lr": 1}).lr, float)
 
 
+def test_a_changed_setting_is_noticed() -> None:
+    text = SweepConfig(RunConfig(), ("bp",), (0, 4)).to_json()
+    assert SweepConfig.from_json(text.replace(" ", "")) == SweepConfig.from_json(text)
+    with pytest.raises(DataError, match="changed after it was written"):
+        SweepConfig.from_json(text.replace('"lr": 0.005', '"lr": 0.05'))
+
+
 def test_a_request_survives_json() -> None:
     request = SweepConfig(RunConfig(epochs=3, train_size=50), ("bp", "fbp:period=2"), (0, 4))
     assert SweepConfig.from_dict(json.loads(json.dumps(request.to_dict()))) == request
+    assert SweepConfig.from_json(request.to_json()) == request
 
 
 def test_each_seed_meets_every_rule_before_the_next() -> None:

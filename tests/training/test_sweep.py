@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -42,8 +41,8 @@ def test_records_come_one_by_one_and_are_stored_first(data: Dataset, tmp_path: P
         assert read(tmp_path / "new" / "folder" / "records.jsonl") == seen
     assert names(seen) == [("bp", 0), ("dfa", 0), ("bp", 1), ("dfa", 1)]
     assert not (tmp_path / "new" / "folder" / "checkpoints").exists()
-    request = json.loads((tmp_path / "new" / "folder" / "run.json").read_text())
-    assert SweepConfig.from_dict(request) == dataclasses.replace(REQUEST, base=dataclasses.replace(SMALL, threads=1))
+    request = (tmp_path / "new" / "folder" / "run.json").read_text()
+    assert SweepConfig.from_json(request) == dataclasses.replace(REQUEST, base=dataclasses.replace(SMALL, threads=1))
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(

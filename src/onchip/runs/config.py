@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from onchip._types import converted, decoded
 from onchip.errors import DataError, RequestError, unknown_name
+from onchip.runs.seal import sealed, unsealed
 
 SEEDS = 3
 """Number of seeds of a comparison that names none: 0, 1, 2."""
@@ -225,15 +227,20 @@ class SweepConfig:
         keep_weights = _typed("keep_weights", rest.pop("keep_weights", False), bool)
         return cls(from_mapping(rest), rules, seeds, keep_weights)
 
+    def to_json(self) -> str:
+        """The content of `run.json`: the comparison and the digest of its values."""
+        return json.dumps(sealed(self.to_dict()), indent=2) + "\n"
+
     @classmethod
-    def from_json(cls, text: bytes) -> SweepConfig:
-        """The comparison in a file that holds `to_dict` as JSON.
+    def from_json(cls, text: bytes | str) -> SweepConfig:
+        """The comparison that `to_json` wrote.
 
         Raises:
-            DataError: The text is no JSON, or a setting is unknown, missing or of the wrong type.
+            DataError: The text is no JSON, was changed after it was written, or a setting is unknown, missing or of
+                the wrong type.
         """
         try:
-            return cls.from_dict(decoded(text, dict[str, Any]))
+            return cls.from_dict(unsealed(decoded(text, dict[str, Any])))
         except (ValueError, RecursionError) as error:
             raise DataError(str(error)) from error
 

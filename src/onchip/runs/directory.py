@@ -1,7 +1,6 @@
 """The directory of a sweep: its configuration, records, weights and checkpoints, from which it can be resumed."""
 
 import contextlib
-import json
 import re
 from pathlib import Path
 
@@ -81,7 +80,7 @@ class RunDirectory:
             raise RequestError(
                 f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
             )
-        write_whole(self.path / CONFIG, json.dumps(sweep.to_dict(), indent=2) + "\n")
+        write_whole(self.path / CONFIG, sweep.to_json())
 
     def checkpoint(self, config: RunConfig) -> Path:
         """The checkpoint file of a run."""

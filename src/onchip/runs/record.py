@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +16,7 @@ from onchip._types import converted, decoded
 from onchip.errors import DataError
 from onchip.runs.grammar import Scalar
 from onchip.runs.old_records import modernized
+from onchip.runs.seal import sealed, unsealed
 from onchip.runs.provenance import Stretch
 
 FORMAT = 2
@@ -145,8 +145,7 @@ class Record:
 
     def to_json(self) -> str:
         """The record and the digest of its values as one line of JSON, without the line's end."""
-        values = dataclasses.asdict(self)
-        return json.dumps({**values, "sha256": _digest(values)}, allow_nan=False, ensure_ascii=False)
+        return json.dumps(sealed(dataclasses.asdict(self)), allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: bytes | str) -> Record:
@@ -156,10 +155,7 @@ class Record:
             DataError: The line is no record, one of another format, or was changed after it was written.
         """
         try:
-            values = decoded(line, dict[str, Any])
-            digest = values.pop("sha256", None)
-            if digest not in (None, _digest(values)):
-                raise ValueError("its values were changed after it was written: their sha256 is another")
+            values = unsealed(decoded(line, dict[str, Any]))
             if values.get("format") == 1:
                 values = modernized(values)
             if values.get("format") != FORMAT:
@@ -174,8 +170,8 @@ class Record:
 
 def append(path: Path, record: Record) -> None:
     """Add a record to a file, which is whole at any moment; the file may not exist yet."""
-    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_whole(path, f"{earlier}{record.to_json()}\n")
+    earlier = read_regular(path) if path.exists() else b""
+    write_whole(path, earlier + record.to_json().encode() + b"\n")
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -196,7 +192,7 @@ def read(path: Path) -> list[Record]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if damaged:
-        raise DataError(damaged[0])
+        raise DataError(f"{path.parent / damaged[0]}. Delete this line, and its run is trained again with --resume")
     return records
 
 
@@ -214,7 +210,3 @@ def read_sound(path: Path) -> tuple[list[Record], list[str]]:
         except DataError as error:
             damaged.append(f"{path.name}, line {number}: {error}")
     return records, damaged
-
-
-def _digest(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
