@@ -103,7 +103,7 @@ def outcome(read: Callable[[], T]) -> T | None:
         message = str(error)
         assert message, "an error says what was wrong"
         assert "\n" not in message
-        assert len(message) < 1000
+        assert len(message) < 1000, message[:300]
         return None
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from onchip import report
 from onchip.cli.shared.config import read_config
-from onchip.cli.shared.request import combined
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.record import Probe, Record, read, read_sound
+from onchip.runs.request import combined
 from tests.examples import record
 from tests.fuzz.mutants import check_all, damaged, odd, outcome
 

@@ -34,13 +34,13 @@ def load(path: Path) -> dict[str, Any]:
     """
     tensors, metadata = read_sealed(path)
     if metadata.get("format") != FORMAT:
-        raise DataError(f"its format is {metadata.get('format')!r}; expected {FORMAT!r}")
+        raise DataError(f"its format is {metadata.get('format')!r:.40}; expected {FORMAT!r}")
     try:
         state = _unpack(json.loads(metadata["state"]), tensors)
         if not isinstance(state, dict):
             raise TypeError(f"it is a {type(state).__name__}, not a dict")
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"it holds no state of a run: {type(error).__name__}: {error}") from error
+        raise DataError(f"it holds no state of a run: {type(error).__name__}: {error!s:.200}") from error
     return state
 
 

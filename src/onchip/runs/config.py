@@ -242,7 +242,7 @@ class SweepConfig:
         try:
             return cls.from_dict(unsealed(decoded(text, dict[str, Any])))
         except (ValueError, RecursionError) as error:
-            raise DataError(str(error)) from error
+            raise DataError(f"{error!s:.400}") from error
 
 
 def from_mapping(values: Mapping[str, Any]) -> RunConfig:

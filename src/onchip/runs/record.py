@@ -16,8 +16,8 @@ from onchip._types import converted, decoded
 from onchip.errors import DataError
 from onchip.runs.grammar import Scalar
 from onchip.runs.old_records import modernized
-from onchip.runs.seal import sealed, unsealed
 from onchip.runs.provenance import Stretch
+from onchip.runs.seal import sealed, unsealed
 
 FORMAT = 2
 
@@ -164,7 +164,7 @@ class Record:
                 raise ValueError(f"it has {', '.join(sorted(unknown))}, which this version does not read")
             record: Record = converted(values, cls)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"got {line[:80]!r}; expected a record as one line of JSON ({error})") from error
+            raise DataError(f"got {line[:80]!r}; expected a record as one line of JSON ({error!s:.200})") from error
         return record
 
 
