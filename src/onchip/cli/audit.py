@@ -122,14 +122,14 @@ def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> 
         return
     console = Console(highlight=False, markup=False)
     for certificate in certificates:
-        depends = Table(title=f"{certificate.rule}: {certificate.about}", title_justify="left")
+        depends = Table(title=one_line(f"{certificate.rule}: {certificate.about}"), title_justify="left")
         depends.add_column("updates depend on")
         depends.add_column("found")
         for finding in certificate.findings:
             depends.add_row(one_line(finding.subject), one_line(finding.answer))
         console.print(depends)
         if not certificate.results:
-            console.print(f"{certificate.rule} claims nothing\n")
+            console.print(f"{one_line(certificate.rule)} claims nothing\n")
             continue
         claims = Table(show_lines=True)
         for name in ("claim", "test", "result"):
