@@ -259,8 +259,8 @@ def test_refuses_feedback_that_needs_the_updates(name: str) -> None:
     [
         ({"lr": -0.1}, "got lr=-0.1; expected a learning rate of at least 0"),
         ({"lr": float("nan")}, "expected a learning rate"),
-        ({"bias": "analog"}, "unknown bias 'analog'"),
-        ({"lr_scaling": "unequal"}, "unknown lr_scaling 'unequal'"),
+        ({"bias": "analog"}, "got bias='analog'; expected 'cells' or 'digital'"),
+        ({"lr_scaling": "unequal"}, "got lr_scaling='unequal'; expected 'equal' or 'fan'"),
     ],
 )
 def test_refuses_bad_options(name: str, options: dict[str, Any], said: str) -> None:
