@@ -99,7 +99,7 @@ def test_compose_applies_the_parts_in_order() -> None:
 @pytest.mark.parametrize("part", [Crop, Cutout])
 @pytest.mark.parametrize("value", [0, -1, 1.5])
 def test_sizes_below_one_pixel_are_refused(part: type[Crop] | type[Cutout], value: int) -> None:
-    with pytest.raises(RequestError, match=rf"{part.__name__} got .*{value}; expected .* at least 1"):
+    with pytest.raises(RequestError, match=rf"{part.__name__} got .*{value}; expected (int|.* at least 1)"):
         part(value)
 
 
