@@ -28,3 +28,15 @@ def test_any_file_of_a_sweep_is_in_the_way_until_it_is_forced(name: str, tmp_pat
     assert left.exists() is (name == "run.json")
     assert left.parent.exists() is (left.parent == tmp_path)
     assert notes.read_text() == "of an earlier sweep"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_parts_of_files_that_a_killed_process_left_are_deleted(name: str, tmp_path: Path) -> None:
+    whole, other = tmp_path / name, tmp_path / ".notes.txt.123.part"
+    whole.parent.mkdir(exist_ok=True)
+    part = whole.with_name(f".{whole.name}.123.part")
+    for file in (part, other):
+        file.write_text("half of a ")
+    RunDirectory(tmp_path).open(REQUEST)
+    assert not part.exists()
+    assert other.exists()
