@@ -107,4 +107,4 @@ def _poison(model: nn.Sequential) -> None:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
-                module.weight.fill_(torch.nan)
+                module.weight.data.fill_(torch.nan)  # `data`: behind the back of the check for such changes
