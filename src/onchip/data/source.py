@@ -1,6 +1,7 @@
 """A data set before it is loaded: its facts, its files, and how to read them."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class DatasetSource:
 
     def missing(self, root: Path) -> tuple[Path, ...]:
         """The needed files that are not under `root`."""
-        return tuple(root / file for file in self.files if not (root / file).exists())
+        return tuple(root / file for file in self.files if not os.path.exists(root / file))
 
     def require(self, root: Path) -> None:
         """Raise DataError unless every file is there, naming the first that is not."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def gather(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
 
 
 def _files(path: Path) -> Iterable[Path]:
-    if not path.exists():
+    if not os.path.exists(path):  # no error either for a name that no file can have
         raise RequestError(f"{path} does not exist; expected a folder of runs, or a file of records")
     if not path.is_dir():
         return [path]

@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,28 @@ def test_a_png_with_a_flipped_byte_is_named(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 255
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.png cannot be decoded"):
+        decode([tmp_path / "a.png"])
+
+
+def test_a_png_is_what_its_checksums_say(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(90, dtype=np.uint8).reshape(6, 5, 3)).save(tmp_path / "a.png", compress_level=0)
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"IDAT") + 4
+    (tmp_path / "a.png").write_bytes(content[: start + 20] + b"\xaa" + content[start + 21 :])
+    with pytest.raises(DataError, match=r"a\.png cannot be decoded"):
+        decode([tmp_path / "a.png"])
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", "1", (2**13, 2**11 + 1), 0)
+    with pytest.raises(DataError, match=r"a\.png has 8192×2049 pixels; expected 16,777,216 at most"):
+        decode([tmp_path / "a.png"])
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png cannot be decoded.*not a regular file"):
         decode([tmp_path / "a.png"])
 
 

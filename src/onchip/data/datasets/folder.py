@@ -29,8 +29,6 @@ def folder(path: str) -> DatasetSource:
     """
     if not path:
         raise RequestError("folder: got no path; expected folder:PATH, e.g. folder:~/pictures")
-    if "\0" in path:
-        raise RequestError(f"folder: got {path!r}; expected a path, which holds no NUL character")
     base = Path(os.path.abspath(os.path.expanduser(path)))
     return DatasetSource(f"folder:{path}", None, files=(), read=lambda root: _read(base, root / "decoded"))
 
@@ -108,7 +106,6 @@ def _visible(base: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(base) as entries:
             yield from (entry for entry in entries if not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(
-            f"{base} cannot be read: {error.strerror}. Give a folder that exists and that you may read"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{base} cannot be read: {reason}. Give a folder that exists and that you may read") from error

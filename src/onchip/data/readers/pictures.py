@@ -1,5 +1,6 @@
 """Picture files to one tensor of bytes."""
 
+import io
 import os
 import struct
 import zlib
@@ -12,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from onchip._files import read_regular
 from onchip.errors import DataError
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 GREY, COLOR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr")  # PIL's modes of 8 bits per channel, without alpha
 # What PIL's decoders raise on a damaged file; there is no one type for it.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
+LARGEST = 2**24  # pixels: what a header claims takes memory before the first of them is decoded
 BLOCK = 256  # pictures per task: big enough that handing out tasks costs nothing, small enough to share out
 
 
@@ -69,7 +72,14 @@ def _decode_one(path: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        content = io.BytesIO(read_regular(path))
+        with Image.open(content, formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise DataError(
+                    f"{path} has {image.width}×{image.height} pixels; expected {LARGEST:,} at most. Resize it"
+                )
+            image.verify()  # checksums that PNG has and its decoder skips; afterwards the image cannot be used
+        with Image.open(content, formats=FORMATS) as image:
             if getattr(image, "n_frames", 1) > 1:  # only formats that can hold several have the attribute
                 raise DataError(f"{path} has several pictures; expected one per file. Save each to its own file")
             if image.mode in ("RGBA", "LA"):

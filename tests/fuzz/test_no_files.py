@@ -1,0 +1,88 @@
+"""What is not a regular file, where one is expected: refused at once, not waited for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from onchip import report
+from onchip.cli.shared.config import read_config
+from onchip.data import load
+from onchip.data.datasets import find
+from onchip.data.readers.events import read_frames
+from onchip.data.readers.idx import read_pair
+from onchip.data.readers.pictures import decode
+from onchip.errors import OnchipError
+from onchip.runs import checkpoint
+from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.directory import RunDirectory
+from onchip.runs.record import read
+from tests.fuzz.mutants import limited
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "run.json": lambda path: RunDirectory(path.parent).config(),
+    "records.jsonl": read,
+    "records": lambda path: report.gather([path]),
+    "checkpoint": checkpoint.load,
+    "run.toml": lambda path: read_config(path, ["net"]),
+    "a.bin": lambda path: read_frames(path, size=(34, 34), frames=12, frame_us=26_250),
+    "images": lambda path: read_pair(path, path, size=(3, 5), classes=10),
+    "a.png": lambda path: decode([path]),
+}
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "fifo": os.mkfifo,
+    "folder": os.mkdir,
+    "device": lambda path: os.symlink("/dev/zero", path),
+    "loop": lambda path: os.symlink(path, path),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("name", READERS)
+def test_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
+    MAKERS[kind](tmp_path / name)
+    if (name, kind) == ("records.jsonl", "loop"):  # to `Path.exists`, a link to nothing
+        assert read(tmp_path / name) == []
+        return
+    with limited(), pytest.raises(OnchipError) as caught:
+        READERS[name](tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "n-mnist"])
+def test_a_data_set_of_such_files_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
+    for file in find(name).files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        MAKERS[kind](tmp_path / file)
+    with limited(), pytest.raises(OnchipError):
+        load(name, root=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_folder_with_such_a_picture_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        MAKERS[kind](tmp_path / name / "1.png")
+    with limited(), pytest.raises(OnchipError):
+        load(f"folder:{tmp_path}", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["folder:a\0b", "folder:~nobody-of-this-name/x", "folder:\ud800", "a\0b", "\ud800"])
+def test_a_name_that_no_file_has_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OnchipError):
+        load(name, root=tmp_path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "~nobody-of-this-name/x", "x" * 5000, "\ud800"])
+def test_a_path_that_no_file_has_is_refused(path: str) -> None:
+    for read_it in (READERS["checkpoint"], READERS["records"], READERS["run.toml"], READERS["a.bin"], READERS["a.png"]):
+        with pytest.raises(OnchipError):
+            read_it(Path(path))
+    with pytest.raises(OnchipError):
+        load("mnist", root=path)
+    with pytest.raises(OnchipError):
+        RunDirectory(Path(path)).open(SweepConfig(RunConfig(), ("bp",), (0,)), resume=True)
