@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+import warnings
+from typing import Any
 
 INTERVAL = 0.1
 """Seconds between two looks at the parent."""
@@ -14,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def begin(parent: int, by_signal: bool) -> None:
-    """End this process when its parent ends.
+    """End this process when its parent ends; its warnings are one line each.
 
     Args:
         parent: The parent's process number.
@@ -23,6 +25,7 @@ def begin(parent: int, by_signal: bool) -> None:
     """
     if by_signal and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    warnings.formatwarning = _one_line
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -30,3 +33,7 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:  # also if it ended before this process could look
         time.sleep(INTERVAL)
     os._exit(1)
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    return f"warning: {message}\n"
