@@ -69,6 +69,7 @@ class Claims:
         "own_forward_weights",
         "weight_transport",
         "booked_transport",
+        "unbooked_transport",
     )
     unshared_feedback: bool = _claim(
         "no weight sharing in the feedback: each feedback weight serves the update of one layer", "shared_feedback"

@@ -6,12 +6,11 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from onchip.audit.trial import Outcome, Setup, Trial, UpdateProduct, same
+from onchip.audit.setup import Setup
+from onchip.audit.trial import Outcome, Trial, UpdateProduct, same
+from onchip.audit.weights import named
 from onchip.errors import RequestError
 from onchip.nn.signals import SignalKind
-
-Pairs = set[tuple[int, int]]
-"""(reader, read): layers by their index from the input."""
 
 
 class Bench:
@@ -60,17 +59,6 @@ class Bench:
         shape = self.setup.signal.shape
         return (shape[0], shape[1]) if self.timed else (self.kind.parts, shape[0])
 
-    @functools.cached_property
-    def weight_readers(self) -> tuple[Pairs, bool]:
-        """Which layer's update reads which layer's weights, and whether feedback reads any in the same step."""
-        pairs: Pairs = set()
-        feedback = False
-        for read in range(len(self.layers)):
-            outcome = Trial(self.setup).run(other_weights=[read])
-            pairs |= {(reader, read) for reader in self.changed(outcome)}
-            feedback |= not same(outcome.feedback, self.base.feedback)
-        return pairs, feedback
-
     def changed(self, outcome: Outcome) -> list[int]:
         """Layers whose update differs from the undisturbed one."""
         both = zip(outcome.updates, self.base.updates, strict=True)
@@ -78,9 +66,12 @@ class Bench:
 
     def named(self, layers: Collection[int]) -> str:
         """Names of layers, for a message."""
-        if len(layers) == len(self.layers):
-            return "all layers"
-        return "layer " + ", ".join(self.layers[index].name for index in sorted(layers))
+        return named(self.names, layers)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the synaptic layers."""
+        return [layer.name for layer in self.layers]
 
     def other_signal(self, *, steps: slice = slice(None), samples: slice = slice(None)) -> Tensor:
         """The input with some of its time steps or samples drawn anew."""

@@ -29,9 +29,8 @@ def _shared_feedback(bench: Bench) -> Finding:
 
 def _reaches(bench: Bench, lower: int, upper: int) -> bool:
     """Whether the activity of one layer contributes to the input of another; parallel layers do not feed each other."""
-    trial = Trial(bench.setup)
-    trial.swap([lower], in_products=True)
-    both = zip(trial.run().factors[upper], bench.base.factors[upper], strict=True)
+    outcome = Trial(bench.setup).run(other_weights=[lower])
+    both = zip(outcome.factors[upper], bench.base.factors[upper], strict=True)
     return any(not torch.equal(got.pre, expected.pre) for got, expected in both)
 
 

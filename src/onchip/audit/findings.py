@@ -1,29 +1,31 @@
 """What the updates of a rule depend on: one thing is changed at a time, and updates are compared bit for bit."""
 
-from dataclasses import dataclass
-
 import torch
 
-from onchip.audit.bench import Bench, Pairs
+from onchip.audit.bench import Bench
 from onchip.audit.exchanged import exchanged
-from onchip.audit.trial import WARM_UP, Setup, Trial, same
+from onchip.audit.setup import Setup
+from onchip.audit.trial import Trial, same
+from onchip.audit.weights import Pairs, named_pairs, weight_findings
 from onchip.certificates import Finding
 from onchip.errors import RequestError, UnsupportedError
 
-TRANSPORT_STEPS = 128
-"""Training steps in which a weight transport is searched for: more than the default period of fbp, 100."""
 
-
-def findings(setup: Setup) -> list[Finding]:
+def findings(setup: Setup, span: int) -> list[Finding]:
     """Every finding about a rule.
+
+    Args:
+        setup: What all trials share.
+        span: Training steps in which reads of weights are searched for.
 
     Raises:
         RequestError: some layer gets no update, or one that is not finite; or one seed gives two results.
     """
+    names = [layer.name for layer in setup.make(setup.build()).layers]
+    weights = weight_findings(setup, names, span)  # first: its processes must not inherit what a trial left behind
     bench = Bench(setup)
     return [
-        *_weights(bench),
-        *_transport(bench),
+        *weights,
         _errors_above(bench),
         _later_steps(bench),
         _later_steps_streamed(bench),
@@ -34,105 +36,15 @@ def findings(setup: Setup) -> list[Finding]:
     ]
 
 
-def _weights(bench: Bench) -> list[Finding]:
-    pairs, _ = bench.weight_readers
-    kinds = {
-        "forward_weights_above": ("forward weights of layers above", {(by, of) for by, of in pairs if of > by}),
-        "forward_weights_below": ("forward weights of layers below", {(by, of) for by, of in pairs if of < by}),
-        "own_forward_weights": ("forward weights of the same layer", {(by, of) for by, of in pairs if of == by}),
-    }
-    test = "the weights of each layer in turn are replaced during the step, except in its forward product"
-    return [
-        Finding(name, subject, test, bool(readers), _pairs(bench, readers) if name != "own_forward_weights" else "")
-        for name, (subject, readers) in kinds.items()
-    ]
-
-
-def _pairs(bench: Bench, pairs: Pairs) -> str:
-    """`layer 1 depends on 3, 5; ...`, for the first three layers."""
-    readers = sorted({reader for reader, _ in pairs})
-    lines = []
-    for reader in readers[:3]:
-        read = [bench.layers[of].name for by, of in sorted(pairs) if by == reader]
-        lines.append(f"layer {bench.layers[reader].name} depends on {', '.join(read)}")
-    return "; ".join(lines) + ("; ..." if len(readers) > 3 else "")
-
-
-def _transport(bench: Bench) -> list[Finding]:
-    pairs, at_once = bench.weight_readers
-    first = _first_transport(bench)
-    if at_once:
-        detail = "with the update"
-    elif first.copied:
-        detail = f"first after step {first.copied}"
-    elif first.learned:
-        detail = f"only through the responses of the synapses, first after step {first.learned}"
-    else:
-        detail = f"not in {TRANSPORT_STEPS} steps"
-    used = at_once or any(reader != read for reader, read in pairs)
-    missing = (used and not bench.base.booked) or (first.copied is not None and not first.booked)
-    scalars = [f"{bench.base.booked:,} scalars for one update"] if bench.base.booked else []
-    scalars += [f"{first.booked:,} scalars after step {first.copied}"] if first.booked else []
-    calls = f"{TRANSPORT_STEPS} calls of rule.step"
-    test = f"all weights are replaced, except in forward products, in {calls}: does the feedback change?"
-    booked = "what the ledger booked"
-    return [
-        Finding(
-            "weight_transport",
-            "weight transport: forward weights copied into the feedback",
-            test,
-            at_once or first.copied is not None,
-            detail,
-        ),
-        Finding("booked_transport", "weight transport in the ledger", booked, bool(scalars), "; ".join(scalars)),
-        Finding("unbooked_transport", "weight transport missing from the ledger", f"{test}; {booked}", missing),
-    ]
-
-
-@dataclass(frozen=True)
-class _FirstTransport:
-    """When feedback that no optimizer trains first depends on the forward weights.
-
-    Args:
-        copied: the training step after which feedback first depends on the weights themselves, or None.
-        learned: the training step after which it first depends on responses of the synapses, or None.
-        booked: scalars that the ledger booked as copied after step `copied`.
-    """
-
-    copied: int | None
-    learned: int | None
-    booked: int
-
-
-def _first_transport(bench: Bench) -> _FirstTransport:
-    unchanged, hidden, replaced = (Trial(bench.setup) for _ in range(3))
-    for trial in (unchanged, hidden, replaced):
-        trial.run()
-    hidden.swap(range(len(bench.layers)))
-    replaced.swap(range(len(bench.layers)), in_products=True)
-    learned = None
-    for step in range(WARM_UP + 1, WARM_UP + 1 + TRANSPORT_STEPS):
-        before = unchanged.booked
-        unchanged.step(step)
-        expected = unchanged.feedback()
-        hidden.step(step)
-        if not same(hidden.feedback(), expected):
-            return _FirstTransport(step, learned, unchanged.booked - before)
-        if learned is None:
-            replaced.step(step)
-            learned = None if same(replaced.feedback(), expected) else step
-    return _FirstTransport(None, learned, 0)
-
-
 def _errors_above(bench: Bench) -> Finding:
     pairs: Pairs = set()
     for sender in range(1, len(bench.layers)):
         changed = bench.changed(Trial(bench.setup).run(other_errors=[sender]))
         pairs |= {(reader, sender) for reader in changed if reader < sender}
-    products = f"sent down by {bench.base.pulled:,} products" if bench.base.pulled else ""
-    detail = "; ".join(text for text in (_pairs(bench, pairs), products) if text)
+    products = f"sent down by {bench.base.sent_down:,} products" if bench.base.sent_down else ""
+    detail = "; ".join(text for text in (named_pairs(bench.names, pairs), products) if text)
     test = "the errors that the neurons of each layer in turn send are replaced"
-    return Finding("errors_above", "errors of layers above", test, bool(pairs) or bool(bench.base.pulled), detail)
+    return Finding("errors_above", "errors of layers above", test, bool(pairs) or bool(bench.base.sent_down), detail)
 
 
 def _later_steps(bench: Bench) -> Finding:

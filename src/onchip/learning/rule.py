@@ -148,6 +148,11 @@ class Rule:
         return self._engine.graph.layers
 
     @property
+    def feedback(self) -> Feedback:
+        """The part that assigns spatial credit."""
+        return self._feedback
+
+    @property
     def by_sample(self) -> bool:
         """Whether `backward` uses `samples`."""
         return self._feedback.by_sample
