@@ -82,7 +82,13 @@ class InClosure(Layered):
         super().attach()
         kept: list[Tensor] = []
         self.put = kept.extend
-        self.get = lambda: [kept.pop(0) for _ in range(len(kept))]
+
+        def get() -> list[Tensor]:
+            found = list(kept)
+            kept.clear()
+            return found
+
+        self.get = get
 
     def learn(self) -> None:
         self.put(self.weights())

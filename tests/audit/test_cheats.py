@@ -14,7 +14,7 @@ from onchip.certificates import Certificate
 from onchip.learning.feedback.base import Feedback
 from tests.cases import scaled, spikes
 
-from .cheats import CHEATS, AfterManySteps, InClass, InGlobalOnce, Layered, making
+from .cheats import CHEATS, AfterManySteps, AsideInStep, InClass, InGlobalOnce, Layered, making
 
 SPAN = 14  # every condition once
 ONLY_ISOLATED = (InGlobalOnce, InClass)
@@ -69,3 +69,23 @@ class Integrating(Layered):
 
 def test_integration_of_updates_from_known_weights_reads_no_weights() -> None:
     assert audited(Integrating, SPAN).holds
+
+
+def standardized() -> nn.Sequential:
+    layers = [nn.WeightStandardizedConv2d(2, 4, 3), nn.LIF(), nn.WeightStandardizedConv2d(4, 5, 3), nn.LIF()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(20, 3))
+
+
+class OfParameters(Layered):
+    """Reads the parameters from which a layer computes its weights."""
+
+    def step(self) -> None:
+        self.weight(1).copy_(self.layers[1].parameter)
+
+
+def test_weights_that_a_layer_computes_are_hidden_with_their_parameters() -> None:
+    signal, labels = spikes(4, 3, 2, 6, 6), torch.tensor([0, 1, 2])
+    assert audit(making(Layered), standardized, signal, labels, span=SPAN).holds
+    for cheat in (AsideInStep, OfParameters):
+        certificate = audit(making(cheat), standardized, signal, labels, span=SPAN)
+        assert outcomes(certificate)["no_weight_transport"] == "BROKEN", cheat

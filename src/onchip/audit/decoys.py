@@ -30,22 +30,33 @@ class DecoySynapse(SynapseWrapper):
         inner: The synapse that does the work.
         serve: Given the operand (N, in...), the visible weights, and whether this is the network's own forward
             product: the weights to use.
+        made: Called with each gradient of the weights.
         begin: Code of the functions that begin a forward pass of the network.
     """
 
     def __init__(
-        self, inner: Synapse, serve: Callable[[Tensor, Tensor, bool], Tensor], begin: Collection[CodeType]
+        self,
+        inner: Synapse,
+        serve: Callable[[Tensor, Tensor, bool], Tensor],
+        made: Callable[[Tensor], None],
+        begin: Collection[CodeType],
     ) -> None:
         super().__init__(inner)
         self._serve = serve
+        self._made = made
         self._begin = begin
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return self.inner.apply(x, self._serve(x, weight, _is_own_forward(self._begin)), bias)
 
+    def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
+        update = self.inner.weight_grad(pre, delta)
+        self._made(update)
+        return update
+
     def field(self) -> tuple[Synapse, tuple[int, ...]]:
         inner, shape = self.inner.field()
-        return DecoySynapse(inner, self._serve, self._begin), shape
+        return DecoySynapse(inner, self._serve, self._made, self._begin), shape
 
 
 def _is_own_forward(begin: Collection[CodeType]) -> bool:

@@ -137,15 +137,16 @@ def train(setup: Setup, steps: int, decoys: Decoys = NOTHING_HIDDEN, *, draws: i
 @contextlib.contextmanager
 def _own_random_numbers(seed: int) -> Iterator[None]:
     """Seeds every generator of random numbers, and restores them afterwards."""
-    before, legacy = random.getstate(), numpy.random.get_state()
+    # Numpy's global generator, because that is the one in which something could be hidden.
+    before, legacy = random.getstate(), numpy.random.get_state()  # noqa: NPY002
     random.seed(seed)
-    numpy.random.seed(seed)
+    numpy.random.seed(seed)  # noqa: NPY002
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
         random.setstate(before)
-        numpy.random.set_state(legacy)
+        numpy.random.set_state(legacy)  # noqa: NPY002
 
 
 class _Training(Observer):
@@ -168,6 +169,7 @@ class _Training(Observer):
         self._factors = [other_values(torch.ones_like(weight), generator) for weight in self._weights]
         self._scale = 1.0
         self._log = StepLog()
+        self._computed: list[list[str]] = []
         self._drawn = 0
         self._pending: list[tuple[int, Tensor]] = []
         self._rule.observe(self)
@@ -179,6 +181,7 @@ class _Training(Observer):
     def step(self, number: int) -> StepLog:
         """One training step: forward, backward, optimizer, feedback."""
         self._log = log = StepLog()
+        self._computed = [[] for _ in self._layers]
         condition = CONDITIONS[(number - 1) % len(CONDITIONS)]
         self._scale = condition.weights
         self._show(number, in_step=True)
@@ -186,12 +189,14 @@ class _Training(Observer):
             self._evaluate()
         with contextlib.suppress(RequestError, UnsupportedError):  # the rule refuses this condition
             self._learn(condition)
-        log.updates = tuple(self._updates(layer) for layer in self._layers)
+        log.updates = tuple(self._updates(index, layer) for index, layer in enumerate(self._layers))
         log.backward = self._state(hidden=self._decoys.hidden(number, in_step=True))
         if condition.trains:
             for layer, weight in zip(self._layers, self._weights, strict=True):
-                # Where the layer computes its weights, this gradient depends on the visible parameters.
-                if layer.parameter.grad is not None and layer.weight is layer.parameter:
+                if layer.weight is not layer.parameter:
+                    # These gradients depend on the visible parameters, so the parameters stay what they are.
+                    layer.module.zero_grad()
+                elif layer.parameter.grad is not None:
                     weight.add_(layer.parameter.grad, alpha=-RATE)
             self._optimizer.step()
         self._show(number, in_step=False)
@@ -247,7 +252,11 @@ class _Training(Observer):
             self._pending.append((index, x.detach().clone()))
             return self._served.get(index, weight) if self._decoys.probes else weight
 
-        return DecoySynapse(layer.synapse, serve, _BEGIN)
+        def made(update: Tensor) -> None:
+            if layer.weight is not layer.parameter:
+                self._computed[index].append(_digest(update))
+
+        return DecoySynapse(layer.synapse, serve, made, _BEGIN)
 
     def _watch(self, feedback: torch.nn.Module, hook: Literal["receive", "at_drive"]) -> None:
         """Notices inputs and drives that the feedback changes by anything but reported random numbers."""
@@ -262,7 +271,11 @@ class _Training(Observer):
 
         setattr(feedback, hook, watched)
 
-    def _updates(self, layer: SynapticLayer) -> dict[str, str]:
+    def _updates(self, index: int, layer: SynapticLayer) -> dict[str, str]:
+        if layer.weight is not layer.parameter:
+            return {
+                str(number): digest for number, digest in enumerate(self._computed[index])
+            }  # gradients of the parameters depend on the visible ones
         named = [*layer.module.named_parameters(), *layer.neuron.named_parameters()]
         return {name: _digest(p.grad) for name, p in named if p.grad is not None}
 
@@ -275,7 +288,7 @@ class _Training(Observer):
         skipped = {id(self._layers[index].parameter) for index in hidden}
         state |= {name: _digest(value) for name, value in self._model.named_parameters() if id(value) not in skipped}
         state |= {name: _digest(value) for name, value in self._model.named_buffers()}
-        drawn = numpy.random.get_state(legacy=False)["state"]["key"]
+        drawn = numpy.random.get_state(legacy=False)["state"]["key"]  # noqa: NPY002
         state["random numbers"] = f"{_digest(torch.get_rng_state())} {hash(random.getstate())} {hash(drawn.tobytes())}"
         return state
 
@@ -307,4 +320,4 @@ _BEGIN = frozenset(method.__code__ for method in (_Training._whole, _Training._s
 def _digest(tensor: Tensor) -> str:
     # A zero has no sign here.
     values = (tensor.detach() + 0).flatten().contiguous()
-    return hashlib.blake2b(values.view(torch.uint8).numpy(), digest_size=16).hexdigest()
+    return hashlib.blake2b(values.view(torch.uint8).numpy().data, digest_size=16).hexdigest()

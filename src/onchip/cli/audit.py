@@ -51,14 +51,15 @@ def audit(
     steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
     batch_size: Annotated[int, typer.Option(help="Samples, at least 2.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of network, input and changes.")] = 0,
+    span: Annotated[int, typer.Option(help="Training steps in which reads of weights are searched for.")] = 128,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each certificate.")] = False,
 ) -> None:
     """Test by intervention what the updates of a rule depend on, and whether its claims hold.
 
-    One training step on random data is repeated with one thing replaced: forward weights (weight transport), errors
-    of other layers (backward locking, update locking), later time steps (temporal causality), other samples, the
-    labels. Exit code 0: all claims hold; 1: a claim is broken; 2: the request was wrong.
+    Training on random data is repeated with one thing replaced: forward weights, over --span steps (weight
+    transport), errors of other layers (backward locking, update locking), later time steps (temporal causality), other
+    samples, the labels. Exit code 0: all claims hold; 1: a claim is broken; 2: the request was wrong.
     """
     with failing():
         if rules and every:
@@ -68,16 +69,17 @@ def audit(
         if markdown and as_json:
             raise RequestError("got --markdown and --json; expected one of both")
         require_range(2, steps=steps, batch_size=batch_size)
+        require_range(1, span=span)
         require_range(0, seed=seed)
         shape = size_of("data-like", data_like)[0]
-        certificates = _certificates(rules, net, split(neuron), shape, (steps, batch_size), seed)
+        certificates = _certificates(rules, net, split(neuron), shape, (steps, batch_size), seed, span)
         _show(certificates, markdown=markdown, as_json=as_json)
         if not all(certificate.holds for certificate in certificates):
             raise typer.Exit(RUN_FAILED)
 
 
 def _certificates(
-    rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int
+    rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int, span: int
 ) -> list[Certificate]:
     """Audit each rule, or each that can train them if None, on each kind of neurons."""
     from onchip.audit import audit as audited
@@ -92,7 +94,7 @@ def _certificates(
         about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
         model = partial(build, shape, CLASSES, neuron=make_neuron)
         signal, labels = _data(shape, sizes, kind, seed)
-        audit_of = partial(audited, build=model, signal=signal, labels=labels, seed=seed, about=about)
+        audit_of = partial(audited, build=model, signal=signal, labels=labels, seed=seed, span=span, about=about)
         audits = [partial(audit_of, rule, label=rule.label) for rule in parts]
         certificates += supported(audits, strict=rules is not None)
     return certificates
