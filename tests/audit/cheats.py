@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import tempfile
@@ -181,7 +182,7 @@ class InTime(Layered):
 
 class InFile(Layered):
     def learn(self) -> None:
-        self.path = Path(tempfile.gettempdir()) / f"onchip-test-{id(self)}.pt"
+        self.path = Path(tempfile.gettempdir()) / f"onchip-test-{os.getpid()}.pt"
         torch.save(self.weights(), self.path)
 
     def step(self) -> None:
