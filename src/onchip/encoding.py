@@ -151,6 +151,7 @@ class Frames(_TimeSteps):
             raise RequestError(
                 f"Frames got steps={self.steps} for recordings of {images.shape[1]} frames; expected a divisor of that"
             )
+        _check_range("Frames", images)
         shares = images.unflatten(1, (self.steps, -1))  # (B, T, F / T, C, H, W)
         return (shares.amax(2) > 0).to(images.dtype).transpose(0, 1).contiguous()
 
@@ -188,15 +189,19 @@ def _check_images(encoder: str, images: Tensor, generator: torch.Generator | Non
         raise RequestError(
             f"{encoder} got recordings of shape {tuple(images.shape)}; expected images (B, features...). Use Frames"
         )
+    _check_range(encoder, images)
+    if generator is not None and generator.device.type != images.device.type:
+        raise RequestError(
+            f"{encoder} got a generator on {generator.device} and images on {images.device}; expected one device. "
+            f"Make it with torch.Generator({images.device.type!r})"
+        )
+
+
+def _check_range(encoder: str, images: Tensor) -> None:
     # One wait for the device, not two.
     low, high = torch.stack(torch.aminmax(images.detach())).tolist() if images.numel() else (0.0, 1.0)
     if not (low >= 0 and high <= 1):  # also caught so: NaN, which aminmax passes on
         raise RequestError(
             f"{encoder} got images in [{low:g}, {high:g}]; expected values in [0, 1], and no NaN. Scale them "
             "first, e.g. (images - images.min()) / (images.max() - images.min()); do not normalize them"
-        )
-    if generator is not None and generator.device.type != images.device.type:
-        raise RequestError(
-            f"{encoder} got a generator on {generator.device} and images on {images.device}; expected one device. "
-            f"Make it with torch.Generator({images.device.type!r})"
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.diagnostics import activity
+from onchip.encoding import Frames
 from onchip.errors import RequestError
 from onchip.nn import neurons
 from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, SignalKind, Static, mapped, per_sample
@@ -94,3 +95,23 @@ def test_a_function_is_applied_to_every_step_at_once_and_once_to_a_static_image(
     doubled = mapped(lambda image: 2 * image, static)
     assert isinstance(doubled, Static)
     assert torch.equal(doubled.image, 2 * static.image)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("static", [False, True])
+def test_a_network_over_time_refuses_what_is_not_finite(value: float, static: bool) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.LIF(), nn.Linear(4, 2))
+    signal = torch.rand(5, 2, 3)
+    signal[3 if not static else 0, 1, 2] = value  # not in the first step alone
+    shown = Static(signal[0], 4) if static else signal
+    for run in (model, rules.ottt(model).forward):
+        with pytest.raises(RequestError, match=r"got a signal with NaN or infinity in it; expected finite numbers"):
+            run(shown)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_recordings_out_of_range_are_refused(value: float) -> None:
+    recording = torch.zeros(1, 4, 2, 3, 3)
+    recording[0, 1, 0, 2, 2] = value
+    with pytest.raises(RequestError, match=r"Frames got images in \[.*; expected values in \[0, 1\], and no NaN"):
+        Frames(2)(recording)

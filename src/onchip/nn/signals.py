@@ -178,6 +178,12 @@ class TimeSteps(SignalKind):
     encoder = "constant"
     remedy = "a tensor (T, B, features...)"
 
+    def check_values(self, values: Tensor) -> None:
+        # One pass over the signal, and one wait for the device; both pass NaN on.
+        extremes = torch.stack(torch.aminmax(values.detach()))
+        if not bool(torch.isfinite(extremes).all()):
+            raise RequestError("got a signal with NaN or infinity in it; expected finite numbers. Correct the data")
+
 
 @final
 class SpikeTrains(SignalKind):
