@@ -1,5 +1,7 @@
 """`onchip compare` and `onchip train`."""
 
+import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from onchip import report
+from onchip._text import one_line
 from onchip.cli.shared.arguments import with_settings
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.config import read_config
-from onchip.cli.shared.failing import DONE, INTERRUPTED, RUN_FAILED, failing
+from onchip.cli.shared.failing import DONE, RUN_FAILED, failing
+from onchip.cli.shared.interrupts import exit_code, interruptible
 from onchip.cli.shared.output import chosen_columns, show_table
 from onchip.cli.shared.progress import Bars, bars
 from onchip.cli.shared.terminal import say
@@ -71,7 +75,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         one: Whether it is a single run, whose weights are stored, instead of a comparison.
     """
     options = context.params
-    with failing():
+    with failing(), interruptible():
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
@@ -106,19 +110,34 @@ def _run(context: typer.Context, *, one: bool) -> None:
             )
             records, code = _followed(coming, watch, as_json=options["as_json"])
             coming.close()  # ends the workers, if Ctrl-C came between two records
-        if records:
-            order = {rule: place for place, rule in enumerate(request.rules)}
-            records.sort(key=lambda record: order.get(record.label, len(order)))
-            report.write(out, records)
-            show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
-        say(f"results in {out}", error=True)
-        if code == INTERRUPTED:
-            command = "train" if one else "compare"
-            say(f"interrupted; continue with: onchip {command} --out {out} --resume", error=True)
+        try:
+            if records:
+                order = {rule: place for place, rule in enumerate(request.rules)}
+                records.sort(key=lambda record: order.get(record.label, len(order)))
+                report.write(out, records)
+                show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
+            say(f"results in {out}", error=True)
+        except OSError as error:  # a full disk or a closed terminal, of which nothing more is said than has been
+            code = code or _failed(error)
         if code == DONE and any(record.status == "failed" for record in records):
             code = RUN_FAILED
         if code != DONE:
+            with contextlib.suppress(OSError):
+                what = "interrupted; continue" if code != RUN_FAILED else "try again what failed"
+                say(f"{what} with: {_again(context, out)}", error=True)
             raise typer.Exit(code)
+
+
+def _again(context: typer.Context, out: Path) -> str:
+    """The command that resumes, with all options of this one that `run.json` does not hold."""
+    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "config", "out", "resume", "force", "download"}
+    words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name not in stored and _is_given(context, name):
+            value = context.params[name]
+            words += parameter.opts[:1] if value is True else [parameter.opts[0], str(value)]
+    return shlex.join(words)
 
 
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
@@ -153,9 +172,15 @@ def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[
             watch.finished(record)
             if as_json:
                 say(record.to_json())
-    except KeyboardInterrupt:
-        return records, INTERRUPTED
-    except ChildProcessError as error:
-        say(f"error: {error}", error=True)
-        return records, RUN_FAILED
+    except KeyboardInterrupt as interrupt:
+        return records, exit_code(interrupt)
+    except OSError as error:  # the disk is full, or a worker is lost
+        return records, _failed(error)
     return records, DONE
+
+
+def _failed(error: OSError) -> int:
+    reason = f"{error.filename} cannot be written: {error.strerror}" if error.filename else str(error)
+    with contextlib.suppress(OSError):
+        say(f"error: {one_line(reason)}", error=True)
+    return RUN_FAILED

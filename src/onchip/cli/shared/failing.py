@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import typer
 
 from onchip._text import one_line
+from onchip.cli.shared.interrupts import exit_code
 from onchip.cli.shared.terminal import say
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 
@@ -15,12 +16,11 @@ Result = TypeVar("Result")
 
 DONE, RUN_FAILED, WRONG_REQUEST = 0, 1, 2
 MOST = 2**31 - 1
-INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Turn the errors that onchip raises on purpose into a message and an exit code, without a traceback.
+    """Turn interrupts, and the errors that onchip raises on purpose, into an exit code, without a traceback.
 
     Warnings meanwhile are one line, too, without the place in the code that they come from.
     """
@@ -34,9 +34,12 @@ def failing() -> Iterator[None]:
     except BrokenPipeError as error:
         say("error: the program that reads the output has ended, so this one ends, too", error=True)
         raise typer.Exit(RUN_FAILED) from error
-    except OSError as error:  # a full disk, a folder that went away
-        say(f"error: {one_line(str(error))}", error=True)
+    except OSError as error:  # a full disk, a folder or a terminal that went away
+        with suppress(OSError):
+            say(f"error: {one_line(str(error))}", error=True)
         raise typer.Exit(RUN_FAILED) from error
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(exit_code(interrupt)) from interrupt
     finally:
         warnings.formatwarning = before
 
