@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import onchip
+from tests.faults.child import main
 
 PATIENCE = 120.0
 """Seconds after which a test that waits has failed: many times what it takes on a busy machine."""
 TIMES = "seconds", "train_seconds", "samples_per_second", "started", "sha256"
 """What two equal runs need not share."""
 
+# Processes are forked from one that has loaded torch: this saves each of them seconds.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["onchip.training.sweep", "onchip.report", "onchip.cli"])
+
 
 class Shell:
-    """Starts `onchip` in a folder of its own, with a temporary folder of its own.
+    """Starts `onchip` in a folder, with a temporary folder of its own.
 
     Args:
         folder: The folder; it must be empty.
@@ -34,31 +38,27 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder, self.temporary = folder, folder / "tmp"
         self.temporary.mkdir()
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[BaseProcess] = []
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command, as the leader of a group of processes."""
-        source = str(Path(onchip.__file__).parents[1])
-        ours = {"PYTHONPATH": source, "TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "2"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "onchip", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **ours},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
+    def start(self, *arguments: str, largest_file: int | None = None) -> BaseProcess:
+        """Start a command; see `child.main`."""
+        process = CONTEXT.Process(target=main, args=(self.folder, arguments, largest_file))
+        process.start()
         self._started.append(process)
         return process
 
-    def run(self, *arguments: str) -> str:
-        """Run a command to its end, which must be a good one. Returns what it wrote to standard error."""
-        process = self.start(*arguments)
-        _, error = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, error
-        return error
+    def end(self, process: BaseProcess) -> tuple[int | None, str]:
+        """The exit code of a command at its end, and what it printed."""
+        process.join(PATIENCE)
+        return process.exitcode, (self.folder / "output").read_text()
+
+    def run(self, *arguments: str, largest_file: int | None = None) -> tuple[int | None, str]:
+        """Run a command to its end."""
+        return self.end(self.start(*arguments, largest_file=largest_file))
+
+    def begun(self, process: BaseProcess, out: str = "out") -> None:
+        """Wait until a command has made its run folder."""
+        until(lambda: (self.folder / out / "run.json").exists() or not process.is_alive())
 
     def results(self, out: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, torch.Tensor]]]:
         """The records of a run folder without their times, by rule and seed, and the weights by their files' names."""
@@ -74,19 +74,25 @@ class Shell:
         """Paths of all files in a run folder."""
         return {str(path.relative_to(self.folder / out)) for path in (self.folder / out).rglob("*") if path.is_file()}
 
-    def others(self, process: subprocess.Popen[str]) -> set[int]:
-        """Processes of a command's group, other than itself, that are alive; empty where /proc does not say."""
+    def others(self, process: BaseProcess, having: str = "") -> set[int]:
+        """Processes that a command has started and that are alive; empty where there is no /proc to say.
+
+        Args:
+            process: The command.
+            having: Text that stands in their command lines.
+        """
         found = set()
-        for status in Path("/proc").glob("[0-9]*/stat"):
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                state, _, group = status.read_text().rpartition(")")[2].split()[:3]
+                state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+                command = (folder / "cmdline").read_text()
             except OSError:  # it has ended
                 continue
-            if int(group) == process.pid and state != "Z" and int(status.parent.name) != process.pid:
-                found.add(int(status.parent.name))
+            if int(group) == process.pid != int(folder.name) and state != "Z" and having in command:
+                found.add(int(folder.name))
         return found
 
-    def left(self, process: subprocess.Popen[str]) -> list[str]:
+    def left(self, process: BaseProcess) -> list[str]:
         """What a command that has ended left behind: processes, semaphores and temporary files."""
         files = [*self.temporary.iterdir(), *Path("/dev/shm").glob(f"*loky-{process.pid}-*")]
         return [*map(str, sorted(self.others(process))), *map(str, files)]
@@ -94,9 +100,10 @@ class Shell:
     def close(self) -> None:
         """End what still runs."""
         for process in self._started:
-            for number in {process.pid, *self.others(process)} if process.poll() is None else self.others(process):
+            process.kill()
+            process.join(PATIENCE)
+            for number in self.others(process):
                 os.kill(number, signal.SIGKILL)
-            process.communicate()
 
 
 def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:

@@ -130,7 +130,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
 
 def _again(context: typer.Context, out: Path) -> str:
     """The command that resumes, with all options of this one that `run.json` does not hold."""
-    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "config", "out", "resume", "force", "download"}
+    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights"}
+    stored |= {"config", "out", "resume", "force", "download"}
     words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
     for parameter in context.command.params:
         name = str(parameter.name)
