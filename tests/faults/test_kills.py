@@ -62,7 +62,7 @@ def test_at_many_instants(kind: str, shell: Shell, capsys: pytest.CaptureFixture
 
 
 def test_workers_end_with_their_parent(shell: Shell) -> None:
-    process = shell.start(*COMMANDS["jobs"], "--out", "out", "--epochs", "1000")
+    process = shell.start("compare", "--rules", "bp,dfa", "--epochs", "1000", "--jobs", "2", "--out", "out", *TINY)
     until(lambda: len(shell.others(process, "popen_loky")) == 2)
     process.kill()  # while they still load torch
     process.join()
