@@ -188,6 +188,14 @@ def test_a_ledger_goes_on_from_its_state() -> None:
         other.load_state_dict({"weights": torch.tensor(1)})
 
 
+def test_the_sparsity_of_errors_is_the_share_of_zeros() -> None:
+    ledger, error = Ledger(), torch.tensor([[0.5, 0.0], [0.0, 0.0], [1.0, -1.0], [0.0, 0.0]])
+    ledger.product("2", "backward", SynapticProduct(LinearSynapse(3, 2), torch.Size((4, 3)), error.shape, None, error))
+    ledger.stepped(lambda: 0)
+    assert ledger.summary()["error_sparsity"] == 1 - 3 / 8
+    assert ledger.summary()["operations_error"] == 3 * 3
+
+
 @pytest.mark.parametrize(
     ("make", "phases", "locked"),
     [
