@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -185,3 +186,8 @@ def test_feedback_of_another_network_is_refused_by_name() -> None:
     loss = loss_of(rule.forward(torch.rand(3, 2, 4)))
     with pytest.raises(RequestError, match=r"dfa has feedback weights \(9, 3\) for layer '2', which needs \(8, 3\)"):
         rule.backward(loss)
+
+
+def test_it_claims_all_but_what_the_loss_and_graded_errors_forbid() -> None:
+    claims = asdict(rules.dfa(CASES[0].build()).claims)
+    assert {name for name, claimed in claims.items() if not claimed} == {"update_unlocked", "ternary_errors"}
