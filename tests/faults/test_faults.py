@@ -28,9 +28,9 @@ def test_a_signal_ends_a_command_soon_and_names_the_next_one(number: int, jobs: 
     assert code == 128 + number
     assert f"continue with: onchip compare --out out --resume --jobs {jobs}\n" in output
     assert "Traceback" not in output
-    assert time.monotonic() - begin < 10, "on a machine that has other things to do"
+    assert time.monotonic() - begin < 60, "seconds on an idle machine, more on a busy one"
     assert len(list(checkpoints.iterdir())) == jobs
-    until(lambda: not shell.left(process), 5)
+    until(lambda: not shell.left(process), 60)
 
 
 def test_a_folder_has_one_writer(shell: Shell) -> None:
