@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,9 @@ def main(folder: Path, arguments: tuple[str, ...], largest_file: int | None) -> 
 
     from onchip.cli import main as onchip
 
+    for number in (signal.SIGHUP, signal.SIGTERM):  # whoever runs the tests may ignore them
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     os.chdir(folder)
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")

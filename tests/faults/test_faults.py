@@ -29,7 +29,7 @@ def test_a_signal_ends_a_command_soon_and_names_the_next_one(number: int, jobs: 
     assert f"continue with: onchip compare --out out --resume --jobs {jobs}\n" in output
     assert "Traceback" not in output
     assert time.monotonic() - begin < 60, "seconds on an idle machine, more on a busy one"
-    assert len(list(checkpoints.iterdir())) == jobs
+    assert len(list(checkpoints.glob("*.safetensors"))) >= jobs
     until(lambda: not shell.left(process), 60)
 
 
