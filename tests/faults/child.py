@@ -22,7 +22,9 @@ def main(folder: Path, arguments: tuple[str, ...], largest_file: int | None) -> 
     import torch
 
     from onchip.cli import main as onchip
+    from onchip.training import worker
 
+    worker.begin(os.getppid(), by_signal=True)  # it ends with the tests
     for number in (signal.SIGHUP, signal.SIGTERM):  # whoever runs the tests may ignore them
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -86,6 +86,28 @@ def test_resumes_exactly_whatever_draws_or_remembers(changes: dict[str, Any], da
     check_resumes(dataclasses.replace(SMALL, **changes), data, tmp_path)
 
 
+def test_a_resumed_run_keeps_its_threads_and_says_what_it_could_not_keep(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, before = tmp_path / "checkpoint", torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, data, save_to=saved, watch=StopAfter(2))
+    (kept,) = train(SMALL, data).provenance
+    torch.set_num_threads(before + 1)
+    try:
+        same = train(SMALL, data, save_to=saved, resume=True)
+        assert torch.get_num_threads() == before + 1, "the caller's number"
+    finally:
+        torch.set_num_threads(before)
+    assert (same.threads, same.provenance) == (before, (kept,))
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, data, save_to=saved, watch=StopAfter(2))
+    monkeypatch.setenv("ONCHIP_KERNELS", "torch")
+    other = train(SMALL, data, save_to=saved, resume=True)
+    changed = () if kept.kernels == "torch" else (dataclasses.replace(kept, epoch=3, kernels="torch"),)
+    assert other.provenance == (kept, *changed)
+
+
 def test_a_run_leaves_the_callers_randomness_alone(data: Dataset) -> None:
     before = torch.get_rng_state()
     train(dataclasses.replace(SMALL, epochs=1), data)

@@ -119,6 +119,49 @@ def test_a_checkpoint_that_cannot_be_replaced_fails_its_run_alone(data: Dataset,
     assert "cannot be used: it cannot be read" in str(records[0].error)
 
 
+def test_failed_runs_are_tried_again_and_replaced(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(config: RunConfig, *args: object, **options: object) -> Record:
+        if config.rule == "bp":
+            raise DivergedError("lost")
+        return train(config, *args, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", failing)
+        list(compare(REQUEST, data, tmp_path))
+    resumed = list(compare(REQUEST, data, tmp_path, resume=True))
+    assert names(resumed) == [("dfa", 0), ("dfa", 1), ("bp", 0), ("bp", 1)]
+    assert {record.status for record in resumed} == {"ok"}
+    assert read(tmp_path / "records.jsonl") == resumed
+
+
+def test_a_run_that_is_recorded_twice_counts_once(data: Dataset, tmp_path: Path) -> None:
+    whole = list(compare(REQUEST, data, tmp_path))
+    records = tmp_path / "records.jsonl"
+    records.write_text(records.read_text() * 2)
+    assert list(compare(REQUEST, data, tmp_path, resume=True)) == whole
+
+
+def test_a_folder_in_use_is_refused_until_its_runs_end(data: Dataset, tmp_path: Path) -> None:
+    running = compare(REQUEST, data, tmp_path)
+    next(running)
+    for resume, force in ((True, False), (False, True), (False, False)):
+        with pytest.raises(RequestError, match="is in use by process"):
+            compare(REQUEST, data, tmp_path, resume=resume, force=force)
+    running.close()
+    assert len(list(compare(REQUEST, data, tmp_path, resume=True))) == 4
+
+
+def test_parts_of_files_from_a_killed_process_are_removed(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    parts = [tmp_path / ".run.json.1.part", tmp_path / "weights" / ".bp-seed0.safetensors.1.part"]
+    for part in parts:
+        part.touch()
+    compare(REQUEST, data, tmp_path)
+    assert not any(part.exists() for part in parts)
+
+
 def test_weights_are_kept_when_asked_for(data: Dataset, tmp_path: Path) -> None:
     list(compare(dataclasses.replace(REQUEST, seeds=(0,), keep_weights=True), data, tmp_path))
     weights = load_file(tmp_path / "weights" / "bp-seed0.safetensors")

@@ -69,8 +69,7 @@ class RunDirectory:
         return lock
 
     def _prepare(self, sweep: SweepConfig, *, resume: bool, force: bool) -> None:
-        for part in self._parts():
-            part.unlink(missing_ok=True)
+        self.remove_parts()
         earlier = self.config() if resume else None
         if earlier is not None:
             _refuse_differences(self.path, earlier, sweep)
@@ -100,6 +99,13 @@ class RunDirectory:
         with contextlib.suppress(OSError):  # a folder of this name
             self.checkpoint(config).unlink(missing_ok=True)
 
+    def remove_parts(self) -> None:
+        """Delete parts of files, which a process that was killed has left; to be called by who has the lock."""
+        names = *(f".{name}" for name in (CONFIG, RECORDS, *REPORT)), *(f"{kind}/.*" for kind in (CHECKPOINTS, WEIGHTS))
+        for name in names:
+            for part in self.path.glob(f"{name}.*.part"):
+                part.unlink(missing_ok=True)
+
     def remove_empty_checkpoints(self) -> None:
         """Delete the folder of checkpoints if it is empty; to be called when no run is about to write one."""
         self._remove_if_empty(CHECKPOINTS)
@@ -112,11 +118,6 @@ class RunDirectory:
         """Every file that a sweep may have left here."""
         tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
         return [*(self.path / name for name in (CONFIG, RECORDS, *REPORT)), *tensors]
-
-    def _parts(self) -> list[Path]:
-        """Parts of files, which a process that was killed has left."""
-        names = *(f".{name}" for name in (CONFIG, RECORDS, *REPORT)), *(f"{kind}/.*" for kind in (CHECKPOINTS, WEIGHTS))
-        return [part for name in names for part in self.path.glob(f"{name}.*.part")]
 
     def _clear(self) -> None:
         for file in self._own_files():

@@ -135,7 +135,10 @@ def compare(
 
     def locked() -> Generator[Record, None, None]:
         with lock:
-            yield from records()
+            try:
+                yield from records()
+            finally:
+                directory.remove_parts()  # of workers that were ended while they wrote
 
     return locked()
 
