@@ -14,7 +14,10 @@ from onchip.certificates import Certificate
 from onchip.learning.feedback.base import Feedback
 from tests.cases import scaled, spikes
 
-from .cheats import CHEATS, AfterManySteps, AsideInStep, InClass, InGlobalOnce, Layered, making
+from .cheats import CHEATS
+from .cheats.base import Layered, making
+from .cheats.conditions import AfterManySteps
+from .cheats.places import AsideInStep, InClass, InGlobalOnce
 
 SPAN = 14  # every condition once
 ONLY_ISOLATED = (InGlobalOnce, InClass)

@@ -53,3 +53,5 @@ def test_a_run_counts_once() -> None:
     records, messages = report.once([first, again, other])
     assert records == [first, other]
     assert messages == ["bp, seed 0 on digits is there twice; the first counts"]
+    failed = record(accuracy=None)
+    assert report.once([failed, first]) == ([first], [])

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 import torch
 
 from onchip.errors import OnchipError
+from onchip.runs.processes import end_with
 
 Result = TypeVar("Result")
 
@@ -52,7 +54,7 @@ class _Fork(Generic[Result]):
         context = multiprocessing.get_context("fork")
         self._receiver, sender = context.Pipe(duplex=False)
         # No daemon: a fork may fork again.
-        self._process = context.Process(target=_run, args=(function, sender))
+        self._process = context.Process(target=_run, args=(function, sender, os.getpid()))
         with warnings.catch_warnings():
             # Python 3.12 warns of a fork beside threads. The child needs none of theirs: it has one thread.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -74,12 +76,14 @@ class _Fork(Generic[Result]):
 
     def end(self) -> None:
         """Ends the process, whether or not it has a result."""
-        self._process.terminate()
+        self._process.kill()  # with the forks that it has made
         self._process.join()
         self._receiver.close()
 
 
-def _run(function: Callable[[], Result], sender: Connection) -> None:
+def _run(function: Callable[[], Result], sender: Connection, parent: int) -> None:
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, too, which ends this process
     torch.set_num_threads(1)  # threads of the parent do not exist here
     try:
         sender.send((function(), None))

@@ -99,12 +99,14 @@ def grouped(records: Sequence[Record]) -> list[Group]:
 
 
 def once(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
-    """The records without those of a run that is there already, and a message for each of the latter."""
+    """One record per run, one that succeeded if there is any, and a message for each other record that is left out."""
     first: dict[tuple[str, str, str, int], Record] = {}
     messages = []
     for record in records:
         key = (_kind(record), record.label, json.dumps(record.options, sort_keys=True), record.seed)
-        if key in first and first[key] != record:
+        if key in first and first[key].status == "failed" and record.status == "ok":
+            first[key] = record  # it was tried again
+        elif key in first and first[key] != record:
             messages.append(f"{record.label}, seed {record.seed} on {record.data} is there twice; the first counts")
         first.setdefault(key, record)
     return list(first.values()), messages

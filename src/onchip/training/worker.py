@@ -1,18 +1,15 @@
 """How a worker process begins. This imports no torch, so that it watches its parent before it loads anything."""
 
-import ctypes
 import os
-import signal
-import sys
 import threading
 import time
 import warnings
 from typing import Any
 
+from onchip.runs.processes import end_with
+
 INTERVAL = 0.1
 """Seconds between two looks at the parent."""
-PR_SET_PDEATHSIG = 1
-"""From <linux/prctl.h>."""
 
 
 def begin(parent: int, by_signal: bool) -> None:
@@ -20,11 +17,11 @@ def begin(parent: int, by_signal: bool) -> None:
 
     Args:
         parent: The parent's process number.
-        by_signal: Let Linux do this, at once, even within compiled code. To Linux, the parent is the thread that
-            started this process; it must not end before the parent does.
+        by_signal: Whether the thread that started this process does not end before the parent, so that Linux may
+            do this by a signal.
     """
-    if by_signal and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if by_signal:
+        end_with(parent)
     warnings.formatwarning = _one_line
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
