@@ -162,8 +162,11 @@ def test_direct_feedback_that_reads_forward_weights_is_caught(cheat: type[Random
 class Foreseeing(Online):
     """A trace that runs backwards, from the end of the sequence."""
 
-    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
-        return super().presynaptic(signal.flip(0), neuron, before).flip(0)
+    def presynaptic(
+        self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        factor, last = super().presynaptic(signal.flip(0), neuron, before)
+        return factor.flip(0), last
 
 
 def test_a_trace_that_reads_the_future_is_caught() -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onchip.kernels.trace import static_trace, trace
+from onchip.kernels.trace import scalar_trace, trace
 
 
 @settings(max_examples=25, deadline=None)
@@ -33,9 +33,9 @@ def test_a_trace_goes_on_where_it_stopped(steps: int, decay: float, cut: int) ->
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
 def test_a_static_trace_is_its_closed_form(decay: float) -> None:
     expected = [(1 - decay**t) / (1 - decay) for t in range(1, 7)]
-    assert static_trace(6, decay) == pytest.approx(expected)
-    assert static_trace(3, decay, before=static_trace(3, decay)[-1]) == pytest.approx(expected[3:])
+    assert scalar_trace([1.0] * 6, decay) == pytest.approx(expected)
+    assert scalar_trace([1.0] * 3, decay, scalar_trace([1.0] * 3, decay)[-1]) == pytest.approx(expected[3:])
 
 
 def test_a_static_trace_without_leak_counts() -> None:
-    assert static_trace(4, 1.0) == [1.0, 2.0, 3.0, 4.0]
+    assert scalar_trace([1.0] * 4, 1.0) == [1.0, 2.0, 3.0, 4.0]

@@ -118,24 +118,33 @@ def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: S
     later: Tensor | None = None
     buffer = torch.empty_like(potentials[0])
     for t in range(len(potentials) - 1, -1, -1):
-        potential = potentials[t]
-        gated = unpool(error[t], pool, buffer)
-        if later is None:
-            surrogate.gate_(potential.sub_(membrane.threshold), gated)
-        else:
-            carried = later
-            if membrane.hard:
-                carried = later.masked_fill(potential >= membrane.threshold, 0.0)
-            if not membrane.detach_reset:
-                if membrane.hard:
-                    gated = torch.addcmul(gated, potential, later, value=-membrane.decay, out=buffer)
-                else:
-                    through_reset = membrane.decay * membrane.threshold
-                    gated = torch.sub(gated, later, alpha=through_reset, out=buffer)
-            surrogate.gate_(potential.sub_(membrane.threshold), gated)
-            potential.add_(carried, alpha=membrane.decay)
-        later = potential
+        later = step_back(potentials[t], unpool(error[t], pool, buffer), later, membrane, surrogate)
     return potentials
+
+
+def step_back(
+    potential: Tensor, error: Tensor, later: Tensor | None, membrane: Membrane, surrogate: Surrogate
+) -> Tensor:
+    """One step of `backward`: δ[t] (B, features...), written over u[t].
+
+    Args:
+        potential: u[t], (B, features...).
+        error: g[t], dL/ds[t]; left untouched.
+        later: δ[t+1]; None at the last step.
+        membrane: the neurons' constants.
+        surrogate: ψ.
+    """
+    if later is None:
+        return surrogate.gate_(potential.sub_(membrane.threshold), error)
+    carried = later
+    if membrane.hard:
+        carried = later.masked_fill(potential >= membrane.threshold, 0.0)
+    if not membrane.detach_reset:
+        if membrane.hard:
+            error = torch.addcmul(error, potential, later, value=-membrane.decay)
+        else:
+            error = torch.sub(error, later, alpha=membrane.decay * membrane.threshold)
+    return surrogate.gate_(potential.sub_(membrane.threshold), error).add_(carried, alpha=membrane.decay)
 
 
 def backward_local(

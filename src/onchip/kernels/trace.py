@@ -1,5 +1,7 @@
 """Presynaptic traces: what of the past a synapse remembers of its own input."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,10 +38,10 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
     return traced
 
 
-def static_trace(steps: int, decay: float, before: float = 0.0) -> list[float]:
-    """Trace of a signal that is constantly 1: c[t] = λ c[t-1] + 1, in closed form (1 - λ^t) / (1 - λ)."""
+def scalar_trace(values: Sequence[float], decay: float, before: float = 0.0) -> list[float]:
+    """Trace of numbers, one per step: c[t] = λ c[t-1] + values[t]."""
     factors = []
-    for _ in range(steps):
-        before = decay * before + 1.0
+    for value in values:
+        before = decay * before + value
         factors.append(before)
     return factors

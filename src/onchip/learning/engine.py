@@ -149,7 +149,10 @@ class Engine:
     def _inform_feedback(self) -> None:
         """Sets the current layers and observers on the feedback and on the parts that it consists of."""
         layers, receivers = self.graph.layers, tuple(self.graph.receivers.values())
-        hidden = tuple(range(1, len(layers))) if self.feedback.at_neurons else receivers[1:]
+        hidden = self.graph.positions[1:] if self.feedback.at_neurons else receivers[1:]
+        recurs = self.context.temporal.through_time and not self.feedback.direct
+        senders = tuple(i for i in range(1, len(layers)) if recurs or i in self.graph.positions)
         for part in self.feedback.modules():
             if isinstance(part, Feedback):
-                part.layers, part.hidden, part.observers = layers, hidden, self.context.observers
+                part.layers, part.hidden, part.senders = layers, hidden, senders
+                part.observers = self.context.observers

@@ -70,12 +70,13 @@ class ForwardPass:
         return activity
 
     def _at_layer(self, index: int, layer: SynapticLayer, signal: Signal) -> Tensor:
-        above = len(self.graph.layers) - 1 - index
+        positions = self.graph.positions
+        above = positions[positions.index(index) + 1 :]
         state = None if self.states is None else self.states[index]
-        activity = LayerCall(layer, index, above, self.context, state)(signal)
+        activity = LayerCall(layer, index, len(above), self.context, state)(signal)
         if above and self.silent_layers is not None:
             self.silent_layers.check(layer.name, activity)
-        return self._cut(index + 1, activity) if above and self.context.feedback.at_neurons else activity
+        return self._cut(above[0], activity) if above and self.context.feedback.at_neurons else activity
 
     def _cut(self, index: int, activity: Tensor) -> Tensor:
         self.hidden[index] = activity

@@ -18,6 +18,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.three_factors import three_factors
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors, State
+from onchip.nn.recurrent import delayed, recur, recur_back
 from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
 from onchip.nn.synapses.product import SynapticProduct
 
@@ -28,13 +29,17 @@ class StreamState:
 
     Args:
         neurons: State of the neurons.
-        trace: Presynaptic factor at the last step, (B, features...), for a signal over time.
-        static_trace: Presynaptic factor at the last step as a multiple of a static image.
+        trace: State of the presynaptic factor, for a signal over time.
+        static_trace: The same for a static image, as multiples of it.
+        activity: Activity at the last step, (B, features...), of neurons with a recurrent connection.
+        recurrent_trace: State of the presynaptic factor of that connection.
     """
 
     neurons: State | None = None
-    trace: Tensor | None = None
-    static_trace: float = 0.0
+    trace: tuple[Tensor, ...] | None = None
+    static_trace: tuple[float, ...] | None = None
+    activity: Tensor | None = None
+    recurrent_trace: tuple[Tensor, ...] | None = None
 
 
 @dataclass
@@ -65,7 +70,7 @@ class LayerCall:
 
     Args:
         layer: The layer.
-        index: Position of the layer in the graph.
+        index: Position of the layer in the graph; a recurrent connection has the next one.
         depth: Number of synaptic layers between this one and the output.
         context: The parts of the rule.
         state: State after the earlier chunks of a stream; None outside of streams.
@@ -81,26 +86,38 @@ class LayerCall:
         self._state = state
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
+        self._recurrent_pre: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
 
     def __call__(self, signal: Signal) -> Tensor:
         """The layer's activity for a signal at its synapses, recorded by autograd."""
-        neuron, layer = self._layer.neuron, self._layer
-        decay = None if neuron.decay_parameter is None else torch.sigmoid(neuron.decay_parameter)
+        layer, recurrent = self._layer, self._layer.recurrent
         steps = signal.steps if isinstance(signal, Static) else None
-        activity: Tensor = _LayerFunction.apply(self, steps, tensor_of(signal), layer.weight, layer.bias, decay)
+        synapses = [layer.weight, layer.bias]
+        synapses += [None, None] if recurrent is None else [recurrent.weight, recurrent.bias]
+        learned = layer.neuron.learned()
+        activity: Tensor = _LayerFunction.apply(
+            self, steps, tuple(learned), tensor_of(signal), *synapses, *learned.values()
+        )
         if self._context.observers and activity.requires_grad:
             self._report_stored()
         return layer.pooled(activity) if self._saved.pool is None else activity
 
-    def forward(self, signal: Signal, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        signal: Signal,
+        weight: Tensor,
+        bias: Tensor | None,
+        recurrent_weight: Tensor | None,
+        recurrent_bias: Tensor | None,
+    ) -> Tensor:
         """Activity of the layer, (T, B, features...) or (B, features...); saves what `backward` needs."""
         layer, neuron, context = self._layer, self._layer.neuron, self._context
 
         def product(inputs: Tensor) -> Tensor:
             drive = layer.synapse.apply(inputs, weight, bias)
-            self._report("forward", inputs.shape, drive.shape, inputs, None)
+            self._report(layer, "forward", inputs.shape, drive.shape, inputs, None)
             return drive
 
         synaptic_input = neuron.synaptic_input(signal)
@@ -108,58 +125,121 @@ class LayerCall:
         state = self._state or StreamState()
         if isinstance(synaptic_input, Static):
             self._pre = synaptic_input.image
-            self._factors = context.temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)
-            state.static_trace = self._factors[-1]
+            factors = context.temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)
+            self._factors, state.static_trace = factors
         else:
-            self._pre = context.temporal.presynaptic(synaptic_input, neuron, state.trace)
-            state.trace = self._pre[-1]
+            self._pre, state.trace = context.temporal.presynaptic(synaptic_input, neuron, state.trace)
         if context.learning:
             drive = context.feedback.at_drive(self._index, drive)
         updates = expanded(drive).numel()
-        activity, self._saved, state.neurons = neuron.run(drive, state.neurons, layer.fused_pool(drive))
+        if layer.recurrent is None:
+            activity, self._saved, state.neurons = neuron.run(drive, state.neurons, layer.fused_pool(drive))
+        else:
+            assert recurrent_weight is not None
+            activity = self._recur(layer.recurrent, expanded(drive), state, recurrent_weight, recurrent_bias)
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
         for observer in context.observers:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1))
         return activity
 
-    def backward(
-        self, error: Tensor, needs: tuple[bool, ...]
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-        """Gradients for the signal, the weight, the bias and the neurons' decay."""
+    def _recur(
+        self, recurrent: SynapticLayer, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        """Activity of neurons with a recurrent connection, (T, B, features...)."""
+
+        def product(activity: Tensor) -> Tensor:
+            return recurrent.synapse.apply(activity, weight, bias)
+
+        before = state.activity
+        activity, self._saved, state.neurons = recur(
+            recurrent.neuron, drive.contiguous(), product, state.neurons, before
+        )
+        state.activity = activity[-1]
+        arriving = delayed(activity, before)
+        rows = fold_time(arriving)
+        self._report(recurrent, "forward", rows.shape, rows.shape, rows, None)
+        temporal = self._context.temporal
+        self._recurrent_pre, state.recurrent_trace = temporal.presynaptic(
+            arriving, recurrent.neuron, state.recurrent_trace
+        )
+        return activity
+
+    def backward(self, error: Tensor, learned: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
+        """Gradients for the signal, weight and bias, recurrent weight and bias, and the neurons' learned constants."""
         layer, neuron, context = self._layer, self._layer.neuron, self._context
         for factor_observer in context.factor_observers:
             factors = three_factors(neuron, self._pre, self._factors, error, self._saved)
             factor_observer.update(layer.name, factors)
-        for_signal = for_weight = for_bias = None
-        pre = self._pre
+        for_signal = None
         unit, through_time = context.code.unit(error.shape, self._depth), context.temporal.through_time
-        if self._factors is not None and unit is None and not needs[0]:
+        if self._factors is not None and unit is None and not needs[0] and layer.recurrent is None:
             sums = neuron.backward_sums(error, self._saved, self._factors, through_time=through_time)
-            delta_sum, bias_rows = sums
+            pre, (delta_sum, bias_rows) = self._pre, sums
+            for_recurrent: tuple[Tensor | None, Tensor | None] = (None, None)
         else:
-            delta = neuron.backward(error, self._saved, through_time=through_time)
-            delta = context.code.carry(delta, self._depth)  # (K, B, ...)
+            delta = context.code.carry(self._error_at_drive(error), self._depth)  # (K, B, ...)
             bias_rows = fold_time(delta)
             if needs[0]:
                 for_signal = self._send_down(delta)
             if self._factors is None:
-                pre, delta_sum = context.temporal.update_rows(pre, delta)
+                pre, delta_sum = context.temporal.update_rows(self._pre, delta)
             else:
-                delta_sum = weighted_sum(delta, self._factors)
-        if needs[1]:
-            if context.sink is None:
-                for_weight = layer.synapse.weight_grad(pre, delta_sum)
-            else:
-                context.sink.take(layer, pre, delta_sum, unit)
-            self._report("update", pre.shape, delta_sum.shape, pre, delta_sum)
-            if context.feedback.twin and self._index:  # never with a sink
-                self._report("feedback_update", pre.shape, delta_sum.shape, pre, delta_sum)
-        if needs[2] and context.sink is None:
-            for_bias = layer.synapse.bias_update(bias_rows)
+                pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
+            for_recurrent = self._update_recurrent(delta, unit, needs[3:5])
+        for_weight = self._update(layer, self._index, pre, delta_sum, unit) if needs[1] else None
+        for_bias = layer.synapse.bias_update(bias_rows) if needs[2] and context.sink is None else None
         for observer in context.observers:
             observer.stored(layer.name, -self._stored)
-        return for_signal, for_weight, for_bias, self._saved.values.pop("decay_error", None)
+        constants = (self._saved.values.pop(f"{name}_error") for name in learned)
+        return for_signal, for_weight, for_bias, *for_recurrent, *constants
+
+    def _error_at_drive(self, error: Tensor) -> Tensor:
+        """Error at the drive (K, B, features...) for that at the activity, by the rule's temporal credit."""
+        recurrent, feedback, neuron = self._layer.recurrent, self._context.feedback, self._layer.neuron
+        index, through_time = self._index + 1, self._context.temporal.through_time
+        if recurrent is None or index not in feedback.senders:
+            return neuron.backward(error, self._saved, through_time=through_time)
+        weight, synapse = feedback.weight(index), recurrent.synapse
+
+        def received(delta: Tensor) -> Tensor:
+            return synapse.backward_input(delta, weight, delta.shape)
+
+        delta = recur_back(neuron, error, self._saved, received)
+        if len(delta) > 1:
+            sent = fold_time(delta[1:])
+            self._report(recurrent, "backward", sent.shape, sent.shape, None, sent)
+        return delta
+
+    def _update_recurrent(
+        self, delta: Tensor, unit: float | None, needs: tuple[bool, ...]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients for the weight and bias of the recurrent connection, if there is one."""
+        recurrent, context = self._layer.recurrent, self._context
+        if recurrent is None:
+            return None, None
+        assert self._recurrent_pre is not None
+        for_weight = for_bias = None
+        if needs[0]:
+            pre, rows = context.temporal.update_rows(self._recurrent_pre, delta)
+            for_weight = self._update(recurrent, self._index + 1, pre, rows, unit)
+        if needs[1] and context.sink is None:
+            for_bias = recurrent.synapse.bias_update(fold_time(delta))
+        return for_weight, for_bias
+
+    def _update(
+        self, layer: SynapticLayer, index: int, pre: Tensor, delta: Tensor, unit: float | None
+    ) -> Tensor | None:
+        """Gradient of the weights of a layer or of its recurrent connection; None where a sink takes the update."""
+        context, gradient = self._context, None
+        if context.sink is None:
+            gradient = layer.synapse.weight_grad(pre, delta)
+        else:
+            context.sink.take(layer, pre, delta, unit)
+        self._report(layer, "update", pre.shape, delta.shape, pre, delta)
+        if context.feedback.twin and index in context.feedback.senders:  # never with a sink
+            self._report(layer, "feedback_update", pre.shape, delta.shape, pre, delta)
+        return gradient
 
     def _send_down(self, delta: Tensor) -> Tensor:
         neuron = self._layer.neuron
@@ -168,26 +248,32 @@ class LayerCall:
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
-        self._report("backward", shape, post.shape, None, post)
+        self._report(self._layer, "backward", shape, post.shape, None, post)
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
     def _report(
-        self, kind: ProductKind, inputs: torch.Size, outputs: torch.Size, pre: Tensor | None, post: Tensor | None
+        self,
+        layer: SynapticLayer,
+        kind: ProductKind,
+        inputs: torch.Size,
+        outputs: torch.Size,
+        pre: Tensor | None,
+        post: Tensor | None,
     ) -> None:
         if not self._context.observers:
             return
         # An error passes through one part of the signal only, for example the spike times.
-        parts = self._layer.neuron.signal.parts if pre is not None else 1
-        product = SynapticProduct(self._layer.synapse, inputs, outputs, pre, post, parts)
+        parts = layer.neuron.signal.parts if pre is not None else 1
+        product = SynapticProduct(layer.synapse, inputs, outputs, pre, post, parts)
         for observer in self._context.observers:
-            observer.product(self._layer.name, kind, product)
+            observer.product(layer.name, kind, product)
 
     def _report_stored(self) -> None:
-        tensors = [self._pre, *self._saved.values.values()]
+        tensors = [self._pre, self._recurrent_pre, *self._saved.values.values()]
         if self._state is not None:
-            carried = (*(self._state.neurons or ()), self._state.trace)
-            tensors += [tensor for tensor in carried if isinstance(tensor, Tensor)]
-        self._stored = sum(tensor.numel() for tensor in tensors)
+            state = self._state
+            tensors += [*(state.neurons or ()), *(state.trace or ()), *(state.recurrent_trace or ()), state.activity]
+        self._stored = sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
         for observer in self._context.observers:
             observer.stored(self._layer.name, self._stored)
 
@@ -200,15 +286,19 @@ class _LayerFunction(torch.autograd.Function):
         ctx: Any,
         call: LayerCall,
         steps: int | None,
+        learned: tuple[str, ...],
         signal: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        _: Tensor | None,
+        recurrent_weight: Tensor | None,
+        recurrent_bias: Tensor | None,
+        *_: Tensor,
     ) -> Tensor:
-        ctx.call = call
-        return call.forward(signal if steps is None else Static(signal, steps), weight, bias)
+        ctx.call, ctx.learned = call, learned
+        whole = signal if steps is None else Static(signal, steps)
+        return call.forward(whole, weight, bias, recurrent_weight, recurrent_bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *ctx.call.backward(error, ctx.needs_input_grad[2:])
+        return None, None, None, *ctx.call.backward(error, ctx.learned, ctx.needs_input_grad[3:])

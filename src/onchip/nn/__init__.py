@@ -20,6 +20,7 @@ from onchip.nn.neurons.readout import Readout
 from onchip.nn.neurons.stochastic import MeanReadout
 from onchip.nn.neurons.ttfs import TTFSReadout
 from onchip.nn.pooling import EarliestPool2d
+from onchip.nn.recurrent import Recurrent
 from onchip.nn.residual import Residual
 from onchip.nn.sequential import Sequential
 from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Static
@@ -48,6 +49,7 @@ __all__ = [
     "Neuron",
     "Rate",
     "Readout",
+    "Recurrent",
     "Residual",
     "Sequential",
     "Static",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -29,6 +30,7 @@ class SynapticLayer:
         synapse: Its bilinear map.
         neuron: The neurons; a `Readout` where the network names none.
         pool: Side of an average pool that the neurons may take in the same pass, or None.
+        recurrent: Synapses from the neurons to themselves, one time step later, or None.
     """
 
     name: str
@@ -36,6 +38,7 @@ class SynapticLayer:
     synapse: Synapse
     neuron: Neuron
     pool: int | None
+    recurrent: SynapticLayer | None = None
 
     @property
     def parameter(self) -> Tensor:
@@ -179,8 +182,22 @@ class LayerGraph:
 
     @property
     def layers(self) -> tuple[SynapticLayer, ...]:
-        """The synaptic layers in order; everywhere, the index of a layer is its position here."""
+        """The synaptic layers in order; everywhere, the index of a layer is its position here.
+
+        A recurrent connection is an entry of its own, right after the layer whose neurons it connects.
+        """
+        return tuple(layer for node in self.feedforward for layer in (node, node.recurrent) if layer is not None)
+
+    @property
+    def feedforward(self) -> tuple[SynapticLayer, ...]:
+        """The synaptic layers without recurrent connections."""
         return tuple(node for node in self.nodes if isinstance(node, SynapticLayer))
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Index of each of the `feedforward` layers in `layers`."""
+        widths = (1 if layer.recurrent is None else 2 for layer in self.feedforward)
+        return tuple(accumulate(widths, initial=0))[:-1]
 
     def unpooled(self) -> LayerGraph:
         """The same network with every average pool a node of its own."""
@@ -198,11 +215,12 @@ class LayerGraph:
         """The same network with another synapse or other neurons at each layer; None leaves them as they are."""
 
         def replaced(node: SynapticLayer) -> SynapticLayer:
-            return replace(
-                node,
-                synapse=node.synapse if synapse is None else synapse(node),
-                neuron=node.neuron if neuron is None else neuron(node),
-            )
+            neurons = node.neuron if neuron is None else neuron(node)
+            recurrent = None if node.recurrent is None else connected(node.recurrent, neurons)
+            return replace(connected(node, neurons), recurrent=recurrent)
+
+        def connected(layer: SynapticLayer, neurons: Neuron) -> SynapticLayer:
+            return replace(layer, synapse=layer.synapse if synapse is None else synapse(layer), neuron=neurons)
 
         nodes = (replaced(node) if isinstance(node, SynapticLayer) else node for node in self.nodes)
         return LayerGraph(self.kind, tuple(nodes))
@@ -217,20 +235,19 @@ class LayerGraph:
         found: dict[int, int] = {}
         index, fresh, waiting = 0, True, None
         for position, node in enumerate(self.nodes):
-            layer = isinstance(node, SynapticLayer)
             flattens = isinstance(node, WeightlessLayer) and isinstance(node.module, nn.Flatten)
             forks = isinstance(node, SkipConnection) and node.role == "fork"
-            if fresh and (layer or flattens or forks):
+            if fresh and (isinstance(node, SynapticLayer) or flattens or forks):
                 waiting = position
-            if layer:
+            if isinstance(node, SynapticLayer):
                 if waiting is not None:
                     found[waiting] = index
                     waiting = None
-                index += 1
+                index += 1 if node.recurrent is None else 2
             if isinstance(node, SkipConnection):
                 fresh = node.role == "join"
-            elif layer or flattens:
-                fresh = layer
+            elif isinstance(node, SynapticLayer) or flattens:
+                fresh = not flattens
         return found
 
     def check(self, signal: Signal) -> None:
@@ -285,7 +302,7 @@ def run(
             signal = at_receiver(receivers[position], signal)
         if isinstance(node, SynapticLayer):
             signal = at_layer(index, node, signal)
-            index += 1
+            index += 1 if node.recurrent is None else 2
         elif isinstance(node, WeightlessLayer):
             signal = graph.kind.apply(node, signal)
         else:

@@ -9,6 +9,7 @@ from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.graph import LayerGraph, Node, SkipConnection, SynapticLayer, WeightlessLayer
 from onchip.nn.neurons import readout_of
 from onchip.nn.neurons.base import Neuron
+from onchip.nn.recurrent import Recurrent
 from onchip.nn.residual import Residual
 from onchip.nn.signals import TIME_STEPS, SignalKind
 from onchip.nn.synapses import is_synapse, known_layers, synapse_of
@@ -39,7 +40,7 @@ def build_graph(model: nn.Module) -> LayerGraph:
             nodes.append(_synaptic_layer(name, module, modules, kind))
         elif type(module) in kind.weightless:
             nodes.append(WeightlessLayer(name, module))
-        elif isinstance(module, Neuron):
+        elif isinstance(module, Neuron | Recurrent):
             raise RequestError(
                 f"{type(module).__name__} {name!r} does not follow a layer with weights; put it right after one of "
                 f"{known_layers()}"
@@ -63,7 +64,8 @@ def _kind_of(modules: list[tuple[str, Module]]) -> SignalKind:
     Raises:
         RequestError: neurons of different kinds.
     """
-    kinds = {m.signal: f"{type(m).__name__} {n!r} ({m.signal.name})" for n, m in modules if isinstance(m, Neuron)}
+    named = ((name, m.neuron if isinstance(m, Recurrent) else m) for name, m in modules)
+    kinds = {m.signal: f"{type(m).__name__} {name!r} ({m.signal.name})" for name, m in named if isinstance(m, Neuron)}
     if len(kinds) > 1:
         raise RequestError(
             f"the network mixes {' and '.join(sorted(kinds.values()))}; neurons over time steps, with spike times or "
@@ -123,8 +125,10 @@ def _synaptic_layer(name: str, module: nn.Module, rest: list[tuple[str, Module]]
     """Takes the layer's neurons and their pool off the front of the rest of the network."""
     synapse = synapse_of(name, module)
     following = rest[0][1] if rest else None
-    readout = readout_of(kind)
-    if isinstance(following, Neuron):
+    readout, recurrent = readout_of(kind), None
+    if isinstance(following, Recurrent):
+        neuron, recurrent = following.neuron, _recurrent(*rest.pop(0))
+    elif isinstance(following, Neuron):
         neuron = following
         rest.pop(0)
     elif readout.optional:
@@ -136,10 +140,18 @@ def _synaptic_layer(name: str, module: nn.Module, rest: list[tuple[str, Module]]
         raise UnsupportedError(
             f"layer {name!r} has a bias, which neurons with {kind.name} do not take; build it with bias=False"
         )
-    pool = _square_pool(rest[0][1]) if rest and neuron.fuses_pool and synapse.spatial_axes == 2 else None
+    fuses = neuron.fuses_pool and synapse.spatial_axes == 2 and recurrent is None  # whose spikes go on unpooled
+    pool = _square_pool(rest[0][1]) if rest and fuses else None
     if pool is not None:
         rest.pop(0)
-    return SynapticLayer(name, module, synapse, neuron, pool)
+    return SynapticLayer(name, module, synapse, neuron, pool, recurrent)
+
+
+def _recurrent(name: str, module: Module) -> SynapticLayer:
+    """The synapses of a recurrent connection."""
+    assert isinstance(module, Recurrent)
+    name = f"{name}.recurrent"
+    return SynapticLayer(name, module.recurrent, synapse_of(name, module.recurrent), module.neuron, None)
 
 
 def _square_pool(module: Module) -> int | None:

@@ -1,12 +1,15 @@
 """A chain of layers over whole sequences."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from onchip.kernels.tracing import scripted, traced
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
-from onchip.nn.signals import Signal
+from onchip.nn.recurrent import PlainRecurrence, recur
+from onchip.nn.signals import Signal, expanded
 
 
 class Sequential(nn.Sequential):
@@ -49,14 +52,9 @@ def _infer(index: int, layer: SynapticLayer, signal: Signal) -> Tensor:
     hooked, followed = _hooked(layer), traced()
     in_place = not (torch.is_grad_enabled() or hooked or followed)
     bare = in_place or (followed and not hooked)
-
-    def product(inputs: Tensor) -> Tensor:
-        if bare:
-            return layer.synapse.apply(inputs, layer.weight, layer.bias)
-        drive: Tensor = layer.module(inputs)
-        return drive
-
-    drive = layer.drive(layer.neuron.synaptic_input(signal), product)
+    drive = layer.drive(layer.neuron.synaptic_input(signal), _product(layer, bare=bare))
+    if layer.recurrent is not None:
+        return layer.pooled(_recurred(layer.recurrent, expanded(drive), in_place=in_place))
     pool = layer.fused_pool(drive)
     if in_place:
         activity, _, _ = layer.neuron.run(drive, None, pool)
@@ -65,6 +63,28 @@ def _infer(index: int, layer: SynapticLayer, signal: Signal) -> Tensor:
         pooled: Tensor = layer.neuron(drive, pool)
         return pooled
     return layer.pooled(layer.neuron(drive))
+
+
+def _product(layer: SynapticLayer, *, bare: bool) -> Callable[[Tensor], Tensor]:
+    def product(inputs: Tensor) -> Tensor:
+        if bare:
+            return layer.synapse.apply(inputs, layer.weight, layer.bias)
+        drive: Tensor = layer.module(inputs)
+        return drive
+
+    return product
+
+
+def _recurred(recurrent: SynapticLayer, drive: Tensor, *, in_place: bool) -> Tensor:
+    """Activity of the neurons of a recurrent connection, (T, B, features...)."""
+    neuron = recurrent.neuron
+    if in_place:
+        return recur(neuron, drive.contiguous(), _product(recurrent, bare=True), None, None)[0]
+    learned = neuron.learned().values()
+    activity: Tensor = PlainRecurrence.apply(
+        drive, recurrent.weight, recurrent.bias, recurrent.synapse, neuron, *learned
+    )
+    return activity
 
 
 def _hooked(layer: SynapticLayer) -> bool:

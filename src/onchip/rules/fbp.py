@@ -94,8 +94,8 @@ class FrozenFeedback(CopiedFeedback):
 
     def attach(self) -> None:
         super().attach()
-        schedules = self._schedule.layers([layer.weight for layer in self.layers[1:]], self._transport)
-        for index, intervals in enumerate(schedules, start=1):
+        schedules = self._schedule.layers([self.layers[index].weight for index in self.senders], self._transport)
+        for index, intervals in zip(self.senders, schedules, strict=True):
             self._groups.setdefault(intervals, []).append(index)
         self._events = dict.fromkeys(self._groups, 0)
         self.first_refresh = min((intervals.first for intervals in schedules), default=0)

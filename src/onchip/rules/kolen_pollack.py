@@ -55,8 +55,9 @@ class KolenPollackFeedback(LayerwiseFeedback):
         self._decay = decay
 
     def attach(self) -> None:
-        for index, layer in enumerate(self.layers[1:], start=1):
-            self.register_parameter(f"feedback_{index}", nn.Parameter(drawn_like(layer.weight.detach())))
+        for index in self.senders:
+            drawn = drawn_like(self.layers[index].weight.detach())
+            self.register_parameter(f"feedback_{index}", nn.Parameter(drawn))
 
     def weight(self, index: int) -> Tensor:
         return self.get_parameter(f"feedback_{index}")
@@ -81,4 +82,4 @@ class KolenPollackFeedback(LayerwiseFeedback):
                 weight.mul_(factor)
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
-        return [(layer.weight, self.weight(index)) for index, layer in enumerate(self.layers) if index]
+        return [(self.layers[index].weight, self.weight(index)) for index in self.senders]

@@ -73,7 +73,8 @@ class OwnNoiseFeedback(LayerwiseFeedback):
         self._noise: dict[int, Tensor] = {}
 
     def attach(self) -> None:
-        for index, layer in enumerate(self.layers[1:], start=1):
+        for index in self.senders:
+            layer = self.layers[index]
             self.register_buffer(f"product_{index}", torch.zeros_like(layer.weight))
             # One sum of squares per input of the receptive field: per neuron, or per channel and kernel position.
             shape = (layer.synapse.groups, *layer.weight.shape[1:])

@@ -64,13 +64,13 @@ class MirrorFeedback(RandomFeedback):
         self._steps = 0
 
     def refreshes(self, steps: int) -> dict[str, int]:
-        return {layer.name: steps // self._period for layer in self.layers[1:]}
+        return {self.layers[index].name: steps // self._period for index in self.senders}
 
     def step(self) -> None:
         self._steps += 1
         if self._steps % self._period:
             return
-        for index in range(1, len(self.layers)):
+        for index in self.senders:
             self._probe(index)
 
     def _probe(self, index: int) -> None:

@@ -42,6 +42,8 @@ class Feedback(nn.Module):
     Attributes:
         layers: Synaptic layers of the network; set by the rule before `attach`.
         hidden: Indices of the layers whose input gets an error of its own under direct feedback; set like `layers`.
+        senders: Indices of the layers whose synapses send errors: down to the layer below, or, for a recurrent
+            connection under credit through time, to the step before; set like `layers`.
         observers: Observers of products and weight transport; set like `layers`.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
         claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
@@ -54,6 +56,7 @@ class Feedback(nn.Module):
 
     layers: tuple[SynapticLayer, ...] = ()
     hidden: tuple[int, ...] = ()
+    senders: tuple[int, ...] = ()
     observers: tuple[Observer, ...] = ()
     claims: Claims = Claims()
     direct: ClassVar[bool] = False
@@ -73,7 +76,7 @@ class Feedback(nn.Module):
             part.attach()
 
     def weight(self, index: int) -> Tensor:
-        """B of the layer, of W's shape, through which an error goes down; layer 0 has none."""
+        """B of one of the `senders`, of W's shape, through which its errors go."""
         raise OnchipError(f"{type(self).__name__} sends no error from layer to layer")
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
@@ -92,7 +95,7 @@ class Feedback(nn.Module):
 
     def stored_weights(self) -> dict[str, Tensor]:
         """Each `stored_weight` by the layer's name."""
-        stored = {layer.name: self.stored_weight(index) for index, layer in enumerate(self.layers) if index}
+        stored = {self.layers[index].name: self.stored_weight(index) for index in self.senders}
         return {name: weight for name, weight in stored.items() if weight is not None}
 
     def begin(self) -> None:

@@ -102,7 +102,8 @@ class PerturbationFeedback(MatrixFeedback):
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
         # Noise at the drive of these neurons perturbs the input of the next layer.
-        return self.receive(index + 1, expanded(drive)) if self.at_neurons and index + 1 < len(self.layers) else drive
+        above = next((receiver for receiver in self.hidden if receiver > index), None)
+        return drive if above is None or not self.at_neurons else self.receive(above, expanded(drive))
 
     def take_over(self, other: PerturbationFeedback, index: int) -> None:
         """Reuses the noise that another feedback has just added to the layer's input, if any."""

@@ -34,8 +34,8 @@ class SignSymmetricFeedback(LayerwiseFeedback):
         return False
 
     def attach(self) -> None:
-        for index, layer in enumerate(self.layers[1:], start=1):
-            weight = layer.weight.detach()
+        for index in self.senders:
+            weight = self.layers[index].weight.detach()
             scale = weight.square().mean().sqrt()
             self.register_buffer(f"scale_{index}", scale)
             self.register_buffer(f"magnitude_{index}", self.magnitude(weight, scale))
@@ -50,7 +50,7 @@ class SignSymmetricFeedback(LayerwiseFeedback):
 
     def step(self) -> None:
         self._current.clear()
-        for index in range(1, len(self.layers)):
+        for index in self.senders:
             magnitude = self.get_buffer(f"magnitude_{index}")
             if self.redraw(magnitude, self.get_buffer(f"scale_{index}")):
                 self.report_draws(index, magnitude.numel())

@@ -23,8 +23,8 @@ class StoredFeedback(LayerwiseFeedback):
         """B before training, for a layer with the weights W."""
 
     def attach(self) -> None:
-        for index, layer in enumerate(self.layers[1:], start=1):
-            self.register_buffer(f"feedback_{index}", self.initial(layer.weight.detach()))
+        for index in self.senders:
+            self.register_buffer(f"feedback_{index}", self.initial(self.layers[index].weight.detach()))
 
     def weight(self, index: int) -> Tensor:
         return self.get_buffer(f"feedback_{index}")
@@ -40,7 +40,8 @@ class CopiedFeedback(StoredFeedback):
         return weight.clone()
 
     def report_initial(self, observer: Observer) -> None:
-        for layer in self.layers[1:]:
+        for index in self.senders:
+            layer = self.layers[index]
             observer.transport(layer.name, Transported.whole(layer.weight), initial=True)
 
 

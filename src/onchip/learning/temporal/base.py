@@ -20,13 +20,23 @@ class Temporal(ABC):
     streams: ClassVar[bool]
     through_time: ClassVar[bool] = False
 
-    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
-        """Presynaptic factor (K, B, features...) of the update; `before` is its value one step earlier."""
-        return signal
+    def presynaptic(
+        self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Presynaptic factor (K, B, features...) of the update, and the state to carry on in a stream.
 
-    def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
-        """Presynaptic factor at each step of a signal that is constantly 1."""
-        return [1.0] * steps
+        Args:
+            signal: Activity at the synapses, (K, B, features...).
+            neuron: The postsynaptic neurons.
+            before: State that the call for the steps before returned; None at the start.
+        """
+        return signal, ()
+
+    def static_factors(
+        self, steps: int, neuron: Neuron, before: tuple[float, ...] | None
+    ) -> tuple[list[float], tuple[float, ...]]:
+        """The same for a signal that is constantly 1: one number per step, and the state to carry on."""
+        return [1.0] * steps, ()
 
     def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The rows (N, features...) whose products are the update: each step of each sample."""

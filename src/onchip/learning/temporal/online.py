@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from onchip.kernels.trace import static_trace, trace
+from onchip.errors import UnsupportedError
+from onchip.kernels.trace import scalar_trace, trace
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron
 
@@ -17,10 +18,35 @@ class Online(Temporal):
 
     streams = True
 
-    def presynaptic(self, signal: Tensor, neuron: Neuron, before: Tensor | None) -> Tensor:
-        decay = neuron.decay()
-        return signal if decay is None else trace(signal, decay, before)
+    def presynaptic(
+        self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        last = []
+        for number, decay in enumerate(common_decays(neuron)):
+            signal = trace(signal, decay, None if before is None else before[number])
+            last.append(signal[-1])
+        return signal, tuple(last)
 
-    def static_factors(self, steps: int, neuron: Neuron, before: float) -> list[float]:
-        decay = neuron.decay()
-        return [1.0] * steps if decay is None else static_trace(steps, decay, before)
+    def static_factors(
+        self, steps: int, neuron: Neuron, before: tuple[float, ...] | None
+    ) -> tuple[list[float], tuple[float, ...]]:
+        factors, last = [1.0] * steps, []
+        for number, decay in enumerate(common_decays(neuron)):
+            factors = scalar_trace(factors, decay, 0.0 if before is None else before[number])
+            last.append(factors[-1])
+        return factors, tuple(last)
+
+
+def common_decays(neuron: Neuron) -> tuple[float, ...]:
+    """The filters that the traces of all synapses share.
+
+    Raises:
+        UnsupportedError: the neurons of the layer differ in their time constants.
+    """
+    decays = neuron.decays()
+    if decays is None:
+        raise UnsupportedError(
+            f"{type(neuron).__name__} has a time constant per neuron, so that no trace at a synapse's input serves all "
+            "neurons; use one time constant per layer, or a rule with an eligibility per synapse, such as eprop"
+        )
+    return decays

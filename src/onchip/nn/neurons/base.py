@@ -1,19 +1,22 @@
 """The interface of neurons, which do not depend on the learning rule that trains them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from onchip.errors import OnchipError
+from onchip.errors import OnchipError, UnsupportedError
 from onchip.kernels.lif import weighted_sum
 from onchip.nn.signals import Signal, SignalKind
 
 Drive = Signal
 """The input current of neurons: (K, B, features...), or one `Static` current for all time steps."""
+
+Adjoint = Callable[[int, Tensor], Tensor]
+"""Error (B, features...) at the drive of step t, from that at the activity of step t; t runs from T-1 down to 0."""
 
 State = tuple[Any, ...]
 """What neurons carry from one chunk of a stream to the next: a NamedTuple of tensors, defined by each neuron."""
@@ -63,13 +66,12 @@ class Neuron(torch.nn.Module, ABC):
     pools_spikes: ClassVar[bool] = True
     """Whether spikes may also be pooled after they were sent, which makes other numbers of them."""
 
-    decay_parameter: torch.nn.Parameter | None
-    """The learnable decay before its logistic function, where the neuron has one."""
+    recurs: ClassVar[bool] = False
+    """Whether a `Recurrent` connection may lead from the neurons to themselves; they then define `adjoint`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        # A class attribute of this name would keep torch from registering the parameter.
-        self.register_parameter("decay_parameter", None)
+    def learned(self) -> dict[str, Tensor]:
+        """Constants that are learned, by name, each computed from a parameter; a backward pass saves `<name>_error`."""
+        return {}
 
     def synaptic_input(self, signal: Signal) -> Signal:
         """What the synapses are applied to: (K, B, features...), or `Static`; K = T where there are time steps."""
@@ -100,6 +102,45 @@ class Neuron(torch.nn.Module, ABC):
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         """Error at the drive (K, B, features...) from the same time step only; uses `saved` up."""
 
+    def adjoint(self, saved: SavedTensors, *, cut: bool) -> Adjoint:
+        """The backward pass through time, one step at a time, so that a recurrent connection can add to each error.
+
+        Args:
+            saved: From the forward pass; used up.
+            cut: Leave out the derivative of the reset. What remains is the neuron's own state: a spike's effect on
+                other neurons, and on its own membrane, is left out.
+        """
+        raise UnsupportedError(f"{type(self).__name__} neurons have no derivative step by step")
+
+    def backward_own_state(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        """Error at the drive (K, B, features...) through the neuron's own state, with the reset cut; uses `saved` up.
+
+        Neurons whose state ends with the time step leave this as it is.
+        """
+        return self.backward_local(error, saved)
+
+    def eligibility(
+        self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Derivative of the activity at one time step by each weight, through the neuron's own state (reset cut).
+
+        Args:
+            pre: Activity at the synapses at this step, (B, in).
+            local: ψ(u) at this step, (B, out).
+            before: State that the call at the step before returned; None at the first step.
+
+        Returns:
+            e (B, out, in), and the state to carry on.
+        """
+        decays = self.decays()
+        if decays is None:
+            raise UnsupportedError(f"{type(self).__name__} neurons with these time constants define no eligibility")
+        states = []
+        for number, decay in enumerate(decays):
+            pre = pre if before is None else torch.add(pre, before[number], alpha=decay)
+            states.append(pre)
+        return local.unsqueeze(2) * pre.unsqueeze(1), tuple(states)
+
     def backward(self, error: Tensor, saved: SavedTensors, *, through_time: bool) -> Tensor:
         """Error at the drive by `backward_through_time`, or by `backward_local`."""
         return self.backward_through_time(error, saved) if through_time else self.backward_local(error, saved)
@@ -115,9 +156,13 @@ class Neuron(torch.nn.Module, ABC):
         total = weighted_sum(delta, weights)
         return total, total if all(weight == 1.0 for weight in weights) else delta.sum(0)
 
-    def decay(self) -> float | None:
-        """Factor by which the state decays per time step; None where nothing is kept over time."""
-        return None
+    def decays(self) -> tuple[float, ...] | None:
+        """Factors, one per leaky filter in series, through which the drive of a synapse reaches the potential.
+
+        Empty where nothing is kept over time; None where they differ between the neurons of the layer, so that no
+        presynaptic trace serves all of them.
+        """
+        return ()
 
     def spikes(self, activity: Tensor, pool: int) -> int:
         """Number of spikes in this activity, which may have been average-pooled over squares of side `pool`."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from onchip.kernels import static_drive
 from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
 from onchip.kernels.tracing import scripted, traced
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
+from onchip.nn.neurons.base import Adjoint, Drive, Neuron, SavedTensors
 from onchip.nn.signals import TIME_STEPS, Static, expanded, fold_time, tensor_of
 from onchip.surrogate import Sigmoid, Surrogate
 
@@ -60,6 +61,9 @@ class LIF(Neuron):
 
     signal = TIME_STEPS
     fuses_pool = True
+    recurs = True
+
+    decay_parameter: torch.nn.Parameter | None
 
     def __init__(
         self,
@@ -72,6 +76,8 @@ class LIF(Neuron):
         detach_reset: bool = False,
     ) -> None:
         super().__init__()
+        # A class attribute of this name would keep torch from registering the parameter.
+        self.register_parameter("decay_parameter", None)
         require(0.0 <= decay <= 1.0, self, "decay", decay, "a number in [0, 1]")
         require(threshold > 0 and math.isfinite(threshold), self, "threshold", threshold, "a positive number")
         if learn_decay:
@@ -81,9 +87,16 @@ class LIF(Neuron):
         self._constants = kernel.Membrane(float(decay), float(threshold), reset == "hard", detach_reset)
 
     def decay(self) -> float:
+        """λ as it is now."""
         if self.decay_parameter is None:
             return self._constants.decay
         return torch.sigmoid(self.decay_parameter).item()
+
+    def decays(self) -> tuple[float, ...]:
+        return (self.decay(),)
+
+    def learned(self) -> dict[str, Tensor]:
+        return {} if self.decay_parameter is None else {"decay": torch.sigmoid(self.decay_parameter)}
 
     def membrane(self) -> kernel.Membrane:
         """The neurons' constants as they are now."""
@@ -137,11 +150,33 @@ class LIF(Neuron):
         return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
 
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self._backward(error, saved, self.membrane())
+
+    def backward_own_state(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self._backward(error, saved, replace(self.membrane(), detach_reset=True))
+
+    def _backward(self, error: Tensor, saved: SavedTensors, membrane: kernel.Membrane) -> Tensor:
         past = self._past(saved) if self.decay_parameter is not None else None
-        delta = kernel.backward(self._potentials(saved), error, self.membrane(), self.surrogate, saved.pool)
+        delta = kernel.backward(self._potentials(saved), error, membrane, self.surrogate, saved.pool)
         if past is not None:
             saved.values["decay_error"] = (delta * past).sum()
         return delta
+
+    def adjoint(self, saved: SavedTensors, *, cut: bool) -> Adjoint:
+        past = self._past(saved) if self.decay_parameter is not None else None
+        potentials, membrane = self._potentials(saved), self.membrane()
+        membrane = replace(membrane, detach_reset=cut or membrane.detach_reset)
+        if past is not None:
+            saved.values["decay_error"] = past.new_zeros(())
+
+        def error_at_drive(t: int, error: Tensor) -> Tensor:
+            later = potentials[t + 1] if t + 1 < len(potentials) else None
+            delta = kernel.step_back(potentials[t], error, later, membrane, self.surrogate)
+            if past is not None:
+                saved.values["decay_error"] += (delta * past[t]).sum()
+            return delta
+
+        return error_at_drive
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         eligible = self._eligibility(saved) if self.decay_parameter is not None else None

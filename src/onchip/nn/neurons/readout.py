@@ -32,8 +32,8 @@ class Readout(Neuron):
         require(trace is None or 0.0 < trace < 1.0, self, "trace", trace, "a decay in (0, 1), or None")
         self.trace = trace
 
-    def decay(self) -> float | None:
-        return self.trace
+    def decays(self) -> tuple[float, ...]:
+        return () if self.trace is None else (self.trace,)
 
     def forward(self, drive: Drive) -> Tensor:
         """The drive (T, B, features...), written out over time where it is Static."""
