@@ -89,6 +89,7 @@ def run_steps(
     *,
     feedback: Sequence[Tensor] | None = None,
     online: bool = False,
+    traced: bool = True,
     taps: list[list[Tensor]] | None = None,
 ) -> Tensor:
     """Output (T, B, classes) of a network of LIF neurons for frames (T, B, features...).
@@ -98,6 +99,7 @@ def run_steps(
         frames: input at each step.
         feedback: weights that errors come down through, for each synapse but the first; W if None.
         online: no derivative through time, and traces at the synapses' inputs.
+        traced: whether there are such traces.
         taps: if given, collects at each step what each synapse but the first receives, before it is flattened, and
             cuts it off there.
     """
@@ -118,7 +120,7 @@ def run_steps(
             if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
                 trace = None
                 after = model[place + 1] if place + 1 < len(model) else None
-                if online and isinstance(after, LIF):
+                if online and traced and isinstance(after, LIF):
                     past = traces.get(index)
                     trace = h.detach() if past is None else cells[after].decay().detach() * past + h.detach()
                     traces[index] = trace

@@ -1,6 +1,7 @@
 """The engine of learning rules, and the parts that a rule is composed of."""
 
 from onchip.learning.coding.base import ErrorCode
+from onchip.learning.coding.random_steps import RandomSteps
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.base import DirectFeedback, Feedback, LayerwiseFeedback, LossSignals
@@ -31,6 +32,7 @@ __all__ = [
     "Observer",
     "Online",
     "RandomFeedback",
+    "RandomSteps",
     "RealErrors",
     "Rule",
     "SpikeErrors",

@@ -15,6 +15,7 @@ from onchip.rules.noisy_bp import noisy_bp
 from onchip.rules.opzo import opzo
 from onchip.rules.ottt import ottt
 from onchip.rules.own_noise_mirror import own_noise_mirror
+from onchip.rules.sltt import sltt
 from onchip.rules.ssnn_bp import ssnn_bp
 from onchip.rules.usf import usf
 from onchip.rules.weight_mirror import weight_mirror
@@ -36,6 +37,7 @@ __all__ = [
     "opzo",
     "ottt",
     "own_noise_mirror",
+    "sltt",
     "ssnn_bp",
     "usf",
     "weight_mirror",

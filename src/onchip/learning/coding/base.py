@@ -15,6 +15,9 @@ class ErrorCode(ABC):
         """Whether the error of a time step is represented without those of earlier steps."""
         return True
 
+    exact: ClassVar[bool] = False
+    """Whether errors are carried as they are."""
+
     pointwise: ClassVar[bool] = False
     """Whether what is sent of one sample and time step depends on no other sample and no later time step."""
 
