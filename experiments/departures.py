@@ -41,7 +41,7 @@ Row = tuple[str, str, str]
 def batch(seed: int, data: str = "fashion-mnist") -> tuple[Tensor, Tensor]:
     """Images in [0, 1] and labels."""
     split = load(data, train_size=IMAGES, seed=seed).train
-    return split.images.float() / 255.0, split.labels
+    return split.samples.float() / 255.0, split.labels
 
 
 def size(found: Tensor, reference: Tensor) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from onchip import encoding as encode
 from onchip import nn
-from onchip.encoding import Constant, Encoder, Latency, Poisson, RandomPhase
+from onchip.encoding import Constant, Encoder, Latency, Poisson, RandomPhase, Sequence
 from onchip.errors import RequestError
 from onchip.nn.signals import Static
 
@@ -19,8 +19,8 @@ def images(*shape: int) -> torch.Tensor:
 
 
 def test_every_export_is_tried() -> None:
-    of_recordings = ["Frames"]  # tested with n-mnist
-    assert [type(encoder).__name__ for encoder in ENCODERS] == [n for n in encode.__all__ if n not in of_recordings]
+    others = ["Frames", "Sequence"]  # tested with n-mnist, and below
+    assert [type(encoder).__name__ for encoder in ENCODERS] == [n for n in encode.__all__ if n not in others]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
@@ -111,3 +111,17 @@ def test_latency_is_one_minus_the_pixel_and_black_is_silent(pixels: list[float])
     assert isinstance(times, torch.Tensor)
     assert torch.equal(times.isinf(), image == 0)
     assert torch.equal(times[image > 0], 1 - image[image > 0])
+
+
+@pytest.mark.parametrize("features", [(12,), (2, 3), (1, 4, 4)])
+def test_a_sequence_is_as_it_is_with_time_first(features: tuple[int, ...]) -> None:
+    sequences = images(2, 7, *features) - 3.0
+    signal = Sequence()(sequences)
+    assert signal.is_contiguous()
+    assert all(torch.equal(signal[step, sample], sequences[sample, step]) for step in range(7) for sample in range(2))
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(2, 12), torch.zeros(2, 7, 12, dtype=torch.uint8)])
+def test_what_is_no_sequence_is_refused(wrong: torch.Tensor) -> None:
+    with pytest.raises(RequestError, match=r"Sequence got .*expected floats \(B, T, features...\)"):
+        Sequence()(wrong)

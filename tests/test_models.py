@@ -54,7 +54,7 @@ def test_weights_count_as_in_the_papers(make: Make, weights: int) -> None:
 @pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS])
 @pytest.mark.parametrize("make", NETWORKS + VGGS)
 def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> None:
-    images = load("digits").train.images[:16].float().div_(255)
+    images = load("digits").train.samples[:16].float().div_(255)
     for seed in range(1 if make in VGGS else 3):
         torch.manual_seed(seed)
         model = make((1, 8, 8), 10, neuron=neuron)
@@ -68,7 +68,7 @@ def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> No
 def test_residual_networks_are_awake_and_of_their_size(make: Make, layers: int) -> None:
     torch.manual_seed(0)
     model = make((1, 8, 8), 10)
-    images = load("digits").train.images[:4].float().div_(255)
+    images = load("digits").train.samples[:4].float().div_(255)
     rates = [layer.rate for layer in activity(model, [Static(images, 6)]).values()]
     assert len(rates) == layers, "7, 17 or 33 in the chain, and 2 or 3 in shortcuts"
     assert min(rates) > 0.02, rates

@@ -1,4 +1,4 @@
-"""Images to signals: the current of a still image, random spikes, or one spike time per pixel.
+"""Samples to signals: a constant current, random spikes, spike times, frames of recordings, or sequences as they are.
 
 `__all__` is the registry: the command line takes these names in lower case.
 """
@@ -10,19 +10,21 @@ import torch
 from torch import Tensor
 
 from onchip._types import checked
+from onchip.data.samples import IMAGES, RECORDINGS, SEQUENCES, SampleKind
 from onchip.errors import RequestError, require
 from onchip.kernels.phase import phase
 from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Signal, SignalKind, Static
 
-__all__ = ["Constant", "Frames", "Latency", "Poisson", "RandomPhase"]
+__all__ = ["Constant", "Frames", "Latency", "Poisson", "RandomPhase", "Sequence"]
 
 
 class Encoder(Protocol):  # a type to annotate with; no encoder itself, so not in the registry
-    """Images (B, features...) of floats in [0, 1] to a signal of one of the kinds `signals`."""
+    """Samples of the kind `samples`, as floats, to a signal of one of the kinds `signals`."""
 
+    samples: ClassVar[SampleKind]
     signals: ClassVar[tuple[SignalKind, ...]]
 
-    def __call__(self, images: Tensor) -> Signal: ...
+    def __call__(self, samples: Tensor, /) -> Signal: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Constant(_TimeSteps):
         torch.Size([4, 2, 3])
     """
 
+    samples: ClassVar[SampleKind] = IMAGES
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS,)
 
     def __call__(self, images: Tensor) -> Signal:
@@ -77,6 +80,7 @@ class Poisson(_TimeSteps):
         plasticity, Front. Comput. Neurosci., 2015, "Input encoding".
     """
 
+    samples: ClassVar[SampleKind] = IMAGES
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
     generator: torch.Generator | None = None
 
@@ -112,6 +116,7 @@ class RandomPhase(_TimeSteps):
     Reference: ours; an integrate-and-fire neuron with a uniform initial state.
     """
 
+    samples: ClassVar[SampleKind] = IMAGES
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
     generator: torch.Generator | None = None
 
@@ -138,6 +143,7 @@ class Frames(_TimeSteps):
         tensor([1., 0.])
     """
 
+    samples: ClassVar[SampleKind] = RECORDINGS
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
 
     def __call__(self, images: Tensor) -> Signal:
@@ -157,6 +163,31 @@ class Frames(_TimeSteps):
 
 
 @dataclass(frozen=True)
+class Sequence:
+    """A sequence as it is: real numbers as a current, or spikes, whose time steps are those of the network.
+
+    Raises:
+        RequestError: when called, anything but floats (B, T, features...).
+
+    Example:
+        >>> Sequence()(torch.rand(2, 29, 12)).shape
+        torch.Size([29, 2, 12])
+    """
+
+    samples: ClassVar[SampleKind] = SEQUENCES
+    signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
+
+    def __call__(self, sequences: Tensor) -> Tensor:
+        """(B, T, features...) -> (T, B, features...), of the same numbers."""
+        if sequences.dim() < 3 or not sequences.is_floating_point():
+            raise RequestError(
+                f"Sequence got {tuple(sequences.shape)} {sequences.dtype}; expected floats (B, T, features...), as "
+                "onchip.data.batches yields. Use Constant for images"
+            )
+        return sequences.transpose(0, 1).contiguous()
+
+
+@dataclass(frozen=True)
 class Latency:
     """One spike per pixel, earlier for a brighter one: t = 1 - image; a black pixel sends none (inf).
 
@@ -171,6 +202,7 @@ class Latency:
         Networks, 2001.
     """
 
+    samples: ClassVar[SampleKind] = IMAGES
     signals: ClassVar[tuple[SignalKind, ...]] = (SPIKE_TIMES,)
 
     def __call__(self, images: Tensor) -> Signal:

@@ -74,7 +74,7 @@ def test_says_how_much_of_a_data_set_is_at_hand(onchip: Onchip) -> None:
     Path("data/NMNIST/Train/3/2.bin").touch()
     (line,) = [line for line in onchip("data", "list").out.splitlines() if line.startswith("n-mnist")]
     assert "in part" in line
-    assert ": 11 + 10 of 60,000 + 10,000 images" in line
+    assert ": 11 + 10 of 60,000 + 10,000 recordings of 2x34x34 over 12 frames, 10 classes" in line
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_bytes_become_floats_from_0_to_1() -> None:
     split = Split(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1), torch.zeros(3).long())
     ((images, _),) = batches(split, 3, shuffle=False)
     assert torch.equal(images.flatten(), torch.tensor([0.0, 0.2, 1.0]))
-    assert split.images.flatten().tolist() == [0, 51, 255]
+    assert split.samples.flatten().tolist() == [0, 51, 255]
 
 
 def test_an_equal_generator_gives_equal_batches_and_the_next_pass_others() -> None:

@@ -23,7 +23,8 @@ def test_every_data_set_states_its_facts(name: str) -> None:
     info = source.info
     assert info is not None
     assert info.name == source.name == name
-    assert len(info.shape) == 3
+    assert len(info.shape) + info.kind.leading in info.kind.dimensions
+    assert (info.steps is None) != info.kind.over_time
     assert min(info.classes, info.train, info.test) > 1
     assert info.reference
     assert info.embedded == (not source.files) == (source.download is None)
@@ -56,7 +57,7 @@ def test_check_reads_the_embedded_data_set() -> None:
 
 def test_check_refuses_numbers_that_were_not_published(tmp_path: Path, write_mnist_like: Write) -> None:
     write_mnist_like("mnist", tmp_path, 40, 10)
-    with pytest.raises(DataError, match=r"10, 40, 10\); expected \(\(1, 28, 28\), 10, 60000, 10000\)"):
+    with pytest.raises(DataError, match=r"None, 10, 40, 10\); expected \(\(1, 28, 28\), None, 10, 60000, 10000\)"):
         check("mnist", tmp_path)
 
 

@@ -13,7 +13,7 @@ from onchip.errors import DataError, RequestError
 
 
 def rows(split: Split) -> set[bytes]:
-    return {image.numpy().tobytes() for image in split.images}
+    return {image.numpy().tobytes() for image in split.samples}
 
 
 @settings(max_examples=20, deadline=None)
@@ -31,7 +31,7 @@ def test_the_splits_share_no_image(seed: int, validation: float, train_size: int
 
 def test_a_seed_draws_the_same_splits_again_and_another_seed_others() -> None:
     one, again, other = load("digits", seed=1), load("digits", seed=1), load("digits", seed=2)
-    assert torch.equal(one.train.images, again.train.images)
+    assert torch.equal(one.train.samples, again.train.samples)
     assert torch.equal(one.validation.labels, again.validation.labels)
     assert rows(one.validation) != rows(other.validation)
 
@@ -52,7 +52,7 @@ def test_the_validation_split_is_stratified() -> None:
 def test_no_validation_leaves_all_to_train() -> None:
     data = load("digits", validation=0)
     assert (len(data.train), len(data.validation)) == (1438, 0)
-    assert data.validation.images.shape == (0, 1, 8, 8)
+    assert data.validation.samples.shape == (0, 1, 8, 8)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_validation_leaves_all_to_train() -> None:
         ({"seed": -1}, r"seed=-1"),
         ({"seed": 2**63}, r"seed="),
         ({"seed": 0.5}, r"seed=0.5"),
-        ({"validation": 0.9999}, r"0 images to train on when 1438 of 1438 are set aside .* expected at least 1 image"),
+        ({"validation": 0.9999}, r"0 images to train on when 1438 of 1438 are set aside .* expected at least 1"),
         ({"validation": 0, "train_size": 1439}, r"1438 images to train on; expected train_size=1439 images"),
     ],
 )

@@ -36,7 +36,7 @@ def test_a_damaged_idx_file_gives_no_other_shape(which: str, record_property: Co
         (tmp_path / which).write_bytes(content)
         split = outcome(lambda: read_pair(tmp_path / "images", tmp_path / "labels", size=(3, 5), classes=10))
         if split is not None:  # the format has no checksum: a pixel or label may be another
-            assert split.images.shape == (4, 1, 3, 5)
+            assert split.samples.shape == (4, 1, 3, 5)
             assert split.labels.shape == (4,)
             assert 0 <= int(split.labels.min()) <= int(split.labels.max()) < 10
 

@@ -67,7 +67,7 @@ def test_an_older_record_has_no_probes() -> None:
         '"settings": []',
         '"label": "\\ud800"',
         '"seconds": -1',
-        '"shape": [1, 8]',
+        '"shape": 8',
         '"shape": ["a"]',
         '"ledger": {"steps": "10"}',
         '"ledger": {"steps": 1e999}',

@@ -126,7 +126,7 @@ def test_a_loaded_network_is_as_accurate_as_its_record_says(label: str, saved: S
     model, test = saved.model(label), load("digits").test
     assert not model.training
     with torch.no_grad():
-        out = model(onchip.Static(test.images.float() / 255, saved.config.base.steps))
+        out = model(onchip.Static(test.samples.float() / 255, saved.config.base.steps))
     accuracy = (predict(out, last=False) == test.labels).double().mean()
     assert float(accuracy) == pytest.approx(saved.record(label).test_accuracy, abs=1e-12)
 

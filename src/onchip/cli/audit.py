@@ -71,7 +71,7 @@ def audit(
         require_range(2, steps=steps, batch_size=batch_size)
         require_range(1, span=span)
         require_range(0, seed=seed)
-        shape = size_of("data-like", data_like)[0]
+        shape = size_of("data-like", data_like).shape
         certificates = _certificates(rules, net, split(neuron), shape, (steps, batch_size), seed, span)
         _show(certificates, markdown=markdown, as_json=as_json)
         if not all(certificate.holds for certificate in certificates):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing, require_range, supported
 from onchip.cli.shared.pricelist import HEADER, IMPORTANT, cells, markdown, note, to_json
-from onchip.cli.shared.sizes import Shape, size_of
+from onchip.cli.shared.sizes import Size, size_of
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError, UnsupportedError
@@ -53,12 +54,12 @@ def cost(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="How images become signals.",
-            show_default="the one that suits the neuron",
+            help="How samples become signals.",
+            show_default="the one that suits data and neuron",
             autocompletion=names("encoder"),
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Time steps T of one image.")] = DEFAULTS.steps,
+    steps: Annotated[int, typer.Option(help="Time steps T of one sample.")] = DEFAULTS.steps,
     batch_size: Annotated[int, typer.Option(help="Samples per training step.")] = DEFAULTS.batch_size,
     train_steps: Annotated[int, typer.Option(help="Training steps that transports are averaged over.")] = 10_000,
     bits: Annotated[int, typer.Option(help="Bits of a number.")] = 32,
@@ -67,7 +68,7 @@ def cost(
 ) -> None:
     """Price rules on a network and input size, without training: one step of the engine, counted.
 
-    Weights, the step's samples (digits for the data set digits, else random pixels) and draws come from one seed.
+    Weights, the step's samples (digits for the data set digits, else random numbers) and draws come from one seed.
     Exit code 2: the request was wrong.
     """
     with failing():
@@ -78,13 +79,14 @@ def cost(
         require_range(steps=steps, batch_size=batch_size, train_steps=train_steps, bits=bits)
         if classes is not None and not 2 <= classes <= 100_000:
             raise RequestError(f"classes got {classes}; expected 2 to 100,000")
-        shape, known_classes = size_of("data", data)
+        size = size_of("data", data)
+        size = replace(size, classes=classes or size.classes)
         energy_table(hardware, bits=bits)  # refused before anything is computed
-        sample = _sample(net, neuron, data, shape, classes or known_classes, encoder, steps)
+        sample = _sample(net, neuron, data, size, encoder, steps)
         pricing = Pricing(*sample, registry.loss(None, sample[1]), batch_size, train_steps, bits, hardware)
         bp, prices = _priced(pricing, rules)
         over = f"T = {steps}, " if pricing.kind.over_time else ""
-        about = f"{net} of {neuron} neurons, input {'x'.join(map(str, shape))}, {over}batches of {batch_size}"
+        about = f"{net} of {neuron} neurons, input {'x'.join(map(str, size.shape))}, {over}batches of {batch_size}"
         if as_json:
             for price in prices:
                 say(to_json(price, bp, about, pricing))
@@ -99,7 +101,7 @@ def cost(
 
 
 def _sample(
-    net: str, neuron: str, data: str, shape: Shape, classes: int, encoder: str | None, steps: int
+    net: str, neuron: str, data: str, size: Size, encoder: str | None, steps: int
 ) -> tuple[nn.Sequential, SignalKind, Signal, Tensor]:
     """The network, the kind of its signals, and a few samples with labels, all of one seed."""
     import torch
@@ -108,19 +110,20 @@ def _sample(
 
     make_neuron, kind = registry.neuron(neuron)
     generator = torch.Generator().manual_seed(0)
-    encode, _ = registry.encoder(encoder, kind, steps=steps, generator=generator)
+    encode, _ = registry.encoder(encoder, kind, steps=steps, generator=generator, samples=size.samples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = registry.network(net)(shape, classes, neuron=make_neuron)
+        model = registry.network(net)(size.shape, size.classes, neuron=make_neuron)
     if data == "digits":
         from onchip.data import load
 
         split = load("digits").train
-        images, labels = split.images[:SAMPLES].float() / 255, split.labels[:SAMPLES] % classes
+        samples, labels = split.samples[:SAMPLES].float() / 255, split.labels[:SAMPLES] % size.classes
     else:
-        images = torch.rand(SAMPLES, *shape, generator=generator)
-        labels = torch.randint(classes, (SAMPLES,), generator=generator)
-    return model, kind, encode(images), labels
+        over_time = (steps,) if size.samples.over_time else ()
+        samples = torch.rand(SAMPLES, *over_time, *size.shape, generator=generator)
+        labels = torch.randint(size.classes, (SAMPLES,), generator=generator)
+    return model, kind, encode(samples), labels
 
 
 def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, list[Price]]:

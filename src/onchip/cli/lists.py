@@ -1,7 +1,7 @@
 """`onchip rules`, `devices`, `neurons`, `encoders` and `data`: what there is to choose from."""
 
 import inspect
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from onchip.cli.shared.failing import WRONG_REQUEST, failing
 from onchip.cli.shared.terminal import say
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
+
+if TYPE_CHECKING:
+    from onchip.data import Checked, DatasetInfo
 
 data = typer.Typer(help="List, fetch and check data sets.", no_args_is_help=True)
 
@@ -56,7 +59,7 @@ def neurons(name: Annotated[str | None, _name_of("neuron")] = None) -> None:
 
 
 def encoders(name: Annotated[str | None, _name_of("encoder")] = None) -> None:
-    """List the encoders of images with their options, or explain one."""
+    """List the encoders with their options, or explain one."""
     _show("encoder", name)
 
 
@@ -79,6 +82,13 @@ def _show(kind: str, name: str | None) -> None:
                 say(f"{'':<{width}}  options: {', '.join(options)}")
 
 
+def _samples(found: "DatasetInfo | Checked") -> str:
+    """What the samples of a data set are, and their size."""
+    kind, size = found.kind, "x".join(map(str, found.shape))
+    time = f" over {'up to ' if kind.own_steps else ''}{found.steps} {'steps' if kind.own_steps else 'frames'}"
+    return f"{kind.name} of {size}{time if kind.over_time else ''}"
+
+
 @data.command("list", cls=Command)
 def list_(data_root: args.DataRoot = None) -> None:
     """Name the data sets, and say which are at hand."""
@@ -93,7 +103,7 @@ def list_(data_root: args.DataRoot = None) -> None:
             found = "at hand" if whole else "in part"
             at_hand = "embedded" if info.embedded else found if state.present else "not fetched"
             part = f"{state.sizes[0]:,} + {state.sizes[1]:,} of " if state.present and not whole else ""
-            size = f"{info.train:,} + {info.test:,} images of {'x'.join(map(str, info.shape))}, {info.classes} classes"
+            size = f"{info.train:,} + {info.test:,} {_samples(info)}, {info.classes} classes"
             say(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
         say(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
 
@@ -134,9 +144,8 @@ def check(
                 wrong = True
                 say(f"error: {error}", error=True)
             else:
-                shape = "x".join(map(str, data_set.shape))
                 say(
-                    f"{name}: sound; {data_set.train:,} training and {data_set.test:,} test images of {shape}, "
+                    f"{name}: sound; {data_set.train:,} training and {data_set.test:,} test {_samples(data_set)}, "
                     f"{len(data_set.classes)} classes"
                 )
         if wrong:

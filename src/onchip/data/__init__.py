@@ -1,4 +1,4 @@
-"""Data sets: images as bytes in three splits that share no image, batches of them, and their files.
+"""Data sets: images, recordings or sequences in three splits that share no sample, batches of them, and their files.
 
 Imports inside this package point down, too: `loading`, `catalogue` -> `datasets` -> `readers` -> the other modules.
 """
@@ -8,10 +8,14 @@ from onchip.data.batching import batches
 from onchip.data.catalogue import Checked, Status, check, describe, fetch, status
 from onchip.data.loading import load
 from onchip.data.root import data_root
+from onchip.data.samples import IMAGES, RECORDINGS, SEQUENCES, SampleKind
 from onchip.data.source import DatasetInfo
 from onchip.data.split import Dataset, Split
 
 __all__ = [
+    "IMAGES",
+    "RECORDINGS",
+    "SEQUENCES",
     "AutoAugment",
     "Checked",
     "Compose",
@@ -20,6 +24,7 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "Flip",
+    "SampleKind",
     "Split",
     "Status",
     "batches",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onchip.data.datasets import find, registry
 from onchip.data.root import data_root
+from onchip.data.samples import SampleKind
 from onchip.data.source import DatasetInfo, DatasetSource
 from onchip.errors import DataError, RequestError
 
@@ -40,14 +41,18 @@ class Checked:
     Args:
         name: as passed to `check`.
         root: the folder that was read.
-        shape: one image's (C, H, W).
+        kind: what the samples are.
+        shape: features at one time step; (C, H, W) of images and recordings.
+        steps: frames of a recording, or time steps of the longest sequence to train on; None for images.
         classes: name of each class.
-        train, validation, test: number of images; validation is 0 unless the files have such a split.
+        train, validation, test: number of samples; validation is 0 unless the files have such a split.
     """
 
     name: str
     root: Path
-    shape: tuple[int, int, int]
+    kind: SampleKind
+    shape: tuple[int, ...]
+    steps: int | None
     classes: tuple[str, ...]
     train: int
     validation: int
@@ -90,13 +95,14 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
     source.require(place)
     parts = source.read(place)
     validation = 0 if parts.validation is None else len(parts.validation)
-    checked = Checked(name, place, parts.train.shape, parts.classes, len(parts.train), validation, len(parts.test))
+    train, sizes = parts.train, (len(parts.train), validation, len(parts.test))
+    checked = Checked(name, place, train.kind, train.shape, train.steps, parts.classes, *sizes)
     if (info := source.info) is not None:
-        got = (checked.shape, len(checked.classes), checked.train, checked.test)
-        expected = (info.shape, info.classes, info.train, info.test)
+        got = (checked.shape, checked.steps, len(checked.classes), checked.train, checked.test)
+        expected = (info.shape, info.steps, info.classes, info.train, info.test)
         if got != expected:
             raise DataError(
-                f"{name} under {place} has (shape, classes, train, test) = {got}; expected {expected}. "
+                f"{name} under {place} has (shape, steps, classes, train, test) = {got}; expected {expected}. "
                 "Delete its files and fetch them again"
             )
     return checked

@@ -18,16 +18,16 @@ def load(
     seed: int = 0,
     download: bool = False,
 ) -> Dataset:
-    """Load a data set into memory, as bytes.
+    """Load a data set into memory.
 
     Validation is drawn from train alone, stratified, by `seed`; test is the published one and never changes.
-    With one seed, the images of a smaller `train_size` are among those of a larger one.
+    With one seed, the samples of a smaller `train_size` are among those of a larger one.
 
     Args:
         name: one of `describe()`'s names, or `folder:PATH` for your own pictures.
         root: folder of the data; see `data_root`.
-        train_size: use only so many training images, stratified; None for all that validation leaves.
-        validation: share of train to set aside, in [0, 1), rounded, at least one image unless 0. Not used
+        train_size: use only so many training samples, stratified; None for all that validation leaves.
+        validation: share of train to set aside, in [0, 1), rounded, at least one sample unless 0. Not used
             where a folder has a validation split of its own.
         seed: of the draws, 0 or more.
         download: fetch files that are missing.
@@ -42,9 +42,11 @@ def load(
         (1000, 144, 359, (1, 8, 8))
     """
     if not 0 <= validation < 1:
-        raise RequestError(f"validation={validation!r}; expected a share of the training images in [0, 1), e.g. 0.1")
+        raise RequestError(f"validation={validation!r}; expected a share of the training samples in [0, 1), e.g. 0.1")
     if train_size is not None and (not isinstance(train_size, int) or train_size < 1):
-        raise RequestError(f"train_size={train_size!r}; expected a whole number of images, at least 1, or None for all")
+        raise RequestError(
+            f"train_size={train_size!r}; expected a whole number of samples, at least 1, or None for all"
+        )
     if not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise RequestError(f"seed={seed!r}; expected a whole number of 0 or more, less than 2**63")
     place, source = data_root(root), find(name)
@@ -59,14 +61,15 @@ def load(
 
 
 def _draw(name: str, whole: Split, validation: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
-    """`train_size` images to train on, and `validation` others, each in the order of the files."""
+    """`train_size` samples to train on, and `validation` others, each in the order of the files."""
     left = len(whole) - validation
     if left < (train_size or 1):
-        wanted = "at least 1 image" if train_size is None else f"train_size={train_size} images"
+        kind = whole.kind.name
+        wanted = "at least 1" if train_size is None else f"train_size={train_size} {kind}"
         aside = f" when {validation} of {len(whole)} are set aside for validation" if validation else ""
         raise RequestError(
-            f"{name} has {left} images to train on{aside}; expected {wanted}. Lower train_size or validation"
+            f"{name} has {left} {kind} to train on{aside}; expected {wanted}. Lower train_size or validation"
         )
-    order = stratified_order(whole.labels, seed)
+    order = stratified_order(whole.sample_labels, seed)
     stop = len(order) if train_size is None else validation + train_size
     return whole.take(order[validation:stop].sort().values), whole.take(order[:validation].sort().values)

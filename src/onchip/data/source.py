@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from onchip.data.samples import IMAGES, SampleKind
 from onchip.data.split import Split
 from onchip.errors import DataError
 
@@ -18,22 +19,26 @@ class DatasetInfo:
     Args:
         name: as the command line and `load` take it.
         title: its name in print.
-        shape: one image's (C, H, W).
+        shape: features at one time step; (C, H, W) of images and recordings.
         classes: number of classes.
-        train: number of training images (validation is drawn from them).
-        test: number of test images.
+        train: number of training samples (validation is drawn from them).
+        test: number of test samples.
         reference: its authors, and where it is described.
-        embedded: True when it comes with a dependency and needs no files.
+        embedded: True when it comes with the package, or is generated, and needs no files.
+        kind: what its samples are.
+        steps: frames of a recording, or time steps of the longest sequence to train on; None for images.
     """
 
     name: str
     title: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     train: int
     test: int
     reference: str
     embedded: bool = False
+    kind: SampleKind = IMAGES
+    steps: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

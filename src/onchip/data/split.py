@@ -1,84 +1,185 @@
-"""Images with their labels, and the three splits that make a data set."""
+"""Labeled samples, and the three splits that make a data set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
+from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
+
+NO_TARGET = -1
+"""The label of a time step at which the output has no target."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labeled images or recordings, stored as bytes: a quarter of the memory of floats.
+    """Labeled images, recordings or sequences.
+
+    Images and recordings are stored as bytes, a quarter of the memory of floats. What lies beyond a sequence's length
+    is padding, from which nothing is learned.
 
     Args:
-        images: (N, C, H, W) uint8, 0 dark to 255 bright; recordings have an axis of frames, (N, F, C, H, W).
-        labels: (N,) int64, index into the data set's `classes`.
+        samples: (N, C, H, W) uint8 images, 0 dark to 255 bright; (N, F, C, H, W) uint8 recordings with F frames; or
+            (N, T, features...) float32 or uint8 sequences.
+        labels: (N,) int64, index into the data set's `classes`; for sequences also (N, T), -1 at steps without a
+            target, of one class per sample.
+        kind: what the samples are: `IMAGES`, `RECORDINGS` or `SEQUENCES`.
+        lengths: (N,) int64, time steps of each sequence, 1 to T; None where all have T.
 
     Raises:
-        RequestError: a tensor of another type or shape, or not one label per image.
+        RequestError: a tensor of another type or shape, not one label per sample, a length out of range, or a sample
+            without a target or with targets of several classes.
 
     Example:
         >>> len(Split(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.arange(5)))
         5
+        >>> Split(torch.zeros(2, 9, 12), torch.arange(2), kind=SEQUENCES, lengths=torch.tensor([9, 4])).shape
+        (12,)
     """
 
-    images: Tensor
+    samples: Tensor
     labels: Tensor
+    kind: SampleKind = IMAGES
+    lengths: Tensor | None = None
 
     def __post_init__(self) -> None:
-        images, labels = self.images, self.labels
-        if images.ndim not in (4, 5) or images.dtype != torch.uint8:
-            raise RequestError(
-                f"Split got images {tuple(images.shape)} {images.dtype}; expected (N, C, H, W) torch.uint8, or "
-                "(N, F, C, H, W) with frames. Scale floats in [0, 1] with (images * 255).round().to(torch.uint8)"
-            )
-        if labels.ndim != 1 or labels.dtype != torch.int64:
-            raise RequestError(
-                f"Split got labels {tuple(labels.shape)} {labels.dtype}; expected (N,) torch.int64. "
-                "Convert them with labels.long()"
-            )
-        if len(images) != len(labels):
-            raise RequestError(f"Split got {len(images)} images and {len(labels)} labels; expected one label per image")
-        if images.device != labels.device:
-            raise RequestError(
-                f"Split got images on {images.device} and labels on {labels.device}; expected one device"
-            )
+        self._check_samples()
+        self._check_labels()
+        if self.lengths is not None:
+            self._check_lengths(self.lengths)
+        if self.labels.ndim == 2 and not self.labels.is_meta:
+            self._check_targets()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
-        return self.images.device
+        """Where the samples are."""
+        return self.samples.device
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """One image's (C, H, W)."""
-        channels, height, width = self.images.shape[-3:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """Features at one time step, the input of a network: (C, H, W) of images and recordings."""
+        return tuple(self.samples.shape[self.kind.leading :])
 
     @property
-    def frames(self) -> int | None:
-        """Frames of a recording, F, or None for images."""
-        return self.images.shape[1] if self.images.ndim == 5 else None
+    def steps(self) -> int | None:
+        """Frames of a recording, F, or steps of the longest sequence, T; None for images."""
+        return self.samples.shape[1] if self.kind.over_time else None
+
+    @property
+    def sample_labels(self) -> Tensor:
+        """The class of each sample, (N,), also where labels are per time step."""
+        return self.labels if self.labels.ndim == 1 else _per_step(self.labels, self.lengths).amax(1)
+
+    def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Samples as they are stored, and their labels in a loss's shape.
+
+        Sequences are cut to the longest of the batch. With lengths, or labels per time step, the labels are per step,
+        and -1 where there is no target.
+
+        Args:
+            index: (B,) int64 on the split's device, or a slice.
+
+        Returns:
+            Samples (B, ...), and labels (B,) or (T, B).
+        """
+        samples, labels = self.samples[index], self.labels[index]
+        lengths = None if self.lengths is None else self.lengths[index]
+        if lengths is not None and len(lengths):
+            samples = samples[:, : int(lengths.amax())]
+        if labels.ndim == 1 and lengths is None:
+            return samples, labels
+        per_step = labels[:, None].expand(samples.shape[:2]) if labels.ndim == 1 else labels[:, : samples.shape[1]]
+        return samples, _per_step(per_step, lengths).t().contiguous()
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device, moved once and whole."""
-        return Split(self.images.to(device), self.labels.to(device))
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return replace(self, samples=self.samples.to(device), labels=self.labels.to(device), lengths=lengths)
 
     def take(self, index: Tensor) -> Split:
-        """The images at `index`, (M,) int64, in that order."""
-        return Split(self.images[index], self.labels[index])
+        """The samples at `index`, (M,) int64, in that order."""
+        lengths = None if self.lengths is None else self.lengths[index]
+        return replace(self, samples=self.samples[index], labels=self.labels[index], lengths=lengths)
+
+    def _check_samples(self) -> None:
+        samples, kind = self.samples, self.kind
+        if samples.ndim not in kind.dimensions or samples.dtype not in kind.dtypes:
+            raise RequestError(
+                f"Split got {kind.name} {tuple(samples.shape)} {samples.dtype}; expected {kind.axes} "
+                f"{' or '.join(map(str, kind.dtypes))}. {kind.remedy}"
+            )
+        if samples.is_floating_point() and not samples.is_meta and not bool(samples.isfinite().all()):
+            raise RequestError(f"Split got {kind.name} with NaN or infinity; expected finite numbers. Correct the data")
+
+    def _check_labels(self) -> None:
+        samples, labels, kind = self.samples, self.labels, self.kind
+        if labels.ndim not in ((1, 2) if kind.own_steps else (1,)) or labels.dtype != torch.int64:
+            per_step = " or (N, T)" if kind.own_steps else ""
+            raise RequestError(
+                f"Split got labels {tuple(labels.shape)} {labels.dtype}; expected (N,){per_step} torch.int64. "
+                "Convert them with labels.long()"
+            )
+        if len(samples) != len(labels):
+            raise RequestError(
+                f"Split got {len(samples)} {kind.name} and {len(labels)} labels; expected one label per sample"
+            )
+        if labels.ndim == 2 and labels.shape[1] != samples.shape[1]:
+            raise RequestError(
+                f"Split got labels of {labels.shape[1]} steps for sequences of {samples.shape[1]}; expected (N, T)"
+            )
+        if samples.device != labels.device:
+            raise RequestError(
+                f"Split got {kind.name} on {samples.device} and labels on {labels.device}; expected one device"
+            )
+
+    def _check_lengths(self, lengths: Tensor) -> None:
+        if not self.kind.own_steps:
+            raise RequestError(f"Split got lengths for {self.kind.name}; expected none. Pass kind=SEQUENCES")
+        if lengths.shape != (len(self.labels),) or lengths.dtype != torch.int64 or lengths.device != self.device:
+            raise RequestError(
+                f"Split got lengths {tuple(lengths.shape)} {lengths.dtype} on {lengths.device}; expected "
+                f"({len(self.labels)},) torch.int64 on {self.device}, one length per sequence"
+            )
+        longest = self.samples.shape[1]
+        if not lengths.is_meta and bool((wrong := (lengths < 1) | (lengths > longest)).any()):
+            at = int(wrong.nonzero()[0])
+            raise RequestError(
+                f"Split got a length of {int(lengths[at])} for sequence {at}; expected 1 to {longest} time steps. "
+                "Leave empty sequences out"
+            )
+
+    def _check_targets(self) -> None:
+        """Labels per step: at least one target per sample, and all of one class."""
+        labels = _per_step(self.labels, self.lengths)
+        target = labels != NO_TARGET
+        for wrong, said in (
+            (~target.any(1), "no target at any time step"),
+            ((target & (labels != labels.amax(1, keepdim=True))).any(1), "targets of several classes"),
+        ):
+            if bool(wrong.any()):
+                at = int(wrong.nonzero()[0])
+                raise RequestError(
+                    f"Split got {said} of sequence {at}; expected one class at one step or more, and -1 at the others"
+                )
+
+
+def _per_step(labels: Tensor, lengths: Tensor | None) -> Tensor:
+    """Labels (N, T) with no target beyond the length of a sequence."""
+    if lengths is None:
+        return labels
+    within = torch.arange(labels.shape[1], device=labels.device) < lengths[:, None]
+    return torch.where(within, labels, NO_TARGET)
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in three splits that share no image.
+    """A data set in three splits that share no sample.
 
     Args:
         name: as passed to `load`, e.g. `fashion-mnist`.
@@ -88,7 +189,7 @@ class Dataset:
         test: for the reported accuracy, used once.
 
     Raises:
-        DataError: a label outside the classes, or splits whose images differ in shape.
+        DataError: a label outside the classes, or splits whose samples differ in kind or shape.
     """
 
     name: str
@@ -100,14 +201,19 @@ class Dataset:
     def __post_init__(self) -> None:
         for field in fields(self)[2:]:
             split: Split = getattr(self, field.name)
-            if split.images.shape[1:] != self.train.images.shape[1:]:
+            if split.kind != self.kind:
                 raise DataError(
-                    f"{self.name}: images of {field.name} are {tuple(split.images.shape[1:])}, those of train "
-                    f"{tuple(self.train.images.shape[1:])} (C, H, W); expected one shape. Resize them to one size first"
+                    f"{self.name}: {field.name} holds {split.kind.name}, train {self.kind.name}; expected one kind"
+                )
+            # The longest sequence of one split may be longer than that of another.
+            if split.shape != self.shape or (not self.kind.own_steps and split.steps != self.train.steps):
+                raise DataError(
+                    f"{self.name}: {split.kind.name} of {field.name} are {tuple(split.samples.shape[1:])}, those of "
+                    f"train {tuple(self.train.samples.shape[1:])}; expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
                 continue
-            low, high = int(split.labels.min()), int(split.labels.max())
+            low, high = int(split.sample_labels.min()), int(split.sample_labels.max())
             if low < 0 or high >= self.n_classes:
                 raise DataError(
                     f"{self.name}: {field.name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
@@ -115,14 +221,19 @@ class Dataset:
                 )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """One image's (C, H, W)."""
+    def kind(self) -> SampleKind:
+        """What the samples are."""
+        return self.train.kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Features at one time step, the input of a network: (C, H, W) of images and recordings."""
         return self.train.shape
 
     @property
-    def frames(self) -> int | None:
-        """Frames of a recording, or None for images."""
-        return self.train.frames
+    def steps(self) -> int | None:
+        """Frames of a recording, or steps of the longest sequence to train on; None for images."""
+        return self.train.steps
 
     @property
     def n_classes(self) -> int:

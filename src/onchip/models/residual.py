@@ -23,7 +23,7 @@ class ResNet:
         about: where the network comes from.
 
     Raises:
-        RequestError: when called with neurons whose spikes do not add up.
+        RequestError: when called with neurons whose spikes do not add up, or for input that is no image.
     """
 
     maps: int
@@ -35,6 +35,11 @@ class ResNet:
 
     def __call__(self, shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
         """The network, for images of `shape` (C, H, W), with its first weights from torch's generator."""
+        if len(shape) != 3:
+            raise RequestError(
+                f"residual networks got input of shape {shape}; expected images (C, H, W). Use a layout such as "
+                "F128-F128 for other features"
+            )
         if not neuron().signal.residual:
             raise RequestError(
                 f"residual networks add spikes, and those of {type(neuron()).__name__} do not add up; "

@@ -80,9 +80,11 @@ class RunConfig:
     net: str = _network("conv-small", "Network: a name, such as mlp, or layers such as 16C3-P2-F128.")
     neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
     encoder: str | None = _network(
-        None, "How an image becomes a signal, such as poisson. If left out, the one that suits the neuron."
+        None, "How a sample becomes a signal, such as poisson. If left out, the one that suits data and neuron."
     )
-    steps: int = _network(4, "Time steps T per image.", "at least 1 time step", _one)
+    steps: int = _network(
+        4, "Time steps T per image or recording; sequences have their own.", "at least 1 time step", _one
+    )
 
     data: str = _data("digits", "Data set: a name of `onchip data list`, or folder:PATH.")
     train_size: int | None = _data(

@@ -72,7 +72,7 @@ class Record:
         options: all its options, those left at their defaults too.
         seed: the run's seed.
         data: the data set's name.
-        shape: (C, H, W) of an image.
+        shape: features at one time step; (C, H, W) of images and recordings.
         classes: number of classes.
         train_size: samples trained on, validation apart.
         validation_size: samples held out from training.
@@ -81,7 +81,7 @@ class Record:
         parameters: trained numbers in it.
         neuron: the neuron, with the options given.
         encoder: the encoder, with the options given.
-        steps: time steps T that the encoder shows an image for; None for spike times, which have none.
+        steps: time steps T per sample, of sequences those of the longest to train on; None for spike times.
         epochs: passes over the training samples that were asked for.
         settings: everything that was asked for; `settings.from_mapping` makes it a run again.
         status: `ok`, or `failed` with the reason in `error`.
@@ -108,7 +108,7 @@ class Record:
     options: dict[str, Plain]
     seed: Count
     data: str
-    shape: tuple[Count, Count, Count]
+    shape: tuple[Count, ...]
     classes: Count
     train_size: Count
     validation_size: Count

@@ -62,7 +62,7 @@ class Resolved:
         config: The configuration.
         data: The data set that it names.
         rule: Attaches the rule to a network.
-        make_network: Builds the network from the shape of an image and the number of classes.
+        make_network: Builds the network from the shape of the features and the number of classes.
         make_neuron: Makes a layer of neurons.
         kind: The kind of signal that the neurons exchange.
         loss: What is minimized.
@@ -86,8 +86,14 @@ class Resolved:
         """A network with weights drawn from torch's global generator, on the CPU."""
         return self.make_network(self.data.shape, self.data.n_classes, neuron=self.make_neuron)
 
+    @property
+    def steps(self) -> int | None:
+        """Time steps T per sample, of sequences those of the longest to train on; None for spike times."""
+        own = self.data.kind.own_steps
+        return (self.data.steps if own else self.config.steps) if self.kind.over_time else None
+
     def encoder(self, stream: int = EVALUATION) -> tuple[Encoder, torch.Generator]:
-        """What turns images or recordings into signals, and its generator at the beginning of a stream of draws."""
+        """What turns samples into signals, and its generator at the beginning of a stream of draws."""
         generator = torch.Generator(self.device).manual_seed(_spread(self.config.seed, stream))
         return _encoder(self.config, self.data, self.kind, generator)[0], generator
 
@@ -127,7 +133,7 @@ class Run:
         ledger: Counts what the rule does.
         probes: Measures its gradients now and then.
         schedule: Sets the optimizer's learning rates.
-        encode: Turns images into signals.
+        encode: Turns samples into signals.
         order: Draws the order of the samples and their augmentation; always on the CPU.
         encoding: Draws what a random encoder needs; on the model's device.
         history: The epochs that are over.
@@ -251,7 +257,7 @@ def describe(resolved: Resolved) -> Record:
         parameters=parameters,
         neuron=config.neuron,
         encoder=resolved.encoder_name,
-        steps=config.steps if resolved.kind.over_time else None,
+        steps=resolved.steps,
         epochs=config.epochs,
         settings=dataclasses.asdict(config),
         versions={
@@ -298,8 +304,7 @@ def own_randomness(config: RunConfig) -> Iterator[None]:
 
 
 def _encoder(config: RunConfig, data: Dataset, kind: SignalKind, generator: torch.Generator) -> tuple[Encoder, str]:
-    recorded = data.frames is not None
-    return registry.encoder(config.encoder, kind, steps=config.steps, generator=generator, recorded=recorded)
+    return registry.encoder(config.encoder, kind, steps=config.steps, generator=generator, samples=data.kind)
 
 
 def _optimizer(config: RunConfig, rule: Rule) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onchip import devices, encoding, losses, models, nn, rules
 from onchip.data import augment
+from onchip.data.samples import IMAGES, SampleKind
 from onchip.encoding import Encoder
 from onchip.errors import RequestError, unknown_name
 from onchip.losses import Loss
@@ -122,27 +123,33 @@ def neuron(text: str) -> tuple[Callable[[], nn.Neuron], SignalKind]:
 
 
 def encoder(
-    text: str | None, kind: SignalKind, *, steps: int, generator: torch.Generator, recorded: bool = False
+    text: str | None, kind: SignalKind, *, steps: int, generator: torch.Generator, samples: SampleKind = IMAGES
 ) -> tuple[Encoder, str]:
-    """What turns images into signals of a kind, and its name with the options given.
+    """What turns samples into signals of a kind, and its name with the options given.
 
     Args:
         text: The encoder; None takes the default of the kind.
         kind: The signals that the neurons take.
         steps: Time steps T, for encoders that have them.
         generator: Source of randomness, for encoders that draw.
-        recorded: Whether it is for recordings, whose default is `frames`.
+        samples: What it encodes; recordings and sequences have a default of their own.
 
     Raises:
-        RequestError: The encoder or an option does not exist, or it makes the other kind of signal.
+        RequestError: The encoder or an option does not exist, it makes another kind of signal, or it encodes other
+            samples.
     """
-    default = "frames" if recorded else kind.encoder
+    default = samples.encoder or kind.encoder
     chosen = part("encoder", default if text is None else text)
     parameters = inspect.signature(chosen.function).parameters
     supplied = {"steps": steps, "generator": generator}
     built = chosen(**{name: value for name, value in supplied.items() if name in parameters})
+    if built.samples != samples:
+        raise RequestError(
+            f"encoder {chosen.name!r} encodes {built.samples.name}, but the data are {samples.name}; leave it out to "
+            f"get {default!r}"
+        )
     if kind not in built.signals:
-        remedy = "expected LIF or IF neurons" if recorded else f"leave it out to get {default!r}"
+        remedy = "expected LIF or IF neurons" if samples.encoder else f"leave it out to get {default!r}"
         makes = " or ".join(signal.name for signal in built.signals)
         raise RequestError(f"encoder {chosen.name!r} makes {makes}, but these neurons take {kind.name}; {remedy}")
     return built, chosen.label

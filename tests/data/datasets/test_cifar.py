@@ -85,7 +85,7 @@ def test_small_files_of_the_format_are_read(name: str, tmp_path: Path, monkeypat
     data = load(name, root=tmp_path, validation=0)
     assert data.shape == (3, 32, 32)
     assert len(data.classes) == (10 if name == "cifar10" else 100)
-    assert torch.equal(data.train.images[:20].flatten(1), torch.from_numpy(pixels))
+    assert torch.equal(data.train.samples[:20].flatten(1), torch.from_numpy(pixels))
     assert data.test.labels.tolist() == list(range(10)) * 2
 
 

@@ -11,7 +11,7 @@ from onchip.data.datasets.digits import FILE
 
 def test_the_test_split_is_the_same_whatever_the_seed_or_size() -> None:
     one, two = load("digits", seed=0), load("digits", seed=7, train_size=20, validation=0.3)
-    assert torch.equal(one.test.images, two.test.images)
+    assert torch.equal(one.test.samples, two.test.samples)
     assert torch.equal(one.test.labels, two.test.labels)
 
 
@@ -19,7 +19,7 @@ def test_the_test_split_never_changes_between_versions() -> None:
     # Recorded when the split was first drawn: a change here makes published numbers incomparable.
     test = load("digits").test
     assert test.labels[:20].tolist() == [0, 4, 1, 2, 6, 7, 5, 6, 9, 1, 7, 5, 1, 8, 3, 2, 3, 9, 6, 5]
-    assert int(test.images.long().sum()) == 1_778_125
+    assert int(test.samples.long().sum()) == 1_778_125
 
 
 def test_the_test_split_holds_a_fifth_of_every_class() -> None:
@@ -31,11 +31,11 @@ def test_the_test_split_holds_a_fifth_of_every_class() -> None:
 def test_pixels_are_the_dots_scaled_to_bytes() -> None:
     data = load("digits", validation=0)
     assert len(data.train) + len(data.test) == 1797
-    levels = torch.cat([data.train.images, data.test.images]).unique().tolist()
+    levels = torch.cat([data.train.samples, data.test.samples]).unique().tolist()
     assert levels == [round(dots * 255 / 16) for dots in range(17)]
     with np.load(FILE) as arrays:
         total = sum(round(int(dots) * 255 / 16) for dots in arrays["images"].flatten())
-    assert int(data.train.images.long().sum() + data.test.images.long().sum()) == total
+    assert int(data.train.samples.long().sum() + data.test.samples.long().sum()) == total
 
 
 def test_the_file_never_changes() -> None:

@@ -46,19 +46,19 @@ def test_a_folder_a_class_is_split_by_us_and_always_alike(tmp_path: Path, write_
     assert (len(one.train), len(one.validation), len(one.test)) == (14, 2, 4)
     assert one.shape == (1, 6, 6)
     assert one.test.labels.tolist() == [0, 0, 1, 1]
-    assert torch.equal(one.test.images, two.test.images)
+    assert torch.equal(one.test.samples, two.test.samples)
 
 
 def test_the_splits_share_no_image(tmp_path: Path, write_pictures: Write) -> None:
     data = read(write_pictures(tmp_path / "pets", n=20))
-    whole = torch.cat([data.train.images, data.validation.images, data.test.images])
+    whole = torch.cat([data.train.samples, data.validation.samples, data.test.samples])
     assert len(whole.flatten(1).unique(dim=0)) == len(whole) == 40  # the pictures are noise, so no two are alike
 
 
 def test_a_second_load_decodes_nothing(split_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read(split_folder)
     monkeypatch.setattr(pictures, "_decode_one", None)
-    assert torch.equal(read(split_folder).train.images, first.train.images)
+    assert torch.equal(read(split_folder).train.samples, first.train.samples)
 
 
 @pytest.mark.parametrize("change", ["content", "time", "new", "renamed", "gone"])
@@ -99,7 +99,7 @@ def test_a_grey_picture_beside_colour_becomes_rgb(split_folder: Path, write_pict
     write_pictures(split_folder / "test", n=2, mode="L")
     data = read(split_folder)
     assert data.shape == (3, 6, 6)
-    assert torch.equal(data.test.images[:, 0], data.test.images[:, 2])
+    assert torch.equal(data.test.samples[:, 0], data.test.samples[:, 2])
 
 
 def test_no_path_is_refused() -> None:

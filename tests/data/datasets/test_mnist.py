@@ -42,7 +42,7 @@ def test_the_files_are_those_that_torchvision_reads(name: str, tmp_path: Path, w
     theirs = getattr(datasets, kind)(tmp_path, train=True, download=False, **extra)
     ours = load(name, root=tmp_path, validation=0)
     images = theirs.data.transpose(1, 2) if name == "emnist" else theirs.data
-    assert torch.equal(ours.train.images.squeeze(1), images)
+    assert torch.equal(ours.train.samples.squeeze(1), images)
     assert torch.equal(ours.train.labels, theirs.targets)
     if name != "mnist":  # torchvision writes "0 - zero" there
         assert list(ours.classes) == list(theirs.classes)
@@ -50,8 +50,8 @@ def test_the_files_are_those_that_torchvision_reads(name: str, tmp_path: Path, w
 
 def test_emnist_stands_upright(tmp_path: Path, write_mnist_like: Write) -> None:
     images, labels, *_ = write_mnist_like("emnist", tmp_path)
-    stored = read_pair(images, labels, size=(28, 28), classes=47).images
-    assert torch.equal(load("emnist", root=tmp_path, validation=0).train.images, stored.transpose(2, 3))
+    stored = read_pair(images, labels, size=(28, 28), classes=47).samples
+    assert torch.equal(load("emnist", root=tmp_path, validation=0).train.samples, stored.transpose(2, 3))
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, write_mnist_like: Write) -> None:

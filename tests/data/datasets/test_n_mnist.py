@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 def test_events_become_frames(tmp_path: Path, root: Path) -> None:
     events = [(5, 7, 1, 0), (5, 7, 1, 26_249), (33, 0, 0, 26_250), (0, 33, 1, 314_999), (1, 1, 0, 8_000_000)]
     (root / "NMNIST/Test/0/00003.bin").write_bytes(recording(*events))
-    frames = load("n-mnist", root=root).test.images[0]
+    frames = load("n-mnist", root=root).test.samples[0]
     found = [tuple(place) for place in frames.nonzero().tolist()]
     assert found == [(0, 1, 7, 5), (1, 0, 0, 33), (11, 0, 1, 1), (11, 1, 33, 0)], "(frame, polarity, y, x)"
     assert frames.max() == 255
@@ -48,7 +48,7 @@ def test_events_become_frames(tmp_path: Path, root: Path) -> None:
 
 def test_it_loads_as_recordings_in_order_of_class(root: Path) -> None:
     data = load("n-mnist", root=root, validation=0)
-    assert (len(data.train), len(data.test), data.shape, data.frames) == (20, 10, (2, 34, 34), 12)
+    assert (len(data.train), len(data.test), data.shape, data.steps) == (20, 10, (2, 34, 34), 12)
     assert data.train.labels.tolist() == [digit for digit in range(10) for _ in range(2)]
     images, _ = next(batches(data.train, 4, shuffle=False))
     spikes = Frames(3)(images)
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused(root: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_missing_and_damaged_files_are_named(root: Path) -> None:
-    with pytest.raises(DataError, match=r"expected \(\(2, 34, 34\), 10, 60000, 10000\)"):
+    with pytest.raises(DataError, match=r"expected \(\(2, 34, 34\), 12, 10, 60000, 10000\)"):
         check("n-mnist", root)
     odd = root / "NMNIST/Train/4/00001.bin"
     kept = odd.read_bytes()

@@ -27,8 +27,8 @@ def read(pair: tuple[Path, Path]) -> Split:
 
 def test_a_sound_pair_is_read_as_it_was_written(pair: tuple[Path, Path]) -> None:
     split = read(pair)
-    assert split.images.shape == (3, 1, 28, 28)
-    assert split.images.flatten()[:300].tolist() == [i % 256 for i in range(300)]
+    assert split.samples.shape == (3, 1, 28, 28)
+    assert split.samples.flatten()[:300].tolist() == [i % 256 for i in range(300)]
     assert split.labels.tolist() == [2, 0, 9]
 
 

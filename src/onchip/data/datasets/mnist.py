@@ -65,7 +65,7 @@ def _source(
 
     def read(root: Path) -> RawSplits:
         train, test = (
-            read_pair(root / images, root / labels, size=info.shape[1:], classes=len(classes))
+            read_pair(root / images, root / labels, size=(info.shape[1], info.shape[2]), classes=len(classes))
             for images, labels in pairs
         )
         return RawSplits(classes, _upright(train), _upright(test)) if transposed else RawSplits(classes, train, test)
@@ -80,4 +80,4 @@ def _source(
 
 
 def _upright(split: Split) -> Split:
-    return Split(split.images.transpose(2, 3).contiguous(), split.labels)
+    return Split(split.samples.transpose(2, 3).contiguous(), split.labels)

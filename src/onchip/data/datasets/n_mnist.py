@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from onchip.data.readers.events import read_frames
+from onchip.data.samples import RECORDINGS
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.errors import DataError
@@ -26,7 +27,7 @@ def n_mnist() -> DatasetSource:
         Front. Neurosci., 2015.
     """
     reference = "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437"
-    info = DatasetInfo("n-mnist", "N-MNIST", (2, *SIZE), 10, 60_000, 10_000, reference)
+    info = DatasetInfo("n-mnist", "N-MNIST", (2, *SIZE), 10, 60_000, 10_000, reference, kind=RECORDINGS, steps=FRAMES)
     folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
     return DatasetSource(info.name, info, folders, _read, _download, _count)
 
@@ -48,7 +49,7 @@ def _split(folder: Path) -> Split:
             raise DataError(f"{folder / digit} holds no recording; expected at least one *.bin. Fetch them again")
         recordings += [read_frames(file, size=SIZE, frames=FRAMES, frame_us=FRAME_US) for file in files]
         labels += [label] * len(files)
-    return Split(torch.stack(recordings), torch.tensor(labels))
+    return Split(torch.stack(recordings), torch.tensor(labels), RECORDINGS)
 
 
 def _download(root: Path) -> None:
