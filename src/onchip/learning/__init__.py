@@ -6,7 +6,7 @@ from onchip.learning.coding.real import RealErrors
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.base import DirectFeedback, Feedback, LayerwiseFeedback, LossSignals
 from onchip.learning.feedback.direct import MatrixFeedback
-from onchip.learning.feedback.local import LocalReadouts
+from onchip.learning.feedback.local import FixedReadouts, LocalReadouts
 from onchip.learning.feedback.stored import CopiedFeedback, RandomFeedback, StoredFeedback
 from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.feedback.transposed import TransposedFeedback
@@ -25,6 +25,7 @@ __all__ = [
     "ErrorCode",
     "FactorObserver",
     "Feedback",
+    "FixedReadouts",
     "LayerwiseFeedback",
     "LocalReadouts",
     "LossSignals",

@@ -3,6 +3,7 @@
 from onchip.rules.anchored_dkp import anchored_dkp
 from onchip.rules.bp import bp
 from onchip.rules.brsf import brsf
+from onchip.rules.decolle import decolle
 from onchip.rules.dfa import dfa
 from onchip.rules.dkp import dkp
 from onchip.rules.fa import fa
@@ -25,6 +26,7 @@ __all__ = [
     "anchored_dkp",
     "bp",
     "brsf",
+    "decolle",
     "dfa",
     "dkp",
     "fa",

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -65,6 +66,10 @@ class MatrixFeedback(DirectFeedback):
             units: n, size of the layer's input per time step and sample, on the grid if there is one.
         """
 
+    def back(self, error: Tensor, index: int, units: int) -> Tensor:
+        """The matrix through which an error reaches the layer: `matrix` itself, unless a read-out has another."""
+        return self.matrix(error, index, units)
+
     def seen(self, features: torch.Size) -> torch.Size:
         """Shape of a layer's input, reduced to the grid."""
         return coarse(features, self._grid)
@@ -96,7 +101,7 @@ class MatrixFeedback(DirectFeedback):
         error = signals.local[index] if self.local else signals.error
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
-        matrix = self.matrix(error, index, math.prod(seen))
+        matrix = self.back(error, index, math.prod(seen))
         # The few classes as rows in memory: this product is then three times as fast.
         projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
         sent = error.flatten(0, -2)  # (N, classes)
@@ -153,7 +158,16 @@ class MatrixFeedback(DirectFeedback):
         bound = 1.0 / math.sqrt(len(matrix))
         return matrix.uniform_(-bound, bound)
 
-    def stored_matrix(self, method: str, index: int, units: int, like: Tensor) -> Tensor:
+    def stored_matrix(
+        self,
+        method: str,
+        index: int,
+        units: int,
+        like: Tensor,
+        *,
+        suffix: str = "",
+        draw: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """The matrix (units, classes) of a layer, a parameter or a buffer, created at the first use.
 
         Args:
@@ -161,16 +175,18 @@ class MatrixFeedback(DirectFeedback):
             index: Index of the layer, at least 1.
             units: n, as in `matrix`.
             like: A tensor of the matrix's type, (..., classes).
+            suffix: End of the name of a second matrix of the same layer.
+            draw: Sets the first values of a matrix, in place; `initialize` if None.
 
         Raises:
             RequestError: The matrix was loaded from a state of another shape.
         """
-        name, shape = f"{self.stem}{index}", torch.Size((units, like.shape[-1]))
+        name, shape = f"{self.stem}{index}{suffix}", torch.Size((units, like.shape[-1]))
         if self.learned and not len(self.get_parameter(name)):
             _reshape(self.get_parameter(name), shape)
-            self.initialize(self.get_parameter(name))
+            (draw or self.initialize)(self.get_parameter(name))
         elif not self.learned and name not in self._buffers:
-            self.register_buffer(name, self.initialize(like.new_empty(shape)))
+            self.register_buffer(name, (draw or self.initialize)(like.new_empty(shape)))
         matrix = self.get_parameter(name) if self.learned else self.get_buffer(name)
         if matrix.shape != shape:
             raise RequestError(

@@ -22,3 +22,36 @@ class LocalReadouts(MatrixFeedback):
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         return self.stored_matrix(self._method, index, units, error)
+
+
+class FixedReadouts(MatrixFeedback):
+    """A fixed random linear read-out without bias for each hidden layer, with its own error.
+
+    Args:
+        method: Name of the rule, for messages.
+        concordant: Whether errors return through weights that have the signs of the read-out, but random sizes:
+            its entries times numbers from N(1, 1/4), drawn once.
+    """
+
+    claims = replace(MatrixFeedback.claims, update_unlocked=True)
+
+    stem = "readout_"
+    local = True
+
+    def __init__(self, method: str, *, concordant: bool) -> None:
+        super().__init__()
+        self._method = method
+        self._concordant = concordant
+
+    def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
+        return self.stored_matrix(self._method, index, units, error)
+
+    def back(self, error: Tensor, index: int, units: int) -> Tensor:
+        matrix = self.matrix(error, index, units)
+        return matrix * self._sizes(error, index, units) if self._concordant else matrix
+
+    def _sizes(self, error: Tensor, index: int, units: int) -> Tensor:
+        def draw(sizes: Tensor) -> Tensor:
+            return sizes.normal_(1.0, 0.5)
+
+        return self.stored_matrix(self._method, index, units, error, suffix="_sizes", draw=draw)
