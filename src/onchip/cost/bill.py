@@ -10,7 +10,7 @@ Bill = dict[str, int | float]
 KINDS = {
     "forward": ("forward", "readout", "probe"),
     "error": ("backward", "direct", "local"),
-    "update": ("update", "feedback_update"),
+    "update": ("update", "eligibility", "feedback_update"),
 }
 """What the products of each part of a step are for."""
 

@@ -13,7 +13,7 @@ def claims_of(feedback: Feedback, temporal: Temporal, code: ErrorCode) -> Claims
     claims = feedback.claims
     return replace(
         claims,
-        temporally_causal=claims.temporally_causal and temporal.streams and code.pointwise,
+        temporally_causal=claims.temporally_causal and temporal.causal and code.pointwise,
         online=claims.online and temporal.streams and code.streams,
         batch_independent=claims.batch_independent and code.pointwise,
         ternary_errors=temporal.streams and code.ternary,

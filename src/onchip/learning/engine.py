@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +85,8 @@ class Engine:
         self._unchanged.require(self.name)
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
+            sent = self.context.temporal.learning_signal(signals.error, self.context.readout)
+            signals = replace(signals, sent=sent)
             for index, activity in pending.hidden.items():
                 if activity.requires_grad:
                     errors[activity] = self.feedback.project(signals, index, activity)
@@ -156,3 +159,4 @@ class Engine:
             if isinstance(part, Feedback):
                 part.layers, part.hidden, part.senders = layers, hidden, senders
                 part.observers = self.context.observers
+                part.readout_decays = partial(self.context.temporal.readout_decays, self.context.readout)

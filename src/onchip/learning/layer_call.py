@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onchip.errors import UnsupportedError
 from onchip.kernels.lif import weighted_sum
 from onchip.learning.coding.base import ErrorCode
+from onchip.learning.eligibility import SynapseStates, split
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.observers import FactorObserver, Observer, ProductKind, UpdateSink
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.three_factors import three_factors
 from onchip.nn.graph import SynapticLayer
-from onchip.nn.neurons.base import SavedTensors, State
+from onchip.nn.neurons.base import Neuron, SavedTensors, State
 from onchip.nn.recurrent import delayed, recur, recur_back
 from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
 from onchip.nn.synapses.product import SynapticProduct
@@ -31,15 +33,19 @@ class StreamState:
         neurons: State of the neurons.
         trace: State of the presynaptic factor, for a signal over time.
         static_trace: The same for a static image, as multiples of it.
+        bias_trace: State of the bias's factor.
         activity: Activity at the last step, (B, features...), of neurons with a recurrent connection.
         recurrent_trace: State of the presynaptic factor of that connection.
+        synapses: Eligibility of each synapse, where no product of factors can stand for it.
     """
 
     neurons: State | None = None
     trace: tuple[Tensor, ...] | None = None
     static_trace: tuple[float, ...] | None = None
+    bias_trace: tuple[float, ...] | None = None
     activity: Tensor | None = None
     recurrent_trace: tuple[Tensor, ...] | None = None
+    synapses: SynapseStates | None = None
 
 
 @dataclass
@@ -50,6 +56,7 @@ class RuleContext:
         feedback: Spatial credit.
         temporal: Temporal credit.
         code: Representation of errors.
+        readout: Neurons of the last layer.
         observers: Observers of every product, transport and step.
         factor_observers: Observers of the factors of every update.
         sink: Destination of updates instead of `.grad`; None for `.grad`.
@@ -59,6 +66,7 @@ class RuleContext:
     feedback: Feedback
     temporal: Temporal
     code: ErrorCode
+    readout: Neuron
     observers: tuple[Observer, ...] = ()
     factor_observers: tuple[FactorObserver, ...] = ()
     sink: UpdateSink | None = None
@@ -86,7 +94,10 @@ class LayerCall:
         self._state = state
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
+        self._bias_factors: list[float] | None = None
         self._recurrent_pre: Tensor | None = None
+        self._arriving: Tensor | None = None
+        self._eligible: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
 
@@ -129,6 +140,8 @@ class LayerCall:
             self._factors, state.static_trace = factors
         else:
             self._pre, state.trace = context.temporal.presynaptic(synaptic_input, neuron, state.trace)
+        steps = len(expanded(synaptic_input))
+        self._bias_factors, state.bias_trace = context.temporal.bias_factors(steps, neuron, state.bias_trace)
         if context.learning:
             drive = context.feedback.at_drive(self._index, drive)
         updates = expanded(drive).numel()
@@ -137,11 +150,32 @@ class LayerCall:
         else:
             assert recurrent_weight is not None
             activity = self._recur(layer.recurrent, expanded(drive), state, recurrent_weight, recurrent_bias)
+        if self._state is not None:
+            self._advance_synapses(expanded(synaptic_input), activity, self._state)
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
         for observer in context.observers:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1))
         return activity
+
+    def _advance_synapses(self, pre: Tensor, activity: Tensor, state: StreamState) -> None:
+        """Advances the eligibility of each synapse by one step of a stream, if the rule needs one."""
+        layer, context = self._layer, self._context
+        filters = context.temporal.filters(context.readout) if self._depth else ()
+        if not filters and context.temporal.factorizes(layer.neuron):
+            return
+        if context.sink is not None:
+            raise UnsupportedError(
+                f"layer {layer.name!r} has a state per synapse in a stream, and {type(context.sink).__name__} takes "
+                "updates as two factors; use rule.forward on whole sequences, or an optimizer"
+            )
+        state.synapses = state.synapses or SynapseStates(layer, filters)
+        self._eligible = state.synapses.advance(pre, self._arriving, activity, self._saved)
+        for synapses in (layer, *((layer.recurrent,) if layer.recurrent else ())):
+            ones = torch.ones(activity.shape[1], *synapses.synapse.field()[1])
+            post = torch.ones_like(activity[0])
+            for _ in range(state.synapses.states):
+                self._report(synapses, "eligibility", ones.shape, post.shape, ones, post)
 
     def _recur(
         self, recurrent: SynapticLayer, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
@@ -156,7 +190,7 @@ class LayerCall:
             recurrent.neuron, drive.contiguous(), product, state.neurons, before
         )
         state.activity = activity[-1]
-        arriving = delayed(activity, before)
+        arriving = self._arriving = delayed(activity, before)
         rows = fold_time(arriving)
         self._report(recurrent, "forward", rows.shape, rows.shape, rows, None)
         temporal = self._context.temporal
@@ -171,17 +205,21 @@ class LayerCall:
         for factor_observer in context.factor_observers:
             factors = three_factors(neuron, self._pre, self._factors, error, self._saved)
             factor_observer.update(layer.name, factors)
+        if self._eligible is not None:
+            return self._backward_eligible(error, self._eligible, needs)
         for_signal = None
         unit, through_time = context.code.unit(error.shape, self._depth), context.temporal.through_time
         if self._factors is not None and unit is None and not needs[0] and layer.recurrent is None:
             sums = neuron.backward_sums(error, self._saved, self._factors, through_time=through_time)
             pre, (delta_sum, bias_rows) = self._pre, sums
+            bias_rows = bias_rows if self._bias_factors is None else delta_sum  # of the same factors
             for_recurrent: tuple[Tensor | None, Tensor | None] = (None, None)
         else:
-            delta = context.code.carry(self._error_at_drive(error), self._depth)  # (K, B, ...)
-            bias_rows = fold_time(delta)
+            delta, sent = self._errors_at_drive(error, sends=needs[0])
+            delta = context.code.carry(delta, self._depth)  # (K, B, ...)
+            bias_rows = self._bias_rows(delta)
             if needs[0]:
-                for_signal = self._send_down(delta)
+                for_signal = self._send_down(delta if sent is None else context.code.carry(sent, self._depth))
             if self._factors is None:
                 pre, delta_sum = context.temporal.update_rows(self._pre, delta)
             else:
@@ -189,17 +227,41 @@ class LayerCall:
             for_recurrent = self._update_recurrent(delta, unit, needs[3:5])
         for_weight = self._update(layer, self._index, pre, delta_sum, unit) if needs[1] else None
         for_bias = layer.synapse.bias_update(bias_rows) if needs[2] and context.sink is None else None
-        for observer in context.observers:
-            observer.stored(layer.name, -self._stored)
+        self._release()
         constants = (self._saved.values.pop(f"{name}_error") for name in learned)
         return for_signal, for_weight, for_bias, *for_recurrent, *constants
 
-    def _error_at_drive(self, error: Tensor) -> Tensor:
-        """Error at the drive (K, B, features...) for that at the activity, by the rule's temporal credit."""
+    def _backward_eligible(self, error: Tensor, eligible: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
+        """The gradients of `backward` from the eligibility (B, out, inputs) of each synapse, in a step of a stream."""
+        layer, recurrent, code = self._layer, self._layer.recurrent, self._context.code
+        update = torch.einsum("bo,boi->oi", error[0], eligible)
+        *updates, for_recurrent = split(update, self._pre.shape[-1])
+        for synapses in (layer, *((recurrent,) if recurrent else ())):
+            ones = torch.ones(error.shape[1], *synapses.synapse.field()[1])
+            self._report(synapses, "update", ones.shape, error[0].shape, ones, error[0])
+        for_signal = None
+        if needs[0]:
+            sent = layer.neuron.backward_local(error, self._saved)
+            for_signal = self._send_down(code.carry(sent, self._depth))
+        self._release()
+        biases = updates[1], None if recurrent is None else updates[1].clone()
+        given = (updates[0], biases[0], for_recurrent, biases[1])
+        return for_signal, *(value if needed else None for value, needed in zip(given, needs[1:5], strict=True))
+
+    def _release(self) -> None:
+        for observer in self._context.observers:
+            observer.stored(self._layer.name, -self._stored)
+
+    def _errors_at_drive(self, error: Tensor, *, sends: bool) -> tuple[Tensor, Tensor | None]:
+        """Errors at the drive (K, B, features...), by the rule's temporal credit.
+
+        The first is for the update, the second is sent down; None where that is the same.
+        """
         recurrent, feedback, neuron = self._layer.recurrent, self._context.feedback, self._layer.neuron
-        index, through_time = self._index + 1, self._context.temporal.through_time
+        index = self._index + 1
         if recurrent is None or index not in feedback.senders:
-            return neuron.backward(error, self._saved, through_time=through_time)
+            delta, sent = self._context.temporal.errors(neuron, error, self._saved, sends=sends)
+            return delta, None if sent is delta else sent
         weight, synapse = feedback.weight(index), recurrent.synapse
 
         def received(delta: Tensor) -> Tensor:
@@ -209,7 +271,7 @@ class LayerCall:
         if len(delta) > 1:
             sent = fold_time(delta[1:])
             self._report(recurrent, "backward", sent.shape, sent.shape, None, sent)
-        return delta
+        return delta, None
 
     def _update_recurrent(
         self, delta: Tensor, unit: float | None, needs: tuple[bool, ...]
@@ -224,8 +286,12 @@ class LayerCall:
             pre, rows = context.temporal.update_rows(self._recurrent_pre, delta)
             for_weight = self._update(recurrent, self._index + 1, pre, rows, unit)
         if needs[1] and context.sink is None:
-            for_bias = recurrent.synapse.bias_update(fold_time(delta))
+            for_bias = recurrent.synapse.bias_update(self._bias_rows(delta))
         return for_weight, for_bias
+
+    def _bias_rows(self, delta: Tensor) -> Tensor:
+        """The rows (N, features...) whose sum is the bias's update."""
+        return fold_time(delta) if self._bias_factors is None else weighted_sum(delta, self._bias_factors)
 
     def _update(
         self, layer: SynapticLayer, index: int, pre: Tensor, delta: Tensor, unit: float | None
@@ -273,7 +339,8 @@ class LayerCall:
         if self._state is not None:
             state = self._state
             tensors += [*(state.neurons or ()), *(state.trace or ()), *(state.recurrent_trace or ()), state.activity]
-        self._stored = sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
+            self._stored = 0 if state.synapses is None else state.synapses.numel()
+        self._stored += sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
         for observer in self._context.observers:
             observer.stored(self._layer.name, self._stored)
 

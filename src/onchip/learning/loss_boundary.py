@@ -116,7 +116,7 @@ class LossBoundary:
                     "compute it from all outputs, as sum(loss(out, labels) for out in rule.outputs)"
                 )
             local[index] = output.grad
-        return pending, LossSignals(exposed.grad, local, (loss if samples is None else samples).detach())
+        return pending, LossSignals(exposed.grad, exposed.grad, local, (loss if samples is None else samples).detach())
 
     def _check_arrival(self, number: int, error: Tensor) -> None:
         """Refuses an error at the output of pass `number` outside of `receive`, or of an earlier pass."""

@@ -15,11 +15,14 @@ from onchip.transport import Transported
 if TYPE_CHECKING:
     from onchip.learning.three_factors import ThreeFactors
 
-ProductKind = Literal["forward", "readout", "probe", "backward", "direct", "local", "update", "feedback_update"]
+ProductKind = Literal[
+    "forward", "readout", "probe", "backward", "direct", "local", "eligibility", "update", "feedback_update"
+]
 """Kinds of synaptic product.
 
 Forward through W, through the layer's own read-out, or of noise through W; an error back through the layer's feedback
-weights, directly from the output, or from its own read-out; the update of W, and that of feedback weights.
+weights, directly from the output, or from its own read-out; eligibility states of all synapses by one time step; the
+update of W, and that of feedback weights.
 """
 
 

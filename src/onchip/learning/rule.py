@@ -74,7 +74,7 @@ class Rule:
         code = code or RealErrors()
         self.claims = claims_of(feedback, temporal, code) if claims is None else claims
         self._feedback = feedback
-        self._engine = Engine(name, graph, RuleContext(feedback, temporal, code), noise)
+        self._engine = Engine(name, graph, RuleContext(feedback, temporal, code, graph.layers[-1].neuron), noise)
         self._model: nn.Module | None = model
         self._hook: torch.utils.hooks.RemovableHandle | None = None
         ownership.claim(self, model)

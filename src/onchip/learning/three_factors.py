@@ -39,5 +39,5 @@ def three_factors(
         pre = torch.stack([weight * pre for weight in weights])
     if saved.pool is not None:
         error = error.repeat_interleave(saved.pool, -1).repeat_interleave(saved.pool, -2) / saved.pool**2
-    copied = SavedTensors({name: value.clone() for name, value in saved.values.items()})
-    return ThreeFactors(pre.clone(), neuron.backward_local(torch.ones_like(error), copied), error.clone())
+    local = neuron.backward_local(torch.ones_like(error), SavedTensors(saved.copy().values))
+    return ThreeFactors(pre.clone(), local, error.clone())

@@ -6,6 +6,7 @@ from onchip.rules.brsf import brsf
 from onchip.rules.decolle import decolle
 from onchip.rules.dfa import dfa
 from onchip.rules.dkp import dkp
+from onchip.rules.eprop import eprop
 from onchip.rules.fa import fa
 from onchip.rules.fbp import fbp
 from onchip.rules.frsf import frsf
@@ -14,6 +15,7 @@ from onchip.rules.local_learning import local_learning
 from onchip.rules.never import never
 from onchip.rules.noisy_bp import noisy_bp
 from onchip.rules.opzo import opzo
+from onchip.rules.ostl import ostl
 from onchip.rules.ottt import ottt
 from onchip.rules.own_noise_mirror import own_noise_mirror
 from onchip.rules.sltt import sltt
@@ -29,6 +31,7 @@ __all__ = [
     "decolle",
     "dfa",
     "dkp",
+    "eprop",
     "fa",
     "fbp",
     "frsf",
@@ -37,6 +40,7 @@ __all__ = [
     "never",
     "noisy_bp",
     "opzo",
+    "ostl",
     "ottt",
     "own_noise_mirror",
     "sltt",

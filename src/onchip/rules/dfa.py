@@ -26,13 +26,17 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
 
     Reference: Nøkland 2016 (NeurIPS); over time as in Xiao et al. 2024 (OPZO, arXiv 2407.12516).
     """
-    return Rule("dfa", model, feedback=RandomDirect(), temporal=temporal)
+    return Rule("dfa", model, feedback=RandomDirect("dfa"), temporal=temporal)
 
 
 class RandomDirect(MatrixFeedback):
-    """Fixed uniform feedback from the output to the input of each layer."""
+    """Fixed uniform feedback from the output to the input of each layer; `method` names the rule in messages."""
 
     stem = "direct_"
 
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self._method = method
+
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        return self.stored_matrix("dfa", index, units, error)
+        return self.stored_matrix(self._method, index, units, error)

@@ -40,19 +40,23 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
     Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
         arXiv 2407.12516).
     """
-    return Rule("dkp", model, feedback=KolenPollackDirect(decay, grid), temporal=temporal, trains=(TIME_STEPS,))
+    return Rule("dkp", model, feedback=KolenPollackDirect("dkp", decay, grid), temporal=temporal, trains=(TIME_STEPS,))
 
 
 class KolenPollackDirect(MatrixFeedback):
-    """Feedback from the output whose gradient is the product of the error and the activity it is sent to."""
+    """Feedback from the output whose gradient is the product of the error and the activity it is sent to.
+
+    `method` names the rule in messages.
+    """
 
     stem = "feedback_"
     learned = True
 
-    def __init__(self, decay: float, grid: int | None) -> None:
+    def __init__(self, method: str, decay: float, grid: int | None = None) -> None:
         super().__init__(grid)
-        require(0.0 <= decay < math.inf, "dkp", "decay", decay, "a weight decay of at least 0")
+        require(0.0 <= decay < math.inf, method, "decay", decay, "a weight decay of at least 0")
+        self._method = method
         self.decay = decay
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        return self.stored_matrix("dkp", index, units, error)
+        return self.stored_matrix(self._method, index, units, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,11 +24,13 @@ class LossSignals:
 
     Args:
         error: e, the derivative at the output, (T, B, classes) or (B, classes).
+        sent: What direct feedback sends of it: e, or e filtered backward in time as a leaky read-out filters it.
         local: Derivatives at the outputs of local read-outs, by the index of their layer; empty without read-outs.
         loss: Value as a scalar (), per sample (B,), or per time step and sample (T, B), with the loss as its mean.
     """
 
     error: Tensor
+    sent: Tensor
     local: Mapping[int, Tensor]
     loss: Tensor
 
@@ -46,6 +48,7 @@ class Feedback(nn.Module):
             connection under credit through time, to the step before; set like `layers`.
         observers: Observers of products and weight transport; set like `layers`.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
+        readout_decays: Returns the decays of the traces from which the read-out is updated; set like `layers`.
         claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
         twin: Whether each feedback weight computes the update of its forward weight by a product of its own.
         by_sample: Whether it needs the loss per time step and sample, and not only the error at the output.
@@ -58,6 +61,7 @@ class Feedback(nn.Module):
     hidden: tuple[int, ...] = ()
     senders: tuple[int, ...] = ()
     observers: tuple[Observer, ...] = ()
+    readout_decays: Callable[[], Sequence[float]] = staticmethod(tuple)
     claims: Claims = Claims()
     direct: ClassVar[bool] = False
     twin: ClassVar[bool] = False

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from onchip.certificates import Claims
 from onchip.errors import RequestError, require
+from onchip.kernels.trace import trace
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
 from onchip.learning.observers import ProductKind
@@ -55,6 +56,7 @@ class MatrixFeedback(DirectFeedback):
         require(grid is None or grid >= 1, "feedback", "grid", grid, "a side of at least 1 number, or none")
         self._grid = grid
         self._decayed: set[str] = set()
+        self._traces: dict[int, list[Tensor]] = {}
 
     @abstractmethod
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
@@ -79,6 +81,10 @@ class MatrixFeedback(DirectFeedback):
         for index in self.hidden if self.learned else ():
             self.register_parameter(f"{self.stem}{index}", nn.Parameter(last.new_empty(0, len(last))))
 
+    def begin(self) -> None:
+        if torch.is_grad_enabled():  # a pass without gradients must not change the state of a stream
+            self._traces.clear()
+
     def learn(self) -> None:
         for name, matrix in self.named_parameters():
             if self.decay and matrix.grad is not None and name not in self._decayed:
@@ -98,16 +104,15 @@ class MatrixFeedback(DirectFeedback):
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
-        error = signals.local[index] if self.local else signals.error
+        error, sent = (signals.local[index],) * 2 if self.local else (signals.error, signals.sent)
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
         matrix = self.back(error, index, math.prod(seen))
         # The few classes as rows in memory: this product is then three times as fast.
-        projected = error @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
-        sent = error.flatten(0, -2)  # (N, classes)
-        self.report_product(index, "local" if self.local else "direct", product_at(matrix, post=sent))
+        projected = sent @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
+        self.report_product(index, "local" if self.local else "direct", product_at(matrix, post=sent.flatten(0, -2)))
         if self.learned:
-            rows = as_rows(activity, error.dim() - 1)
+            rows, sent = as_rows(self._factor(index, activity), error.dim() - 1), error.flatten(0, -2)
             update = sent.t() @ rows  # (classes, n), and then to the grid, because classes are fewer than samples
             self.report_product(index, "feedback_update", product_at(update.t(), rows, sent))
             if seen != features:
@@ -119,6 +124,15 @@ class MatrixFeedback(DirectFeedback):
         if len(features) < 3:
             return projected.view(activity.shape)
         return self.spread(index, "direct", _as_maps(projected, seen), features)
+
+    def _factor(self, index: int, activity: Tensor) -> Tensor:
+        """What the update of learned matrices multiplies by the error, so that it equals that of the read-out."""
+        last, before = [], self._traces.get(index)
+        for number, decay in enumerate(() if self.local else self.readout_decays()):
+            activity = trace(activity, decay, None if before is None else before[number])
+            last.append(activity[-1])
+        self._traces[index] = last
+        return activity
 
     def spread(self, index: int, kind: ProductKind, coefficients: Tensor, features: torch.Size) -> Tensor:
         """Maps (..., C, H, W) of coefficients (..., C, h, w) on the grid; unchanged without a grid."""

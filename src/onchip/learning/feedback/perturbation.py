@@ -86,6 +86,7 @@ class PerturbationFeedback(MatrixFeedback):
             self._added.clear()
             self._by_step.clear()
             self._before = None
+            super().begin()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         if self._quiet_after is not None and self.steps >= self._quiet_after:

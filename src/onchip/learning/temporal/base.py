@@ -1,11 +1,12 @@
 """Temporal credit: how earlier time steps enter an update."""
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
-from onchip.nn.neurons.base import Neuron
+from onchip.nn.neurons.base import Neuron, SavedTensors
 from onchip.nn.signals import fold_time
 
 
@@ -15,10 +16,12 @@ class Temporal(ABC):
     Attributes:
         streams: Whether the credit of a time step is known at that step, so that a rule can learn during the input.
         through_time: Whether errors propagate back through the neurons' states.
+        causal: Whether, over a whole sequence too, the factors of an update at a time step depend on no later step.
     """
 
     streams: ClassVar[bool]
     through_time: ClassVar[bool] = False
+    causal: ClassVar[bool] = False
 
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
@@ -37,6 +40,43 @@ class Temporal(ABC):
     ) -> tuple[list[float], tuple[float, ...]]:
         """The same for a signal that is constantly 1: one number per step, and the state to carry on."""
         return [1.0] * steps, ()
+
+    def bias_factors(
+        self, steps: int, neuron: Neuron, before: tuple[float, ...] | None
+    ) -> tuple[list[float] | None, tuple[float, ...]]:
+        """Factor of the bias's update at each step, None for 1, and the state to carry on."""
+        return None, ()
+
+    def factorizes(self, neuron: Neuron) -> bool:
+        """Whether the update of these neurons' synapses is a sum of products of `presynaptic` factors and errors."""
+        return True
+
+    def filters(self, readout: Neuron) -> Sequence[float]:
+        """Leaky filters of the read-out that the eligibility of all other layers passes in a stream."""
+        return ()
+
+    def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
+        """The error (K, B, classes) that direct feedback sends, for that at the output of a whole sequence."""
+        return error
+
+    def readout_decays(self, readout: Neuron) -> Sequence[float]:
+        """Leaky filters in series that make, of activity, the traces from which the read-out's weights are updated.
+
+        The update is then the product of these traces and the error at the output.
+        """
+        return ()
+
+    def errors(self, neuron: Neuron, error: Tensor, saved: SavedTensors, *, sends: bool) -> tuple[Tensor, Tensor]:
+        """Errors at the drive (K, B, features...), for the update and to be sent on; uses `saved` up.
+
+        Args:
+            neuron: The neurons.
+            error: Error at their activity.
+            saved: From their forward pass.
+            sends: Whether the second result is needed.
+        """
+        delta = neuron.backward(error, saved, through_time=self.through_time)
+        return delta, delta
 
     def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The rows (N, features...) whose products are the update: each step of each sample."""

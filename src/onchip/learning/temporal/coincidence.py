@@ -17,6 +17,7 @@ class Coincidences(Temporal):
     """
 
     streams = True
+    causal = True
 
 
 @dataclass(frozen=True)

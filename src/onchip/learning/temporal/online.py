@@ -1,5 +1,7 @@
 """Presynaptic traces."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from onchip.errors import UnsupportedError
@@ -17,6 +19,7 @@ class Online(Temporal):
     """
 
     streams = True
+    causal = True
 
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
@@ -26,6 +29,9 @@ class Online(Temporal):
             signal = trace(signal, decay, None if before is None else before[number])
             last.append(signal[-1])
         return signal, tuple(last)
+
+    def readout_decays(self, readout: Neuron) -> Sequence[float]:
+        return common_decays(readout)
 
     def static_factors(
         self, steps: int, neuron: Neuron, before: tuple[float, ...] | None

@@ -1,6 +1,13 @@
 """Backpropagation through time."""
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from onchip.errors import UnsupportedError
+from onchip.kernels.trace import trace
 from onchip.learning.temporal.base import Temporal
+from onchip.nn.neurons.base import Neuron
 
 
 class ThroughTime(Temporal):
@@ -11,3 +18,26 @@ class ThroughTime(Temporal):
 
     streams = False
     through_time = True
+
+    def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
+        for decay in self.readout_decays(readout):
+            error = trace(error.flip(0), decay).flip(0)
+        return error
+
+    def readout_decays(self, readout: Neuron) -> Sequence[float]:
+        return shared_filters(readout)
+
+
+def shared_filters(readout: Neuron) -> tuple[float, ...]:
+    """Leaky filters from the drive of a read-out to its activity.
+
+    Raises:
+        UnsupportedError: They differ between its neurons.
+    """
+    filters = readout.filters_output()
+    if filters is None:
+        raise UnsupportedError(
+            f"a {type(readout).__name__} with a time constant per neuron filters each error by its own, which direct "
+            "feedback cannot send; use one time constant for the read-out"
+        )
+    return filters

@@ -1,5 +1,7 @@
 """The interface of neurons, which do not depend on the learning rule that trains them."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,10 @@ class SavedTensors:
 
     values: dict[str, Tensor] = field(default_factory=dict)
     pool: int | None = None
+
+    def copy(self) -> SavedTensors:
+        """The same with tensors of its own, for a second backward pass."""
+        return SavedTensors({name: value.clone() for name, value in self.values.items()}, self.pool)
 
     def take(self, name: str) -> Tensor:
         """Removes a saved tensor and returns it, to be overwritten.
@@ -118,6 +124,18 @@ class Neuron(torch.nn.Module, ABC):
         Neurons whose state ends with the time step leave this as it is.
         """
         return self.backward_local(error, saved)
+
+    def factorizes(self) -> bool:
+        """Whether the derivative of the activity by a weight, through the neuron's own state with the reset cut, is
+        ψ(u) times a presynaptic trace with these `decays`."""
+        return self.decays() is not None
+
+    def filters_output(self) -> tuple[float, ...] | None:
+        """Leaky filters in series from the drive to the activity of a linear read-out; empty for other neurons.
+
+        None where they differ between the neurons of the layer.
+        """
+        return ()
 
     def eligibility(
         self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
