@@ -16,6 +16,7 @@ __all__ = [
     "mlp_narrow",
     "mlp_tapered",
     "mlp_wide",
+    "recurrent",
     "resnet8",
     "resnet18",
     "resnet34",
@@ -27,6 +28,8 @@ mlp = Layout("F256-F256")
 mlp_wide = Layout("F800-F800", "Xiao et al. 2024 (OPZO, arXiv 2407.12516), MNIST")
 mlp_narrow = Layout("F200", "Biswas et al. 2023 (SSNN-BP, arXiv 2207.09755)")
 mlp_tapered = Layout("F200-F100", "`mlp-narrow` with one more layer")
+
+recurrent = Layout("R128", "a recurrent layer for sequences")
 
 conv_small = Layout("16C3-P2-32C3-P2")
 conv_wide = Layout("32C3-P2-64C3-P2")

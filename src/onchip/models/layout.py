@@ -37,6 +37,7 @@ class Layout:
       `16C3WS`: the same with weight standardization before neurons that work in time steps.
     - `P2`: a pool of 2x2, of averages, or of the earliest spikes for neurons that send spike times.
     - `F128`: a fully connected layer of 128 neurons.
+    - `R128`: the same with a recurrent connection from each neuron to all of them.
     - `10` at the end: the read-out, which closes every network; it may be left out.
 
     Layers of neurons that send spike times have no bias.
@@ -66,7 +67,7 @@ class Layout:
     @staticmethod
     def resembles(text: str) -> bool:
         """Whether some layer of a text is written as in a layout, so that it is no name."""
-        return any(re.match(r"\d+C\d|[PF]\d", token, re.IGNORECASE) for token in text.split("-"))
+        return any(re.match(r"\d+C\d|[PFR]\d", token, re.IGNORECASE) for token in text.split("-"))
 
     def __call__(self, shape: tuple[int, ...], classes: int, *, neuron: Callable[[], Neuron] = nn.LIF) -> nn.Sequential:
         """The network, for inputs of `shape` without the batch, with its first weights from torch's generator."""
@@ -93,7 +94,8 @@ class Layout:
                 return append, sizes
         raise RequestError(
             f"network {self.text!r} got {token!r} as layer {place}; expected a convolution such as 16C3, a pool such "
-            "as P2, a fully connected layer such as F128, or the number of classes at the end"
+            "as P2, a fully connected layer such as F128, a recurrent layer such as R128, or the number of classes at "
+            "the end"
         )
 
 
@@ -122,6 +124,13 @@ class _Chain:
     def dense(self, width: int) -> None:
         layer = self._initialized(nn.Linear(self._flat(f"F{width}"), width, bias=self._bias))
         self._append_neurons(layer, (width,))
+
+    def recurrent(self, width: int) -> None:
+        layer = self._initialized(nn.Linear(self._flat(f"R{width}"), width, bias=self._bias))
+        # Torch's own range: spikes return at each step, and with a gain they would sustain themselves.
+        recurrent = nn.Linear(width, width, bias=False)
+        self.modules += [layer, nn.Recurrent(recurrent, self._neuron())]
+        self._shape = (width,)
 
     def readout(self, classes: int) -> None:
         if classes != self._classes:
@@ -198,5 +207,6 @@ GRAMMAR: dict[str, Callable[..., None]] = {
     f"{SIZE}C{SIZE}WS": _Chain.standardized,
     f"P{SIZE}": _Chain.pool,
     f"F{SIZE}": _Chain.dense,
+    f"R{SIZE}": _Chain.recurrent,
     SIZE: _Chain.readout,
 }

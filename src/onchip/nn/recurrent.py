@@ -66,7 +66,7 @@ def recur(
         RequestError: The recurrent product changes the shape of the activity.
     """
     steps = []
-    after: State | None = state
+    after = state
     for t in range(len(drive)):
         if before is not None:
             returned = product(before)
