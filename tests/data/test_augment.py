@@ -103,6 +103,41 @@ def test_sizes_below_one_pixel_are_refused(part: type[Crop] | type[Cutout], valu
         part(value)
 
 
+RECORDINGS = [part for part in PARTS if not isinstance(part, AutoAugment)]
+
+
+@pytest.mark.parametrize("part", RECORDINGS, ids=repr)
+def test_all_frames_of_a_recording_change_as_an_image_of_as_many_channels(part: Augment) -> None:
+    recordings = torch.rand(8, 4, 2, 7, 5, generator=seeded(1)) * 0.9 + 0.1
+    before = recordings.clone()
+    out = part(recordings, seeded(5))
+    assert torch.equal(out, part(recordings.flatten(1, 2), seeded(5)).view(recordings.shape))
+    assert torch.equal(recordings, before)
+    assert part(recordings[:0], seeded()).shape == (0, 4, 2, 7, 5)
+    assert part(recordings[:, :0], seeded()).shape == (8, 0, 2, 7, 5)
+
+
+def test_what_moves_within_a_recording_still_moves() -> None:
+    frames = torch.zeros(200, 3, 1, 9, 9)
+    for frame in range(3):
+        frames[:, frame, 0, 3 + frame, 4] = 1  # a point that goes down by one pixel a frame
+    out = Compose(Crop(2), Flip())(frames, seeded())
+    places = out.nonzero()[:, 3:].view(200, 3, 2)
+    assert (places.diff(dim=1) == torch.tensor([1, 0])).all()
+    assert len(places[:, 0].unique(dim=0)) == 25, "of all recordings, each way"
+
+
+@pytest.mark.parametrize("part", [AutoAugment(), Crop(2), Flip(), Cutout(3)], ids=repr)
+def test_what_has_no_pixels_is_refused(part: Augment) -> None:
+    with pytest.raises(RequestError, match=rf"{type(part).__name__} got samples of shape \(9, 7\); expected images"):
+        part(torch.zeros(2, 9, 7), seeded())
+
+
+def test_autoaugment_refuses_recordings() -> None:
+    with pytest.raises(RequestError, match=r"AutoAugment got samples of shape \(4, 3, 7, 5\); .* Use Crop, Flip or"):
+        AutoAugment()(torch.zeros(2, 4, 3, 7, 5), seeded())
+
+
 def test_autoaugment_refuses_other_than_grey_and_colour() -> None:
     with pytest.raises(RequestError, match="got images of 2 channels; expected 1 or 3"):
         AutoAugment()(noise(c=2), seeded())

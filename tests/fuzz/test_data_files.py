@@ -1,4 +1,4 @@
-"""Files of data sets: IDX, CIFAR's pickles, recordings of N-MNIST, pictures."""
+"""Files of data sets: IDX, CIFAR's pickles, recordings of events, pictures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from onchip.data import load
-from onchip.data.readers.events import read_frames
+from onchip.data.readers.aedat import read_caer, read_jaer
+from onchip.data.readers.binning import count_events
+from onchip.data.readers.events import Events, read_bin
 from onchip.data.readers.idx import read_pair
 from onchip.data.readers.pictures import decode
 from tests.data.datasets.test_cifar import KINDS, write_small
+from tests.data.event_files import (
+    bin_file,
+    caer_file,
+    caer_packet,
+    jaer_file,
+    some,
+    write_cut_gestures,
+    write_gestures,
+)
 from tests.fuzz.mutants import check_all, damaged, outcome
 
 Count = Callable[[str, object], None]
@@ -65,18 +77,79 @@ def test_a_damaged_pickle_is_never_opened(
     check_all(damaged(whole), check, 30, record_property)
 
 
-def test_a_damaged_recording_has_frames_or_is_refused(record_property: Count, tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    whole = np.random.default_rng(0).integers(0, 34, (20, 5), dtype=np.uint8).tobytes()
+def frames_of(path: Path, read: Callable[[Path], Events]) -> NDArray[np.int64] | None:
+    """Frames of a damaged recording, or None where it is refused; every event that is read must be in them."""
+    events = outcome(lambda: read(path))
+    if events is None:
+        return None
+    counts = count_events(events, 5, (7, 9))
+    assert counts.sum() == len(events)
+    return counts
+
+
+RECORDINGS: dict[str, tuple[bytes, Callable[[Path], Events]]] = {
+    "bin": (bin_file(some(20, size=34)), lambda path: read_bin(path, (34, 34))),
+    "jaer": (jaer_file(some(20)), read_jaer),
+    "caer": (caer_file(caer_packet(some(20)), caer_packet(some(3), kind=0)), read_caer),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_a_damaged_recording_has_frames_or_is_refused(kind: str, record_property: Count, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    whole, read = RECORDINGS[kind]
 
     def check(content: bytes) -> None:
         path.write_bytes(content)
-        frames = outcome(lambda: read_frames(path, size=(34, 34), frames=12, frame_us=26_250))
-        if frames is not None:
-            assert frames.shape == (12, 2, 34, 34)
-            assert set(frames.unique().tolist()) <= {0, 255}
+        counts = frames_of(path, read)
+        assert counts is None or counts.shape == (5, 2, 7, 9)
 
-    check_all(damaged(whole), check, 60, record_property)
+    path.write_bytes(whole)
+    assert frames_of(path, read) is not None
+    check_all(damaged(whole), check, 100, record_property)
+
+
+@pytest.mark.parametrize("file", ["user01_led.aedat", "user01_led_labels.csv", "trials_to_train.txt"])
+def test_a_damaged_published_gesture_is_no_other_data_set(file: str, record_property: Count, tmp_path: Path) -> None:
+    path = write_gestures(tmp_path) / file
+    whole = path.read_bytes()
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        data = outcome(lambda: load("dvs-gesture:frames=4;size=8", root=tmp_path, validation=0))
+        if data is not None:
+            assert (data.shape, data.steps) == ((2, 8, 8), 4)
+            assert 0 <= int(data.train.labels.min()) <= int(data.train.labels.max()) < 11
+            assert (data.train.samples.sum((1, 2, 3, 4)) > 0).all()
+
+    check_all(damaged(whole), check, 40, record_property)
+
+
+def test_a_damaged_cut_gesture_is_no_other_data_set(record_property: Count, tmp_path: Path) -> None:
+    path = write_cut_gestures(tmp_path) / "ibmGestureTrain/user01_led/0.npy"
+    np.save(path, np.array(some(10), dtype=np.int64))
+    whole = path.read_bytes()
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        data = outcome(lambda: load("dvs-gesture:frames=4;size=8", root=tmp_path, validation=0))
+        assert data is None or (data.train.samples.sum((1, 2, 3, 4)) > 0).all()
+
+    check_all(damaged(whole), check, 100, record_property)
+
+
+def test_damaged_frames_are_made_again(record_property: Count, tmp_path: Path) -> None:
+    write_cut_gestures(tmp_path)
+    expected = load("dvs-gesture:frames=4;size=8", root=tmp_path, validation=0).train.samples
+    (path,) = (tmp_path / "binned").iterdir()
+    whole = path.read_bytes()
+
+    def check(content: bytes) -> None:
+        path.unlink()
+        path.write_bytes(content)
+        assert torch.equal(load("dvs-gesture:frames=4;size=8", root=tmp_path, validation=0).train.samples, expected)
+
+    check_all(damaged(whole), check, 30, record_property)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "bmp", "ppm", "tiff", "webp"])

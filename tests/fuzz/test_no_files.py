@@ -12,7 +12,9 @@ from onchip import report
 from onchip.cli.shared.config import read_config
 from onchip.data import load
 from onchip.data.datasets import find
-from onchip.data.readers.events import read_frames
+from onchip.data.readers.aedat import read_aedat4, read_caer, read_jaer
+from onchip.data.readers.events import read_bin
+from onchip.data.readers.files import read_array, read_lines
 from onchip.data.readers.idx import read_pair
 from onchip.data.readers.pictures import decode
 from onchip.errors import OnchipError
@@ -28,7 +30,12 @@ READERS: dict[str, Callable[[Path], object]] = {
     "records": lambda path: report.gather([path]),
     "checkpoint": checkpoint.load,
     "run.toml": lambda path: read_config(path, ["net"]),
-    "a.bin": lambda path: read_frames(path, size=(34, 34), frames=12, frame_us=26_250),
+    "a.bin": lambda path: read_bin(path, (34, 34)),
+    "jaer.aedat": read_jaer,
+    "caer.aedat": read_caer,
+    "a.aedat4": read_aedat4,
+    "a.npy": read_array,
+    "a.csv": read_lines,
     "images": lambda path: read_pair(path, path, size=(3, 5), classes=10),
     "a.png": lambda path: decode([path]),
 }
@@ -53,7 +60,7 @@ def test_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device"])
-@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "n-mnist"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "n-mnist", "dvs-cifar10", "dvs-gesture"])
 def test_a_data_set_of_such_files_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
     for file in find(name).files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

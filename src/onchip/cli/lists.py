@@ -9,6 +9,7 @@ from onchip.cli.shared import arguments as args
 from onchip.cli.shared import completion
 from onchip.cli.shared.command import Command
 from onchip.cli.shared.failing import WRONG_REQUEST, failing
+from onchip.cli.shared.progress import reading
 from onchip.cli.shared.terminal import say
 from onchip.errors import DataError, unknown_name
 from onchip.runs.grammar import command_name, describe
@@ -99,11 +100,12 @@ def list_(data_root: args.DataRoot = None) -> None:
         width = max(len(state.info.name) for state in states)
         for state in states:
             info = state.info
-            whole = state.sizes == (info.train, info.test)
+            whole = info.whole(*state.sizes)
             found = "at hand" if whole else "in part"
             at_hand = "embedded" if info.embedded else found if state.present else "not fetched"
             part = f"{state.sizes[0]:,} + {state.sizes[1]:,} of " if state.present and not whole else ""
-            size = f"{info.train:,} + {info.test:,} {_samples(info)}, {info.classes} classes"
+            of = state.sizes if whole else (info.train, info.test)
+            size = f"{of[0]:,} + {of[1]:,} {_samples(info)}, {info.classes} classes"
             say(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
         say(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
 
@@ -139,7 +141,8 @@ def check(
         wrong = False
         for name in names or [state.info.name for state in status(data_root) if state.present]:
             try:
-                data_set = check_files(name, data_root)
+                with reading():
+                    data_set = check_files(name, data_root)
             except DataError as error:
                 wrong = True
                 say(f"error: {error}", error=True)

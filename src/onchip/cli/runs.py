@@ -16,7 +16,7 @@ from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, RUN_FAILED, failing
 from onchip.cli.shared.interrupts import exit_code, interruptible
 from onchip.cli.shared.output import chosen_columns, show_table
-from onchip.cli.shared.progress import Bars, bars
+from onchip.cli.shared.progress import Bars, bars, reading
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
@@ -91,7 +91,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
             rules = [rule.label for rule in distinct(rules)]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
-        data = load_data(config, root=options["data_root"], download=options["download"])
+        with reading():
+            data = load_data(config, root=options["data_root"], download=options["download"])
         if rules is None:
             rules, left_out = comparison.trainable(config, data)
             for reason in left_out:

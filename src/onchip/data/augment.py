@@ -1,10 +1,12 @@
-"""Random changes to whole batches of images, with one draw per image.
+"""Random changes to whole batches of images or recordings, with one draw for each.
 
-Every augmentation takes images (B, C, H, W) in [0, 1] and a generator, and returns new images of the same shape.
+Every augmentation takes images (B, C, H, W) or recordings (B, F, C, H, W) in [0, 1] and a generator, and returns new
+ones of the same shape. All frames of a recording are changed alike. What takes images only says so.
 The few numbers that an image needs are drawn on the generator's device and moved: with one generator on the
 CPU, a run is augmented alike on CPU and GPU.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +24,7 @@ __all__ = ["AutoAugment", "Compose", "Crop", "Cutout", "Flip"]
 @checked
 @dataclass(frozen=True)
 class Crop:
-    """Shift each image by up to `pad` pixels either way, with black where nothing was.
+    """Shift each image or recording by up to `pad` pixels either way, with black where nothing was.
 
     The window is drawn evenly from the (2·pad + 1)² places in the image padded with zeros.
 
@@ -41,32 +43,37 @@ class Crop:
         _at_least_one("Crop", "pad", self.pad)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        b, c, h, w = images.shape
+        _require_pixels("Crop", images)
+        b, h, w = len(images), *images.shape[-2:]
         top, left = _draw(2 * self.pad + 1, (2, b), images, generator)
         rows = top[:, None] + torch.arange(h, device=images.device)  # (B, H)
         columns = left[:, None] + torch.arange(w, device=images.device)  # (B, W)
+        flat = images.reshape(b, math.prod(images.shape[1:-2]), h, w)  # (B, C or F * C, H, W)
         which = torch.arange(b, device=images.device)[:, None, None, None]
-        channel = torch.arange(c, device=images.device)[:, None, None]
-        padded = pad(images, (self.pad,) * 4)
-        return padded[which, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (B, C, H, W)
+        channel = torch.arange(flat.shape[1], device=images.device)[:, None, None]
+        padded = pad(flat, (self.pad,) * 4)
+        return padded[which, channel, rows[:, None, :, None], columns[:, None, None, :]].view(images.shape)
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror each image left to right, with probability 1/2. Not for characters, whose sense it changes.
+    """Mirror each image or recording left to right, with probability 1/2.
+
+    Not for characters, whose sense it changes, nor for gestures, of which some are the mirror images of others.
 
     Reference: K. He et al., Deep residual learning for image recognition, 2016, section 4.2.
     """
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        _require_pixels("Flip", images)
         mirrored = _draw(2, (len(images),), images, generator).bool()
-        return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+        return torch.where(_over(images, mirrored), images.flip(-1), images)
 
 
 @checked
 @dataclass(frozen=True)
 class Cutout:
-    """Black out one square of each image; its center is any pixel, so that part of it may lie outside.
+    """Black out one square of each image or recording; its center is any pixel, so that part of it may lie outside.
 
     Args:
         size: side of the square, pixels, at least 1; the paper takes 16 for CIFAR-10, 8 for CIFAR-100.
@@ -84,11 +91,12 @@ class Cutout:
         _at_least_one("Cutout", "size", self.size)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        b, _, h, w = images.shape
+        _require_pixels("Cutout", images)
+        b, h, w = len(images), *images.shape[-2:]
         row_inside = self._inside(h, _draw(h, (b,), images, generator))
         column_inside = self._inside(w, _draw(w, (b,), images, generator))
-        hole = row_inside[:, None, :, None] & column_inside[:, None, None, :]  # (B, 1, H, W)
-        return images.masked_fill(hole, 0.0)
+        hole = row_inside[:, :, None] & column_inside[:, None, :]  # (B, H, W)
+        return images.masked_fill(_over(images, hole), 0.0)
 
     def _inside(self, n: int, center: Tensor) -> Tensor:
         """(B, n): which of n rows (or columns) the square covers."""
@@ -104,12 +112,17 @@ class AutoAugment:
     Images with the same draw go through torchvision together. Put it before `Cutout`.
 
     Raises:
-        RequestError: when called, images of other than 1 or 3 channels.
+        RequestError: when called, recordings, or images of other than 1 or 3 channels.
 
     Reference: E. Cubuk et al., AutoAugment: Learning augmentation strategies from data, CVPR 2019.
     """
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        if images.ndim != 4:
+            raise RequestError(
+                f"AutoAugment got samples of shape {tuple(images.shape[1:])}; expected images (C, H, W), whose "
+                "brightness and color it changes. Use Crop, Flip or Cutout for recordings"
+            )
         if images.shape[1] not in (1, 3):
             raise RequestError(f"AutoAugment got images of {images.shape[1]} channels; expected 1 or 3")
         b = len(images)
@@ -151,6 +164,19 @@ def _draw(n: int, shape: tuple[int, ...], images: Tensor, generator: torch.Gener
     """Whole numbers 0..n-1 of that shape, drawn on the generator's device, on the images' device."""
     drawn = torch.randint(n, shape, generator=generator, device=generator.device)
     return drawn.to(images.device, non_blocking=True)
+
+
+def _over(images: Tensor, drawn: Tensor) -> Tensor:
+    """Values per image, (B,) or (B, H, W), over the axes of images or recordings, with 1 for the missing ones."""
+    return drawn.view(len(images), *[1] * (images.ndim - drawn.ndim), *drawn.shape[1:])
+
+
+def _require_pixels(part: str, images: Tensor) -> None:
+    if images.ndim not in (4, 5):
+        raise RequestError(
+            f"{part} got samples of shape {tuple(images.shape[1:])}; expected images (C, H, W) or recordings "
+            "(F, C, H, W). Leave it out"
+        )
 
 
 def _at_least_one(part: str, name: str, got: int) -> None:

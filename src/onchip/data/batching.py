@@ -28,7 +28,7 @@ def batches(
         split: images, recordings or sequences, and their labels.
         batch_size: samples per batch, B; the last batch has the remaining ones.
         generator: of the order and of `augment`; on any device, advanced by each pass. Needed for either.
-        augment: (images, generator) -> images of the same shape, e.g. `Compose(Crop(4), Flip())`; for images alone.
+        augment: (images or recordings, generator) -> the same of the same shape, e.g. `Compose(Crop(4), Flip())`.
         shuffle: draw a new order, instead of the split's own.
         device: where the batches go; None for where the split is.
         drop_last: leave out a last batch of fewer than B.
@@ -39,8 +39,8 @@ def batches(
         per time step are (T, B), -1 where there is no target.
 
     Raises:
-        RequestError: batch_size below 1, no generator where one is needed, or other samples than images to augment;
-            before the first batch.
+        RequestError: batch_size below 1, no generator where one is needed, or sequences to augment; before the first
+            batch.
     """
     if not isinstance(batch_size, int) or batch_size < 1:
         raise RequestError(f"batch_size={batch_size!r}; expected a whole number of samples, at least 1")
@@ -50,7 +50,9 @@ def batches(
             "generator=torch.Generator().manual_seed(seed), or shuffle=False and no augment"
         )
     if augment is not None and not split.kind.augmentable:
-        raise RequestError(f"batches got {split.kind.name} to augment; expected images. Leave augment out")
+        raise RequestError(
+            f"batches got {split.kind.name} to augment; expected images or recordings. Leave augment out"
+        )
 
     def stream() -> Iterator[tuple[Tensor, Tensor]]:
         n, order = len(split), None

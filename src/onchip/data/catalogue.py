@@ -65,7 +65,7 @@ def describe() -> tuple[DatasetInfo, ...]:
 
 
 def status(root: str | os.PathLike[str] | None = None) -> tuple[Status, ...]:
-    """Which data sets are under `root` (see `data_root`); opens no file."""
+    """Which data sets are under `root` (see `data_root`); opens no image and no recording."""
     place = data_root(root)
     return tuple(_status(find(info.name), info, place) for info in describe())
 
@@ -93,14 +93,14 @@ def check(name: str, root: str | os.PathLike[str] | None = None) -> Checked:
     """
     place, source = data_root(root), find(name)
     source.require(place)
-    parts = source.read(place)
+    parts = (source.reread or source.read)(place)
     validation = 0 if parts.validation is None else len(parts.validation)
     train, sizes = parts.train, (len(parts.train), validation, len(parts.test))
     checked = Checked(name, place, train.kind, train.shape, train.steps, parts.classes, *sizes)
     if (info := source.info) is not None:
         got = (checked.shape, checked.steps, len(checked.classes), checked.train, checked.test)
         expected = (info.shape, info.steps, info.classes, info.train, info.test)
-        if got != expected:
+        if got[:3] != expected[:3] or not info.whole(checked.train, checked.test):
             raise DataError(
                 f"{name} under {place} has (shape, steps, classes, train, test) = {got}; expected {expected}. "
                 "Delete its files and fetch them again"

@@ -64,10 +64,10 @@ RECORDINGS = SampleKind(
     divisor=255.0,
     encoder="frames",
     own_steps=False,
-    augmentable=False,
+    augmentable=True,
     remedy="Pass kind=IMAGES for images without frames",
 )
-"""Frames of an event camera as bytes, 0 or 255, of which an encoder makes any number of time steps that divides F."""
+"""Numbers of events in frames, as bytes, of which an encoder makes any number of time steps that divides F."""
 
 SEQUENCES = SampleKind(
     name="sequences",

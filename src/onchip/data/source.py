@@ -3,6 +3,9 @@
 import contextlib
 import os
 import sys
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ class DatasetInfo:
         embedded: True when it comes with the package, or is generated, and needs no files.
         kind: what its samples are.
         steps: frames of a recording, or time steps of the longest sequence to train on; None for images.
+        others: numbers of training and test samples of other cuts of the data set that are published as whole.
     """
 
     name: str
@@ -39,6 +43,11 @@ class DatasetInfo:
     embedded: bool = False
     kind: SampleKind = IMAGES
     steps: int | None = None
+    others: tuple[tuple[int, int], ...] = ()
+
+    def whole(self, train: int, test: int) -> bool:
+        """Whether so many training and test samples are all that were published."""
+        return (train, test) in ((self.train, self.test), *self.others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +71,10 @@ class DatasetSource:
         read: data root -> `RawSplits`; raises DataError on a damaged file.
         download: data root -> files in place; None where there is nothing to download.
         part: data root -> number of training and test samples there, where a part of the files is enough; else None.
+        layouts: other sets of needed files, of which one is enough in place of `files`.
+        reread: as `read`, but every file is read, whatever is stored of them; None where nothing is stored.
+        unpack: data root -> archives that the user has put there are unpacked; None where there are none.
+        by_hand: what to do where a download fails, for the message; None for putting `files` there.
     """
 
     name: str
@@ -70,18 +83,24 @@ class DatasetSource:
     read: Callable[[Path], RawSplits]
     download: Callable[[Path], None] | None = None
     part: Callable[[Path], tuple[int, int]] | None = None
+    layouts: tuple[tuple[str, ...], ...] = ()
+    reread: Callable[[Path], RawSplits] | None = None
+    unpack: Callable[[Path], None] | None = None
+    by_hand: str | None = None
 
     def missing(self, root: Path) -> tuple[Path, ...]:
-        """The needed files that are not under `root`."""
-        return tuple(root / file for file in self.files if not os.path.exists(root / file))
+        """The needed files that are not under `root`; none where any of the layouts is whole."""
+        absent = [tuple(root / file for file in files if not os.path.exists(root / file)) for files in self._layouts()]
+        return () if () in absent else absent[0]
 
     def require(self, root: Path) -> None:
         """Raise DataError unless every file is there, naming the first that is not."""
         if missing := self.missing(root):
+            folders = " or ".join(dict.fromkeys(Path(files[0]).parts[0] for files in self._layouts()))
             raise DataError(
                 f"{self.name}: no file {missing[0]} ({len(missing)} of {len(self.files)} files are missing). "
                 f"Run `onchip data fetch {self.name}`, pass --download (download=True), or point --data-root "
-                f"(ONCHIP_DATA) at the folder that contains {Path(self.files[0]).parts[0]}"
+                f"(ONCHIP_DATA) at the folder that contains {folders}"
             )
 
     def fetch(self, root: Path) -> None:
@@ -90,6 +109,11 @@ class DatasetSource:
         Raises:
             DataError: the download failed, or did not bring every file.
         """
+        if self.missing(root) and self.unpack is not None:
+            try:
+                self.unpack(root)
+            except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+                raise DataError(f"{self.name} could not be unpacked in {root}: {error}. Check the disk") from error
         if self.missing(root) and self.download is not None:
             try:
                 root.mkdir(parents=True, exist_ok=True)
@@ -97,8 +121,12 @@ class DatasetSource:
                     self.download(root)
             except Exception as error:  # the network, the disk and the archive fail with types of their own
                 reason = " ".join(str(error).split())  # torchvision's is several lines
+                by_hand = self.by_hand or f"put {', '.join(self.files)} there by hand"
                 raise DataError(
                     f"{self.name} could not be downloaded to {root}: {reason}. Check the network and the disk "
-                    f"and try again, or put {', '.join(self.files)} there by hand"
+                    f"and try again, or {by_hand}"
                 ) from error
         self.require(root)
+
+    def _layouts(self) -> tuple[tuple[str, ...], ...]:
+        return (self.files, *self.layouts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from onchip.data.mapped import Mapped
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
 
@@ -22,8 +23,9 @@ class Split:
     is padding, from which nothing is learned.
 
     Args:
-        samples: (N, C, H, W) uint8 images, 0 dark to 255 bright; (N, F, C, H, W) uint8 recordings with F frames; or
-            (N, T, features...) float32 or uint8 sequences.
+        stored: (N, C, H, W) uint8 images, 0 dark to 255 bright; (N, F, C, H, W) uint8 recordings, numbers of events in
+            F frames; or (N, T, features...) float32 or uint8 sequences. In memory, or in a file that is read where a
+            batch needs it.
         labels: (N,) int64, index into the data set's `classes`; for sequences also (N, T), -1 at steps without a
             target, of one class per sample.
         kind: what the samples are: `IMAGES`, `RECORDINGS` or `SEQUENCES`.
@@ -40,7 +42,7 @@ class Split:
         (12,)
     """
 
-    samples: Tensor
+    stored: Tensor | Mapped
     labels: Tensor
     kind: SampleKind = IMAGES
     lengths: Tensor | None = None
@@ -57,19 +59,24 @@ class Split:
         return len(self.labels)
 
     @property
+    def samples(self) -> Tensor:
+        """All samples, in memory: a copy where they are in a file."""
+        return self.stored if isinstance(self.stored, Tensor) else self.stored[:]
+
+    @property
     def device(self) -> torch.device:
         """Where the samples are."""
-        return self.samples.device
+        return self.stored.device
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Features at one time step, the input of a network: (C, H, W) of images and recordings."""
-        return tuple(self.samples.shape[self.kind.leading :])
+        return tuple(self.stored.shape[self.kind.leading :])
 
     @property
     def steps(self) -> int | None:
         """Frames of a recording, F, or steps of the longest sequence, T; None for images."""
-        return self.samples.shape[1] if self.kind.over_time else None
+        return self.stored.shape[1] if self.kind.over_time else None
 
     @property
     def sample_labels(self) -> Tensor:
@@ -88,7 +95,7 @@ class Split:
         Returns:
             Samples (B, ...), and labels (B,) or (T, B).
         """
-        samples, labels = self.samples[index], self.labels[index]
+        samples, labels = self.stored[index], self.labels[index]
         lengths = None if self.lengths is None else self.lengths[index]
         if lengths is not None and len(lengths):
             samples = samples[:, : int(lengths.amax())]
@@ -100,25 +107,28 @@ class Split:
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device, moved once and whole."""
         lengths = None if self.lengths is None else self.lengths.to(device)
-        return replace(self, samples=self.samples.to(device), labels=self.labels.to(device), lengths=lengths)
+        return replace(self, stored=self.stored.to(device), labels=self.labels.to(device), lengths=lengths)
 
     def take(self, index: Tensor) -> Split:
         """The samples at `index`, (M,) int64, in that order."""
         lengths = None if self.lengths is None else self.lengths[index]
-        return replace(self, samples=self.samples[index], labels=self.labels[index], lengths=lengths)
+        stored = self.stored[index] if isinstance(self.stored, Tensor) else self.stored.select(index)
+        return replace(self, stored=stored, labels=self.labels[index], lengths=lengths)
 
     def _check_samples(self) -> None:
-        samples, kind = self.samples, self.kind
+        samples, kind = self.stored, self.kind
         if samples.ndim not in kind.dimensions or samples.dtype not in kind.dtypes:
             raise RequestError(
                 f"Split got {kind.name} {tuple(samples.shape)} {samples.dtype}; expected {kind.axes} "
                 f"{' or '.join(map(str, kind.dtypes))}. {kind.remedy}"
             )
-        if samples.is_floating_point() and not samples.is_meta and not bool(samples.isfinite().all()):
+        if not isinstance(samples, Tensor) or samples.is_meta or not samples.is_floating_point():
+            return
+        if not bool(samples.isfinite().all()):
             raise RequestError(f"Split got {kind.name} with NaN or infinity; expected finite numbers. Correct the data")
 
     def _check_labels(self) -> None:
-        samples, labels, kind = self.samples, self.labels, self.kind
+        samples, labels, kind = self.stored, self.labels, self.kind
         if labels.ndim not in ((1, 2) if kind.own_steps else (1,)) or labels.dtype != torch.int64:
             per_step = " or (N, T)" if kind.own_steps else ""
             raise RequestError(
@@ -146,7 +156,7 @@ class Split:
                 f"Split got lengths {tuple(lengths.shape)} {lengths.dtype} on {lengths.device}; expected "
                 f"({len(self.labels)},) torch.int64 on {self.device}, one length per sequence"
             )
-        longest = self.samples.shape[1]
+        longest = self.stored.shape[1]
         if not lengths.is_meta and bool((wrong := (lengths < 1) | (lengths > longest)).any()):
             at = int(wrong.nonzero()[0])
             raise RequestError(
@@ -208,8 +218,8 @@ class Dataset:
             # The longest sequence of one split may be longer than that of another.
             if split.shape != self.shape or (not self.kind.own_steps and split.steps != self.train.steps):
                 raise DataError(
-                    f"{self.name}: {split.kind.name} of {field.name} are {tuple(split.samples.shape[1:])}, those of "
-                    f"train {tuple(self.train.samples.shape[1:])}; expected one shape. Resize them to one size first"
+                    f"{self.name}: {split.kind.name} of {field.name} are {tuple(split.stored.shape[1:])}, those of "
+                    f"train {tuple(self.train.stored.shape[1:])}; expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
                 continue

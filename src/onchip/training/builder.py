@@ -109,6 +109,10 @@ def resolve(config: RunConfig, data: Dataset) -> Resolved:
     if data.name != config.data:
         raise RequestError(f"a run on {config.data!r} got the data set {data.name!r}; load the one it names")
     rule, augment = registry.part("rule", config.rule), registry.augmentation(config.augment)
+    if augment is not None:
+        augment(
+            torch.zeros(0, *data.train.stored.shape[1:]), torch.Generator()
+        )  # refuses samples that it cannot change
     make_neuron, kind = registry.neuron(config.neuron)
     loss = registry.loss(config.loss, kind)
     if config.chunk is not None and kind.spike_errors:

@@ -14,13 +14,7 @@ from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
-
-Event = tuple[int, int, int, int]
-"""x, y, polarity, time in µs."""
-
-
-def recording(*events: Event) -> bytes:
-    return b"".join(bytes([x, y]) + (polarity << 23 | time).to_bytes(3, "big") for x, y, polarity, time in events)
+from tests.data.event_files import bin_file
 
 
 @pytest.fixture
@@ -33,17 +27,20 @@ def root(tmp_path: Path) -> Path:
             for name in names:
                 places = [(3 * digit + right, y) for right in range(3) for y in range(34)]
                 events = [(x, y, y % 2, 26_250 * frame) for frame in range(12) for x, y in places]
-                (folder / f"{name}.bin").write_bytes(recording(*events))
+                (folder / f"{name}.bin").write_bytes(bin_file(events))
     return tmp_path
 
 
 def test_events_become_frames(tmp_path: Path, root: Path) -> None:
     events = [(5, 7, 1, 0), (5, 7, 1, 26_249), (33, 0, 0, 26_250), (0, 33, 1, 314_999), (1, 1, 0, 8_000_000)]
-    (root / "NMNIST/Test/0/00003.bin").write_bytes(recording(*events))
+    (root / "NMNIST/Test/0/00003.bin").write_bytes(bin_file(events))
     frames = load("n-mnist", root=root).test.samples[0]
     found = [tuple(place) for place in frames.nonzero().tolist()]
     assert found == [(0, 1, 7, 5), (1, 0, 0, 33), (11, 0, 1, 1), (11, 1, 33, 0)], "(frame, polarity, y, x)"
-    assert frames.max() == 255
+    assert frames[0, 1, 7, 5] == 2, "two events"
+    assert frames.sum() == 5
+    halves = load("n-mnist:frames=2", root=root).test.samples[0]
+    assert torch.equal(halves, torch.stack([frames[:6].sum(0), frames[6:].sum(0)]).to(torch.uint8))
 
 
 def test_it_loads_as_recordings_in_order_of_class(root: Path) -> None:
@@ -54,13 +51,16 @@ def test_it_loads_as_recordings_in_order_of_class(root: Path) -> None:
     spikes = Frames(3)(images)
     assert isinstance(spikes, torch.Tensor)
     assert spikes.shape == (3, 4, 2, 34, 34)
-    expected = images.view(4, 3, 4, 2, 34, 34).sum(2).clamp(max=1).transpose(0, 1)
+    expected = (images.view(4, 3, 4, 2, 34, 34).sum(2) > 0).float().transpose(0, 1)
     assert torch.equal(spikes, expected)
 
 
-def test_a_run_trains_on_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("augment", [None, "crop:1,cutout:2"])
+def test_a_run_trains_on_it(augment: str | None, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONCHIP_DATA", str(root))
-    spec = RunConfig(data="n-mnist", net="mlp", rule="opzo", epochs=15, steps=6, batch_size=10, lr=2e-3)
+    spec = RunConfig(
+        data="n-mnist", net="mlp", rule="opzo", epochs=15, steps=6, batch_size=10, lr=2e-3, augment=augment
+    )
     record = train(spec, load_data(spec))
     assert record.encoder == "frames"
     assert record.test_accuracy is not None
@@ -77,8 +77,12 @@ def test_what_does_not_fit_is_refused(root: Path, monkeypatch: pytest.MonkeyPatc
         Frames(4)(images[:, 0])
     with pytest.raises(RequestError, match=r"Constant got recordings of shape .*Use Frames"):
         Constant(4)(images)
-    with pytest.raises(RequestError, match="recordings to augment"):
-        batches(data.train, 2, generator=torch.Generator(), augment=lambda images, _: images)
+    spec = RunConfig(data="n-mnist", net="mlp", augment="crop:2,autoaugment")
+    with pytest.raises(RequestError, match=r"AutoAugment got samples of shape \(12, 2, 34, 34\); expected images"):
+        train(spec, load_data(spec))
+    for wrong in ("0", "1001", "2.5", "many"):
+        with pytest.raises(RequestError, match=r"n-mnist'?,? .*frames"):
+            load(f"n-mnist:frames={wrong}", root=root)
     spec = RunConfig(data="n-mnist", neuron="ttfs", net="mlp")
     with pytest.raises(RequestError, match=r"'frames' makes .* expected LIF or IF"):
         train(spec, load_data(spec))
@@ -95,8 +99,11 @@ def test_missing_and_damaged_files_are_named(root: Path) -> None:
     odd.write_bytes(b"")
     with pytest.raises(DataError, match=rf"{odd} is 0 bytes long; expected 5 for each of its events"):
         load("n-mnist", root=root)
-    odd.write_bytes(recording((34, 0, 0, 0)))
-    with pytest.raises(DataError, match=r"event at \(34, 0\); expected x < 34"):
+    odd.write_bytes(bin_file([(34, 0, 0, 0)]))
+    with pytest.raises(DataError, match=r"event at \(34, 0\), number 0; expected x < 34"):
+        load("n-mnist", root=root)
+    odd.write_bytes(bin_file([(1, 1, 0, 9), (1, 1, 0, 8)]))
+    with pytest.raises(DataError, match=rf"{odd} has events out of order"):
         load("n-mnist", root=root)
     odd.write_bytes(kept)
     (root / "NMNIST/Test/9/00003.bin").unlink()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +24,9 @@ from onchip.cli.shared.terminal import say
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training.progress import ProgressListener
+
+QUIET = 2.0
+"""Seconds of reading that need no line."""
 
 
 class Bars:
@@ -102,6 +107,32 @@ def bars(runs: int) -> Iterator[Bars]:
     if not sys.stderr.isatty():
         yield Bars(None, runs)
         return
+    with _display() as progress:
+        yield Bars(progress, runs)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Shows the progress of what the block reads, if it takes long: a bar, or else a line for each tenth."""
+    from onchip.data.progress import watching  # torch takes seconds: only when something is read
+
+    with contextlib.ExitStack() as stack:
+        display = stack.enter_context(_display()) if sys.stderr.isatty() else None
+        begin, tasks = time.monotonic(), dict[str, TaskID]()
+
+        def show(what: str, done: int, total: int) -> None:
+            if display is not None:
+                if what not in tasks:
+                    tasks[what] = display.add_task(one_line(what), total=total)
+                display.update(tasks[what], completed=done)
+            elif done and done * 10 // total > (done - 1) * 10 // total and time.monotonic() - begin > QUIET:
+                say(f"{what}: {done:,} of {total:,}", error=True)
+
+        stack.enter_context(watching(show))
+        yield
+
+
+def _display() -> Progress:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -109,5 +140,4 @@ def bars(runs: int) -> Iterator[Bars]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Bars(progress, runs)
+    return Progress(*columns, console=Console(stderr=True), transient=True)

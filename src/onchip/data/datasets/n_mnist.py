@@ -1,39 +1,54 @@
 """N-MNIST: MNIST recorded by an event camera."""
 
 import string
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import torch
-
-from onchip.data.readers.events import read_frames
+from onchip._types import checked
+from onchip.data.publisher import Publisher
+from onchip.data.readers.binning import MOST_FRAMES, count_events, stored
+from onchip.data.readers.events import read_bin
+from onchip.data.recordings import EventFile, Frames, read_splits
 from onchip.data.samples import RECORDINGS
 from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
-from onchip.data.split import Split
-from onchip.errors import DataError
+from onchip.errors import DataError, require
 
 DIGITS = tuple(string.digits)
-SIZE = (34, 34)
-FRAMES = 12  # so that T = 1, 2, 3, 4, 6 and 12 steps can be made of them
-FRAME_US = 26_250  # 4 frames for each of the three saccades of 105 ms
+SENSOR = (34, 34)
+DURATION_US = 315_000  # three saccades of 105 ms
+ARCHIVES = {"train.zip": "20959b8e626244a1b502305a9e6e2031", "test.zip": "69ca8762b2fe404d9b9bad1103e97832"}  # tonic
 
 
-def n_mnist() -> DatasetSource:
+@checked
+def n_mnist(*, frames: int = 12) -> DatasetSource:
     """70,000 recordings of MNIST digits by a moving event camera, 34×34 pixels, brighter and darker events.
 
-    A recording is stored as 12 frames of 26.25 ms: whether a pixel had an event of either sign. Files are in tonic's
-    layout, NMNIST/{Train,Test}/DIGIT/*.bin; a part of them is enough. To download, install `onchip[events]`.
+    A recording is stored as frames of equal length from 0 to 315 ms, by default 12, so that T = 1, 2, 3, 4, 6 and 12
+    steps can be made of them: the number of events of either sign at each pixel. Files are in tonic's layout,
+    NMNIST/{Train,Test}/DIGIT/*.bin; a part of them is enough. To download, install `onchip[events]`.
+
+    Args:
+        frames: number of frames, 1 to 1,000.
+
+    Raises:
+        RequestError: frames out of its range.
 
     Reference: G. Orchard et al., Converting static image datasets to spiking neuromorphic datasets using saccades,
         Front. Neurosci., 2015.
     """
+    require(1 <= frames <= MOST_FRAMES, "n-mnist", "frames", frames, f"1 to {MOST_FRAMES:,} frames")
     reference = "Orchard et al. 2015, https://doi.org/10.3389/fnins.2015.00437"
-    info = DatasetInfo("n-mnist", "N-MNIST", (2, *SIZE), 10, 60_000, 10_000, reference, kind=RECORDINGS, steps=FRAMES)
+    info = DatasetInfo("n-mnist", "N-MNIST", (2, *SENSOR), 10, 60_000, 10_000, reference, kind=RECORDINGS, steps=frames)
+    publisher = Publisher("https://www.garrickorchard.com/datasets/n-mnist", {"NMNIST": ARCHIVES}, "NMNIST")
     folders = tuple(f"NMNIST/{split}/{digit}" for split in ("Train", "Test") for digit in DIGITS)
-    return DatasetSource(info.name, info, folders, _read, _download, _count)
 
+    def read(root: Path, *, again: bool = False) -> RawSplits:
+        files = [_files(root / "NMNIST" / split, frames) for split in ("Train", "Test")]
+        train, test = read_splits(info.name, root, (frames, *info.shape), files, again=again)
+        return RawSplits(DIGITS, train, test)
 
-def _read(root: Path) -> RawSplits:
-    return RawSplits(DIGITS, _split(root / "NMNIST" / "Train"), _split(root / "NMNIST" / "Test"))
+    return publisher.source(info, folders, read, _count)
 
 
 def _count(root: Path) -> tuple[int, int]:
@@ -41,21 +56,16 @@ def _count(root: Path) -> tuple[int, int]:
     return train, test
 
 
-def _split(folder: Path) -> Split:
-    recordings, labels = [], []
+def _files(folder: Path, frames: int) -> list[EventFile]:
+    found = []
     for label, digit in enumerate(DIGITS):
         files = sorted((folder / digit).glob("*.bin"))
         if not files:
             raise DataError(f"{folder / digit} holds no recording; expected at least one *.bin. Fetch them again")
-        recordings += [read_frames(file, size=SIZE, frames=FRAMES, frame_us=FRAME_US) for file in files]
-        labels += [label] * len(files)
-    return Split(torch.stack(recordings), torch.tensor(labels), RECORDINGS)
+        found += [EventFile(file, (label,), partial(_frames, file, frames)) for file in files]
+    return found
 
 
-def _download(root: Path) -> None:
-    try:
-        from tonic.datasets import NMNIST
-    except ImportError as error:
-        raise DataError("tonic is not installed; run `pip install onchip[events]`") from error
-    for train in (True, False):
-        NMNIST(save_to=str(root), train=train)
+def _frames(path: Path, frames: int) -> Iterator[Frames]:
+    events = read_bin(path, SENSOR)
+    yield stored(count_events(events, frames, SENSOR, window=(0, DURATION_US)))

@@ -1,0 +1,129 @@
+"""Files of recordings to splits of frames: binned once, in parts, into a file from which batches are read."""
+
+import errno
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onchip.data.mapped import Mapped
+from onchip.data.progress import report
+from onchip.data.readers.frame_cache import FrameCache
+from onchip.data.samples import RECORDINGS, SampleKind
+from onchip.data.split import Split
+from onchip.errors import DataError
+
+VERSION = "1"
+"""Of what binning gives; a change here invalidates all frames that are stored."""
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """A file with one recording or several.
+
+    Args:
+        path: The file.
+        labels: Class of each recording in it, in order.
+        read: Gives the frames of each, in the same order, as bytes of one shape.
+        beside: Other files that `read` opens.
+    """
+
+    path: Path
+    labels: tuple[int, ...]
+    read: Callable[[], Iterator[Frames]]
+    beside: tuple[Path, ...] = ()
+
+
+def read_splits(
+    name: str,
+    root: Path,
+    shape: tuple[int, ...],
+    splits: Sequence[Sequence[EventFile]],
+    *,
+    kind: SampleKind = RECORDINGS,
+    again: bool = False,
+) -> list[Split]:
+    """The frames of files as splits, which are read from the disk where they are needed.
+
+    They are stored in ROOT/binned, and made again when a file's name, size or time changes, or when what is stored is
+    damaged. Memory holds the events of one file at a time.
+
+    Args:
+        name: Of the data set.
+        root: The data root.
+        shape: Of the frames of one recording, (F, features...).
+        splits: Files of each split, such as train and test.
+        kind: What the frames are.
+        again: Read all files, whatever is stored.
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    files = [file for split in splits for file in split]
+    count = sum(len(file.labels) for file in files)
+    cache = FrameCache(
+        root / "binned" / f"{name}-{'x'.join(map(str, shape))}.npy",
+        _fingerprint([name, VERSION], root, files),
+        (count, *shape),
+    )
+    frames: Mapped | Tensor | None = None if again else cache.get()
+    if frames is None:
+        try:
+            cache.put(_frames(name, shape, files, count))
+            frames = cache.get()
+            if frames is None:
+                raise OSError(errno.EIO, "the disk gives back something else", str(cache.path))
+        except OSError as error:
+            warnings.warn(
+                f"frames could not be stored ({error}); they stay in memory, and will be made again next time. Point "
+                "--data-root (ONCHIP_DATA) at a folder that you may write to",
+                stacklevel=2,
+            )
+            frames = torch.empty(count, *shape, dtype=torch.uint8)
+            for row, each in zip(frames, _frames(name, shape, files, count), strict=True):
+                row.copy_(torch.from_numpy(each))
+    labels = torch.tensor([label for file in files for label in file.labels], dtype=torch.int64)
+    whole = Split(frames, labels, kind)
+    sizes = [sum(len(file.labels) for file in split) for split in splits]
+    return [whole.take(rows) for rows in torch.arange(count).split(sizes)]
+
+
+def _frames(name: str, shape: tuple[int, ...], files: Sequence[EventFile], count: int) -> Iterator[Frames]:
+    done = 0
+    what = f"{name}: recordings binned"
+    report(what, done, count)
+    for file in files:
+        before = done
+        for frames in file.read():
+            assert frames.shape == shape
+            yield frames
+            done += 1
+            report(what, done, count)
+        if done - before != len(file.labels):
+            raise DataError(
+                f"{file.path} has {done - before} recordings; expected {len(file.labels)}, one for each label. "
+                "Fetch it again"
+            )
+
+
+def _fingerprint(how: Sequence[str], root: Path, files: Sequence[EventFile]) -> str:
+    digest = hashlib.sha256("\0".join(how).encode())
+    for file in files:
+        for path in (file.path, *file.beside):
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise DataError(f"{path} cannot be read: {error.strerror}. Fetch it again") from error
+            digest.update(os.fsencode(path.relative_to(root)))
+            digest.update(f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        digest.update(repr(file.labels).encode())
+    return digest.hexdigest()
