@@ -84,17 +84,19 @@ def _certificates(
     """Audit each rule, or each that can train them if None, on each kind of neurons."""
     from onchip.audit import audit as audited
     from onchip.training import registry
+    from onchip.training.networks import example_network
 
-    parts, build = registry.distinct(rules or registry.known("rule")), registry.network(net)
+    parts = registry.distinct(rules or registry.known("rule"))
     certificates = []
     for neuron in neurons:
-        make_neuron, kind = registry.neuron(neuron)
-        over = f"{sizes[0]} steps, " if kind.over_time else ""
+        network = example_network(net, neuron, shape, CLASSES)
+        over = f"{sizes[0]} steps, " if network.kind.over_time else ""
         size = "x".join(map(str, shape))
-        about = f"{net} of {neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
-        model = partial(build, shape, CLASSES, neuron=make_neuron)
-        signal, labels = _data(shape, sizes, kind, seed)
-        audit_of = partial(audited, build=model, signal=signal, labels=labels, seed=seed, span=span, about=about)
+        about = f"{net} of {network.neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
+        signal, labels = _data(shape, sizes, network.kind, seed)
+        if network.own is not None:
+            network.own.check_output(network.make(), signal, CLASSES)
+        audit_of = partial(audited, build=network.make, signal=signal, labels=labels, seed=seed, span=span, about=about)
         audits = [partial(audit_of, rule, label=rule.label) for rule in parts]
         certificates += supported(audits, strict=rules is not None)
     return certificates

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from onchip import nn
     from onchip.cost.estimate import Price, Pricing
-    from onchip.nn.signals import Signal, SignalKind
+    from onchip.nn.signals import Signal
+    from onchip.training.networks import Network
 
 DEFAULTS = RunConfig()
 SAMPLES = 2
@@ -75,6 +76,7 @@ def cost(
         from onchip.cost.energy import table as energy_table
         from onchip.cost.estimate import Pricing
         from onchip.training import registry
+        from onchip.training.networks import example_network
 
         require_range(steps=steps, batch_size=batch_size, train_steps=train_steps, bits=bits)
         if classes is not None and not 2 <= classes <= 100_000:
@@ -82,11 +84,14 @@ def cost(
         size = size_of("data", data)
         size = replace(size, classes=classes or size.classes)
         energy_table(hardware, bits=bits)  # refused before anything is computed
-        sample = _sample(net, neuron, data, size, encoder, steps)
-        pricing = Pricing(*sample, registry.loss(None, sample[1]), batch_size, train_steps, bits, hardware)
+        network = example_network(net, neuron, size.shape, size.classes)
+        sample = _sample(network, data, size, encoder, steps)
+        loss = registry.loss(None, network.kind)
+        pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)
         bp, prices = _priced(pricing, rules)
         over = f"T = {steps}, " if pricing.kind.over_time else ""
-        about = f"{net} of {neuron} neurons, input {'x'.join(map(str, size.shape))}, {over}batches of {batch_size}"
+        shape = "x".join(map(str, size.shape))
+        about = f"{net} of {network.neuron} neurons, input {shape}, {over}batches of {batch_size}"
         if as_json:
             for price in prices:
                 say(to_json(price, bp, about, pricing))
@@ -101,19 +106,18 @@ def cost(
 
 
 def _sample(
-    net: str, neuron: str, data: str, size: Size, encoder: str | None, steps: int
-) -> tuple[nn.Sequential, SignalKind, Signal, Tensor]:
-    """The network, the kind of its signals, and a few samples with labels, all of one seed."""
+    network: Network, data: str, size: Size, encoder: str | None, steps: int
+) -> tuple[nn.Sequential, Signal, Tensor]:
+    """The network and a few samples with labels, all of one seed."""
     import torch
 
     from onchip.training import registry
 
-    make_neuron, kind = registry.neuron(neuron)
     generator = torch.Generator().manual_seed(0)
-    encode, _ = registry.encoder(encoder, kind, steps=steps, generator=generator, samples=size.samples)
+    encode, _ = registry.encoder(encoder, network.kind, steps=steps, generator=generator, samples=size.samples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = registry.network(net)(size.shape, size.classes, neuron=make_neuron)
+        model = network.make()
     if data == "digits":
         from onchip.data import load
 
@@ -123,7 +127,10 @@ def _sample(
         over_time = (steps,) if size.samples.over_time else ()
         samples = torch.rand(SAMPLES, *over_time, *size.shape, generator=generator)
         labels = torch.randint(size.classes, (SAMPLES,), generator=generator)
-    return model, kind, encode(samples), labels
+    signal = encode(samples)
+    if network.own is not None:
+        network.own.check_output(model, signal, size.classes)
+    return model, signal, labels
 
 
 def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, list[Price]]:

@@ -19,6 +19,7 @@ from onchip.cli.shared.output import chosen_columns, show_table
 from onchip.cli.shared.progress import Bars, bars, reading
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
+from onchip.runs.code import SETTINGS, code_name, refuse_unnamed, short
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
 from onchip.runs.request import combined
@@ -98,7 +99,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
             for reason in left_out:
                 say(f"left out: {reason}", error=True)
         request = asked.sweep(rules)
-        out = out or next_directory(Path("runs"), slug("-".join([data.name, config.net, *(rules if one else ())])))
+        parts = [short(data.name), short(config.net), *(rules if one else ())]
+        out = out or next_directory(Path("runs"), slug("-".join(parts)))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
                 request,
@@ -133,6 +135,7 @@ def _again(context: typer.Context, out: Path) -> str:
     """The command that resumes, with all options of this one that `run.json` does not hold."""
     stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights"}
     stored |= {"config", "out", "resume", "force", "download"}
+    stored -= {name for name in SETTINGS if code_name(str(context.params[name])) is not None}  # named each time
     words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
     for parameter in context.command.params:
         name = str(parameter.name)
@@ -147,8 +150,10 @@ def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) ->
     fields = set(RunConfig.__dataclass_fields__)
     known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights"}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
-    options = {**read_config(context.params["config"], sorted(known)), **given}
-    before = earlier.to_dict() if earlier else {}
+    from_file, before = read_config(context.params["config"], sorted(known)), earlier.to_dict() if earlier else {}
+    refuse_unnamed(from_file, given, str(context.params["config"]))
+    refuse_unnamed(before, given, str(context.params["out"]))
+    options = {**from_file, **given}
     if one:  # a single run is a comparison of one rule under one seed
         default = RunConfig()
         before = {"rules": [default.rule], "seeds": [default.seed], **before}

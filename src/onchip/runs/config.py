@@ -77,7 +77,7 @@ class RunConfig:
         20
     """
 
-    net: str = _network("conv-small", "Network: a name, such as mlp, or layers such as 16C3-P2-F128.")
+    net: str = _network("conv-small", "Network: a name, such as mlp, layers such as 16C3-P2-F128, or my_net.py:build.")
     neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
     encoder: str | None = _network(
         None, "How a sample becomes a signal, such as poisson. If left out, the one that suits data and neuron."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onchip._files import read_regular, write_whole
 from onchip.errors import DataError, RequestError
+from onchip.runs.code import short
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.lock import DirectoryLock
 
@@ -164,9 +165,16 @@ def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) ->
     for grid in ("rules", "seeds"):
         if set(before[grid]) <= set(now[grid]):
             del before[grid]
-    different = [f"{name} was {before[name]!r}, now {now[name]!r}" for name in before if before[name] != now[name]]
+    different = [_difference(name, before[name], now[name]) for name in before if before[name] != now[name]]
     if different:
         raise RequestError(
             f"{path} was made for another request: {'; '.join(different)}. "
             "Leave these out to resume it, or choose another --out"
         )
+
+
+def _difference(name: str, before: object, now: object) -> str:
+    if isinstance(before, str) and isinstance(now, str) and short(before) == short(now):
+        digests = f"its SHA-256 was {before[-64:]:.12}..., now {now[-64:]:.12}..."
+        return f"the text of {short(now)} has changed since ({digests})"
+    return f"{name} was {before!r}, now {now!r}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onchip.errors import RequestError
+from onchip.runs.code import SETTINGS, pinned
 from onchip.runs.config import SEEDS, RunConfig, SweepConfig, from_mapping
 from onchip.runs.grammar import grid
 
@@ -31,12 +32,15 @@ class Request:
 
 
 def combined(options: Mapping[str, Any]) -> Request:
-    """Combine options, by their names in `SweepConfig.to_dict`.
+    """Combine options, by their names in `SweepConfig.to_dict`. Names of code get the digest of their file.
 
     Raises:
-        RequestError: An option of the wrong type, or out of range.
+        RequestError: An option of the wrong type, or out of range; or a file of code that cannot be read.
     """
     settings = dict(options)
+    for name in SETTINGS:
+        if isinstance(settings.get(name), str):
+            settings[name] = pinned(settings[name])
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
     keep_weights = settings.pop("keep_weights", False)
     if not isinstance(keep_weights, bool):

@@ -20,7 +20,7 @@ import onchip
 from onchip import kernels, nn
 from onchip._types import converted
 from onchip.cost.ledger import Ledger
-from onchip.data import Dataset, load
+from onchip.data import Dataset, batches, load
 from onchip.devices.crossbar import Crossbar
 from onchip.diagnostics.probes import Probes
 from onchip.encoding import Encoder
@@ -30,11 +30,14 @@ from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import SignalKind
 from onchip.runs import provenance
+from onchip.runs.code import short
 from onchip.runs.config import RunConfig
 from onchip.runs.provenance import Stretch
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
 from onchip.training.memory import enough
+from onchip.training.networks import Network, network_of
+from onchip.training.own_network import OwnNetwork
 
 ORDER, ENCODING, EVALUATION = range(3)
 """Streams of random numbers that one seed is spread into; a rule's own draws touch none of them."""
@@ -62,9 +65,7 @@ class Resolved:
         config: The configuration.
         data: The data set that it names.
         rule: Attaches the rule to a network.
-        make_network: Builds the network from the shape of the features and the number of classes.
-        make_neuron: Makes a layer of neurons.
-        kind: The kind of signal that the neurons exchange.
+        network: The network.
         loss: What is minimized.
         augment: Changes training images at random; None for none.
         device: Where to compute.
@@ -74,17 +75,16 @@ class Resolved:
     config: RunConfig
     data: Dataset
     rule: registry.Part
-    make_network: Callable[..., nn.Sequential]
-    make_neuron: Callable[[], nn.Neuron]
-    kind: SignalKind
+    network: Network
     loss: Loss
     augment: Callable[[Tensor, torch.Generator], Tensor] | None
     device: torch.device
     encoder_name: str
 
-    def network(self) -> nn.Sequential:
-        """A network with weights drawn from torch's global generator, on the CPU."""
-        return self.make_network(self.data.shape, self.data.n_classes, neuron=self.make_neuron)
+    @property
+    def kind(self) -> SignalKind:
+        """The kind of signal that the neurons exchange."""
+        return self.network.kind
 
     @property
     def steps(self) -> int | None:
@@ -98,8 +98,26 @@ class Resolved:
         return _encoder(self.config, self.data, self.kind, generator)[0], generator
 
 
-def resolve(config: RunConfig, data: Dataset) -> Resolved:
+@dataclass(frozen=True)
+class Given:
+    """What was passed as an object, in place of the name that the configuration has for it.
+
+    Args:
+        network: Builds the network; None for the one that is named.
+        rule: Attaches the rule; None for the one that is named.
+    """
+
+    network: OwnNetwork | None = None
+    rule: registry.Part | None = None
+
+
+def resolve(config: RunConfig, data: Dataset, given: Given = Given()) -> Resolved:
     """Look up every name in a configuration.
+
+    Args:
+        config: The configuration.
+        data: The data set that it names.
+        given: Objects in place of names.
 
     Raises:
         RequestError: The settings do not fit each other or the data.
@@ -108,21 +126,27 @@ def resolve(config: RunConfig, data: Dataset) -> Resolved:
     """
     if data.name != config.data:
         raise RequestError(f"a run on {config.data!r} got the data set {data.name!r}; load the one it names")
-    rule, augment = registry.part("rule", config.rule), registry.augmentation(config.augment)
+    rule, augment = given.rule or registry.part("rule", config.rule), registry.augmentation(config.augment)
     if augment is not None:
         augment(
             torch.zeros(0, *data.train.stored.shape[1:]), torch.Generator()
         )  # refuses samples that it cannot change
-    make_neuron, kind = registry.neuron(config.neuron)
+    seeded = partial(own_randomness, config)
+    network = network_of(config, data.shape, data.n_classes, seeded=seeded, given=given.network)
+    kind = network.kind
     loss = registry.loss(config.loss, kind)
     if config.chunk is not None and kind.spike_errors:
         raise UnsupportedError(
             f"got chunk={config.chunk} for {config.neuron}, whose errors are spikes of a worth that depends on the "
             "batch; use a smaller batch size"
         )
-    device, network = registry.device(config.device), registry.network(config.net)
-    encoder_name = _encoder(config, data, kind, torch.Generator())[1]
-    return Resolved(config, data, rule, network, make_neuron, kind, loss, augment, device, encoder_name)
+    device = registry.device(config.device)
+    encode, encoder_name = _encoder(config, data, kind, torch.Generator())
+    if network.own is not None:
+        samples, _ = next(batches(data.train, 1, shuffle=False))
+        with own_randomness(config):
+            network.own.check_output(network.make(), encode(samples.cpu()), data.n_classes)
+    return Resolved(config, data, rule, network, loss, augment, device, encoder_name)
 
 
 @dataclass
@@ -229,7 +253,7 @@ def build(resolved: Resolved) -> Run:
     order = torch.Generator().manual_seed(_spread(config.seed, ORDER))
     encode, encoding = resolved.encoder(ENCODING)
     with enough(f"the network {config.net!r} under {config.rule}", config.device):
-        model = resolved.network().to(resolved.device)
+        model = resolved.network.make().to(resolved.device)
         rule: Rule = resolved.rule(model)
     if config.precision == "bfloat16":
         rule.in_bfloat16()
@@ -244,22 +268,20 @@ def build(resolved: Resolved) -> Run:
 def describe(resolved: Resolved) -> Record:
     """The record of a run before it trains: its status is `failed` until it has succeeded."""
     config, data = resolved.config, resolved.data
-    with torch.device("meta"), own_randomness(config):  # a network without memory, for its number of parameters
-        parameters = sum(parameter.numel() for parameter in resolved.network().parameters())
     return Record(
         label=resolved.rule.label,
         rule=resolved.rule.name,
         options=resolved.rule.options,
         seed=config.seed,
-        data=config.data,
+        data=short(config.data),
         shape=data.shape,
         classes=data.n_classes,
         train_size=len(data.train),
         validation_size=len(data.validation),
         test_size=len(data.test),
-        network=config.net,
-        parameters=parameters,
-        neuron=config.neuron,
+        network=short(config.net),
+        parameters=resolved.network.parameters,
+        neuron=resolved.network.neuron,
         encoder=resolved.encoder_name,
         steps=resolved.steps,
         epochs=config.epochs,

@@ -10,6 +10,7 @@ from typing import Any
 
 from onchip import report
 from onchip.errors import RequestError
+from onchip.runs.code import refuse_unnamed
 from onchip.runs.config import SEEDS
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record
@@ -74,6 +75,7 @@ def compare(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
         earlier = RunDirectory(folder).config() if resume else None
         before = earlier.to_dict() if earlier else {"seeds": SEEDS}
+        refuse_unnamed(before, settings, str(folder))
         asked = combined({**before, **settings, **{name: value for name, value in given.items() if value is not None}})
         data = load_data(asked.base, root=data_root, download=download)
         if asked.rules is None:

@@ -22,7 +22,7 @@ from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.directory import feedback_file
 from onchip.runs.record import Epoch, Record
-from onchip.training.builder import Resolved, Run, build, describe, own_randomness, resolve
+from onchip.training.builder import Given, Resolved, Run, build, describe, own_randomness, resolve
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
 from onchip.training.progress import ProgressListener
@@ -32,6 +32,7 @@ def train(
     config: RunConfig,
     data: Dataset,
     *,
+    given: Given = Given(),
     save_to: Path | None = None,
     resume: bool = False,
     weights: Path | None = None,
@@ -46,6 +47,7 @@ def train(
     Args:
         config: The settings.
         data: The data set that they name, in its splits; see `onchip.training.builder.load_data`.
+        given: Objects in place of names in the settings.
         save_to: Checkpoint file, written after each epoch; None writes none.
         resume: Continue from `save_to`, if it exists.
         weights: Safetensors file for the final weights; None writes none.
@@ -68,7 +70,7 @@ def train(
         >>> record.ledger["weights_transported"]
         0
     """
-    resolved = resolve(config, data)
+    resolved = resolve(config, data, given)
     try:
         return _train(resolved, save_to, resume, weights, watch or ProgressListener())
     except (RuntimeError, MemoryError) as error:

@@ -19,8 +19,11 @@ from onchip.losses import Loss
 from onchip.models.layout import Layout
 from onchip.nn import neurons
 from onchip.nn.signals import SignalKind
+from onchip.runs.code import code_name
 from onchip.runs.grammar import Scalar, bind, command_name, describe, make_part, parse, split
+from onchip.runs.user_function import user_function
 from onchip.training.memory import enough
+from onchip.training.own_network import OwnNetwork
 
 PACKAGES: dict[str, ModuleType] = {
     "rule": rules,
@@ -102,11 +105,15 @@ def distinct(rules: Iterable[str]) -> list[Part]:
 
 
 def network(text: str) -> Callable[..., nn.Sequential]:
-    """What builds the network of a name, such as `conv-small`, or of a layout, such as `16C3-P2-32C3-P2-F128`.
+    """What builds a network: of a name, such as `conv-small`, of a layout, such as `16C3-P2-32C3-P2-F128`, or of a
+    user's function, such as `my_net.py:build`, whose file is then run.
 
     Raises:
-        RequestError: There is no network of that name, or the layout has a layer of no known kind.
+        RequestError: There is no network of that name, or the layout has a layer of no known kind; or there is no
+            such function, or its file fails or has changed.
     """
+    if (code := code_name(text)) is not None:
+        return OwnNetwork(user_function(code))
     if command_name(text) not in known("network") and Layout.resembles(text):
         return Layout(text)
     return _find("network", command_name(text))

@@ -10,6 +10,7 @@ from onchip._sealed import read_sealed
 from onchip.errors import DataError, RequestError
 from onchip.learning.rule import Rule
 from onchip.runs import checkpoint
+from onchip.runs.code import CodeName, code_name, pinned, refuse_unnamed
 from onchip.runs.config import RunConfig, SweepConfig, from_mapping
 from onchip.runs.directory import RunDirectory, feedback_file
 from onchip.runs.grammar import parse
@@ -18,11 +19,13 @@ from onchip.training import registry
 from onchip.training.builder import own_randomness
 
 
-def load_run(path: str | os.PathLike[str]) -> "SavedRuns":
+def load_run(path: str | os.PathLike[str], *, net: str | None = None) -> "SavedRuns":
     """What `onchip.compare`, `onchip compare` or `onchip train` left in a folder.
 
     Args:
         path: The folder.
+        net: The function that built the network, such as `my_net.py:build`, if it is one of the user's: a folder does
+            not decide which code runs. Its text must be the one that the runs were made with.
 
     Returns:
         Records and settings; networks are built, and weights read, when they are wanted.
@@ -35,7 +38,7 @@ def load_run(path: str | os.PathLike[str]) -> "SavedRuns":
     config = directory.config()
     if config is None:
         raise RequestError(f"{path} holds no run; expected a folder that compare or train wrote")
-    return SavedRuns(Path(path), config, tuple(read(directory.records)))
+    return SavedRuns(Path(path), config, tuple(read(directory.records)), net)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class SavedRuns:
         path: The folder.
         config: The rules, the seeds and the settings that the runs share.
         records: One record per finished run.
+        net: The user's function that builds the network, as given to `load_run`.
     """
 
     path: Path
     config: SweepConfig
     records: tuple[Record, ...]
+    net: str | None = None
 
     def record(self, rule: str | None = None, seed: int | None = None) -> Record:
         """The record of a run.
@@ -81,7 +86,7 @@ class SavedRuns:
             DataError: The file of the weights is damaged, or of another run.
         """
         record = self.record(rule, seed)
-        model = _network(record, _settings(record))
+        model = self._network(record, _settings(record))
         _load(model, record, self._weights(record))
         model.eval()
         return model
@@ -109,7 +114,7 @@ class SavedRuns:
         record = self.record(rule, seed)
         config, path = _settings(record), self._weights(record)
         with own_randomness(config):
-            model = _network(record, config)
+            model = self._network(record, config)
             attached: Rule = registry.part("rule", config.rule)(model)
         _load(model, record, path)
         try:
@@ -117,6 +122,23 @@ class SavedRuns:
         except (DataError, LookupError, RequestError) as error:
             raise DataError(f"{feedback_file(path)} cannot be used: {error}; train that run again") from error
         return attached
+
+    def _network(self, record: Record, config: RunConfig) -> nn.Sequential:
+        make_neuron, _ = registry.neuron(config.neuron)
+        text = config.net if (stored := code_name(config.net)) is None else self._named(stored)
+        model: nn.Sequential = registry.network(text)(record.shape, record.classes, neuron=make_neuron)
+        return model
+
+    def _named(self, stored: CodeName) -> str:
+        """The function that the user named, if it is the one that a record has."""
+        refuse_unnamed({"net": str(stored)}, {"net": self.net}, str(self.path))
+        named = code_name(text := pinned(str(self.net)))
+        if named is None or not named.is_same_code(stored):
+            raise RequestError(
+                f"{self.path} got net={self.net!r}; expected the function and the text of {stored.short} that its runs "
+                "were made with"
+            )
+        return text
 
     def _weights(self, record: Record) -> Path:
         path = RunDirectory(self.path).kept_weights(_settings(record))
@@ -131,12 +153,6 @@ class SavedRuns:
 def _settings(record: Record) -> RunConfig:
     """The settings of a run, for a CPU."""
     return dataclasses.replace(from_mapping(record.settings), device="cpu")
-
-
-def _network(record: Record, config: RunConfig) -> nn.Sequential:
-    make_neuron, _ = registry.neuron(config.neuron)
-    model: nn.Sequential = registry.network(config.net)(record.shape, record.classes, neuron=make_neuron)
-    return model
 
 
 def _load(model: nn.Sequential, record: Record, path: Path) -> None:

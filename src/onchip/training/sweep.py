@@ -18,30 +18,30 @@ from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
 from onchip.training import registry
-from onchip.training.builder import build, describe, own_randomness, resolve
+from onchip.training.builder import Given, build, describe, own_randomness, resolve
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
 
 
-def trainable(config: RunConfig, data: Dataset) -> tuple[list[str], list[str]]:
+def trainable(config: RunConfig, data: Dataset, given: Given = Given()) -> tuple[list[str], list[str]]:
     """The default rules that can train the configured network; and for each of the others the reason why it cannot.
 
     Raises:
         RequestError: The settings are wrong for any rule.
     """
     fitting, reasons = [], []
-    _, kind = registry.neuron(config.neuron)
+    kind = resolve(config, data, given).kind
     for name in STREAM_RULES if kind.spike_errors else RULES:
         try:
-            check(SweepConfig(config, (name,), (config.seed,)), data)
+            check(SweepConfig(config, (name,), (config.seed,)), data, given)
             fitting.append(name)
         except UnsupportedError as error:
             reasons.append(str(error))
     return fitting, reasons
 
 
-def check(sweep: SweepConfig, data: Dataset) -> None:
+def check(sweep: SweepConfig, data: Dataset, given: Given = Given()) -> None:
     """Build every rule on the network once, so that a wrong configuration is refused before anything trains.
 
     Raises:
@@ -50,13 +50,13 @@ def check(sweep: SweepConfig, data: Dataset) -> None:
     """
     seen: dict[str, str] = {}
     for config in sweep.runs()[: len(sweep.rules)]:
-        rule = registry.part("rule", config.rule)
+        rule = given.rule or registry.part("rule", config.rule)
         key = json.dumps([rule.name, rule.options], sort_keys=True)
         if key in seen:
             raise RequestError(f"rules got {seen[key]!r} and {config.rule!r}, which are the same; name it once")
         seen[key] = config.rule
         with own_randomness(config):
-            build(resolve(config, data)).rule.detach()
+            build(resolve(config, data, given)).rule.detach()
 
 
 def compare(
@@ -64,6 +64,7 @@ def compare(
     data: Dataset,
     path: Path,
     *,
+    given: Given = Given(),
     resume: bool = False,
     force: bool = False,
     jobs: int = 1,
@@ -78,6 +79,7 @@ def compare(
         sweep: The rules, the seeds and the settings that the runs share.
         data: The data set that it names.
         path: The run directory.
+        given: Objects in place of names in the sweep.
         resume: Take over the records in the directory, continue a run that was interrupted, and try those again that
             failed. Unless the sweep names a number of threads, it is the one that the directory has.
         force: Delete what an earlier sweep left in the directory.
@@ -99,7 +101,7 @@ def compare(
     """
     if jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
-    check(sweep, data)
+    check(sweep, data, given)
     directory = RunDirectory(path)
     settled = directory.config() if resume and sweep.base.threads is None else None
     threads = settled.base.threads if settled else sweep.base.threads
@@ -112,12 +114,13 @@ def compare(
         stored = _by_run(read(directory.records))
         finished = {key: record for key, record in stored.items() if record.status == "ok"}
         yield from finished.values()
-        keys = {config: (registry.part("rule", config.rule).label, config.seed) for config in sweep.runs()}
+        labels = {text: (given.rule or registry.part("rule", text)).label for text in sweep.rules}
+        keys = {config: (labels[config.rule], config.seed) for config in sweep.runs()}
         for config in keys:
             if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
-        work = functools.partial(_run, data=data, directory=directory, keep_weights=sweep.keep_weights)
+        work = functools.partial(_run, data=data, given=given, directory=directory, keep_weights=sweep.keep_weights)
         runs = (
             ((config, work(config, progress())) for config in waiting)
             if jobs == 1 and executor is None
@@ -154,13 +157,19 @@ def _by_run(records: Iterable[Record]) -> dict[tuple[str, int], Record]:
 
 
 def _run(
-    config: RunConfig, progress: ProgressListener, *, data: Dataset, directory: RunDirectory, keep_weights: bool
+    config: RunConfig,
+    progress: ProgressListener,
+    *,
+    data: Dataset,
+    given: Given,
+    directory: RunDirectory,
+    keep_weights: bool,
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
     checkpoint = directory.checkpoint(config)
     weights = directory.weights(config) if keep_weights else None
-    once = functools.partial(train, config, data, save_to=checkpoint, weights=weights, watch=progress)
+    once = functools.partial(train, config, data, given=given, save_to=checkpoint, weights=weights, watch=progress)
     try:
         try:
             return once(resume=True)
@@ -175,4 +184,5 @@ def _run(
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
         reason = f"{type(error).__name__}: {error}"
-    return dataclasses.replace(describe(resolve(config, data)), error=reason, seconds=time.perf_counter() - begin)
+    record = describe(resolve(config, data, given))
+    return dataclasses.replace(record, error=reason, seconds=time.perf_counter() - begin)

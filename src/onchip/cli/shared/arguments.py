@@ -16,7 +16,10 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 Net = Annotated[
     str,
-    typer.Option(help="Network: a name, such as mlp, or layers such as 16C3-P2-F128.", autocompletion=names("net")),
+    typer.Option(
+        help="Network: a name, such as mlp, layers such as 16C3-P2-F128, or my_net.py:build.",
+        autocompletion=names("net"),
+    ),
 ]
 
 

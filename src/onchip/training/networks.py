@@ -1,0 +1,99 @@
+"""The network of a run before it trains: what builds it, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from onchip import nn
+from onchip.errors import RequestError
+from onchip.nn.signals import SignalKind
+from onchip.runs.config import RunConfig
+from onchip.training import registry
+from onchip.training.own_network import OwnNetwork, neuron_names
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that a run can build, any number of times.
+
+    Args:
+        make: Builds it, with weights from torch's global generator, on the CPU.
+        kind: The kind of signal that its neurons exchange.
+        neuron: Its neurons, as a record shows them.
+        parameters: Its trained numbers.
+        own: The user's function that builds it; None for a network from the list.
+    """
+
+    make: Callable[[], nn.Sequential]
+    kind: SignalKind
+    neuron: str
+    parameters: int
+    own: OwnNetwork | None = None
+
+
+def network_of(
+    config: RunConfig,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    seeded: Callable[[], AbstractContextManager[None]],
+    given: OwnNetwork | None = None,
+) -> Network:
+    """The network that a configuration names.
+
+    Args:
+        config: The configuration.
+        shape: Shape of an input, without the batch.
+        classes: Number of classes.
+        seeded: Sets torch's global generator to the seed of the run while a block runs.
+        given: A network that was passed as an object, in place of the name.
+
+    Raises:
+        RequestError: There is no such network or neuron, or a user's function is wrong, or returns something wrong.
+        UnsupportedError: A user's network has a part that no rule can treat.
+    """
+    make_neuron, kind = registry.neuron(config.neuron)
+    named = given or registry.network(config.net)
+    make = partial(named, shape, classes, neuron=make_neuron)
+    if not isinstance(named, OwnNetwork):
+        with torch.device("meta"), seeded():  # a network without memory, for its number of parameters
+            return Network(make, kind, config.neuron, _parameters(make()))
+    if config.neuron != RunConfig.neuron and not named.takes_neuron:
+        raise RequestError(
+            f"got neuron {config.neuron!r} for {named.name}, which takes no parameter `neuron`; leave the neuron out, "
+            "or add that parameter"
+        )
+    with seeded():
+        first = make()
+    with seeded():
+        second = make()
+    graph = named.graph(first)
+    named.check_fresh(first, second)
+    neuron = config.neuron if named.takes_neuron else neuron_names(graph)
+    return Network(make, graph.kind, neuron, _parameters(first), named)
+
+
+def example_network(net: str, neuron: str, shape: tuple[int, ...], classes: int) -> Network:
+    """The network of a name, to be looked at rather than trained.
+
+    Raises:
+        RequestError: As `network_of`.
+        UnsupportedError: As `network_of`.
+    """
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+
+    return network_of(RunConfig(net=net, neuron=neuron), shape, classes, seeded=seeded)
+
+
+def _parameters(model: nn.Sequential) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
