@@ -7,6 +7,7 @@ from types import CodeType
 from torch import Tensor
 
 from onchip.learning.layer_call import LayerCall
+from onchip.nn.recurrent import RecurrentProduct
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 
@@ -17,6 +18,7 @@ _ENGINE = frozenset(
         "onchip.learning.layer_call",
         "onchip.learning.rule",
         "onchip.nn.graph",
+        "onchip.nn.recurrent",
         "onchip.nn.signals",
     }
 )
@@ -66,7 +68,7 @@ def _is_own_forward(begin: Collection[CodeType]) -> bool:
     product is a read of the weights.
     """
     frame = sys._getframe(2)
-    if frame.f_code is not _PRODUCT:
+    if frame.f_code not in _PRODUCTS:
         return False
     caller = frame.f_back
     while caller is not None and caller.f_code not in begin:
@@ -82,4 +84,4 @@ def _code_of_product() -> CodeType:
     return next(code for code in nested if code.co_name == "product")
 
 
-_PRODUCT = _code_of_product()
+_PRODUCTS = (_code_of_product(), RecurrentProduct.__call__.__code__)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from onchip.errors import RequestError
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
-from onchip.nn.signals import Signal, tensor_of
+from onchip.nn.recurrent import RecurrentProduct, recur
+from onchip.nn.signals import Signal, expanded, tensor_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,12 @@ def _tallied(tallies: dict[str, _Tally], last: SynapticLayer, _: int, layer: Syn
     drive = layer.drive(neuron.synaptic_input(signal), layer.module)
     if layer is last:
         return tensor_of(drive)
-    activity, saved, _state = neuron.run(drive, None, None)
+    if layer.recurrent is None:
+        activity, saved, _state = neuron.run(drive, None, None)
+    else:
+        synapses = layer.recurrent
+        product = RecurrentProduct(synapses.synapse, synapses.weight, synapses.bias)
+        activity, saved, _state = recur(neuron, expanded(drive).contiguous(), product, None, None)
     passes = (neuron.backward_local(torch.ones_like(activity), saved) != 0).any(0)  # (B, features...)
     new = _Tally(neuron.signal.spiked(activity).sum((0, 1)), passes.sum(0))
     old = tallies.get(layer.name)

@@ -20,7 +20,7 @@ from onchip.learning.temporal.base import Temporal
 from onchip.learning.three_factors import three_factors
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import Neuron, SavedTensors, State
-from onchip.nn.recurrent import delayed, recur, recur_back
+from onchip.nn.recurrent import RecurrentProduct, delayed, recur, recur_back
 from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
 from onchip.nn.synapses.product import SynapticProduct
 
@@ -181,14 +181,9 @@ class LayerCall:
         self, recurrent: SynapticLayer, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
         """Activity of neurons with a recurrent connection, (T, B, features...)."""
-
-        def product(activity: Tensor) -> Tensor:
-            return recurrent.synapse.apply(activity, weight, bias)
-
-        before = state.activity
-        activity, self._saved, state.neurons = recur(
-            recurrent.neuron, drive.contiguous(), product, state.neurons, before
-        )
+        before, product = state.activity, RecurrentProduct(recurrent.synapse, weight, bias)
+        given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
+        activity, self._saved, state.neurons = recur(recurrent.neuron, given, product, state.neurons, before)
         state.activity = activity[-1]
         arriving = self._arriving = delayed(activity, before)
         rows = fold_time(arriving)

@@ -216,8 +216,8 @@ class LayerGraph:
 
         def replaced(node: SynapticLayer) -> SynapticLayer:
             neurons = node.neuron if neuron is None else neuron(node)
-            recurrent = None if node.recurrent is None else connected(node.recurrent, neurons)
-            return replace(connected(node, neurons), recurrent=recurrent)
+            layer = connected(node, neurons)
+            return replace(layer, recurrent=layer.recurrent and connected(layer.recurrent, neurons))
 
         def connected(layer: SynapticLayer, neurons: Neuron) -> SynapticLayer:
             return replace(layer, synapse=layer.synapse if synapse is None else synapse(layer), neuron=neurons)

@@ -1,6 +1,7 @@
 """Recurrent connections: a second synapse, from a layer's neurons to themselves, one time step later."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.neurons.base import Neuron, SavedTensors, State
 from onchip.nn.signals import fold_time
-from onchip.nn.synapses import Synapse
+from onchip.nn.synapses import LinearSynapse, Synapse
 
 
 class Recurrent(nn.Module):
@@ -47,17 +48,52 @@ class Recurrent(nn.Module):
         self.neuron = neuron
 
 
+@dataclass(frozen=True)
+class RecurrentProduct:
+    """The forward product of a recurrent connection.
+
+    Args:
+        synapse: The map.
+        weight: V, of the map's shape.
+        bias: Its bias, or None.
+    """
+
+    synapse: Synapse
+    weight: Tensor
+    bias: Tensor | None
+
+    def __call__(self, activity: Tensor) -> Tensor:
+        """What activity (B, features...) adds to the drive of the next step, of the same shape.
+
+        Raises:
+            RequestError: The map changes the shape.
+        """
+        self.synapse.check("recurrent", activity.shape)
+        returned = self.synapse.apply(activity, self.weight, self.bias)
+        if returned.shape != activity.shape:
+            raise RequestError(
+                f"a recurrent connection got activity of shape {tuple(activity.shape[1:])} and returned "
+                f"{tuple(returned.shape[1:])}; expected the same shape. For convolutions use padding"
+            )
+        return returned
+
+    @property
+    def matrix(self) -> Tensor | None:
+        """V where the product is a plain one with a matrix, so that it may be computed elsewhere; else None."""
+        return self.weight if type(self.synapse) is LinearSynapse and self.bias is None else None
+
+
 def recur(
-    neuron: Neuron, drive: Tensor, product: Callable[[Tensor], Tensor], state: Any, before: Tensor | None
+    neuron: Neuron, drive: Tensor, product: RecurrentProduct, state: Any, last: Tensor | None
 ) -> tuple[Tensor, SavedTensors, State | None]:
     """Runs neurons over time with their own activity, one step earlier, added to their drive.
 
     Args:
         neuron: The neurons.
         drive: Drive from the layer below, (T, B, features...); overwritten.
-        product: The recurrent product, from (B, features...) to (B, features...).
+        product: The recurrent product.
         state: State of the neurons after an earlier call; None at rest.
-        before: Activity at the step before the first, (B, features...); None for none.
+        last: Activity at the step before the first, (B, features...); None for none.
 
     Returns:
         As `Neuron.run`.
@@ -65,20 +101,19 @@ def recur(
     Raises:
         RequestError: The recurrent product changes the shape of the activity.
     """
-    steps = []
-    after = state
+    if product.matrix is not None and product.matrix.shape == 2 * drive.shape[2:]:
+        done = neuron.run_recurrent(drive, product.matrix, state, last)
+        if done is not None:
+            return done
+    if last is None and product.bias is not None:
+        last = torch.zeros_like(drive[0])
+    steps, after = [], state
     for t in range(len(drive)):
-        if before is not None:
-            returned = product(before)
-            if returned.shape != before.shape:
-                raise RequestError(
-                    f"a recurrent connection got activity of shape {tuple(before.shape[1:])} and returned "
-                    f"{tuple(returned.shape[1:])}; expected the same shape. For convolutions use padding"
-                )
-            drive[t] += returned
+        if last is not None:
+            drive[t] += product(last)
         activity, saved, after = neuron.run(drive[t : t + 1], after, None)
         steps.append((activity, saved))
-        before = activity[0]
+        last = activity[0]
     return torch.cat([activity for activity, _ in steps]), _joined([saved for _, saved in steps]), after
 
 
@@ -105,10 +140,8 @@ class PlainRecurrence(torch.autograd.Function):
     def forward(
         ctx: Any, drive: Tensor, weight: Tensor, bias: Tensor | None, synapse: Synapse, neuron: Neuron, *_: Tensor
     ) -> Tensor:
-        def product(activity: Tensor) -> Tensor:
-            return synapse.apply(activity, weight, bias)
-
-        activity, ctx.saved, _ = recur(neuron, drive.clone(), product, None, None)
+        product = RecurrentProduct(synapse, weight, bias)
+        activity, ctx.saved, _ = recur(neuron, drive.clone(memory_format=torch.contiguous_format), product, None, None)
         ctx.save_for_backward(activity, weight)
         ctx.synapse, ctx.neuron, ctx.biased = synapse, neuron, bias is not None
         return activity

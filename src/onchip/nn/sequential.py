@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from onchip.kernels.tracing import scripted, traced
 from onchip.nn.graph import SynapticLayer, run
 from onchip.nn.graph_builder import build_graph
-from onchip.nn.recurrent import PlainRecurrence, recur
+from onchip.nn.recurrent import PlainRecurrence, RecurrentProduct, recur
 from onchip.nn.signals import Signal, expanded
 
 
@@ -79,7 +79,8 @@ def _recurred(recurrent: SynapticLayer, drive: Tensor, *, in_place: bool) -> Ten
     """Activity of the neurons of a recurrent connection, (T, B, features...)."""
     neuron = recurrent.neuron
     if in_place:
-        return recur(neuron, drive.contiguous(), _product(recurrent, bare=True), None, None)[0]
+        product = RecurrentProduct(recurrent.synapse, recurrent.weight, recurrent.bias)
+        return recur(neuron, drive.clone(memory_format=torch.contiguous_format), product, None, None)[0]
     learned = neuron.learned().values()
     activity: Tensor = PlainRecurrence.apply(
         drive, recurrent.weight, recurrent.bias, recurrent.synapse, neuron, *learned

@@ -100,6 +100,22 @@ class Neuron(torch.nn.Module, ABC):
             Activity, what the backward pass needs, and the state after the last time step.
         """
 
+    def run_recurrent(
+        self, drive: Tensor, weight: Tensor, state: Any, last: Tensor | None
+    ) -> tuple[Tensor, SavedTensors, State | None] | None:
+        """The same with the neurons' own activity, one step earlier, added to their drive through V, in one pass.
+
+        Args:
+            drive: Input current, (T, B, n); overwritten.
+            weight: V, (n, n).
+            state: As for `run`.
+            last: Activity at the step before the first, (B, n); None for none.
+
+        Returns:
+            As `run`; None, with nothing overwritten, for neurons that have to be run step by step.
+        """
+        return None
+
     @abstractmethod
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
         """Error at the drive (K, B, features...), earlier time steps included; uses `saved` up."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import lif as kernel
-from onchip.kernels import static_drive
+from onchip.kernels import recurrent, static_drive
 from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
 from onchip.kernels.tracing import scripted, traced
@@ -146,6 +146,21 @@ class LIF(Neuron):
         # A learnable decay has an eligibility of its own, which a stream must carry on.
         return spikes, saved, LIFState(last, self._eligibility(saved)[-1] if learns else None)
 
+    def run_recurrent(
+        self, drive: Tensor, weight: Tensor, state: LIFState | None, last: Tensor | None
+    ) -> tuple[Tensor, SavedTensors, LIFState] | None:
+        if self.decay_parameter is not None:
+            return None
+        rest = None if state is None else state.membrane
+        done = recurrent.forward(drive, weight, self.membrane(), rest, last)
+        if done is None:
+            return None
+        spikes, potentials, after = done
+        saved = SavedTensors(
+            {"potentials": potentials} if rest is None else {"potentials": potentials, "initial_membrane": rest}
+        )
+        return spikes, saved, LIFState(after)
+
     def spikes(self, activity: Tensor, pool: int) -> int:
         return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
 
@@ -169,9 +184,10 @@ class LIF(Neuron):
         if past is not None:
             saved.values["decay_error"] = past.new_zeros(())
 
+        step = recurrent.backward_step(potentials, membrane, self.surrogate)
+
         def error_at_drive(t: int, error: Tensor) -> Tensor:
-            later = potentials[t + 1] if t + 1 < len(potentials) else None
-            delta = kernel.step_back(potentials[t], error, later, membrane, self.surrogate)
+            delta = step(t, error)
             if past is not None:
                 saved.values["decay_error"] += (delta * past[t]).sum()
             return delta
