@@ -12,7 +12,19 @@ from onchip import nn
 from onchip.learning.rule import Rule
 from onchip.nn.spike_train import BernoulliTrain
 
-__all__ = ["CASES", "Case", "agree", "gradients", "loss_of", "scaled", "spikes", "times", "whole"]
+__all__ = [
+    "CASES",
+    "Case",
+    "agree",
+    "gradients",
+    "learn",
+    "loss_of",
+    "scaled",
+    "spikes",
+    "targets_of",
+    "times",
+    "whole",
+]
 
 
 def spikes(*shape: int) -> Tensor:
@@ -44,6 +56,16 @@ def loss_of(output: Tensor) -> Tensor:
 def whole(rule: Rule, loss: Callable[[Tensor], Tensor] = loss_of) -> Tensor:
     """A loss of all that a forward pass put out: more than its output, where layers have read-outs."""
     return torch.stack([loss(output) for output in rule.outputs]).sum()
+
+
+def targets_of(output: Tensor) -> Tensor:
+    """A label for each sample of an output (T, B, classes) or (B, classes)."""
+    return torch.arange(output.shape[-2], device=output.device) % output.shape[-1]
+
+
+def learn(rule: Rule, loss: Callable[[Tensor], Tensor] = loss_of, *, share: float = 1.0) -> None:
+    """The backward pass of any rule, with a loss of all outputs, and labels for rules that project targets."""
+    rule.backward(whole(rule, loss), targets=targets_of(rule.outputs[0]), share=share)
 
 
 def gradients(model: torch.nn.Module) -> dict[str, Tensor]:

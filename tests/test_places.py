@@ -14,7 +14,7 @@ from onchip import kernels, nn, rules
 from onchip.errors import RequestError
 from onchip.learning.silent_layers import SilentLayers
 from onchip.nn.signals import Signal, SpikeTimes, SpikeTrains, Static
-from tests.cases import Case, whole
+from tests.cases import Case, learn
 from tests.rules.test_contract import RULES, TRAINED
 
 Asked = Callable[[nn.Sequential, Signal], Tensor]
@@ -123,7 +123,7 @@ def test_a_step_keeps_to_one_device_and_waits_for_nothing(
         for _ in range(2):
             waits.clear()
             rule.forward(signal)
-            rule.backward(whole(rule))
+            learn(rule)
             optimizer.step()
             optimizer.zero_grad()
             rule.step()

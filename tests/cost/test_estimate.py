@@ -66,7 +66,8 @@ def test_a_price_is_what_the_ledger_of_a_real_step_says(name: str) -> None:
     rule.observe(ledger)
     torch.manual_seed(1)
     out, loss, labels = rule.forward(image()), StepLoss(), torch.arange(SAMPLES) % 3
-    rule.backward(torch.stack([loss(output, labels) for output in rule.outputs]).sum(), loss.each(out.detach(), labels))
+    whole = torch.stack([loss(output, labels) for output in rule.outputs]).sum()
+    rule.backward(whole, loss.each(out.detach(), labels), labels)
     rule.step()
     expected = ledger.summary()
     for what, count in found.items():

@@ -20,7 +20,7 @@ from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal, Static
 from onchip.nn.synapses.linear import LinearSynapse
 from onchip.nn.synapses.product import SynapticProduct
-from tests.cases import CASES, Case, gradients, loss_of, whole
+from tests.cases import CASES, Case, gradients, learn, loss_of
 from tests.stacks import STACKS, TIMED
 
 # torch's count of a grouped convolution's weight gradient leaves the groups out; tests/nn/synapses counts those.
@@ -32,7 +32,7 @@ EVERY += [(case, False) for case in (*(case for case in CASES if case not in LIF
 
 def step(rule: Rule, signal: Signal) -> None:
     rule.forward(signal)
-    rule.backward(whole(rule))
+    learn(rule)
     rule.step()
 
 
@@ -163,7 +163,7 @@ def test_an_observer_changes_nothing(name: str, case: Case) -> None:
         step(rule, signal)
         model.zero_grad()
         rule.forward(signal)
-        rule.backward(whole(rule))
+        learn(rule)
         runs.append(gradients(model))
         assert not observers or observers[0].summary() == observers[-1].summary()
     for run in runs[1:]:

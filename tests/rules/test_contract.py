@@ -17,7 +17,7 @@ from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn import neurons
 from onchip.nn.neurons.base import Neuron
-from tests.cases import CASES, Case, gradients, loss_of, whole
+from tests.cases import CASES, Case, gradients, learn, loss_of, targets_of, whole
 
 Make = Callable[[nn.Module], Rule]
 
@@ -51,7 +51,7 @@ class Trainer:
         """Adds one gradient."""
         torch.manual_seed(seed)
         self.rule.forward(signal)
-        self.rule.backward(whole(self.rule))
+        learn(self.rule)
 
     def train(self, signal: Any, seed: int) -> None:
         """One whole training step."""
@@ -264,7 +264,7 @@ def test_rules_on_several_networks_do_not_interfere(name: str, case: Case) -> No
     after = torch.get_rng_state()
     for trainer, loss, expected in reversed(list(zip(pair, losses, alone, strict=True))):
         torch.set_rng_state(after)
-        trainer.rule.backward(loss)
+        trainer.rule.backward(loss, targets=targets_of(trainer.rule.outputs[0]))
         assert_same(gradients(trainer.model), expected)
 
 
@@ -275,7 +275,7 @@ def test_backward_without_forward_is_refused(name: str, case: Case) -> None:
         rule.backward(torch.ones((), requires_grad=True))
     rule.forward(signal)
     loss = whole(rule)
-    rule.backward(loss)
+    rule.backward(loss, targets=targets_of(rule.outputs[0]))
     with pytest.raises(RequestError, match=rf"{name}: backward without a forward pass"):
         rule.backward(loss)
 
@@ -294,19 +294,20 @@ def test_losses_that_do_not_hang_on_the_output_are_refused(name: str, case: Case
     model, signal = case.build(), case.signal()
     rule = RULES[name](model)
     output = rule.forward(signal)
+    targets = targets_of(output)
     with pytest.raises(RequestError, match=rf"{name}: got a loss of shape .*expected one number"):
         rule.backward(output)
     with pytest.raises(RequestError, match=rf"{name}: the loss does not depend on the network's output"):
-        rule.backward(loss_of(output.detach()))
+        rule.backward(loss_of(output.detach()), targets=targets)
     rule.forward(signal)
     with pytest.raises(RequestError, match=rf"{name}: the loss does not depend on what the last rule.forward"):
-        rule.backward(torch.ones((), requires_grad=True) * 2)
+        rule.backward(torch.ones((), requires_grad=True) * 2, targets=targets)
     early, late = rule.forward(signal), rule.forward(signal)
     with pytest.raises(RequestError, match=rf"{name}: the loss depends on what an earlier rule.forward"):
-        rule.backward(loss_of(early) + loss_of(late))
+        rule.backward(loss_of(early) + loss_of(late), targets=targets)
     assert not gradients(model)
     rule.forward(signal)
-    rule.backward(whole(rule))
+    learn(rule)
     assert gradients(model)
 
 
@@ -344,7 +345,7 @@ def test_the_input_learns_nothing(name: str, case: Case) -> None:
     before = signal.clone()
     rule = RULES[name](case.build())
     rule.forward(signal.requires_grad_())
-    rule.backward(whole(rule))
+    learn(rule)
     assert signal.grad is None
     assert torch.equal(signal, before)
 

@@ -21,7 +21,7 @@ from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
 from onchip.nn.signals import Signal, Static
-from tests.cases import CASES, Case, agree, gradients, loss_of, scaled, spikes, whole
+from tests.cases import CASES, Case, agree, gradients, learn, loss_of, scaled, spikes
 from tests.oracle import run_steps
 from tests.stacks import STACKS
 
@@ -169,13 +169,13 @@ def test_every_rule_streams_the_whole_sequence_or_refuses_by_name(name: str, cas
     try:
         rule = getattr(rules, name)(model)
         rule.forward(signal)
-        rule.backward(whole(rule, squares))  # a rule that probes has a feedback then,
+        learn(rule, squares)  # a rule that probes has a feedback then,
         model.eval()  # and probes no more
         model.zero_grad()
         stream = rule.stream(signal)
         torch.manual_seed(1)
         next(stream)
-        rule.backward(whole(rule, squares))
+        learn(rule, squares, share=1 / len(signal))
     except UnsupportedError as error:
         assert name in str(error)  # noqa: PT017
         return
@@ -183,12 +183,12 @@ def test_every_rule_streams_the_whole_sequence_or_refuses_by_name(name: str, cas
         assert re.match(rf"{name} added no noise .*call model\.train\(\)", str(error))  # noqa: PT017
         return
     for _ in stream:
-        rule.backward(whole(rule, squares))
+        learn(rule, squares, share=1 / len(signal))
     streamed = gradients(model)
     model.zero_grad()
     torch.manual_seed(1)
     rule.forward(signal)
-    rule.backward(whole(rule, squares))
+    learn(rule, squares)
     agree(gradients(model), streamed)
 
 

@@ -39,13 +39,14 @@ def backward(rule: Rule, labels: Tensor, *, output_labels: Tensor | None = None,
     Args:
         rule: The rule, after its forward pass.
         labels: Classes (B,).
-        output_labels: Other classes at the network's output, but not at a layer's own read-out.
+        output_labels: Other classes at the network's output, but not at a layer's own read-out, nor as its target.
         scale: Factor on the loss.
     """
     loss, (output, *local) = StepLoss(), rule.outputs
     wanted = labels if output_labels is None else output_labels
     losses = [loss(output, wanted), *(loss(own, labels) for own in local)]
-    rule.backward(torch.stack(losses).sum() * scale, loss.each(output.detach(), wanted) * scale)
+    samples = loss.each(output.detach(), wanted) * scale
+    rule.backward(torch.stack(losses).sum() * scale, samples, labels, scale)
 
 
 def other_values(tensor: Tensor, generator: torch.Generator) -> Tensor:

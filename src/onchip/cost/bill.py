@@ -9,7 +9,7 @@ Bill = dict[str, int | float]
 
 KINDS = {
     "forward": ("forward", "readout", "probe"),
-    "error": ("backward", "direct", "local"),
+    "error": ("backward", "direct", "local", "target"),
     "update": ("update", "eligibility", "feedback_update"),
 }
 """What the products of each part of a step are for."""
@@ -63,7 +63,7 @@ def _counted(counts: LedgerCounts) -> Bill:
         "transport_coded": sent["coded"],
         **{f"products_{part}": sum(products[kind] for kind in kinds) for part, kinds in KINDS.items()},
         "products_backward": products["backward"],
-        "products_direct": products["direct"] + products["local"],
+        "products_direct": products["direct"] + products["local"] + products["target"],
         "products_feedback_update": products["feedback_update"],
         "operations_counted_steps": counts.exact,
     }

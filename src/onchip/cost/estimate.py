@@ -164,7 +164,7 @@ class Pricing:
 
     def _learn(self, rule: Rule, output: Tensor) -> None:
         losses = [self.loss(out, self.labels) for out in rule.outputs]
-        rule.backward(torch.stack(losses).sum(), self.loss.each(output.detach(), self.labels))
+        rule.backward(torch.stack(losses).sum(), self.loss.each(output.detach(), self.labels), self.labels)
 
 
 def _stretched(bill: Bill, share: float) -> Bill:

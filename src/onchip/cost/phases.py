@@ -10,7 +10,7 @@ class Phases:
 
     A phase is a product of one layer that needs the result of another phase: forward through each layer, then an
     error back through each layer, or once, directly from the output to all. After its own forward product, a layer is
-    locked for all phases that its error comes through.
+    locked for all phases that its error comes through. A target can be projected at any time.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,7 @@ def _counted(all_kinds: list[set[ProductKind]]) -> Counter[str]:
     if not layers:
         return Counter()
     direct = any("direct" in kinds for kinds in all_kinds)
+    taught = any("target" in kinds for kinds in all_kinds)
     backward = ["backward" in kinds for kinds in layers]
     locked = []
     for index, kinds in enumerate(layers):
@@ -50,6 +51,8 @@ def _counted(all_kinds: list[set[ProductKind]]) -> Counter[str]:
             locked.append(0)
         elif any(backward) or direct:
             locked.append(above + (sum(backward[index + 1 :]) or 1))
+        elif taught:
+            locked.append(0)  # a target is there before the forward pass
         else:
             locked.append(2)  # its own read-out, and back
     probed = any("probe" in kinds for kinds in all_kinds)

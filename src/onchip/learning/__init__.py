@@ -9,6 +9,7 @@ from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.feedback.local import FixedReadouts, LocalReadouts
 from onchip.learning.feedback.stored import CopiedFeedback, RandomFeedback, StoredFeedback
 from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.feedback.target import TargetProjection
 from onchip.learning.feedback.transposed import TransposedFeedback
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.rule import Rule
@@ -39,6 +40,7 @@ __all__ = [
     "SpikeErrors",
     "StoredFeedback",
     "SummedFeedback",
+    "TargetProjection",
     "Temporal",
     "ThroughTime",
     "TransposedFeedback",

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from onchip.learning.feedback.base import Feedback
+from onchip.learning.feedback.base import Feedback, LossSignals
 from onchip.learning.forward_pass import ForwardPass
 from onchip.learning.layer_call import RuleContext, StreamState
 from onchip.learning.loss_boundary import LossBoundary
@@ -23,6 +23,7 @@ from onchip.learning.refusals import (
     refuse_stream,
 )
 from onchip.learning.silent_layers import CHECK_EVERY, SilentLayers
+from onchip.learning.targets import TargetErrors
 from onchip.learning.unchanged import Unchanged
 from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import Neuron
@@ -79,20 +80,27 @@ class Engine:
         run = ForwardPass(self.name, self.graph, context, self.noise, states, silent_layers)
         return self.boundary.expose(run(signal), run.hidden, self.feedback)
 
-    def backward(self, loss: Tensor, samples: Tensor | None) -> None:
+    def backward(self, loss: Tensor, samples: Tensor | None, targets: Tensor | None, share: float) -> None:
         """Computes the gradients of the weights and of the feedback from the loss."""
-        pending, signals = self.boundary.receive(loss, samples, [layer.name for layer in self.graph.layers])
+        names = [layer.name for layer in self.graph.layers]
+        projection = TargetErrors(self.name, targets, share) if self.feedback.by_target else None
+        pending, signals = self.boundary.receive(loss, samples, names, projection)
         self._unchanged.require(self.name)
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
-            sent = self.context.temporal.learning_signal(signals.error, self.context.readout)
-            signals = replace(signals, sent=sent)
+            signals = self._filtered(signals)
             for index, activity in pending.hidden.items():
                 if activity.requires_grad:
                     errors[activity] = self.feedback.project(signals, index, activity)
         torch.autograd.backward(list(errors), list(errors.values()))
         with torch.no_grad():
             self.feedback.learn()
+
+    def _filtered(self, signals: LossSignals) -> LossSignals:
+        """The signals with what direct feedback sends of them under the rule's temporal credit."""
+        temporal, readout = self.context.temporal, self.context.readout
+        targets = None if signals.targets is None else temporal.learning_signal(signals.targets, readout)
+        return replace(signals, sent=temporal.learning_signal(signals.error, readout), targets=targets)
 
     def step(self) -> None:
         """Refreshes the feedback after the optimizer's step."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from onchip.errors import OnchipError, RequestError
 from onchip.learning.feedback.base import Feedback, LossSignals
+from onchip.learning.targets import TargetErrors
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,16 @@ class LossBoundary:
         """Drops the pending pass and its outputs."""
         self._pending, self._outputs = None, []
 
-    def receive(self, loss: Tensor, samples: Tensor | None, layers: Sequence[str]) -> tuple[Pending, LossSignals]:
+    def receive(
+        self, loss: Tensor, samples: Tensor | None, layers: Sequence[str], targets: TargetErrors | None
+    ) -> tuple[Pending, LossSignals]:
         """Runs the loss's own backward pass, down to the outputs.
 
         Args:
             loss: A scalar that depends on all outputs.
             samples: Loss per time step and sample, (T, B), or per sample, (B,); None for the mean alone.
             layers: Names of the synaptic layers, for messages.
+            targets: What makes the targets into errors, for rules that project them; None for others.
 
         Raises:
             RequestError: No forward pass is pending, the loss does not depend on it, or a shape is wrong.
@@ -92,6 +96,7 @@ class LossBoundary:
                 f"{self._rule}: got samples of shape {tuple(samples.shape)}; expected the loss of each step and "
                 f"sample, {tuple(exposed.shape[:-1])}, or of each sample, {tuple(exposed.shape[-2:-1])}"
             )
+        projected = None if targets is None else targets(exposed)
         self.forget()
         if not loss.requires_grad:
             raise RequestError(
@@ -116,7 +121,8 @@ class LossBoundary:
                     "compute it from all outputs, as sum(loss(out, labels) for out in rule.outputs)"
                 )
             local[index] = output.grad
-        return pending, LossSignals(exposed.grad, exposed.grad, local, (loss if samples is None else samples).detach())
+        value = (loss if samples is None else samples).detach()
+        return pending, LossSignals(exposed.grad, exposed.grad, local, value, projected)
 
     def _check_arrival(self, number: int, error: Tensor) -> None:
         """Refuses an error at the output of pass `number` outside of `receive`, or of an earlier pass."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from onchip.learning.three_factors import ThreeFactors
 
 ProductKind = Literal[
-    "forward", "readout", "probe", "backward", "direct", "local", "eligibility", "update", "feedback_update"
+    "forward", "readout", "probe", "backward", "direct", "local", "target", "eligibility", "update", "feedback_update"
 ]
 """Kinds of synaptic product.
 
 Forward through W, through the layer's own read-out, or of noise through W; an error back through the layer's feedback
-weights, directly from the output, or from its own read-out; eligibility states of all synapses by one time step; the
-update of W, and that of feedback weights.
+weights, directly from the output, or from its own read-out; a target in place of an error; eligibility states of all
+synapses by one time step; the update of W, and that of feedback weights.
 """
 
 

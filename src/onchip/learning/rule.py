@@ -108,19 +108,25 @@ class Rule:
         """
         return self._engine.boundary.outputs
 
-    def backward(self, loss: Tensor, samples: Tensor | None = None) -> None:
+    def backward(
+        self, loss: Tensor, samples: Tensor | None = None, targets: Tensor | None = None, share: float = 1.0
+    ) -> None:
         """Adds the rule's estimate of the gradient to each parameter's `.grad`.
 
         Args:
             loss: A scalar that depends on all `outputs` of the last `forward`.
             samples: Loss at the network's output per time step and sample, (T, B), or per sample, (B,), with the
                 mean `loss`. Only rules that are `by_sample` use it.
+            targets: Labels (B,), or (T, B) with -1 at steps without a target. Only rules that are `by_target` use
+                them, and need them.
+            share: Share of this pass in the mean of the loss, such as 1/T for each step of a stream, by which the
+                caller has multiplied `loss` and `samples`. Only rules that are `by_target` use it.
 
         Raises:
             RequestError: There is no forward pass to go with it, the loss does not depend on all of that pass's
-                outputs, or a shape is wrong.
+                outputs, a shape is wrong, or targets are missing or no classes.
         """
-        self._engine.backward(loss, samples)
+        self._engine.backward(loss, samples, targets, share)
 
     def step(self) -> None:
         """Refreshes feedback; call it after the optimizer's step. Does nothing once `step_after` was called."""
@@ -156,6 +162,11 @@ class Rule:
     def by_sample(self) -> bool:
         """Whether `backward` uses `samples`."""
         return self._feedback.by_sample
+
+    @property
+    def by_target(self) -> bool:
+        """Whether `backward` needs `targets`."""
+        return self._feedback.by_target
 
     def refreshes(self, steps: int) -> dict[str, int] | None:
         """Refreshes of each layer's feedback in that many training steps; None where all steps are alike."""

@@ -6,7 +6,9 @@ from onchip.rules.brsf import brsf
 from onchip.rules.decolle import decolle
 from onchip.rules.dfa import dfa
 from onchip.rules.dkp import dkp
+from onchip.rules.drtp import drtp
 from onchip.rules.eprop import eprop
+from onchip.rules.etlp import etlp
 from onchip.rules.fa import fa
 from onchip.rules.fbp import fbp
 from onchip.rules.frsf import frsf
@@ -31,7 +33,9 @@ __all__ = [
     "decolle",
     "dfa",
     "dkp",
+    "drtp",
     "eprop",
+    "etlp",
     "fa",
     "fbp",
     "frsf",

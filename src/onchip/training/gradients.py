@@ -33,7 +33,8 @@ def gradients(
         out = rule.forward(part).detach()
         losses = [loss_of(output, targets) * share for output in rule.outputs]  # the network's own, then local ones
         loss = torch.stack(losses).sum()
-        rule.backward(loss, loss_of.each(out, targets) * share if rule.by_sample else None)
+        samples = loss_of.each(out, targets) * share if rule.by_sample else None
+        rule.backward(loss, samples, targets if rule.by_target else None, share)
         pairs.append(torch.stack([losses[0].detach(), loss.detach()]))
     # The only place where a step waits for the device, with all of its products submitted.
     own, whole = torch.stack(pairs).sum(0).tolist()

@@ -10,9 +10,8 @@ import torch
 
 from onchip import Static, nn, rules
 from onchip.errors import UnsupportedError
-from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal
-from tests.cases import agree, gradients, loss_of, scaled
+from tests.cases import agree, gradients, learn, loss_of, scaled
 
 SIGNALS: dict[str, Signal] = {
     "frames": torch.rand(5, 3, 3, 24, dtype=torch.float64),
@@ -40,8 +39,8 @@ NOISY = {"anchored_dkp", "noisy_bp", "opzo", "zeroth_order"}
 RULES = [name for name in rules.__all__ if trains_lif(name)]
 
 
-def loss_each_step(rule: Rule) -> torch.Tensor:
-    return torch.stack([output.square().sum() for output in rule.outputs]).sum()
+def squares(output: torch.Tensor) -> torch.Tensor:
+    return output.square().sum()
 
 
 def test_most_rules_are_here() -> None:
@@ -68,7 +67,7 @@ def test_every_parameter_gets_a_finite_gradient(name: str, signal: Signal) -> No
     rule = getattr(rules, name)(model)
     output = rule.forward(signal)
     assert output.shape == (5, 3, 4)
-    rule.backward(loss_each_step(rule))
+    learn(rule, squares)
     found = gradients(model)
     assert {name: gradient.shape for name, gradient in found.items()} == {
         name: parameter.shape for name, parameter in model.named_parameters() if name in found
@@ -87,10 +86,10 @@ def test_a_stream_learns_what_the_whole_sequence_does(name: str) -> None:
         torch.manual_seed(1)
         if stream:
             for _ in rule.stream(frames):
-                rule.backward(loss_each_step(rule))
+                learn(rule, squares, share=1 / len(frames))
         else:
             rule.forward(frames)
-            rule.backward(loss_each_step(rule))
+            learn(rule, squares)
         return gradients(model)
 
     try:

@@ -27,12 +27,15 @@ class LossSignals:
         sent: What direct feedback sends of it: e, or e filtered backward in time as a leaky read-out filters it.
         local: Derivatives at the outputs of local read-outs, by the index of their layer; empty without read-outs.
         loss: Value as a scalar (), per sample (B,), or per time step and sample (T, B), with the loss as its mean.
+        targets: What the error would be for the loss -mean o_y, of the error's shape; None unless the feedback is
+            `by_target`.
     """
 
     error: Tensor
     sent: Tensor
     local: Mapping[int, Tensor]
     loss: Tensor
+    targets: Tensor | None = None
 
 
 class Feedback(nn.Module):
@@ -52,6 +55,7 @@ class Feedback(nn.Module):
         claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
         twin: Whether each feedback weight computes the update of its forward weight by a product of its own.
         by_sample: Whether it needs the loss per time step and sample, and not only the error at the output.
+        by_target: Whether it needs the targets.
         at_neurons: Whether noise is added to the neurons' drive and errors arrive at their spikes, before any pool,
             instead of both at the inputs of layers.
         first_refresh: Training steps before the first refresh of feedback weights; 0 without refreshes.
@@ -66,6 +70,7 @@ class Feedback(nn.Module):
     direct: ClassVar[bool] = False
     twin: ClassVar[bool] = False
     by_sample: ClassVar[bool] = False
+    by_target: bool = False
     at_neurons: bool = False
     first_refresh: int = 0
 

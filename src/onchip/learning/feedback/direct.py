@@ -27,6 +27,7 @@ class MatrixFeedback(DirectFeedback):
     Attributes:
         stem: Prefix of the names of the buffers or parameters that store the matrices.
         local: Whether the errors come from local read-outs F h_l instead of the output.
+        kind: Kind of the product with F in reports.
         learned: Whether an optimizer trains the matrices; then they are parameters, empty until n is known.
         decay: Weight decay of learned matrices, applied once per training step.
         steps: Number of training steps so far.
@@ -47,6 +48,7 @@ class MatrixFeedback(DirectFeedback):
 
     stem: ClassVar[str]
     local: ClassVar[bool] = False
+    kind: ProductKind = "direct"
     learned: ClassVar[bool] = False
     decay: float = 0.0
     steps: int = 0
@@ -67,6 +69,10 @@ class MatrixFeedback(DirectFeedback):
             index: Index of the layer, at least 1.
             units: n, size of the layer's input per time step and sample, on the grid if there is one.
         """
+
+    def sends(self, signals: LossSignals, index: int) -> Tensor:
+        """What F is multiplied with, (T, B, classes) or (B, classes): the error at the output or at the read-out."""
+        return signals.local[index] if self.local else signals.sent
 
     def back(self, error: Tensor, index: int, units: int) -> Tensor:
         """The matrix through which an error reaches the layer: `matrix` itself, unless a read-out has another."""
@@ -104,13 +110,14 @@ class MatrixFeedback(DirectFeedback):
         return (rows @ matrix).unflatten(0, activity.shape[:2])
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
-        error, sent = (signals.local[index],) * 2 if self.local else (signals.error, signals.sent)
+        error = signals.local[index] if self.local else signals.error
+        sent = self.sends(signals, index)
         features = activity.shape[error.dim() - 1 :]
         seen = self.seen(features)
         matrix = self.back(error, index, math.prod(seen))
         # The few classes as rows in memory: this product is then three times as fast.
         projected = sent @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
-        self.report_product(index, "local" if self.local else "direct", product_at(matrix, post=sent.flatten(0, -2)))
+        self.report_product(index, self.kind, product_at(matrix, post=sent.flatten(0, -2)))
         if self.learned:
             rows, sent = as_rows(self._factor(index, activity), error.dim() - 1), error.flatten(0, -2)
             update = sent.t() @ rows  # (classes, n), and then to the grid, because classes are fewer than samples
@@ -123,7 +130,7 @@ class MatrixFeedback(DirectFeedback):
             matrix.grad = update if matrix.grad is None else matrix.grad + update
         if len(features) < 3:
             return projected.view(activity.shape)
-        return self.spread(index, "direct", _as_maps(projected, seen), features)
+        return self.spread(index, self.kind, _as_maps(projected, seen), features)
 
     def _factor(self, index: int, activity: Tensor) -> Tensor:
         """What the update of learned matrices multiplies by the error, so that it equals that of the read-out."""

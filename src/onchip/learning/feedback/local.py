@@ -14,6 +14,7 @@ class LocalReadouts(MatrixFeedback):
 
     stem = "readout_"
     local = True
+    kind = "local"
     learned = True
 
     def __init__(self, method: str) -> None:
@@ -37,6 +38,7 @@ class FixedReadouts(MatrixFeedback):
 
     stem = "readout_"
     local = True
+    kind = "local"
 
     def __init__(self, method: str, *, concordant: bool) -> None:
         super().__init__()

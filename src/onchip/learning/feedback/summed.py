@@ -18,6 +18,7 @@ class SummedFeedback(DirectFeedback):
         for number, part in enumerate(parts):
             self.add_module(f"part_{number}", part)
         self.claims = reduce(and_, (part.claims for part in parts))
+        self.by_target = any(part.by_target for part in parts)
         self.at_neurons = any(part.at_neurons for part in parts)
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
