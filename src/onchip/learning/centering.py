@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
+from onchip.learning.padding import along, mean_over
 
 
 class Centering(ABC):
@@ -24,12 +25,13 @@ class Centering(ABC):
         return drawn
 
     @abstractmethod
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
-        """Centered output (T, B, classes).
+    def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
+        """Centered output (T, B, classes), of any value in the padding.
 
         Args:
             output: o, (T, B, classes).
             before: Output at the step before the first, (B, classes); None at the start.
+            present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
         """
 
 
@@ -37,7 +39,7 @@ class Centering(ABC):
 class Causal(Centering):
     """Subtracts the output of the step before: õ[t] = o[t] - o[t-1]. Needs neither the batch nor the future."""
 
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
+    def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
         first = torch.zeros_like(output[:1]) if before is None else before.unsqueeze(0)
         return output - torch.cat([first, output[:-1]])
 
@@ -53,7 +55,7 @@ class LeaveOneOut(Centering):
     with one of either it is `Causal`, and warns.
     """
 
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
+    def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
         steps, batch, _ = output.shape
         if steps == 1:
             warnings.warn(
@@ -63,13 +65,23 @@ class LeaveOneOut(Centering):
             )
             if batch == 1:
                 return Causal().center(output, before)
-        return leave_one_out(leave_one_out(output, 1), 0)
+        return leave_one_out(leave_one_out(output, 1, present), 0, present)
 
 
-def leave_one_out(values: Tensor, axis: int) -> Tensor:
-    """Values minus the mean of the others along an axis, n/(n-1) (v - mean v); unchanged if there are no others."""
-    count = values.shape[axis]
-    return values if count == 1 else (values - values.mean(axis, keepdim=True)) * (count / (count - 1))
+def leave_one_out(values: Tensor, axis: int, present: Tensor | None = None) -> Tensor:
+    """Values minus the mean of the others along an axis, n/(n-1) (v - mean v); unchanged if there are no others.
+
+    Args:
+        values: v, (T, B, features...).
+        axis: 0 or 1.
+        present: Which steps count, (T, B) bool; None for all. Values at the others have no meaning.
+    """
+    if present is None:
+        count = values.shape[axis]
+        return values if count == 1 else (values - values.mean(axis, keepdim=True)) * (count / (count - 1))
+    counts = along(present.sum(axis, keepdim=True), values).to(values.dtype)
+    centered = (values - mean_over(values, axis, present)) * (counts / (counts - 1).clamp(min=1))
+    return torch.where(counts > 1, centered, values)
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class Antithetic(Centering):
         drawn[1::2] = -drawn[::2]
         return drawn
 
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
+    def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
         return output
 
 
@@ -92,5 +104,5 @@ class Antithetic(Centering):
 class Uncentered(Centering):
     """Subtracts nothing: the reference for other kinds of centering."""
 
-    def center(self, output: Tensor, before: Tensor | None) -> Tensor:
+    def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
         return output

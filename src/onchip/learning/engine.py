@@ -14,6 +14,7 @@ from onchip.learning.layer_call import RuleContext, StreamState
 from onchip.learning.loss_boundary import LossBoundary
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.padding import present_steps, with_target
 from onchip.learning.refusals import (
     refuse_bfloat16,
     refuse_computed_weights,
@@ -66,17 +67,21 @@ class Engine:
         with torch.no_grad():
             self.feedback.attach()
 
-    def forward(self, signal: Signal, states: list[StreamState] | None, *, training: bool) -> Tensor:
-        """Output for a signal, or for one step of a stream, which updates its `states`."""
+    def forward(
+        self, signal: Signal, states: list[StreamState] | None, *, training: bool, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Output for a signal with padding beyond its lengths, or for one step of a stream, which updates `states`."""
         learning = training and torch.is_grad_enabled()
         self.graph.check(signal)
         refuse_other_device(self.name, self.feedback, tensor_of(signal).device)
-        context = replace(self.context, learning=learning)
+        present = None if lengths is None else present_steps(self.name, signal, lengths, self.graph.kind)
+        context = replace(self.context, learning=learning, present=present)
         # One step of a stream says little about firing rates.
         checked = learning and states is None and self.graph.kind.rates and self.boundary.passes % CHECK_EVERY == 0
         silent_layers = self._silent_layers if checked else None
         if torch.is_grad_enabled():  # else no backward pass can follow
             self._unchanged = Unchanged(self.graph.layers)
+            self.feedback.mark(present)
         run = ForwardPass(self.name, self.graph, context, self.noise, states, silent_layers)
         return self.boundary.expose(run(signal), run.hidden, self.feedback)
 
@@ -86,6 +91,7 @@ class Engine:
         projection = TargetErrors(self.name, targets, share) if self.feedback.by_target else None
         pending, signals = self.boundary.receive(loss, samples, names, projection)
         self._unchanged.require(self.name)
+        self.context.code.mean_over(self.feedback.present if targets is None else with_target(targets))
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
             signals = self._filtered(signals)

@@ -61,6 +61,7 @@ class RuleContext:
         factor_observers: Observers of the factors of every update.
         sink: Destination of updates instead of `.grad`; None for `.grad`.
         learning: Whether feedback may learn from this forward pass.
+        present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
     """
 
     feedback: Feedback
@@ -71,6 +72,7 @@ class RuleContext:
     factor_observers: tuple[FactorObserver, ...] = ()
     sink: UpdateSink | None = None
     learning: bool = True
+    present: Tensor | None = None
 
 
 class LayerCall:
@@ -216,7 +218,7 @@ class LayerCall:
             if needs[0]:
                 for_signal = self._send_down(delta if sent is None else context.code.carry(sent, self._depth))
             if self._factors is None:
-                pre, delta_sum = context.temporal.update_rows(self._pre, delta)
+                pre, delta_sum = context.temporal.update_rows(self._pre, delta, context.present)
             else:
                 pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
             for_recurrent = self._update_recurrent(delta, unit, needs[3:5])
@@ -278,7 +280,7 @@ class LayerCall:
         assert self._recurrent_pre is not None
         for_weight = for_bias = None
         if needs[0]:
-            pre, rows = context.temporal.update_rows(self._recurrent_pre, delta)
+            pre, rows = context.temporal.update_rows(self._recurrent_pre, delta, context.present)
             for_weight = self._update(recurrent, self._index + 1, pre, rows, unit)
         if needs[1] and context.sink is None:
             for_bias = recurrent.synapse.bias_update(self._bias_rows(delta))

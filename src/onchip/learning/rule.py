@@ -79,21 +79,23 @@ class Rule:
         self._hook: torch.utils.hooks.RemovableHandle | None = None
         ownership.claim(self, model)
 
-    def forward(self, signal: Signal) -> Tensor:
+    def forward(self, signal: Signal, lengths: Tensor | None = None) -> Tensor:
         """Output of the network, recorded for `backward`.
 
         Args:
             signal: A sequence (T, B, features...), a `Static` image, or spike times (B, features...).
+            lengths: Time steps of each sequence, (B,) int64, 1 to T; nothing is learned from the padding beyond. None
+                where all have T. The loss must have no target in the padding, as labels (T, B) express by -1.
 
         Returns:
             (T, B, classes), or (B, classes) for spike times, from which to compute a loss; see also `outputs`.
 
         Raises:
-            RequestError: The network cannot take the signal, or the rule is detached.
+            RequestError: The network cannot take the signal, a length is out of range, or the rule is detached.
         """
         model = self._attached()
         self._feedback.begin()
-        return self._engine.forward(signal, None, training=model.training)
+        return self._engine.forward(signal, None, training=model.training, lengths=lengths)
 
     __call__ = forward
 
@@ -117,8 +119,8 @@ class Rule:
             loss: A scalar that depends on all `outputs` of the last `forward`.
             samples: Loss at the network's output per time step and sample, (T, B), or per sample, (B,), with the
                 mean `loss`. Only rules that are `by_sample` use it.
-            targets: Labels (B,), or (T, B) with -1 at steps without a target. Only rules that are `by_target` use
-                them, and need them.
+            targets: Labels (B,), or (T, B) with -1 at steps without a target. Rules that are `by_target` need them, and so
+                do rules whose errors are spikes if they are per step: a spike's size depends on the number of targets.
             share: Share of this pass in the mean of the loss, such as 1/T for each step of a stream, by which the
                 caller has multiplied `loss` and `samples`. Only rules that are `by_target` use it.
 

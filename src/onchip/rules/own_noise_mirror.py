@@ -8,6 +8,7 @@ from onchip.certificates import Claims
 from onchip.errors import require
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.base import LayerwiseFeedback
+from onchip.learning.padding import along, mean_over
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.coincidence import Counts
@@ -91,8 +92,8 @@ class OwnNoiseFeedback(LayerwiseFeedback):
 
     def _learn_from(self, index: int, drive: Tensor) -> None:
         synapse = self.layers[index].synapse.bare()
-        drawn, response = self._noise.pop(index), fold_time(_centered(drive))  # (T·B, features...)
-        noise, own = fold_time(drawn), fold_time(_centered(drawn))
+        drawn, response = self._noise.pop(index), fold_time(_centered(drive, self.present))  # (T·B, features...)
+        noise, own = fold_time(drawn), fold_time(_centered(drawn, self.present))
         if not synapse.spatial_axes:
             noise, own = noise.flatten(1), own.flatten(1)
         product = synapse.weight_grad(noise, response)
@@ -118,8 +119,13 @@ class OwnNoiseFeedback(LayerwiseFeedback):
         return self.get_buffer(f"variance_{index}")
 
 
-def _centered(values: Tensor) -> Tensor:
-    """Values (T, B, ...) minus their mean over time, or over the batch if T = 1; one sample at one step as it is."""
+def _centered(values: Tensor, present: Tensor | None) -> Tensor:
+    """Values (T, B, ...) minus their mean over time, or over the batch if T = 1; one sample at one step as it is.
+
+    Padding enters no mean, and is 0.
+    """
+    if present is not None:  # T > 1
+        return (values - mean_over(values, 0, present)) * along(present, values)
     axis = 0 if len(values) > 1 else 1
     # The noise must lose its mean as the drive does, or B is too small by a factor that depends on the spike trains.
     return values - values.mean(axis, keepdim=True) if values.shape[axis] > 1 else values

@@ -76,6 +76,8 @@ class NodePerturbation(DirectFeedback):
             )
         leading = activity.shape[:2]
         shares = (signals.loss / (self._scale * signals.loss.numel())).expand(leading)
+        if self.present is not None:
+            shares = shares * self.present
         noise = self._added[index]
         self.report_product(index, "direct", product_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1)))
         self.report_released(index, noise.numel())

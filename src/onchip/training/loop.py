@@ -127,20 +127,22 @@ def _train(
 
 
 def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
-    """Share of a split, in [0, 1], that the bare model classifies correctly.
+    """Share of a split, in [0, 1], that the bare model classifies correctly, by its output at steps with a target.
 
     Args:
         model: the network; it is left in training mode.
-        split: images and labels, on the model's device; at least one.
-        encode: images -> signal.
+        split: samples and labels, on the model's device; at least one.
+        encode: samples -> signal.
         batch_size: samples at a time.
     """
     model.eval()
     last = build_graph(model).kind.last_step
     correct = torch.zeros((), dtype=torch.int64, device=split.device)
     with torch.no_grad():
-        for images, labels in batches(split, batch_size, shuffle=False):
-            correct += (predict(model(encode(images)), last=last) == labels).sum()
+        for samples, labels in batches(split, batch_size, shuffle=False):
+            per_step = labels.dim() == 2
+            predicted = predict(model(encode(samples)), last=last, where=labels >= 0 if per_step else None)
+            correct += (predicted == (labels.amax(0) if per_step else labels)).sum()
     model.train()
     return int(correct) / len(split)
 
@@ -153,8 +155,8 @@ def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()
     drawn = batches(data.train, config.batch_size, generator=run.order, augment=resolved.augment)
-    for step, (images, labels) in enumerate(drawn):
-        signal = run.encode(images)
+    for step, (samples, labels) in enumerate(drawn):
+        signal = run.encode(samples)
         value, loss = gradients(run.rule, resolved.loss, signal, labels, resolved.kind, config.chunk)
         if not math.isfinite(loss):
             raise _diverged(run, config, epoch, step + 1, f"the loss is {loss}")
@@ -166,7 +168,7 @@ def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -
         run.optimizer.step()
         run.optimizer.zero_grad()
         run.schedule.step()
-        total_loss += value * len(labels)
+        total_loss += value * len(samples)
         watch.stepped()
     if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
         raise _diverged(run, config, epoch, steps, "found at the epoch's end")
@@ -188,9 +190,9 @@ def _too_large(resolved: Resolved, reason: str) -> MemoryLimitError:
         smaller = dataclasses.replace(config, batch_size=batch, chunk=None)
         with own_randomness(smaller):
             run, moved = build(dataclasses.replace(resolved, config=smaller)), data.to(smaller.device)
-            images, labels = next(batches(moved.train, batch, generator=run.order))
+            samples, labels = next(batches(moved.train, batch, generator=run.order))
             for _ in range(2):  # the optimizer's own memory is there from the second step on
-                gradients(run.rule, resolved.loss, run.encode(images), labels, kind)
+                gradients(run.rule, resolved.loss, run.encode(samples), labels, kind)
                 run.optimizer.step()
                 run.optimizer.zero_grad()
 

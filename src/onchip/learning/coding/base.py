@@ -26,12 +26,16 @@ class ErrorCode(ABC):
         """Whether errors are -1, 0 or 1 times one constant per layer."""
         return False
 
+    def mean_over(self, present: Tensor | None) -> None:  # noqa: B027  # only codes with a unit need it
+        """Called before each backward pass with the steps (T, B) over which the loss is a mean; None for all."""
+
     @abstractmethod
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         """The error at a drive as the update and the layer below receive it.
 
         Args:
-            delta: Error (K, B, features...) of a loss that is a mean over time steps and samples.
+            delta: Error (K, B, features...) of a loss that is a mean over time steps and samples, or over those of
+                `mean_over`.
             depth: Number of synaptic layers between this one and the output; 0 for the last.
         """
 

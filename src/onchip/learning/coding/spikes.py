@@ -45,6 +45,7 @@ class SpikeErrors(ErrorCode):
     tolerated: float = 0.05
     _calls: int = field(default=0, init=False, repr=False)
     _warned: bool = field(default=False, init=False, repr=False)
+    _rows: int | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.gain < math.inf:
@@ -62,6 +63,9 @@ class SpikeErrors(ErrorCode):
     def ternary(self) -> bool:
         return self.trials is None
 
+    def mean_over(self, present: Tensor | None) -> None:
+        self._rows = None if present is None else int(present.sum())
+
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         size = self._size(delta.shape, depth)
         numbers = delta / size
@@ -75,8 +79,8 @@ class SpikeErrors(ErrorCode):
         return self._size(shape, depth) / (self.trials or 1)
 
     def _size(self, shape: torch.Size, depth: int) -> float:
-        """Error (T, B, ...) that the number 1 represents, for a loss that is a mean over T and B."""
-        return 1.0 / (shape[0] * shape[1] * self.gain**depth)
+        """Error (T, B, ...) that the number 1 represents, for a loss that is a mean over steps and samples."""
+        return 1.0 / ((self._rows or shape[0] * shape[1]) * self.gain**depth)
 
     def _check_clipping(self, numbers: Tensor, depth: int) -> None:
         self._calls += 1

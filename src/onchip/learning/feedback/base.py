@@ -50,6 +50,8 @@ class Feedback(nn.Module):
         senders: Indices of the layers whose synapses send errors: down to the layer below, or, for a recurrent
             connection under credit through time, to the step before; set like `layers`.
         observers: Observers of products and weight transport; set like `layers`.
+        present: Which steps of the padded sequences of the last forward pass are their own, (T, B) bool, from which
+            alone feedback may learn; None for all.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
         readout_decays: Returns the decays of the traces from which the read-out is updated; set like `layers`.
         claims: What a rule with this feedback claims, as far as temporal credit and error code allow.
@@ -66,6 +68,7 @@ class Feedback(nn.Module):
     senders: tuple[int, ...] = ()
     observers: tuple[Observer, ...] = ()
     readout_decays: Callable[[], Sequence[float]] = staticmethod(tuple)
+    present: Tensor | None = None
     claims: Claims = Claims()
     direct: ClassVar[bool] = False
     twin: ClassVar[bool] = False
@@ -111,6 +114,12 @@ class Feedback(nn.Module):
         """Called before each sequence or stream from which the rule may learn."""
         for part in self.parts:
             part.begin()
+
+    def mark(self, present: Tensor | None) -> None:
+        """Sets `present` before a forward pass in training."""
+        self.present = present
+        for part in self.parts:
+            part.mark(present)
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         """Input of the layer in training, for activity (T, B, features...) sent to it; noise is added to a copy."""

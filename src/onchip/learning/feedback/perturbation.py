@@ -21,6 +21,7 @@ class PerturbationFeedback(MatrixFeedback):
 
         h <- h + α z,   D <- λ D + w,   M <- M + w/D (1/(α T B) sum_t,b z õ^T - M),   w = α² T B
 
+    Of padded sequences only their own steps are summed over, and their number takes the place of T B.
     An estimate has the weight w, the inverse of its variance, which stays right when α or the batch changes. While
     both are constant, M is a moving average with momentum λ and bias correction.
 
@@ -114,18 +115,23 @@ class PerturbationFeedback(MatrixFeedback):
     def outcome(self, output: Tensor) -> None:
         if not self._added:
             return
-        centered = as_rows(self._centering.center(output, self._before), 2)
+        response_to_noise = self._centering.center(output, self._before, self.present)
+        if self.present is not None:
+            response_to_noise = response_to_noise * self.present.unsqueeze(2)
+        centered = as_rows(response_to_noise, 2)
         self._before = output[-1].clone()
         rows = output.shape[1] if self._each_step else len(centered)  # per estimate
-        shares = [self._share(rows) for _ in centered.split(rows)]
+        counts = [rows] * (len(centered) // rows) if self.present is None else self._counts(self.present)
+        shares = [self._share(count) for count in counts]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
             matrix = self.estimate(output, index, probes.shape[1])
             estimates = []
-            for share, outputs, noise in zip(shares, centered.split(rows), probes.split(rows), strict=True):
+            parts = zip(shares, counts, centered.split(rows), probes.split(rows), strict=True)
+            for share, count, outputs, noise in parts:
                 # The few classes as rows, not as columns: this product is then twice as fast.
                 response = (outputs.t() @ noise).t()
-                matrix.mul_(1.0 - share).add_(response, alpha=share / (self._scale * rows))
+                matrix.mul_(1.0 - share).add_(response, alpha=share / (self._scale * max(count, 1)))
                 if self._each_step:
                     estimates.append(matrix.clone())
             if estimates:
@@ -134,8 +140,14 @@ class PerturbationFeedback(MatrixFeedback):
             self.report_released(index, added.numel())
         self._added.clear()
 
+    def _counts(self, present: Tensor) -> list[int]:
+        """Rows that are no padding, per estimate."""
+        return present.sum(1).tolist() if self._each_step else [int(present.sum())]
+
     def _share(self, rows: int) -> float:
         """Share of the next estimate, from that many rows, in the weight of all estimates."""
+        if not rows:
+            return 0.0
         weight = self._scale**2 * rows
         self._weight = self._momentum * self._weight + weight
         return weight / self._weight

@@ -78,6 +78,12 @@ class Temporal(ABC):
         delta = neuron.backward(error, saved, through_time=self.through_time)
         return delta, delta
 
-    def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows (N, features...) whose products are the update: each step of each sample."""
+    def update_rows(self, pre: Tensor, delta: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The rows (N, features...) whose products are the update: each step of each sample.
+
+        Args:
+            pre: Presynaptic factor (K, B, features...).
+            delta: Error at the drive (K, B, features...), 0 in the padding.
+            present: Which steps of a padded sequence are its own, (K, B) bool; None for all.
+        """
         return fold_time(pre), fold_time(delta)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from onchip.learning.padding import mean_over
 from onchip.learning.temporal.base import Temporal
 
 
@@ -33,6 +34,6 @@ class Counts(Temporal):
 
     streams = False
 
-    def update_rows(self, pre: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def update_rows(self, pre: Tensor, delta: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
         # The mean, not the sum, of the input: error counts stay whole, and an input that is always on stays 1.
-        return pre.mean(0), delta.sum(0)
+        return mean_over(pre, 0, present).squeeze(0), delta.sum(0)
