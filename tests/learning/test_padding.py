@@ -185,7 +185,7 @@ def test_an_error_from_noise_is_the_loss_of_its_own_step() -> None:
 def test_one_loss_for_all_is_the_error_of_the_sequences_own_steps() -> None:
     rule = rules.zeroth_order(network(TIME_STEPS), scale=0.3, noise=Recorded())
     rule.forward(sequences(), torch.tensor(LENGTHS))
-    signals = LossSignals(torch.zeros(STEPS, 4, 3), {}, torch.tensor(2.0))
+    signals = LossSignals(torch.zeros(STEPS, 4, 3), torch.zeros(STEPS, 4, 3), {}, torch.tensor(2.0))
     errors = rule.feedback.project(signals, 1, torch.zeros(STEPS, 4, 7))
     assert torch.equal((errors != 0).any(2), PRESENT)
 

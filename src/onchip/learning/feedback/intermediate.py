@@ -81,5 +81,6 @@ class IntermediateFeedback(DirectFeedback):
         if index == self._index or self._everywhere:
             error = error + self.readouts.project(signals, index, activity)
         if index < self._index:
-            error = error + self.lower.project(replace(signals, error=signals.local[self._index]), index, activity)
+            own = signals.local[self._index]
+            error = error + self.lower.project(replace(signals, error=own, sent=own), index, activity)
         return error
