@@ -98,7 +98,9 @@ def test_a_padded_batch_gives_the_gradients_of_its_sequences_one_by_one(name: st
         out = rule.forward(signal[:length, sample : sample + 1])
         label, share = CLASSES[sample : sample + 1], length / sum(LENGTHS)
         total += float(StepLoss()(out.detach(), label)) * share
-        rule.backward(torch.stack([StepLoss()(out, label) for out in rule.outputs]).sum() * share, targets=label)
+        rule.backward(
+            torch.stack([StepLoss()(out, label) for out in rule.outputs]).sum() * share, targets=label, share=share
+        )
     assert float(padded["loss"]) == pytest.approx(total)
     for at, parameter in enumerate(rule.parameters()):
         if parameter.grad is not None:

@@ -119,8 +119,8 @@ class Rule:
             loss: A scalar that depends on all `outputs` of the last `forward`.
             samples: Loss at the network's output per time step and sample, (T, B), or per sample, (B,), with the
                 mean `loss`. Only rules that are `by_sample` use it.
-            targets: Labels (B,), or (T, B) with -1 at steps without a target. Rules that are `by_target` need them, and so
-                do rules whose errors are spikes if they are per step: a spike's size depends on the number of targets.
+            targets: Labels (B,), or (T, B) with -1 at steps without a target. Rules that are `by_target` need them;
+                rules whose errors are spikes need labels per step, for the number of targets sets a spike's size.
             share: Share of this pass in the mean of the loss, such as 1/T for each step of a stream, by which the
                 caller has multiplied `loss` and `samples`. Only rules that are `by_target` use it.
 
