@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 Event = tuple[int, int, int, int]
@@ -82,3 +83,29 @@ def write_cifar(root: Path, each: int = 10) -> Path:
             events = [(x, 12 * label + y % 12, s, t) for x, y, s, t in some(300, seed=100 * label + index)]
             (folder / f"cifar10_{name}_{index}.aedat").write_bytes(jaer_file(events))
     return root / "CIFAR10DVS"
+
+
+def write_shd(
+    path: Path, times: Sequence[Sequence[float]], units: Sequence[Sequence[int]], labels: Sequence[int]
+) -> None:
+    """The published format, with what lies beside the spikes and labels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, lists, number in (("times", times, np.float16), ("units", units, np.uint16)):
+            stored = file.create_dataset(f"spikes/{name}", (len(lists),), dtype=h5py.vlen_dtype(np.dtype(number)))
+            for index, each in enumerate(lists):
+                stored[index] = np.array(each, dtype=number)
+        file["labels"] = np.array(labels, dtype=np.uint16)
+        file["extra/speaker"] = np.zeros(len(labels), dtype=np.uint16)
+        file["extra/keys"] = np.array([b"zero", b"neun"])
+
+
+def write_some_shd(root: Path, train: int = 40, test: int = 20) -> Path:
+    """Recordings of 60 spikes; those of class k are in channels 35 k to 35 k + 34."""
+    for name, count in (("train", train), ("test", test)):
+        rng = np.random.default_rng(count)
+        labels = [index % 20 for index in range(count)]
+        times = [np.sort(rng.uniform(0, 1.2, 60)).tolist() for _ in labels]
+        units = [(35 * label + rng.integers(0, 35, 60)).tolist() for label in labels]
+        write_shd(root / f"SHD/shd_{name}.h5", times, units, labels)
+    return root / "SHD"

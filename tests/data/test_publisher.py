@@ -123,7 +123,7 @@ def test_where_a_mirror_is_gone_the_files_and_their_place_are_named(
         def __init__(self, **_: object) -> None:
             raise gone
 
-    tonic.datasets = SimpleNamespace(NMNIST=Gone, CIFAR10DVS=Gone, DVSGesture=Gone)  # type: ignore[attr-defined]
+    tonic.datasets = SimpleNamespace(NMNIST=Gone, CIFAR10DVS=Gone, DVSGesture=Gone, SHD=Gone)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tonic", tonic)
     for word in ("404: Not Found", *words):
         with pytest.raises(DataError, match=rf"{name} could not be downloaded to {tmp_path}: .*{word}"):

@@ -28,6 +28,7 @@ from tests.data.event_files import (
     some,
     write_cut_gestures,
     write_gestures,
+    write_some_shd,
 )
 from tests.fuzz.mutants import check_all, damaged, outcome
 
@@ -134,6 +135,21 @@ def test_a_damaged_cut_gesture_is_no_other_data_set(record_property: Count, tmp_
         path.write_bytes(content)
         data = outcome(lambda: load("dvs-gesture:frames=4;size=8", root=tmp_path, validation=0))
         assert data is None or (data.train.samples.sum((1, 2, 3, 4)) > 0).all()
+
+    check_all(damaged(whole), check, 100, record_property)
+
+
+def test_a_damaged_hdf5_file_is_no_other_data_set(record_property: Count, tmp_path: Path) -> None:
+    path = write_some_shd(tmp_path, 4, 2) / "shd_train.h5"
+    whole = path.read_bytes()
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        data = outcome(lambda: load("shd:frames=4;channels=7", root=tmp_path, validation=0))
+        if data is not None:
+            assert (data.shape, data.steps) == ((7,), 4)
+            assert 0 <= int(data.train.labels.min()) <= int(data.train.labels.max()) < 20
+            assert (data.train.samples.sum((1, 2)) > 0).all()
 
     check_all(damaged(whole), check, 100, record_property)
 

@@ -17,6 +17,7 @@ from onchip.data.readers.events import read_bin
 from onchip.data.readers.files import read_array, read_lines
 from onchip.data.readers.idx import read_pair
 from onchip.data.readers.pictures import decode
+from onchip.data.readers.shd import read_labels
 from onchip.errors import OnchipError
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig, SweepConfig
@@ -36,6 +37,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "a.aedat4": read_aedat4,
     "a.npy": read_array,
     "a.csv": read_lines,
+    "a.h5": lambda path: read_labels(path, 20),
     "images": lambda path: read_pair(path, path, size=(3, 5), classes=10),
     "a.png": lambda path: decode([path]),
 }
@@ -60,7 +62,7 @@ def test_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device"])
-@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "n-mnist", "dvs-cifar10", "dvs-gesture"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "n-mnist", "dvs-cifar10", "dvs-gesture", "shd"])
 def test_a_data_set_of_such_files_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
     for file in find(name).files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ class Publisher:
         info: DatasetInfo,
         files: tuple[str, ...],
         read: Read,
-        part: Callable[[Path], tuple[int, int]],
+        part: Callable[[Path], tuple[int, int]] | None = None,
         *,
         layouts: tuple[tuple[str, ...], ...] = (),
     ) -> DatasetSource:

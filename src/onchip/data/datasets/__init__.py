@@ -13,6 +13,7 @@ from onchip.data.datasets.dvs_gesture import dvs_gesture
 from onchip.data.datasets.folder import folder
 from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
 from onchip.data.datasets.n_mnist import n_mnist
+from onchip.data.datasets.shd import shd
 from onchip.data.source import DatasetSource
 from onchip.errors import unknown_name
 from onchip.runs.grammar import bind, parse
@@ -28,6 +29,7 @@ __all__ = [
     "kmnist",
     "mnist",
     "n_mnist",
+    "shd",
 ]
 
 PREFIX = "folder:"  # a user's own pictures have a path as their name, so they are in no list
