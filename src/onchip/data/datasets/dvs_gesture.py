@@ -24,7 +24,8 @@ CUT = "DVSGesture"  # folder that tonic makes
 TRIALS = ("trials_to_train.txt", "trials_to_test.txt")
 FOLDERS = ("ibmGestureTrain", "ibmGestureTest")
 USERS = (range(1, 24), range(24, 30))  # of the training and of the test split
-USER = re.compile(r"user(\d\d)_\w+(?:\.aedat)?")
+TRIAL = re.compile(r"user([0-9]{2})_[a-z_]{1,40}")
+DECIMAL = re.compile(r"\s*[0-9]{1,18}\s*")
 HEADER = "class,startTime_usec,endTime_usec"
 CLASSES = (
     "hand clapping",
@@ -115,7 +116,7 @@ def _published(folder: Path, trials: str, users: range, frames: int, size: int) 
     found = []
     for name in read_lines(folder / trials):
         path = folder / name
-        _check_user(folder / trials, name, users)
+        _check_user(folder / trials, name, users, ".aedat")
         if not path.exists():  # a part is enough
             continue
         beside = path.with_name(f"{path.stem}_labels.csv")
@@ -131,14 +132,14 @@ def _labels(path: Path) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
     """Class, from 0, and (begin, end) in µs, of each gesture of a recording."""
     header, *lines = read_lines(path) or [""]
     if header.replace(" ", "") != HEADER or not lines:
-        raise DataError(f"{path} begins with {header!r}; expected {HEADER!r} and lines of numbers. Fetch it again")
+        raise DataError(f"{path} begins with {header!r:.80}; expected {HEADER!r} and lines of numbers. Fetch it again")
     labels, times = [], []
     for line in lines:
-        values = [int(value) if value.strip().isdecimal() else -1 for value in line.split(",")]
-        if len(values) != 3 or not 1 <= values[0] <= len(CLASSES) or not 0 <= values[1] < values[2] < 2**62:
+        values = [int(value) if DECIMAL.fullmatch(value) else -1 for value in line.split(",")]
+        if len(values) != 3 or not 1 <= values[0] <= len(CLASSES) or not 0 <= values[1] < values[2]:
             raise DataError(
-                f"{path} has the line {line!r}; expected a class from 1 to {len(CLASSES)}, and a beginning before its "
-                "end, in µs. Fetch it again"
+                f"{path} has the line {line!r:.80}; expected a class from 1 to {len(CLASSES)}, and a beginning "
+                "before its end, in µs. Fetch it again"
             )
         labels.append(values[0] - 1)
         times.append((values[1], values[2]))
@@ -157,7 +158,7 @@ def _published_frames(path: Path, times: tuple[tuple[int, int], ...], frames: in
 def _cut(folder: Path, users: range, frames: int, size: int) -> list[EventFile]:
     found = []
     for trial in sorted(folder.glob("user*")):
-        _check_user(folder, trial.name, users)
+        _check_user(folder, trial.name, users, "")
         for path in sorted(trial.glob("*.npy")):
             if not path.stem.isdecimal() or int(path.stem) >= len(CLASSES):
                 raise DataError(f"{path} is named after no class; expected 0 to {len(CLASSES) - 1}. Fetch it again")
@@ -183,10 +184,10 @@ def _read_cut(path: Path) -> Events:
     return checked_events(path, SENSOR, x, y, sign, time)
 
 
-def _check_user(where: Path, name: str, users: range) -> None:
-    match = USER.fullmatch(name)
+def _check_user(where: Path, name: str, users: range, suffix: str) -> None:
+    match = TRIAL.fullmatch(name.removesuffix(suffix)) if name.endswith(suffix) else None
     if match is None or int(match[1]) not in users:
         raise DataError(
-            f"{where} has {name!r}; expected the recordings of users {users[0]} to {users[-1]}, such as "
-            f"'user{users[0]:02}_led'. Remove it, or fetch the data set again"
+            f"{where} has {name!r:.80}; expected the recordings of users {users[0]} to {users[-1]}, such as "
+            f"'user{users[0]:02}_led{suffix}'. Remove it, or fetch the data set again"
         )
