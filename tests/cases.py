@@ -98,6 +98,18 @@ def _lif_conv() -> nn.Sequential:
     return scaled(nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(5, 3)), 3.0)
 
 
+def _lif_recurrent() -> nn.Sequential:
+    first = [nn.Linear(6, 8), nn.Recurrent(nn.Linear(8, 8, bias=False), nn.LIF())]
+    second = [nn.Linear(8, 7), nn.Recurrent(nn.Linear(7, 7), nn.LIF(reset="hard", learn_decay=True))]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(7, 3)), 2.0)
+
+
+def _lif_recurrent_conv() -> nn.Sequential:
+    recurrent = nn.Recurrent(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.LIF())
+    layers = [nn.Conv2d(2, 4, 3, padding=1), recurrent, nn.AvgPool2d(2), nn.Flatten()]
+    return scaled(nn.Sequential(*layers, nn.Linear(36, 3)), 2.0)
+
+
 def _ttfs_linear() -> nn.Sequential:
     layers = [nn.Linear(6, 8, bias=False), nn.TTFS(), nn.Linear(8, 7, bias=False), nn.TTFS()]
     return scaled(nn.Sequential(*layers, nn.Linear(7, 3, bias=False), nn.TTFSReadout()), 2.0)
@@ -135,6 +147,8 @@ def _stream_conv1d() -> nn.Sequential:
 CASES = [
     Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
     Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
+    Case("lif-recurrent", _lif_recurrent, lambda: spikes(5, 3, 6)),
+    Case("lif-recurrent-conv", _lif_recurrent_conv, lambda: spikes(4, 3, 2, 6, 6)),
     Case("stream-linear", _stream_linear, lambda: spikes(4, 3, 6)),
     Case("stream-conv", _stream_conv, lambda: spikes(4, 3, 2, 8, 8)),
     Case("ttfs-linear", _ttfs_linear, lambda: times(5, 6)),

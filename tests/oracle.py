@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onchip.nn import EarliestPool2d, Readout, TTFSReadout
+from onchip.nn import EarliestPool2d, Readout, Recurrent, TTFSReadout
 from onchip.nn.neurons import LIF, TTFS
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
@@ -90,6 +90,7 @@ def run_steps(
     feedback: Sequence[Tensor] | None = None,
     online: bool = False,
     traced: bool = True,
+    recurs: bool = True,
     taps: list[list[Tensor]] | None = None,
 ) -> Tensor:
     """Output (T, B, classes) of a network of LIF neurons for frames (T, B, features...).
@@ -97,35 +98,44 @@ def run_steps(
     Args:
         model: modules in order.
         frames: input at each step.
-        feedback: weights that errors come down through, for each synapse but the first; W if None.
+        feedback: weights that errors come through, for each synapse but the first, where that of a recurrent
+            connection follows the synapse of its layer; W if None.
         online: no derivative through time, and traces at the synapses' inputs.
         traced: whether there are such traces.
+        recurs: whether the derivative passes through recurrent connections.
         taps: if given, collects at each step what each synapse but the first receives, before it is flattened, and
             cuts it off there.
     """
-    cells = {module: _Cell(module, online) for module in model if isinstance(module, LIF)}
+    neurons = {module: module.neuron if isinstance(module, Recurrent) else module for module in model}
+    cells = {module: _Cell(neuron, online) for module, neuron in neurons.items() if isinstance(neuron, LIF)}
+    sent: dict[nn.Module, Tensor] = {}
     traces: dict[int, Tensor] = {}
     outputs = []
     for frame in frames:
-        h, index = frame, 0
+        h, index, layer = frame, 0, 0
         arrived: list[Tensor] = []
         for place, module in enumerate(model):
             if (
                 isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Flatten)
-                and len(arrived) < index
+                and len(arrived) < layer
                 and taps is not None
             ):
                 arrived.append(h)
                 h = h.detach()
             if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
-                trace = None
-                after = model[place + 1] if place + 1 < len(model) else None
-                if online and traced and isinstance(after, LIF):
-                    past = traces.get(index)
-                    trace = h.detach() if past is None else cells[after].decay().detach() * past + h.detach()
-                    traces[index] = trace
+                after = cells.get(model[place + 1]) if place + 1 < len(model) else None
+                trace = _trace(traces, index, h, after) if online and traced and after is not None else None
                 down = feedback[index - 1] if index and feedback is not None else None
                 h = _drive(module, h, down, trace)
+                index, layer = index + 1, layer + 1
+            elif isinstance(module, Recurrent):
+                last = sent.get(module, torch.zeros_like(h))
+                last = last.detach() if online or not recurs else last
+                trace = _trace(traces, index, last, cells[module]) if online and traced else None
+                down = feedback[index - 1] if feedback is not None and not online and recurs else None
+                synapse = module.recurrent
+                assert isinstance(synapse, nn.Linear | nn.Conv2d)
+                h = sent[module] = cells[module](h + _drive(synapse, last, down, trace))
                 index += 1
             elif isinstance(module, LIF):
                 h = cells[module](h)
@@ -135,6 +145,13 @@ def run_steps(
         if taps is not None:
             taps.append(arrived)
     return torch.stack(outputs)
+
+
+def _trace(traces: dict[int, Tensor], index: int, h: Tensor, cell: _Cell) -> Tensor:
+    """The trace of what a synapse receives, which is carried on."""
+    past = traces.get(index)
+    traces[index] = h.detach() if past is None else cell.decay().detach() * past + h.detach()
+    return traces[index]
 
 
 def run_times(model: nn.Sequential, times: Tensor, *, feedback: Sequence[Tensor] | None = None) -> Tensor:

@@ -21,7 +21,7 @@ def _built(*layers: torch.nn.Module, factor: float = 3.0) -> Callable[[], nn.Seq
 
     def build() -> nn.Sequential:
         model = nn.Sequential(*(copy.deepcopy(layer) for layer in layers))
-        for module in model:
+        for module in model.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
                 module.reset_parameters()
         return scaled(model, factor).double()
@@ -32,6 +32,12 @@ def _built(*layers: torch.nn.Module, factor: float = 3.0) -> Callable[[], nn.Seq
 def _dense(name: str, neuron: nn.LIF, *, bias: bool = True, steps: int = 5) -> Case:
     first, second, last = nn.Linear(5, 7, bias=bias), nn.Linear(7, 6, bias=bias), nn.Linear(6, 3, bias=bias)
     return Case(name, _built(first, neuron, second, neuron, last), lambda: _frames(steps, 4, 5))
+
+
+def _recurrent(name: str, neuron: nn.LIF, *, bias: bool = False) -> Case:
+    first = [nn.Linear(5, 7), nn.Recurrent(nn.Linear(7, 7, bias=bias), neuron)]
+    second = [nn.Linear(7, 6), nn.Recurrent(nn.Linear(6, 6, bias=bias), copy.deepcopy(neuron))]
+    return Case(name, _built(*first, *second, nn.Linear(6, 3)), lambda: _frames(6, 4, 5))
 
 
 def _conv(
@@ -77,6 +83,27 @@ STACKS = [
     Case("only-a-readout", _built(nn.Linear(5, 3)), lambda: _frames(5, 4, 5)),
     Case("spikes-out", _built(nn.Linear(5, 7), nn.LIF(), nn.Linear(7, 3), nn.LIF()), lambda: _frames(5, 4, 5)),
     Case("linear-twice", _built(nn.Linear(5, 7), nn.Linear(7, 6), nn.LIF(), nn.Linear(6, 3)), lambda: _frames(5, 4, 5)),
+    _recurrent("recurrent", nn.LIF()),
+    _recurrent("recurrent-detached", nn.LIF(decay=0.8, detach_reset=True)),
+    _recurrent("recurrent-hard", nn.LIF(reset="hard", threshold=0.8, surrogate=ATan(2.0))),
+    _recurrent("recurrent-learnt", nn.LIF(decay=0.7, learn_decay=True)),
+    _recurrent("recurrent-bias", nn.IF(threshold=1.5), bias=True),
+    Case(
+        "recurrent-last",
+        _built(nn.Linear(5, 3), nn.Recurrent(nn.Linear(3, 3, bias=False), nn.LIF())),
+        lambda: _frames(6, 4, 5),
+    ),
+    Case(
+        "recurrent-conv",
+        _built(
+            nn.Conv2d(2, 3, 3),
+            nn.Recurrent(nn.Conv2d(3, 3, 3, padding=1), nn.LIF(threshold=0.7)),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(12, 3),
+        ),
+        lambda: _frames(4, 2, 2, 6, 6),
+    ),
     _conv("average-pool", nn.AvgPool2d(3)),
     _conv("average-pool-hard", nn.AvgPool2d(3), neuron=nn.LIF(reset="hard", learn_decay=True)),
     _conv("average-pool-detached", nn.AvgPool2d(3), neuron=nn.LIF(learn_decay=True, detach_reset=True)),

@@ -87,7 +87,7 @@ def test_trains_something(name: str) -> None:
 @pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in REFUSED])
 def test_refuses_by_name_what_it_cannot_train(name: str, case: Case) -> None:
     model = case.build()
-    neuron = next(type(module).__name__ for module in model if isinstance(module, Neuron))
+    neuron = next(type(module).__name__ for module in model.modules() if isinstance(module, Neuron))
     with pytest.raises(UnsupportedError, match=rf"{name} cannot train {neuron} neurons .*it trains \w+") as caught:
         RULES[name](model)
     listed = str(caught.value).split("it trains ")[1].split(", ")

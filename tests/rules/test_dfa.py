@@ -22,7 +22,7 @@ from tests.stacks import STACKS, TIMED
 def feedback_of(rule: Rule) -> list[Tensor]:
     """F_l (n_l, classes) of each stage but the first."""
     state = rule.state_dict()
-    return [state[f"direct_{index}"] for index in range(1, 1 + len(state))]
+    return [state[name] for name in sorted(state)]
 
 
 def projected(feedback: Tensor, error: Tensor, like: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def projected(feedback: Tensor, error: Tensor, like: Tensor) -> Tensor:
 
 def formula_of(model: nn.Sequential, frames: Tensor, feedback: list[Tensor], *, online: bool) -> dict[str, Tensor]:
     taps: list[list[Tensor]] = []
-    output = run_steps(model, frames, online=online, taps=taps)
+    output = run_steps(model, frames, online=online, recurs=False, taps=taps)
     loss = loss_of(output)
     (errors,) = torch.autograd.grad(loss, output, retain_graph=True)
     for error, arrived in zip(errors, taps, strict=True):

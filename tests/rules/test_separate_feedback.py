@@ -21,7 +21,8 @@ SEPARATE = ["brsf", "fa", "fbp", "frsf", "kolen_pollack", "never", "usf", "weigh
 def feedback_of(rule: Rule, model: nn.Sequential) -> list[Tensor]:
     """B of each layer but the first, as each rule documents it."""
     state = rule.state_dict()
-    weights = [module.weight.detach() for module in model if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    synapses = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d))
+    weights = [module.weight.detach() for module in synapses]
     return [
         state[f"feedback_{index}"].clone()
         if f"feedback_{index}" in state
