@@ -28,7 +28,12 @@ def _shared_feedback(bench: Bench) -> Finding:
 
 
 def _reaches(bench: Bench, lower: int, upper: int) -> bool:
-    """Whether the activity of one layer contributes to the input of another; parallel layers do not feed each other."""
+    """Whether the activity of one layer contributes to the input of another.
+
+    Parallel layers do not feed each other, and a layer's recurrent connection ends at the same neurons.
+    """
+    if bench.layers[lower].recurrent is bench.layers[upper]:
+        return False
     outcome = Trial(bench.setup).run(other_weights=[lower])
     both = zip(outcome.factors[upper], bench.base.factors[upper], strict=True)
     return any(not torch.equal(got.pre, expected.pre) for got, expected in both)

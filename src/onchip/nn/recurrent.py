@@ -34,7 +34,7 @@ class Recurrent(nn.Module):
         >>> model(torch.rand(5, 2, 4)).shape
         torch.Size([5, 2, 3])
 
-    Reference: Bellec et al. 2020 (Nature Communications), equation 5.
+    Reference: Bellec et al. 2020 (Nature Communications 11, 3625), Methods.
     """
 
     def __init__(self, recurrent: nn.Module, neuron: Neuron) -> None:

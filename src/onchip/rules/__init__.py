@@ -18,6 +18,7 @@ from onchip.rules.never import never
 from onchip.rules.noisy_bp import noisy_bp
 from onchip.rules.opzo import opzo
 from onchip.rules.ostl import ostl
+from onchip.rules.osttp import osttp
 from onchip.rules.ottt import ottt
 from onchip.rules.own_noise_mirror import own_noise_mirror
 from onchip.rules.sltt import sltt
@@ -45,6 +46,7 @@ __all__ = [
     "noisy_bp",
     "opzo",
     "ostl",
+    "osttp",
     "ottt",
     "own_noise_mirror",
     "sltt",

@@ -44,7 +44,7 @@ def eprop(
         RequestError: the decay is out of range.
         UnsupportedError: the neurons have no time steps, or symmetric feedback has more than one hidden layer.
 
-    Reference: Bellec et al. 2020 (Nature Communications), equations 1, 4, 13 and 24 to 28.
+    Reference: Bellec et al. 2020 (Nature Communications 11, 3625), equations 1 and 4; 24 and 25 for ALIF.
     """
     kinds: dict[str, Callable[[], MatrixFeedback]] = {
         "random": lambda: RandomDirect("eprop"),

@@ -27,7 +27,7 @@ def ostl(model: nn.Module) -> Rule:
     Raises:
         UnsupportedError: the neurons have no time steps.
 
-    Reference: Bohnstingl et al. 2022 (IEEE TNNLS, arXiv 2007.12723), equations 11 to 15.
+    Reference: Bohnstingl et al. 2022 (OSTL, IEEE TNNLS, arXiv 2007.12723).
     """
     temporal = OwnState(filtered=False)
     return Rule("ostl", model, feedback=TransposedFeedback(), temporal=temporal, trains=(TIME_STEPS,))

@@ -23,7 +23,7 @@ class OwnState(Online):
         filtered: Whether a leaky read-out, o[t] = κ o[t-1] + I[t], filters the learning signal: over a whole sequence L
             itself, backward in time; in a stream the eligibility, ē[t] = κ ē[t-1] + e[t], per synapse. Otherwise ē = e.
 
-    Reference: Bellec et al. 2020 (Nature Communications), equations 3, 13 and 22 to 28.
+    Reference: Bellec et al. 2020 (Nature Communications 11, 3625), equations 1 and 4; 24 and 25 for ALIF.
     """
 
     causal = False  # over a whole sequence the adjoint runs backward in time
