@@ -144,12 +144,19 @@ def _stream_conv1d() -> nn.Sequential:
     return scaled(nn.Sequential(*first, *second, nn.Linear(10, 3), nn.MeanReadout()), 2.0)
 
 
+def _stream_recurrent() -> nn.Sequential:
+    first = [nn.Linear(6, 8), nn.Recurrent(nn.Linear(8, 8, bias=False), nn.Stochastic())]
+    second = [nn.Linear(8, 7), nn.Recurrent(nn.Linear(7, 7), nn.Stochastic(potential="filter"))]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(7, 3), nn.MeanReadout()), 2.0)
+
+
 CASES = [
     Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
     Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
     Case("lif-recurrent", _lif_recurrent, lambda: spikes(5, 3, 6)),
     Case("lif-recurrent-conv", _lif_recurrent_conv, lambda: spikes(4, 3, 2, 6, 6)),
     Case("stream-linear", _stream_linear, lambda: spikes(4, 3, 6)),
+    Case("stream-recurrent", _stream_recurrent, lambda: spikes(5, 3, 6)),
     Case("stream-conv", _stream_conv, lambda: spikes(4, 3, 2, 8, 8)),
     Case("ttfs-linear", _ttfs_linear, lambda: times(5, 6)),
     Case("ttfs-conv", _ttfs_conv, lambda: times(5, 2, 8, 8)),

@@ -99,6 +99,8 @@ class LayerCall:
         self._bias_factors: list[float] | None = None
         self._recurrent_pre: Tensor | None = None
         self._arriving: Tensor | None = None
+        mirrors = context.learning and context.feedback.mirrors and index + 1 in context.feedback.senders
+        self._responses: list[Tensor] | None = [] if mirrors and layer.recurrent is not None else None
         self._eligible: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
@@ -156,6 +158,8 @@ class LayerCall:
             self._advance_synapses(expanded(synaptic_input), activity, self._state)
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
+            if self._responses and len(activity) > 1:
+                context.feedback.recurred(self._index + 1, torch.stack(self._responses[-len(activity) + 1 :]))
         for observer in context.observers:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1))
         return activity
@@ -183,7 +187,7 @@ class LayerCall:
         self, recurrent: SynapticLayer, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
         """Activity of neurons with a recurrent connection, (T, B, features...)."""
-        before, product = state.activity, RecurrentProduct(recurrent.synapse, weight, bias)
+        before, product = state.activity, RecurrentProduct(recurrent.synapse, weight, bias, self._responses)
         given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
         activity, self._saved, state.neurons = recur(recurrent.neuron, given, product, state.neurons, before)
         state.activity = activity[-1]

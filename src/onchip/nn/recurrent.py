@@ -56,11 +56,13 @@ class RecurrentProduct:
         synapse: The map.
         weight: V, of the map's shape.
         bias: Its bias, or None.
+        responses: Collects what it returns; None where that is not wanted.
     """
 
     synapse: Synapse
     weight: Tensor
     bias: Tensor | None
+    responses: list[Tensor] | None = None
 
     def __call__(self, activity: Tensor) -> Tensor:
         """What activity (B, features...) adds to the drive of the next step, of the same shape.
@@ -75,12 +77,15 @@ class RecurrentProduct:
                 f"a recurrent connection got activity of shape {tuple(activity.shape[1:])} and returned "
                 f"{tuple(returned.shape[1:])}; expected the same shape. For convolutions use padding"
             )
+        if self.responses is not None:
+            self.responses.append(returned)
         return returned
 
     @property
     def matrix(self) -> Tensor | None:
         """V where the product is a plain one with a matrix, so that it may be computed elsewhere; else None."""
-        return self.weight if type(self.synapse) is LinearSynapse and self.bias is None else None
+        plain = type(self.synapse) is LinearSynapse and self.bias is None and self.responses is None
+        return self.weight if plain else None
 
 
 def recur(

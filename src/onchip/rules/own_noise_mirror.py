@@ -67,11 +67,14 @@ class OwnNoiseFeedback(LayerwiseFeedback):
 
     claims = Claims(separate_feedback=True, no_weight_transport=True)
 
+    mirrors = True
+
     def __init__(self, decay: float) -> None:
         super().__init__()
         require(0.0 <= decay < 1.0, "own_noise_mirror", "decay", decay, "a share kept per step, in [0, 1)")
         self._decay = decay
         self._noise: dict[int, Tensor] = {}
+        self._drawn = torch.empty(0)
 
     def attach(self) -> None:
         for index in self.senders:
@@ -83,17 +86,24 @@ class OwnNoiseFeedback(LayerwiseFeedback):
 
     def fired(self, index: int, activity: Tensor, probability: Tensor | None) -> None:
         if probability is not None:
-            self._noise[index + 1] = activity - probability
+            self._drawn = activity - probability
+            above = next((above for above in self.hidden if above > index), None)
+            if above is not None:
+                self._noise[above] = self._drawn
 
     def at_drive(self, index: int, drive: Signal) -> Signal:
         if index:
-            self._learn_from(index, expanded(drive))
+            self._learn_from(index, self._noise.pop(index), expanded(drive), self.present)
         return drive
 
-    def _learn_from(self, index: int, drive: Tensor) -> None:
+    def recurred(self, index: int, responses: Tensor) -> None:
+        self._learn_from(index, self._drawn[:-1], responses, None if self.present is None else self.present[1:])
+
+    def _learn_from(self, index: int, drawn: Tensor, drive: Tensor, present: Tensor | None) -> None:
+        """Adds one estimate from noise (T, B, features...) and the drive that it had a part in."""
         synapse = self.layers[index].synapse.bare()
-        drawn, response = self._noise.pop(index), fold_time(_centered(drive, self.present))  # (T·B, features...)
-        noise, own = fold_time(drawn), fold_time(_centered(drawn, self.present))
+        response = fold_time(_centered(drive, present))  # (T·B, features...)
+        noise, own = fold_time(drawn), fold_time(_centered(drawn, present))
         if not synapse.spatial_axes:
             noise, own = noise.flatten(1), own.flatten(1)
         product = synapse.weight_grad(noise, response)

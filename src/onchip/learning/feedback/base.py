@@ -60,6 +60,7 @@ class Feedback(nn.Module):
         by_target: Whether it needs the targets.
         at_neurons: Whether noise is added to the neurons' drive and errors arrive at their spikes, before any pool,
             instead of both at the inputs of layers.
+        mirrors: Whether it learns from the responses of recurrent connections.
         first_refresh: Training steps before the first refresh of feedback weights; 0 without refreshes.
     """
 
@@ -73,6 +74,7 @@ class Feedback(nn.Module):
     direct: ClassVar[bool] = False
     twin: ClassVar[bool] = False
     by_sample: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = False
     by_target: bool = False
     at_neurons: bool = False
     first_refresh: int = 0
@@ -131,6 +133,12 @@ class Feedback(nn.Module):
 
     def fired(self, index: int, activity: Tensor, probability: Tensor | None) -> None:
         """Called in training with the activity of the layer's neurons, and with its probability where it is random."""
+
+    def recurred(self, index: int, responses: Tensor) -> None:
+        """Called after `fired` with what a recurrent connection added to the drive, (T-1, B, features...).
+
+        That is its response to the activity of the steps before the last. Only for feedback that `mirrors`.
+        """
 
     def outcome(self, output: Tensor) -> None:
         """Called in training with the network's output, (T, B, classes) or (B, classes), before the backward pass."""

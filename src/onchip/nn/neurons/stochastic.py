@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import running
 from onchip.kernels.lif import unpool
-from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
+from onchip.nn.neurons.base import Adjoint, Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TRAINS, Static, expanded, fold_time, per_sample
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
 
@@ -84,6 +85,7 @@ class Stochastic(_Streamed):
 
     fuses_pool = True
     pools_spikes = False
+    recurs = True
 
     def __init__(
         self,
@@ -136,6 +138,19 @@ class Stochastic(_Streamed):
         wide = folded.new_empty(*folded.shape[:2], *sides).contiguous(memory_format=torch.channels_last)
         spread = unpool(folded, saved.pool, wide).unflatten(0, error.shape[:2])
         return spread if self._by_count else spread.mul_(gate)
+
+    def adjoint(self, saved: SavedTensors, *, cut: bool) -> Adjoint:
+        gate = saved.take("gate")
+        weights = list(accumulate(gate[1:], lambda weight, _: self._memory * weight + 1.0, initial=1.0))
+        later: Tensor | None = None
+
+        def error_at_drive(t: int, error: Tensor) -> Tensor:
+            nonlocal later
+            share = error * gate[t] / weights[t]
+            later = share if later is None else torch.add(share, later, alpha=self._memory)
+            return later
+
+        return error_at_drive
 
     def extra_repr(self) -> str:
         return self._described
