@@ -98,8 +98,15 @@ def test_what_the_parser_would_accept_is_refused(arguments: list[str], message: 
 
 
 def test_checks_a_data_set(onchip: Onchip) -> None:
-    result = onchip("data", "check")
-    assert (result.code, result.out) == (0, "digits: sound; 1,438 training and 359 test images of 1x8x8, 10 classes\n")
+    result = onchip("data", "check", "digits", "japanese-vowels")
+    assert (result.code, result.out.splitlines()) == (
+        0,
+        [
+            "digits: sound; 1,438 training and 359 test images of 1x8x8, 10 classes",
+            "japanese-vowels: sound; 270 training and 370 test sequences of 12 over up to 26 steps, 9 classes",
+        ],
+    )
+    assert set(result.out.splitlines()) <= set(onchip("data", "check").out.splitlines()), "of all that are at hand"
 
 
 @pytest.mark.parametrize(("name", "message"), [("mnist", "mnist: no file"), ("minst", "did you mean 'mnist'")])

@@ -44,7 +44,8 @@ def test_status_tells_what_is_there(tmp_path: Path, write_mnist_like: Write) -> 
     write_mnist_like("kmnist", tmp_path)[0].unlink()
     found = {each.info.name: each for each in status(tmp_path)}
     assert list(found) == NAMES
-    assert {name for name, each in found.items() if each.present} == {"digits", "mnist"}
+    assert {name for name, each in found.items() if each.present and not each.info.embedded} == {"mnist"}
+    assert all(each.present for each in found.values() if each.info.embedded)
     assert found["kmnist"].missing == (tmp_path / "KMNIST/raw/train-images-idx3-ubyte",)
     assert paths[0].parent == tmp_path / "MNIST/raw"
 
@@ -94,5 +95,5 @@ def test_fetch_reports_a_network_that_is_not_there(name: str, tmp_path: Path) ->
 
 
 def test_fetch_refuses_a_folder_of_the_users_own(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="a folder of your own"):
+    with pytest.raises(RequestError, match="data of your own"):
         fetch(f"folder:{tmp_path}", tmp_path)

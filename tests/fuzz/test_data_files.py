@@ -19,6 +19,7 @@ from onchip.data.readers.binning import count_events
 from onchip.data.readers.events import Events, read_bin
 from onchip.data.readers.idx import read_pair
 from onchip.data.readers.pictures import decode
+from onchip.data.readers.ts import read_ts
 from tests.data.datasets.test_cifar import KINDS, write_small
 from tests.data.event_files import (
     bin_file,
@@ -184,3 +185,19 @@ def test_a_damaged_picture_is_a_picture_or_refused(kind: str, record_property: C
             assert kind != "png" or torch.equal(images, whole), "a PNG has checksums"
 
     check_all(damaged(buffer.getvalue()), check, 40, record_property)
+
+
+def test_a_damaged_text_of_sequences_is_sequences_or_refused(record_property: Count, tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    text = "@timeStamps false\n@dimensions 2\n@classLabel true a b\n@data\n" + "1.5,-2,3:0,4,5e-1:b\n7:8:a\n" * 4
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        series = outcome(lambda: read_ts(path))
+        if series is not None:
+            assert len(series.values) == len(series.labels) > 0
+            assert {value.shape[1] for value in series.values} == {series.values[0].shape[1]}
+            assert all(np.isfinite(value).all() and len(value) for value in series.values)
+            assert all(0 <= label < len(series.classes) for label in series.labels)
+
+    check_all(damaged(text.encode()), check, 80, record_property)

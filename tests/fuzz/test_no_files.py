@@ -18,6 +18,7 @@ from onchip.data.readers.files import read_array, read_lines
 from onchip.data.readers.idx import read_pair
 from onchip.data.readers.pictures import decode
 from onchip.data.readers.shd import read_labels
+from onchip.data.readers.ts import read_ts
 from onchip.errors import OnchipError
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig, SweepConfig
@@ -40,6 +41,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "a.h5": lambda path: read_labels(path, 20),
     "images": lambda path: read_pair(path, path, size=(3, 5), classes=10),
     "a.png": lambda path: decode([path]),
+    "a.ts": read_ts,
 }
 MAKERS: dict[str, Callable[[Path], None]] = {
     "fifo": os.mkfifo,
@@ -80,7 +82,9 @@ def test_a_folder_with_such_a_picture_is_refused_at_once(kind: str, tmp_path: Pa
         load(f"folder:{tmp_path}", root=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["folder:a\0b", "folder:~nobody-of-this-name/x", "folder:\ud800", "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["folder:a\0b", "folder:~nobody-of-this-name/x", "folder:\ud800", "ts:a\0b", "ts:\ud800", "a\0b", "\ud800"]
+)
 def test_a_name_that_no_file_has_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(OnchipError):
         load(name, root=tmp_path)

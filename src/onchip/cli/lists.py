@@ -107,7 +107,7 @@ def list_(data_root: args.DataRoot = None) -> None:
             of = state.sizes if whole else (info.train, info.test)
             size = f"{of[0]:,} + {of[1]:,} {_samples(info)}, {info.classes} classes"
             say(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
-        say(f"\nA folder of your own pictures: folder:PATH. Files are looked for in {states[0].root}")
+        say(f"\nPictures of your own: folder:PATH; sequences: ts:PATH. Files are looked for in {states[0].root}")
 
 
 @data.command(cls=Command)

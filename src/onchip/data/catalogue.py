@@ -74,12 +74,12 @@ def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Status:
     """Download the missing files of a data set; does nothing when none is missing.
 
     Raises:
-        RequestError: an unknown name, or a folder of your own.
+        RequestError: an unknown name, or data of your own.
         DataError: the download failed.
     """
     place, source = data_root(root), find(name)
     if source.info is None:
-        raise RequestError(f"{name} is a folder of your own; expected one of {', '.join(registry())}")
+        raise RequestError(f"{name} are data of your own; expected one of {', '.join(registry())}")
     source.fetch(place)
     return _status(source, source.info, place)
 

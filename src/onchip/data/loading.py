@@ -24,7 +24,7 @@ def load(
     With one seed, the samples of a smaller `train_size` are among those of a larger one.
 
     Args:
-        name: one of `describe()`'s names, or `folder:PATH` for your own pictures.
+        name: one of `describe()`'s names, `folder:PATH` for your own pictures, or `ts:PATH` for your own sequences.
         root: folder of the data; see `data_root`.
         train_size: use only so many training samples, stratified; None for all that validation leaves.
         validation: share of train to set aside, in [0, 1), rounded, at least one sample unless 0. Not used

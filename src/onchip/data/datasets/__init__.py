@@ -11,9 +11,11 @@ from onchip.data.datasets.digits import digits
 from onchip.data.datasets.dvs_cifar10 import dvs_cifar10
 from onchip.data.datasets.dvs_gesture import dvs_gesture
 from onchip.data.datasets.folder import folder
+from onchip.data.datasets.japanese_vowels import japanese_vowels
 from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
 from onchip.data.datasets.n_mnist import n_mnist
 from onchip.data.datasets.shd import shd
+from onchip.data.datasets.time_series import time_series
 from onchip.data.source import DatasetSource
 from onchip.errors import unknown_name
 from onchip.runs.grammar import bind, parse
@@ -26,13 +28,15 @@ __all__ = [
     "dvs_gesture",
     "emnist",
     "fashion_mnist",
+    "japanese_vowels",
     "kmnist",
     "mnist",
     "n_mnist",
     "shd",
 ]
 
-PREFIX = "folder:"  # a user's own pictures have a path as their name, so they are in no list
+OWN: dict[str, Callable[[str], DatasetSource]] = {"folder:": folder, "ts:": time_series}
+"""What reads a user's own data, by the beginning of its name; the rest is a path, so that they are in no list."""
 
 
 def registry() -> dict[str, Callable[..., DatasetSource]]:
@@ -41,15 +45,17 @@ def registry() -> dict[str, Callable[..., DatasetSource]]:
 
 
 def find(name: str) -> DatasetSource:
-    """The data set of that name, with options such as `dvs-gesture:frames=20;size=48`, or the folder in `folder:PATH`.
+    """The data set of that name, with options such as `dvs-gesture:frames=20;size=48`, or a user's own data,
+    `folder:PATH` or `ts:PATH`.
 
     Raises:
         RequestError: there is no data set of that name, or an option does not exist or is out of its range.
     """
-    if name.startswith(PREFIX):
-        return folder(name.removeprefix(PREFIX))
+    for prefix, make in OWN.items():
+        if name.startswith(prefix):
+            return make(name.removeprefix(prefix))
     known = registry()
     base, options, _ = name.partition(":")
     if base not in known:
-        raise unknown_name("data set", name, [*known, f"{PREFIX}PATH"])
+        raise unknown_name("data set", name, [*known, *(f"{prefix}PATH" for prefix in OWN)])
     return known[base](**bind(f"data set {base!r}", known[base], parse(name).options if options else {}))
