@@ -17,6 +17,7 @@ from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.padding import present_steps, with_target
 from onchip.learning.refusals import (
     refuse_bfloat16,
+    refuse_coded_recurrence,
     refuse_computed_weights,
     refuse_factors,
     refuse_other_device,
@@ -64,6 +65,7 @@ class Engine:
         self.boundary = LossBoundary(self.name)
         self._silent_layers = SilentLayers(self.name)
         self._inform_feedback()
+        refuse_coded_recurrence(self.name, self.graph, self.feedback, self.context.code)
         with torch.no_grad():
             self.feedback.attach()
 

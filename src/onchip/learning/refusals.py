@@ -75,6 +75,17 @@ def refuse_sink(
     refuse_computed_weights(rule, graph, f"sends updates of the weights themselves to {name}")
 
 
+def refuse_coded_recurrence(rule: str, graph: LayerGraph, feedback: Feedback, code: ErrorCode) -> None:
+    """Raises UnsupportedError if errors would pass a recurrent connection in a code other than real numbers."""
+    for index in feedback.senders:
+        if index not in graph.positions and not code.exact:
+            raise UnsupportedError(
+                f"{rule} sends errors as {type(code).__name__}, and credit through time sends them through the "
+                f"recurrent connection {graph.layers[index].name!r} as real numbers; use temporal=online or "
+                "counts, which send none through it, or errors as real numbers"
+            )
+
+
 def refuse_stream(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:
     """Raises UnsupportedError unless the rule assigns credit step by step."""
     if not (graph.kind.over_time and temporal.streams and code.streams):

@@ -1,0 +1,162 @@
+"""Recurrent connections: a second synapse of a layer, one time step later."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from onchip import nn, rules
+from onchip.errors import RequestError, UnsupportedError
+from onchip.kernels import native
+from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
+from onchip.nn.graph_builder import build_graph
+from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
+from tests.oracle import run_steps
+from tests.stacks import STACKS
+
+RECURRENT = [case for case in STACKS if case.name.startswith("recurrent")]
+
+
+def dense(neuron: nn.Neuron | None = None, *, bias: bool = False) -> nn.Sequential:
+    torch.manual_seed(0)
+    recurrent = nn.Recurrent(nn.Linear(9, 9, bias=bias), neuron or nn.LIF())
+    return scaled(nn.Sequential(nn.Linear(6, 9), recurrent, nn.Linear(9, 3)), 2.0)
+
+
+def frames(*shape: int) -> Tensor:
+    return (torch.rand(*shape) < 0.5).float()
+
+
+@pytest.mark.parametrize("case", RECURRENT, ids=lambda case: case.name)
+def test_the_bare_model_is_a_loop_over_time(case: Case) -> None:
+    model, signal = case.build(), case.signal()
+    output = model(signal)
+    loss_of(output).backward()
+    ours = gradients(model)
+    model.zero_grad()
+    expected = run_steps(model, signal)
+    torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+    loss_of(expected).backward()
+    agree(ours, gradients(model))
+    with torch.no_grad():
+        torch.testing.assert_close(model(signal), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_recurrent_connection_is_a_layer_of_the_graph_after_its_own() -> None:
+    model = nn.Sequential(*dense()[:2], *dense()[1:])
+    graph = build_graph(nn.Sequential(nn.Linear(6, 9), model[1], nn.Linear(9, 9), copy.deepcopy(model[1])))
+    assert [layer.name for layer in graph.layers] == ["0", "1.recurrent", "2", "3.recurrent"]
+    assert graph.positions == (0, 2)
+    assert graph.receivers == {0: 0, 1: 2}
+    assert graph.layers[1].neuron is graph.layers[0].neuron
+
+
+@pytest.mark.parametrize("neuron", [nn.LIF(), nn.LIF(reset="hard", decay=0.9), nn.IF(threshold=2.0)])
+@pytest.mark.parametrize("rule", ["bp", "ottt"])
+def test_compiled_code_agrees_with_torch(neuron: nn.LIF, rule: str) -> None:
+    model, signal = dense(neuron), frames(12, 5, 6)
+    found = []
+    for kernels in ("native", "torch"):
+        with native.forced(kernels):  # type: ignore[arg-type]
+            made = getattr(rules, rule)(model)
+            output = made.forward(signal)
+            made.backward(loss_of(output))
+            made.detach()
+        found.append((output, gradients(model)))
+        model.zero_grad()
+    (output, ours), (other, theirs) = found
+    torch.testing.assert_close(output, other, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "lif-recurrent" in c.name], ids=lambda case: case.name)
+def test_a_stream_goes_on_with_the_spikes_of_the_step_before(case: Case) -> None:
+    model, signal = case.build(), case.signal()
+    rule = rules.ottt(model)
+    whole = rule.forward(signal)
+    assert isinstance(signal, Tensor)
+    steps = torch.cat([output.detach() for output in rule.stream(signal)])
+    torch.testing.assert_close(steps, whole.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_bias_counts_at_the_first_step_too() -> None:
+    model = dense(bias=True).double()
+    signal = frames(1, 4, 6).double()
+    output = model(signal)
+    recurrent = model[1].recurrent
+    assert isinstance(recurrent, nn.Linear)
+    drive = signal[0] @ model[0].weight.t() + model[0].bias + recurrent.bias  # type: ignore[operator]
+    expected = (drive >= 1.0).double() @ model[2].weight.t() + model[2].bias  # type: ignore[operator]
+    torch.testing.assert_close(output[0], expected)
+
+
+def test_a_frozen_connection_gets_no_gradient() -> None:
+    model = dense()
+    model[1].requires_grad_(False)
+    rule = rules.bp(model)
+    rule.backward(loss_of(rule.forward(frames(4, 2, 6))))
+    assert set(gradients(model)) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def test_only_credit_through_time_sends_errors_through_it() -> None:
+    assert set(rules.fa(dense()).feedback_weights()) == {"1.recurrent", "2"}
+    assert set(rules.fa(dense(), temporal=Online()).feedback_weights()) == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Recurrent(nn.Linear(3, 3), nn.TTFS()), "TTFS .*such as nn.LIF"),
+        (lambda: nn.Recurrent(nn.Linear(3, 3), nn.Rate()), "Rate .*such as nn.LIF"),
+        (lambda: nn.Recurrent(nn.Linear(3, 3), nn.Readout()), "Readout .*such as nn.LIF"),
+        (lambda: nn.Recurrent(nn.Linear(3, 3), nn.Linear(3, 3)), "Linear .*such as nn.LIF"),  # type: ignore[arg-type]
+        (lambda: build_graph(nn.Sequential(nn.Linear(3, 3), nn.Recurrent(nn.Flatten(), nn.LIF()))), "'1.recurrent'"),
+    ],
+)
+def test_what_cannot_recur_is_refused(make: object, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        make()  # type: ignore[operator]
+
+
+def test_a_connection_that_changes_the_shape_is_refused() -> None:
+    wrong = nn.Sequential(nn.Linear(3, 4), nn.Recurrent(nn.Linear(4, 5), nn.LIF()), nn.Linear(4, 2))
+    with pytest.raises(RequestError, match=r"recurrent.*\(4,\).*\(5,\).*same shape"):
+        wrong(torch.rand(3, 2, 3))
+    maps = nn.Recurrent(nn.Conv2d(2, 2, 3), nn.LIF())
+    with pytest.raises(RequestError, match=r"expected the same shape"):
+        nn.Sequential(nn.Conv2d(1, 2, 3), maps, nn.Flatten(), nn.Linear(72, 2))(torch.rand(3, 2, 1, 8, 8))
+
+
+def test_a_recurrent_layer_follows_synapses() -> None:
+    with pytest.raises(RequestError, match="Recurrent '0' does not follow a layer with weights"):
+        build_graph(nn.Sequential(nn.Recurrent(nn.Linear(3, 3), nn.LIF()), nn.Linear(3, 2)))
+
+
+def test_coded_errors_do_not_pass_it_through_time() -> None:
+    model = nn.Sequential(*[nn.Linear(6, 8), nn.Recurrent(nn.Linear(8, 8), nn.Stochastic()), nn.Linear(8, 3)])
+    model.append(nn.MeanReadout())
+    with pytest.raises(UnsupportedError, match=r"fa sends errors as SpikeErrors.*'1.recurrent'"):
+        rules.fa(model, temporal=ThroughTime(), code=SpikeErrors())
+
+
+def test_credit_through_time_of_stochastic_neurons_is_the_written_out_sum() -> None:
+    """δ[t] = sum over s >= t of gate[s] (g[s] + B^T δ[s+1]) / s, for the mean of drives up to s."""
+    torch.manual_seed(0)
+    neuron, weight = nn.Stochastic(), torch.randn(4, 4, dtype=torch.float64)
+    drive, error = torch.rand(5, 3, 4, dtype=torch.float64), torch.randn(5, 3, 4, dtype=torch.float64)
+    _, saved, _ = neuron.run(drive, None, None)
+    gate = saved.values["gate"].clone()
+    deltas: list[Tensor] = []
+    step = neuron.adjoint(saved, cut=False)
+    for t in range(4, -1, -1):
+        deltas.insert(0, step(t, error[t] + (deltas[0] @ weight if deltas else 0.0)))
+    expected: dict[int, Tensor] = {}
+    for t in range(4, -1, -1):
+        arrived = {s: error[s] + (expected[s + 1] @ weight if s < 4 else 0.0) for s in range(t, 5)}
+        expected[t] = sum((gate[s] * arrived[s] / (s + 1) for s in range(t, 5)), torch.zeros(3, 4))
+    torch.testing.assert_close(torch.stack(deltas), torch.stack([expected[t] for t in range(5)]))
