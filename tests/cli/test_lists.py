@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,22 @@ def test_lists_the_data_sets(onchip: Onchip) -> None:
     lines = onchip("data", "list").out.splitlines()
     assert any(line.startswith("digits") and "embedded" in line for line in lines)
     assert any(line.startswith("mnist") and "not fetched" in line for line in lines)
+
+
+def test_lists_the_options_of_data_sets(onchip: Onchip) -> None:
+    lines = onchip("data", "list").out.splitlines()
+    after = {line.split()[0]: below for line, below in itertools.pairwise(lines) if line and line[0] != " "}
+    assert after["dvs-gesture"].strip() == "options: frames=40, size=32"
+    assert after["shd"].strip() == "options: frames=100, channels=700"
+    assert not after["cifar10"].startswith(" ")
+
+
+def test_a_size_may_be_that_of_a_data_set_with_options(onchip: Onchip) -> None:
+    result = onchip("cost", "bp", "--net", "mlp", "--data", "shd:channels=140", "--json")
+    other = onchip("cost", "bp", "--net", "mlp", "--data", "shd", "--json")
+    assert result.code == other.code == 0, result.err
+    assert result.out != other.out
+    assert "shd got channels=0; expected 1 to 700 channels" in onchip("cost", "bp", "--data", "shd:channels=0").err
 
 
 def test_says_how_much_of_a_data_set_is_at_hand(onchip: Onchip) -> None:

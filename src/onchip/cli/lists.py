@@ -1,6 +1,7 @@
 """`onchip rules`, `devices`, `neurons`, `encoders` and `data`: what there is to choose from."""
 
 import inspect
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,10 +78,14 @@ def _show(kind: str, name: str | None) -> None:
         width = max(map(len, parts))
         for each, function in parts.items():
             say(f"{each:<{width}}  {(inspect.getdoc(function) or '').partition(chr(10))[0]}")
-            parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in supplied]
-            options = [p.name if p.default is p.empty else f"{p.name}={describe(p.default)}" for p in parameters]
-            if options:
-                say(f"{'':<{width}}  options: {', '.join(options)}")
+            _say_options(function, width, supplied)
+
+
+def _say_options(function: Callable[..., Any], width: int, supplied: Collection[str] = ()) -> None:
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in supplied]
+    options = [p.name if p.default is p.empty else f"{p.name}={describe(p.default)}" for p in parameters]
+    if options:
+        say(f"{'':<{width}}  options: {', '.join(options)}")
 
 
 def _samples(found: "DatasetInfo | Checked") -> str:
@@ -95,8 +100,9 @@ def list_(data_root: args.DataRoot = None) -> None:
     """Name the data sets, and say which are at hand."""
     with failing():
         from onchip.data import status
+        from onchip.data.datasets import registry
 
-        states = status(data_root)
+        states, makers = status(data_root), registry()
         width = max(len(state.info.name) for state in states)
         for state in states:
             info = state.info
@@ -107,6 +113,7 @@ def list_(data_root: args.DataRoot = None) -> None:
             of = state.sizes if whole else (info.train, info.test)
             size = f"{of[0]:,} + {of[1]:,} {_samples(info)}, {info.classes} classes"
             say(f"{info.name:<{width}}  {at_hand:<11}  {info.title}: {part}{size}")
+            _say_options(makers[info.name], width)
         say(f"\nPictures of your own: folder:PATH; sequences: ts:PATH. Files are looked for in {states[0].root}")
 
 

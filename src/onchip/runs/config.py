@@ -86,7 +86,10 @@ class RunConfig:
         4, "Time steps T per image or recording; sequences have their own.", "at least 1 time step", _one
     )
 
-    data: str = _data("digits", "Data set: a name of `onchip data list`, folder:PATH, or ts:PATH.")
+    data: str = _data(
+        "digits",
+        "Data set: a name of `onchip data list`, such as n-mnist or n-mnist:frames=6, folder:PATH, or ts:PATH.",
+    )
     train_size: int | None = _data(
         None, "Training samples to use, drawn class by class. If left out, all.", "at least 1 sample", _one
     )

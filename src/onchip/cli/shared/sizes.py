@@ -34,7 +34,7 @@ def size_of(option: str, text: str) -> Size:
 
     Args:
         option: what the text was given for, for messages.
-        text: as the user wrote it.
+        text: as the user wrote it; options of a data set may follow its name.
 
     Raises:
         RequestError: neither a data set nor a size, or a size out of range.
@@ -46,9 +46,10 @@ def size_of(option: str, text: str) -> Size:
         if len(sides) != 3 or not all(1 <= int(side) <= LARGEST for side in sides):
             raise RequestError(f"{option} got {text!r}; expected CxHxW, such as 1x8x8, of 1 to {LARGEST} each")
         return Size(tuple(map(int, sides)), CLASSES, IMAGES)
-    from onchip.data.catalogue import describe
+    from onchip.data.datasets import find, registry
 
-    sizes = {info.name: Size(info.shape, info.classes, info.kind) for info in describe()}
-    if text not in sizes:
-        raise unknown_name("data set or size CxHxW:", text, sizes)
-    return sizes[text]
+    known = registry()
+    info = find(text).info if text.partition(":")[0] in known else None
+    if info is None:
+        raise unknown_name("data set or size CxHxW:", text, known)
+    return Size(info.shape, info.classes, info.kind)

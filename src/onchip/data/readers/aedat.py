@@ -1,4 +1,8 @@
-"""AEDAT files of DVS128 cameras: version 2.0, as jAER writes them, 3.1, as cAER does, and 4, through tonic."""
+"""AEDAT files of DVS128 cameras: version 2.0, as jAER writes them, 3.1, as cAER does, and 4, through tonic.
+
+tonic 1.7 reads versions 2.0 and 3.1, too, but its `read_dvs_128` and `read_dvs_ibm` fail on every file (they unpack two
+of three values), and neither looks at lengths, addresses or order.
+"""
 
 import re
 import struct
