@@ -106,11 +106,11 @@ def test_fetch_downloads_both_splits_with_tonic(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("n-mnist", (r"train\.zip, test\.zip into its folder NMNIST", "garrickorchard")),
-        ("dvs-cifar10", (r"airplane\.zip, .*truck\.zip into its folder CIFAR10DVS", "figshare")),
+        ("n-mnist", (r"train\.zip, test\.zip into {root}/NMNIST", "garrickorchard")),
+        ("dvs-cifar10", (r"airplane\.zip, .*truck\.zip into {root}/CIFAR10DVS", "figshare")),
         (
             "dvs-gesture",
-            (r"DvsGesture\.tar\.gz into .* or ibmGestureTrain\.tar\.gz, .* into its folder DVSGesture", "ibm"),
+            (r"DvsGesture\.tar\.gz into {root} or ibmGestureTrain\.tar\.gz, .* into {root}/DVSGesture", "ibm"),
         ),
     ],
 )
@@ -126,5 +126,7 @@ def test_where_a_mirror_is_gone_the_files_and_their_place_are_named(
     tonic.datasets = SimpleNamespace(NMNIST=Gone, CIFAR10DVS=Gone, DVSGesture=Gone, SHD=Gone)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tonic", tonic)
     for word in ("404: Not Found", *words):
-        with pytest.raises(DataError, match=rf"{name} could not be downloaded to {tmp_path}: .*{word}"):
+        with pytest.raises(
+            DataError, match=rf"{name} could not be downloaded to {tmp_path}: .*{word.format(root=tmp_path)}"
+        ):
             fetch(name, tmp_path)

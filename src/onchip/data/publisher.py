@@ -56,10 +56,9 @@ class Publisher:
             by_hand=self.by_hand,
         )
 
-    @property
-    def by_hand(self) -> str:
+    def by_hand(self, root: Path) -> str:
         """What to do where a download fails."""
-        places = " or ".join(f"{', '.join(names)} into its folder {folder}" for folder, names in self.archives.items())
+        places = " or ".join(f"{', '.join(names)} into {root / folder}" for folder, names in self.archives.items())
         return f"download the archives from {self.page}, put {places}, and fetch again, which unpacks them"
 
     def unpack(self, root: Path) -> None:

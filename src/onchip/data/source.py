@@ -74,7 +74,7 @@ class DatasetSource:
         layouts: other sets of needed files, of which one is enough in place of `files`.
         reread: as `read`, but every file is read, whatever is stored of them; None where nothing is stored.
         unpack: data root -> archives that the user has put there are unpacked; None where there are none.
-        by_hand: what to do where a download fails, for the message; None for putting `files` there.
+        by_hand: data root -> what to do where a download fails; None for putting `files` there.
     """
 
     name: str
@@ -86,7 +86,7 @@ class DatasetSource:
     layouts: tuple[tuple[str, ...], ...] = ()
     reread: Callable[[Path], RawSplits] | None = None
     unpack: Callable[[Path], None] | None = None
-    by_hand: str | None = None
+    by_hand: Callable[[Path], str] | None = None
 
     def missing(self, root: Path) -> tuple[Path, ...]:
         """The needed files that are not under `root`; none where any of the layouts is whole."""
@@ -121,7 +121,8 @@ class DatasetSource:
                     self.download(root)
             except Exception as error:  # the network, the disk and the archive fail with types of their own
                 reason = " ".join(str(error).split())  # torchvision's is several lines
-                by_hand = self.by_hand or f"put {', '.join(self.files)} there by hand"
+                there = f"put {', '.join(self.files)} there by hand"
+                by_hand = self.by_hand(root) if self.by_hand is not None else there
                 raise DataError(
                     f"{self.name} could not be downloaded to {root}: {reason}. Check the network and the disk "
                     f"and try again, or {by_hand}"

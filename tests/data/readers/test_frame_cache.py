@@ -112,3 +112,14 @@ def test_when_binning_stops_the_old_file_stays(error: type[BaseException], whole
         cache(tmp_path, "b" * 64).put(stopped())
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["frames.npy"]
     assert cache(tmp_path).get() is not None
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    left, alive, other = (tmp_path / "new" / f".{name}.part" for name in ("frames.npy.1", "frames.npy.2", "b.npy.1"))
+    for path in (left, alive, other):
+        path.write_bytes(b"1")
+    for path in (left, other):
+        os.utime(path, (1, 1))
+    cache(tmp_path).put(FRAMES)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"frames.npy", alive.name, other.name}

@@ -1,9 +1,11 @@
 """Frames of recordings on disk, so that events are binned once."""
 
+import contextlib
 import hashlib
 import io
 import math
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from onchip.data.mapped import Mapped
 from onchip.errors import DataError
 
 CHUNK = 2**20
+STALE = 3600.0
+"""Seconds after which a part of a file that nobody writes to is removed."""
 
 
 class FrameCache:
@@ -67,6 +71,7 @@ class FrameCache:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._remove_stale()
             digest = hashlib.sha256(self._header)
             with temporary.open("wb") as file:
                 file.write(self._header)
@@ -82,6 +87,13 @@ class FrameCache:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _remove_stale(self) -> None:
+        """Parts of the file that a killed process has left; one that lives writes to its own all the time."""
+        for part in self.path.parent.glob(f".{self.path.name}.*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > STALE:
+                    part.unlink()
 
     def _seal(self, digest: "hashlib._Hash") -> bytes:
         whole = digest.copy()
