@@ -150,6 +150,18 @@ def _stream_recurrent() -> nn.Sequential:
     return scaled(nn.Sequential(*first, *second, nn.Linear(7, 3), nn.MeanReadout()), 2.0)
 
 
+def _adaptive_linear() -> nn.Sequential:
+    first, second = nn.ALIF(learn_decay=True), nn.CubaLIF(learn_decay=True)
+    layers = [nn.Linear(6, 8), first, nn.Linear(8, 7), second, nn.Linear(7, 3), nn.LI(learn_decay=True)]
+    return scaled(nn.Sequential(*layers), 3.0)
+
+
+def _adaptive_conv() -> nn.Sequential:
+    first = [nn.Conv2d(2, 4, 3, padding=1), nn.CubaLIF(), nn.AvgPool2d(2)]
+    second = [nn.Conv2d(4, 5, 3), nn.ALIF(reset="hard", threshold=0.5), nn.AvgPool2d(2)]
+    return scaled(nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(5, 3), nn.LI(decay=0.5)), 3.0)
+
+
 CASES = [
     Case("lif-linear", _lif_linear, lambda: spikes(4, 3, 6)),
     Case("lif-conv", _lif_conv, lambda: spikes(4, 3, 2, 8, 8)),
@@ -162,4 +174,6 @@ CASES = [
     Case("ttfs-conv", _ttfs_conv, lambda: times(5, 2, 8, 8)),
     Case("lif-conv1d", _lif_conv1d, lambda: spikes(4, 3, 2, 17)),
     Case("stream-conv1d", _stream_conv1d, lambda: spikes(4, 3, 2, 9)),
+    Case("adaptive-linear", _adaptive_linear, lambda: spikes(4, 3, 6)),
+    Case("adaptive-conv", _adaptive_conv, lambda: spikes(4, 3, 2, 8, 8)),
 ]

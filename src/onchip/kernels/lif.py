@@ -18,6 +18,7 @@ from torch import Tensor
 
 from onchip.kernels import buffers, gpu, native
 from onchip.kernels.table import Past, compiled
+from onchip.kernels.trace import add_decayed
 from onchip.surrogate import Surrogate
 
 
@@ -26,13 +27,14 @@ class Membrane:
     """Constants of one layer of neurons.
 
     Args:
-        decay: λ, the factor that the membrane keeps from one step to the next, in [0, 1].
+        decay: λ, the factor that the membrane keeps from one step to the next, in [0, 1]; a number, or a tensor that
+            broadcasts with (features...), of one per neuron, which only torch takes.
         threshold: θ, in units of the drive.
         hard: reset to zero instead of subtracting the threshold.
         detach_reset: leave the reset out of the derivative through time.
     """
 
-    decay: float
+    decay: float | Tensor
     threshold: float
     hard: bool
     detach_reset: bool
@@ -77,10 +79,11 @@ def forward(
     output = buffers.empty_like(potentials) if pool is None else buffers.empty(*pooled(potentials, pool), potentials)
     extent, tensors = extent_of(potentials, pool), (drive, potentials, output, membrane_after)
     flags, constants = (steps is not None, rest is not None, membrane.hard), (membrane.decay, membrane.threshold)
-    fused = gpu.scan("forward", potentials, pool)
+    shared = not isinstance(membrane.decay, Tensor)
+    fused = gpu.scan("forward", potentials, pool) if shared else None
     if fused is not None and extent is not None and fused(*tensors, extent, *constants, *flags):
         return output, potentials, membrane_after
-    scan = native.scan("onchip_forward", potentials, pool)
+    scan = native.scan("onchip_forward", potentials, pool) if shared else None
     if scan is not None and extent is not None:
         scan(*(tensor.data_ptr() for tensor in tensors), len(potentials), *extent, *flags, *constants)
         return output, potentials, membrane_after
@@ -88,7 +91,7 @@ def forward(
         membrane_after.zero_()
     spikes = output if pool is None else torch.empty_like(potentials[0])
     for t, potential in enumerate(potentials):
-        torch.add(inputs[t], membrane_after, alpha=membrane.decay, out=potential)
+        add_decayed(inputs[t], membrane_after, membrane.decay, out=potential)
         spike = spikes[t] if pool is None else spikes
         torch.ge(potential, membrane.threshold, out=spike)
         membrane.reset(potential, spike, out=membrane_after)
@@ -136,15 +139,17 @@ def step_back(
     """
     if later is None:
         return surrogate.gate_(potential.sub_(membrane.threshold), error)
-    carried = later
-    if membrane.hard:
-        carried = later.masked_fill(potential >= membrane.threshold, 0.0)
+    decay, carried = membrane.decay, later
+    if isinstance(decay, Tensor):
+        decay, carried = 1.0, later * decay
     if not membrane.detach_reset:
         if membrane.hard:
-            error = torch.addcmul(error, potential, later, value=-membrane.decay)
+            error = torch.addcmul(error, potential, carried, value=-decay)
         else:
-            error = torch.sub(error, later, alpha=membrane.decay * membrane.threshold)
-    return surrogate.gate_(potential.sub_(membrane.threshold), error).add_(carried, alpha=membrane.decay)
+            error = torch.sub(error, carried, alpha=decay * membrane.threshold)
+    if membrane.hard:
+        carried = carried.masked_fill(potential >= membrane.threshold, 0.0)
+    return surrogate.gate_(potential.sub_(membrane.threshold), error).add_(carried, alpha=decay)
 
 
 def backward_local(
@@ -197,6 +202,8 @@ def _in_one_pass(
     potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: Surrogate, pool: int | None, *, past: Past
 ) -> bool:
     """Writes errors over the potentials in compiled code; False, and nothing written, where torch has to."""
+    if isinstance(membrane.decay, Tensor):
+        return False
     fused, scan = gpu.scan("backward", potentials), native.scan("onchip_backward", potentials)
     extent, formula = extent_of(potentials, pool), compiled(surrogate)
     if (fused is None and scan is None) or extent is None or formula is None:

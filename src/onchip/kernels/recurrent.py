@@ -34,7 +34,7 @@ def forward(
         Spikes (T, B, n), potentials u (T, B, n), and the membrane v after the last step (B, n).
     """
     scan = native.scan("onchip_recurrent", drive)
-    if scan is None or drive.dim() != 3 or weight.dtype != drive.dtype or weight.device != drive.device:
+    if isinstance(membrane.decay, Tensor) or scan is None or drive.dim() != 3 or weight.dtype != drive.dtype or weight.device != drive.device:
         return None
     spikes, after = torch.empty_like(drive), torch.zeros_like(drive[0])
     if rest is not None:
@@ -54,7 +54,8 @@ def backward_step(potentials: Tensor, membrane: Membrane, surrogate: Surrogate) 
     Returns:
         A function of t and g[t] (B, features...) that returns δ[t], (B, features...).
     """
-    scan, formula = native.scan("onchip_step_back", potentials), compiled(surrogate)
+    shared = not isinstance(membrane.decay, Tensor)
+    scan, formula = native.scan("onchip_step_back", potentials) if shared else None, compiled(surrogate)
     later = torch.empty_like(potentials[0])
     constants = membrane.decay, membrane.threshold
 

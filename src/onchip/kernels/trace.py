@@ -8,19 +8,21 @@ from torch import Tensor
 from onchip.kernels import buffers, gpu, native
 
 
-def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
+def trace(signal: Tensor, decay: float | Tensor, before: Tensor | None = None) -> Tensor:
     """Eligibility trace a[t] = λ a[t-1] + x[t] of a signal.
 
     Args:
         signal: x, (T, B, features...); left untouched.
-        decay: λ of the postsynaptic neuron.
+        decay: λ of the postsynaptic neuron; or a tensor that broadcasts with (features...), of one λ per entry.
         before: a before the first step, (B, features...), or None for zero.
 
     Returns:
         a, (T, B, features...), a new tensor.
     """
     traced = buffers.empty_like(signal)
-    fused, scan = gpu.scan("trace", signal), native.scan("onchip_trace", signal)
+    fused, scan = None, None
+    if not isinstance(decay, Tensor):
+        fused, scan = gpu.scan("trace", signal), native.scan("onchip_trace", signal)
     if before is not None and (before.stride() != signal[0].stride() or before.dtype != signal.dtype):
         before = torch.empty_like(signal[0]).copy_(before)
     if fused is not None and fused(signal, before, traced, decay):
@@ -34,8 +36,22 @@ def trace(signal: Tensor, decay: float, before: Tensor | None = None) -> Tensor:
         if last is None:
             traced[t].copy_(now)
         else:
-            torch.add(now, last, alpha=decay, out=traced[t])
+            add_decayed(now, last, decay, out=traced[t])
     return traced
+
+
+def trace_adjoint_(error: Tensor, decay: float | Tensor) -> Tensor:
+    """dL/dx[t] = dL/da[t] + λ dL/dx[t+1] of a trace, written over dL/da (T, B, features...)."""
+    for t in range(len(error) - 2, -1, -1):
+        add_decayed(error[t], error[t + 1], decay, out=error[t])
+    return error
+
+
+def add_decayed(now: Tensor, last: Tensor, decay: float | Tensor, out: Tensor | None = None) -> Tensor:
+    """now + λ · last, for a number λ or a tensor that broadcasts with them."""
+    if isinstance(decay, Tensor):
+        return torch.addcmul(now, last, decay, out=out)
+    return torch.add(now, last, alpha=decay, out=out)
 
 
 def scalar_trace(values: Sequence[float], decay: float, before: float = 0.0) -> list[float]:

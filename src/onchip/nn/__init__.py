@@ -14,8 +14,9 @@ from torch.nn import (
     MaxPool2d,
 )
 
-from onchip.nn.neurons import IF, LIF, TTFS, Rate, Stochastic
+from onchip.nn.neurons import ALIF, IF, LIF, TTFS, CubaLIF, Rate, Stochastic
 from onchip.nn.neurons.base import Neuron
+from onchip.nn.neurons.li import LI
 from onchip.nn.neurons.readout import Readout
 from onchip.nn.neurons.stochastic import MeanReadout
 from onchip.nn.neurons.ttfs import TTFSReadout
@@ -27,7 +28,9 @@ from onchip.nn.signals import SPIKE_TIMES, SPIKE_TRAINS, TIME_STEPS, Static
 from onchip.nn.weight_standardization import WeightStandardizedConv2d
 
 __all__ = [
+    "ALIF",
     "IF",
+    "LI",
     "LIF",
     "SPIKE_TIMES",
     "SPIKE_TRAINS",
@@ -38,6 +41,7 @@ __all__ = [
     "AvgPool2d",
     "Conv1d",
     "Conv2d",
+    "CubaLIF",
     "Dropout",
     "EarliestPool2d",
     "Flatten",

@@ -77,14 +77,14 @@ def _kind_of(modules: list[tuple[str, Module]]) -> SignalKind:
 def _check_readout(graph: LayerGraph) -> None:
     """Raises RequestError unless the network has its read-out at the end, and only there."""
     readout = readout_of(graph.kind)
+    for layer in graph.layers[:-1]:
+        if layer.neuron.readout and not layer.neuron.optional:
+            raise RequestError(
+                f"{type(layer.neuron).__name__} after layer {layer.name!r} is not at the end of the network; its "
+                "output is no signal between neurons. Use other neurons there"
+            )
     if readout.optional:
         return
-    for layer in graph.layers[:-1]:
-        if layer.neuron.readout:
-            raise RequestError(
-                f"{readout.__name__} after layer {layer.name!r} is not at the end of the network; its output is not "
-                f"{graph.kind.name}. Use other neurons there"
-            )
     last = graph.layers[-1]
     if not last.neuron.readout:
         raise RequestError(

@@ -271,7 +271,9 @@ def _plain(text: str, kind: type) -> Scalar:
 
 def _parts(members: Iterable[Any]) -> dict[str, type]:
     """The parts that may stand for these types: themselves and subclasses, if concrete and public."""
-    classes = (member for member in members if isinstance(member, type) and member.__module__ != "builtins")
+    # Tensors, which some options also take, cannot be written as text.
+    none = "builtins", "torch"
+    classes = (member for member in members if isinstance(member, type) and member.__module__ not in none)
     parts = {part for member in classes for part in _with_subclasses(member)}
     return {part_name(part): part for part in parts if _is_public(part) and not inspect.isabstract(part)}
 

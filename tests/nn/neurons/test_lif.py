@@ -113,7 +113,7 @@ def test_a_learnable_decay_is_one_parameter_that_starts_at_the_decay() -> None:
     neuron = LIF(decay=0.8, learn_decay=True)
     (raw,) = neuron.parameters()
     assert raw.shape == ()
-    assert neuron.decay() == pytest.approx(0.8)
+    assert neuron.constant("decay") == pytest.approx(0.8)
     assert list(neuron.state_dict()) == ["decay_parameter"]
     assert not list(LIF().parameters())
     assert not LIF().state_dict()
@@ -124,7 +124,7 @@ def test_a_learnable_decay_moves_the_dynamics() -> None:
     assert neuron(drive).sum() == 0
     with torch.no_grad():
         neuron.decay_parameter.fill_(10.0)  # type: ignore[union-attr]
-    assert neuron.decay() > 0.99
+    assert neuron.constant("decay") > 0.99
     assert neuron(drive).sum() == 1
 
 

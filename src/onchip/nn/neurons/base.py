@@ -75,6 +75,9 @@ class Neuron(torch.nn.Module, ABC):
     recurs: ClassVar[bool] = False
     """Whether a `Recurrent` connection may lead from the neurons to themselves; they then define `adjoint`."""
 
+    def __init__(self) -> None:
+        super().__init__()  # torch's own takes any arguments
+
     def learned(self) -> dict[str, Tensor]:
         """Constants that are learned, by name, each computed from a parameter; a backward pass saves `<name>_error`."""
         return {}

@@ -1,0 +1,210 @@
+"""Leaky integrate-and-fire neurons with an adaptive threshold."""
+
+import math
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from onchip._types import checked
+from onchip.errors import require
+from onchip.kernels import alif as kernel
+from onchip.kernels.lif import Membrane
+from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
+from onchip.nn.neurons.leaky import per_row
+from onchip.nn.neurons.spiking import Spiking
+from onchip.nn.signals import Static
+from onchip.surrogate import Surrogate
+
+
+class ALIFState(NamedTuple):
+    """What adaptive neurons carry on in a stream.
+
+    Args:
+        membrane: v after the last time step, (B, features...).
+        adaptation: a after the last time step, (B, features...).
+        eligibility: Where the decays are learned: dv/dλ, da/dλ and da/dρ, (3, B, features...).
+    """
+
+    membrane: Tensor
+    adaptation: Tensor
+    eligibility: Tensor | None = None
+
+
+@checked
+class ALIF(Spiking):
+    """Leaky integrate-and-fire neurons whose threshold rises with each of their spikes, and falls back slowly.
+
+        u[t] = λ v[t-1] + I[t],   s[t] = 1 if u[t] >= θ + β a[t-1] else 0
+        v[t] = u[t] - θ s[t],     a[t] = ρ a[t-1] + s[t]
+
+    The hard reset has v[t] = u[t] (1 - s[t]) instead. The soft reset subtracts the threshold at rest, as in the paper,
+    not the raised one. The surrogate derivative is taken at u[t] - θ - β a[t-1].
+
+    Online rules with a trace at the synapse's input (`ottt`) see the membrane only; the adaptation has no trace there.
+
+    Args:
+        decay: λ, the share of the membrane kept from one step to the next, in [0, 1]: a number, or a tensor
+            (features...) of one per neuron.
+        threshold: θ > 0, the threshold at rest, in units of the drive.
+        adaptation: β >= 0, how far a spike raises the threshold, in units of the drive.
+        adaptation_decay: ρ, the share of the adaptation kept from one step to the next, in [0, 1), as `decay`.
+        reset: `soft` subtracts the threshold, `hard` empties the membrane.
+        surrogate: ψ, the derivative used for the spike.
+        learn_decay: learn λ and ρ, each one number for the layer or one per neuron as it was given, kept in (0, 1) by a
+            logistic function.
+        detach_reset: leave the reset out of the derivative through time; the adaptation stays in it.
+
+    Raises:
+        RequestError: a value out of range; when run, decays whose shape is not that of the neurons.
+
+    Example:
+        >>> spikes = ALIF(adaptation=1.0)(torch.full((8, 1, 3), 1.2))
+        >>> spikes[:, 0, 0].tolist()
+        [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+
+    Reference: Bellec et al. 2018 (LSNN, NeurIPS); Bellec et al. 2020 (e-prop, Nature Communications 11, 3625),
+    equations 6, 8 and 9.
+    """
+
+    states = 2
+
+    def __init__(
+        self,
+        *,
+        decay: float | Tensor = 0.5,
+        threshold: float = 1.0,
+        adaptation: float = 0.2,
+        adaptation_decay: float | Tensor = 0.9,
+        reset: Literal["soft", "hard"] = "soft",
+        surrogate: Surrogate | None = None,
+        learn_decay: bool = False,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__(decay, threshold, reset, surrogate, learn_decay, detach_reset)
+        good = adaptation >= 0 and math.isfinite(adaptation)
+        require(good, self, "adaptation", adaptation, "a finite number, at least 0")
+        self._hold("adaptation_decay", adaptation_decay, learn=learn_decay, below_one=True)
+        self._rise = float(adaptation)
+
+    def step(
+        self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        membrane, adaptation = states
+        potential = current + decays["decay"] * membrane
+        spikes = self.fires(potential - self._rise * adaptation, self._threshold)
+        return spikes, (self.reset(potential, spikes), decays["adaptation_decay"] * adaptation + spikes)
+
+    def run(self, drive: Drive, state: ALIFState | None, pool: int | None) -> tuple[Tensor, SavedTensors, ALIFState]:
+        self.check(drive)
+        current = drive.expand().clone() if isinstance(drive, Static) else drive
+        constants, learns = self._adaptive(self.membrane()), self.decay_parameter is not None
+        membrane, adaptation = (None, None) if state is None else (state.membrane, state.adaptation)
+        through_reset = self._hard and not self._detached
+        scan = kernel.forward(
+            current, constants, membrane, adaptation, potentials=learns or through_reset, adaptations=learns
+        )
+        named = {"potentials": scan.potentials, "past_adaptation": scan.adaptations}
+        if state is not None and learns:
+            named |= {"initial_membrane": state.membrane, "initial_eligibility": state.eligibility}
+        values = {name: tensor for name, tensor in named.items() if tensor is not None}
+        saved = SavedTensors({"distances": scan.distances, **values})
+        eligibility = list(self._eligibilities(saved))[-1][2] if learns else None
+        return scan.spikes, saved, ALIFState(scan.membrane, scan.adaptation, eligibility)
+
+    def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        eligible = None
+        if self.decay_parameter is not None and "distances" in saved.values:
+            eligible = [torch.stack(each) for each in list(zip(*self._eligibilities(saved), strict=True))[:2]]
+        delta = self.surrogate.gate_(saved.take("distances").sub_(self._threshold), error)
+        if eligible is not None:
+            for name, of_decay in zip(("decay", "adaptation_decay"), eligible, strict=True):
+                self._add_error(saved, name, delta * of_decay)
+        return delta
+
+    def _adjoint(self, saved: SavedTensors, membrane: Membrane) -> Adjoint:
+        distances, constants = saved.take("distances"), self._adaptive(membrane)
+        potentials = saved.values.get("potentials")
+        through_reset = membrane.hard and not membrane.detach_reset
+        back, learns = kernel.StepBack(constants, self.surrogate), self.decay_parameter is not None
+
+        def error_at_drive(t: int, error: Tensor) -> Tensor:
+            if learns and back.error_at_adaptation is not None:
+                products = back.error_at_adaptation * saved.values["past_adaptation"][t]
+                self._add_error(saved, "adaptation_decay", products)
+            potential = potentials[t] if through_reset and potentials is not None else None
+            delta = back(distances[t], potential, error)
+            if learns:
+                self._add_error(saved, "decay", delta * self._past(saved, distances, t))
+            return delta
+
+        if learns:
+            # With one step only there is none at the decay of the adaptation.
+            self._add_error(saved, "adaptation_decay", torch.zeros_like(distances[0]))
+        return error_at_drive
+
+    def factorizes(self) -> bool:
+        return False
+
+    def eligibility(
+        self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """As of `Neuron`, with one state per synapse of the membrane, and one of the adaptation.
+
+            ε[t] = λ ε[t-1] + x[t],   e[t] = ψ (ε[t] - β ε_a[t-1]),   ε_a[t] = ρ ε_a[t-1] + e[t]
+
+        Reference: Bellec et al. 2020 (e-prop), equations 24 and 25.
+        """
+        decay, adaptation_decay = self.constant("decay"), self.constant("adaptation_decay")
+        vectors = pre.unsqueeze(1)  # (B, 1, in), and (B, out, in) where λ differs between neurons
+        if before is not None:
+            vectors = vectors + per_row(decay) * before[0]
+        rise = 0.0 if before is None else self._rise * before[1]
+        eligible = local.unsqueeze(2) * (vectors - rise)
+        carried = eligible if before is None else eligible + per_row(adaptation_decay) * before[1]
+        return eligible, (vectors, carried)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, adaptation={self._rise:g}"
+
+    def _adaptive(self, membrane: Membrane) -> kernel.Adaptive:
+        """The constants as they are now."""
+        return kernel.Adaptive(membrane, self._rise, self.constant("adaptation_decay"))
+
+    def _past(self, saved: SavedTensors, distances: Tensor, t: int) -> Tensor:
+        """v[t-1], (B, features...), from x[t-1], which must not have been overwritten, and u[t-1]."""
+        if t == 0:
+            initial = saved.values.get("initial_membrane")
+            return torch.zeros_like(distances[0]) if initial is None else initial
+        spikes = (distances[t - 1] >= self._threshold).to(distances.dtype)
+        return self.membrane().reset(saved.values["potentials"][t - 1], spikes)
+
+    def _eligibilities(self, saved: SavedTensors) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """At each step the derivatives of x by λ and by ρ, (B, features...), and the state that they leave.
+
+        They are those of the neuron's own state, with the reset cut, ψ being that of the step:
+
+            dx/dλ = ε - β da/dλ,   ε = λ dv/dλ + v[t-1],   da/dλ <- ρ da/dλ + ψ dx/dλ
+            dx/dρ = - β da/dρ,     da/dρ <- ρ da/dρ + a[t-1] + ψ dx/dρ
+        """
+        distances, decay, adaptation_decay = saved.values["distances"], *map(self.constant, self._decays)
+        state = saved.values.get("initial_eligibility")
+        if state is None:
+            state = torch.zeros((3, *distances.shape[1:]), dtype=distances.dtype, device=distances.device)
+        for t, distance in enumerate(distances):
+            of_membrane, of_adaptation, of_own_decay = state
+            eligible = of_membrane * decay + self._past(saved, distances, t)
+            by_decay, by_own = eligible - self._rise * of_adaptation, -self._rise * of_own_decay
+            slope = self.surrogate.gate_(distance - self._threshold, torch.ones_like(distance))
+            if self._hard:
+                eligible = eligible.masked_fill(distance >= self._threshold, 0.0)
+            past = saved.values["past_adaptation"][t]
+            state = torch.stack(
+                [
+                    eligible,
+                    of_adaptation * adaptation_decay + slope * by_decay,
+                    of_own_decay * adaptation_decay + past + slope * by_own,
+                ]
+            )
+            yield by_decay, by_own, state
