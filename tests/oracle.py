@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onchip.nn import EarliestPool2d, Readout, Recurrent, TTFSReadout
-from onchip.nn.neurons import LIF, TTFS
+from onchip.nn import LI, EarliestPool2d, Readout, Recurrent, TTFSReadout
+from onchip.nn.neurons import ALIF, LIF, TTFS, CubaLIF
+from onchip.nn.neurons.leaky import Leaky
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
 __all__ = ["run_steps", "run_times", "slope_of"]
@@ -54,32 +55,58 @@ class _Spike(torch.autograd.Function):
 
 
 class _Cell:
-    """One layer of LIF neurons, a step at a time."""
+    """One layer of leaky neurons, a step at a time."""
 
-    def __init__(self, neuron: LIF, online: bool) -> None:
+    def __init__(self, neuron: Leaky, online: bool) -> None:
         self.neuron, self.online = neuron, online
-        self.membrane: Tensor | None = None
-        self.eligibility: Tensor | None = None
+        self.states: dict[str, Tensor] = {}
 
-    def decay(self) -> Tensor:
-        raw = self.neuron.decay_parameter
-        constant = torch.tensor(self.neuron.membrane().decay, dtype=torch.float64)
-        return constant if raw is None else torch.sigmoid(raw)
+    def constant(self, name: str) -> Tensor:
+        raw = getattr(self.neuron, f"{name}_parameter")
+        return torch.as_tensor(self.neuron.constant(name), dtype=torch.float64) if raw is None else torch.sigmoid(raw)
+
+    def filters(self) -> list[Tensor]:
+        names = ["current_decay", "decay"] if isinstance(self.neuron, CubaLIF) else ["decay"]
+        return [self.constant(name).detach() for name in names]
+
+    def kept(self, name: str, like: Tensor) -> Tensor:
+        """A state, without its past where rules learn online."""
+        state = self.states.get(name, torch.zeros_like(like))
+        return state.detach() if self.online else state
+
+    def filtered(self, name: str, decay: Tensor, now: Tensor, learnt: str) -> Tensor:
+        """decay · state + now; online, a learnt decay gets its error from a trace of the states."""
+        before = self.kept(name, now)
+        if not self.online:
+            return decay * before + now
+        eligible = decay.detach() * self.kept(learnt, now) + before
+        self.states[learnt] = eligible
+        return decay.detach() * before + now + decay * eligible - (decay * eligible).detach()
 
     def __call__(self, drive: Tensor) -> Tensor:
-        constants, decay = self.neuron.membrane(), self.decay()
-        before = torch.zeros_like(drive) if self.membrane is None else self.membrane
-        if self.online:
-            before = before.detach()
-            past = torch.zeros_like(drive) if self.eligibility is None else self.eligibility
-            self.eligibility = decay.detach() * past + before
-            learnt = decay * self.eligibility
-            u = decay.detach() * before + drive + (learnt - learnt.detach())
-        else:
-            u = decay * before + drive
-        s: Tensor = _Spike.apply(u - constants.threshold, self.neuron.surrogate)
+        neuron, decay = self.neuron, self.constant("decay")
+        if isinstance(neuron, CubaLIF):
+            drive = self.states["current"] = self.filtered(
+                "current", self.constant("current_decay"), drive, "by_current"
+            )
+            if self.online:  # what the current has learnt goes on in the membrane
+                through = decay.detach() * self.kept("through", drive) + self.states["by_current"]
+                self.states["through"] = through
+                learnt = self.constant("current_decay") * (through - self.states["by_current"])
+                drive = drive + learnt - learnt.detach()
+        u = self.filtered("membrane", decay, drive, "by_decay")
+        if isinstance(neuron, LI):
+            self.states["membrane"] = u
+            return u
+        assert isinstance(neuron, LIF | ALIF)
+        constants, level = neuron.membrane(), torch.zeros_like(u)
+        if isinstance(neuron, ALIF):
+            level = neuron.rise * self.kept("adaptation", u)
+        s: Tensor = _Spike.apply(u - constants.threshold - level, neuron.surrogate)
         r = s.detach() if constants.detach_reset else s
-        self.membrane = u * (1 - r) if constants.hard else u - constants.threshold * r
+        self.states["membrane"] = u * (1 - r) if constants.hard else u - constants.threshold * r
+        if isinstance(neuron, ALIF):
+            self.states["adaptation"] = self.constant("adaptation_decay") * self.kept("adaptation", u) + s
         return s
 
 
@@ -93,7 +120,7 @@ def run_steps(
     recurs: bool = True,
     taps: list[list[Tensor]] | None = None,
 ) -> Tensor:
-    """Output (T, B, classes) of a network of LIF neurons for frames (T, B, features...).
+    """Output (T, B, classes) of a network of leaky neurons for frames (T, B, features...).
 
     Args:
         model: modules in order.
@@ -107,9 +134,9 @@ def run_steps(
             cuts it off there.
     """
     neurons = {module: module.neuron if isinstance(module, Recurrent) else module for module in model}
-    cells = {module: _Cell(neuron, online) for module, neuron in neurons.items() if isinstance(neuron, LIF)}
+    cells = {module: _Cell(neuron, online) for module, neuron in neurons.items() if isinstance(neuron, Leaky)}
     sent: dict[nn.Module, Tensor] = {}
-    traces: dict[int, Tensor] = {}
+    traces: dict[tuple[int, int], Tensor] = {}
     outputs = []
     for frame in frames:
         h, index, layer = frame, 0, 0
@@ -137,7 +164,7 @@ def run_steps(
                 assert isinstance(synapse, nn.Linear | nn.Conv2d)
                 h = sent[module] = cells[module](h + _drive(synapse, last, down, trace))
                 index += 1
-            elif isinstance(module, LIF):
+            elif isinstance(module, Leaky):
                 h = cells[module](h)
             elif not isinstance(module, Readout):
                 h = module(h)
@@ -147,11 +174,13 @@ def run_steps(
     return torch.stack(outputs)
 
 
-def _trace(traces: dict[int, Tensor], index: int, h: Tensor, cell: _Cell) -> Tensor:
-    """The trace of what a synapse receives, which is carried on."""
-    past = traces.get(index)
-    traces[index] = h.detach() if past is None else cell.decay().detach() * past + h.detach()
-    return traces[index]
+def _trace(traces: dict[tuple[int, int], Tensor], index: int, x: Tensor, after: _Cell) -> Tensor:
+    """What of its past a synapse remembers at this step: one leaky filter after the other."""
+    trace = x.detach()
+    for number, decay in enumerate(after.filters()):
+        trace = trace + decay * traces.get((index, number), torch.zeros_like(trace))
+        traces[index, number] = trace
+    return trace
 
 
 def run_times(model: nn.Sequential, times: Tensor, *, feedback: Sequence[Tensor] | None = None) -> Tensor:

@@ -29,7 +29,7 @@ def _built(*layers: torch.nn.Module, factor: float = 3.0) -> Callable[[], nn.Seq
     return build
 
 
-def _dense(name: str, neuron: nn.LIF, *, bias: bool = True, steps: int = 5) -> Case:
+def _dense(name: str, neuron: nn.LIF | nn.ALIF, *, bias: bool = True, steps: int = 5) -> Case:
     first, second, last = nn.Linear(5, 7, bias=bias), nn.Linear(7, 6, bias=bias), nn.Linear(6, 3, bias=bias)
     return Case(name, _built(first, neuron, second, neuron, last), lambda: _frames(steps, 4, 5))
 
@@ -80,6 +80,15 @@ STACKS = [
         _dense(type(surrogate).__name__, nn.LIF(surrogate=surrogate, threshold=0.7))
         for surrogate in (Sigmoid(2.0), ATan(3.0), FastSigmoid(5.0), Triangle(1.5), Rectangle(2.0))
     ),
+    _dense("alif", nn.ALIF(adaptation=0.4)),
+    _dense("alif-hard", nn.ALIF(reset="hard", threshold=0.8)),
+    _dense("cuba", nn.CubaLIF()),
+    _dense("cuba-hard-learnt", nn.CubaLIF(reset="hard", decay=0.7, learn_decay=True)),
+    Case(
+        "leaky-readout",
+        _built(nn.Linear(5, 7), nn.LIF(), nn.Linear(7, 3), nn.LI(learn_decay=True)),
+        lambda: _frames(5, 4, 5),
+    ),
     Case("only-a-readout", _built(nn.Linear(5, 3)), lambda: _frames(5, 4, 5)),
     Case("spikes-out", _built(nn.Linear(5, 7), nn.LIF(), nn.Linear(7, 3), nn.LIF()), lambda: _frames(5, 4, 5)),
     Case("linear-twice", _built(nn.Linear(5, 7), nn.Linear(7, 6), nn.LIF(), nn.Linear(6, 3)), lambda: _frames(5, 4, 5)),
@@ -123,11 +132,10 @@ STACKS = [
     _conv("same", nn.AvgPool2d(3), first=nn.Conv2d(2, 4, (3, 5), padding="same"), second=nn.Conv2d(4, 4, 1)),
     _conv("no-bias-conv", nn.AvgPool2d(3), first=nn.Conv2d(2, 4, 3, padding=(0, 1), bias=False)),
 ]
-"""Networks of LIF neurons."""
+"""Networks of leaky neurons."""
 
-ONLINE = [
-    case for case in STACKS if case.name.startswith(("soft", "hard", "if", "learnt", "average-pool", "max", "stride"))
-]
+_SOME = "soft", "hard", "if", "learnt", "alif", "cuba", "average-pool", "max", "stride"
+ONLINE = [case for case in STACKS if case.name.startswith(_SOME)]
 """Some of them, for rules whose formula is slower to follow."""
 
 

@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from onchip import kernels, nn, rules
 from onchip.errors import RequestError
 from onchip.learning.silent_layers import SilentLayers
+from onchip.nn.neurons.leaky import Leaky
 from onchip.nn.signals import Signal, SpikeTimes, SpikeTrains, Static
 from tests.cases import Case, learn
 from tests.rules.test_contract import RULES, TRAINED
@@ -127,8 +128,8 @@ def test_a_step_keeps_to_one_device_and_waits_for_nothing(
             optimizer.step()
             optimizer.zero_grad()
             rule.step()
-    learnt = any(isinstance(module, nn.LIF) and module.decay_parameter is not None for module in model)
-    assert set(waits) <= ({"decay"} if learnt else set()), "LIF asks for a decay that it learns"
+    learnt = any(isinstance(module, Leaky) and module.decay_parameter is not None for module in model)
+    assert set(waits) <= ({"constant"} if learnt else set()), "neurons ask for a decay that the layer learns"
 
 
 def test_the_check_of_devices_can_fail() -> None:

@@ -86,14 +86,14 @@ class ALIF(Spiking):
         good = adaptation >= 0 and math.isfinite(adaptation)
         require(good, self, "adaptation", adaptation, "a finite number, at least 0")
         self._hold("adaptation_decay", adaptation_decay, learn=learn_decay, below_one=True)
-        self._rise = float(adaptation)
+        self.rise = float(adaptation)
 
     def step(
         self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         membrane, adaptation = states
         potential = current + decays["decay"] * membrane
-        spikes = self.fires(potential - self._rise * adaptation, self._threshold)
+        spikes = self.fires(potential - self.rise * adaptation, self._threshold)
         return spikes, (self.reset(potential, spikes), decays["adaptation_decay"] * adaptation + spikes)
 
     def run(self, drive: Drive, state: ALIFState | None, pool: int | None) -> tuple[Tensor, SavedTensors, ALIFState]:
@@ -160,17 +160,17 @@ class ALIF(Spiking):
         vectors = pre.unsqueeze(1)  # (B, 1, in), and (B, out, in) where λ differs between neurons
         if before is not None:
             vectors = vectors + per_row(decay) * before[0]
-        rise = 0.0 if before is None else self._rise * before[1]
+        rise = 0.0 if before is None else self.rise * before[1]
         eligible = local.unsqueeze(2) * (vectors - rise)
         carried = eligible if before is None else eligible + per_row(adaptation_decay) * before[1]
         return eligible, (vectors, carried)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, adaptation={self._rise:g}"
+        return f"{super().extra_repr()}, adaptation={self.rise:g}"
 
     def _adaptive(self, membrane: Membrane) -> kernel.Adaptive:
         """The constants as they are now."""
-        return kernel.Adaptive(membrane, self._rise, self.constant("adaptation_decay"))
+        return kernel.Adaptive(membrane, self.rise, self.constant("adaptation_decay"))
 
     def _past(self, saved: SavedTensors, distances: Tensor, t: int) -> Tensor:
         """v[t-1], (B, features...), from x[t-1], which must not have been overwritten, and u[t-1]."""
@@ -195,7 +195,7 @@ class ALIF(Spiking):
         for t, distance in enumerate(distances):
             of_membrane, of_adaptation, of_own_decay = state
             eligible = of_membrane * decay + self._past(saved, distances, t)
-            by_decay, by_own = eligible - self._rise * of_adaptation, -self._rise * of_own_decay
+            by_decay, by_own = eligible - self.rise * of_adaptation, -self.rise * of_own_decay
             slope = self.surrogate.gate_(distance - self._threshold, torch.ones_like(distance))
             if self._hard:
                 eligible = eligible.masked_fill(distance >= self._threshold, 0.0)
