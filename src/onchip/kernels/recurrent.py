@@ -34,7 +34,8 @@ def forward(
         Spikes (T, B, n), potentials u (T, B, n), and the membrane v after the last step (B, n).
     """
     scan = native.scan("onchip_recurrent", drive)
-    if isinstance(membrane.decay, Tensor) or scan is None or drive.dim() != 3 or weight.dtype != drive.dtype or weight.device != drive.device:
+    shared = not isinstance(membrane.decay, Tensor)
+    if scan is None or not shared or drive.dim() != 3 or weight.dtype != drive.dtype or weight.device != drive.device:
         return None
     spikes, after = torch.empty_like(drive), torch.zeros_like(drive[0])
     if rest is not None:
