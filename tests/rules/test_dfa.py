@@ -39,6 +39,10 @@ def formula_of(model: nn.Sequential, frames: Tensor, feedback: list[Tensor], *, 
     output = run_steps(model, frames, online=online, recurs=False, taps=taps)
     loss = loss_of(output)
     (errors,) = torch.autograd.grad(loss, output, retain_graph=True)
+    if isinstance(model[-1], nn.LI) and not online:  # the errors at the drive of the read-out
+        (kept,) = model[-1].decays() or ()
+        for t in range(len(errors) - 2, -1, -1):
+            errors[t] += kept * errors[t + 1]
     for error, arrived in zip(errors, taps, strict=True):
         for weights, activity in zip(feedback, arrived, strict=True):
             loss = loss + (activity * projected(weights, error, activity)).sum()

@@ -7,11 +7,32 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from onchip.errors import MemoryLimitError, UnsupportedError
-from onchip.nn.graph import SynapticLayer
+from onchip.errors import MemoryLimitError
+from onchip.learning.temporal.base import Temporal
+from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import SavedTensors
 
 States = tuple[Tensor, ...]
+
+
+def missing_states(graph: LayerGraph, temporal: Temporal) -> str | None:
+    """Why a stream cannot keep a state for each synapse of a layer that needs one; None where it can."""
+    readout = graph.layers[-1].neuron
+    for depth, layer in enumerate(reversed(graph.layers)):
+        neuron = layer.neuron
+        if temporal.factorizes(neuron) and not (depth and temporal.filters(readout)):
+            continue
+        if layer.synapse.bare().spatial_axes or layer.synapse.groups != 1:
+            return (
+                f"layer {layer.name!r} shares weights over positions, and {type(neuron).__name__} neurons need one "
+                "state per synapse and position; use rule.forward on whole sequences, or dense layers"
+            )
+        if neuron.learned():
+            return (
+                f"{type(neuron).__name__} after layer {layer.name!r} learns constants, which have no eligibility "
+                "beside states of synapses; use rule.forward on whole sequences"
+            )
+    return None
 
 
 class SynapseStates:
@@ -22,22 +43,9 @@ class SynapseStates:
     Args:
         layer: The layer, which is dense.
         filters: Leaky filters of the read-out.
-
-    Raises:
-        UnsupportedError: The layer shares weights over positions, or learns the constants of its neurons.
     """
 
     def __init__(self, layer: SynapticLayer, filters: Sequence[float]) -> None:
-        if layer.synapse.bare().spatial_axes or layer.synapse.groups != 1:
-            raise UnsupportedError(
-                f"layer {layer.name!r} shares weights over positions, and in a stream {type(layer.neuron).__name__} "
-                "neurons need one state per synapse and position; use rule.forward on whole sequences, or dense layers"
-            )
-        if layer.neuron.learned():
-            raise UnsupportedError(
-                f"{type(layer.neuron).__name__} after layer {layer.name!r} learns constants, which have no eligibility "
-                "in a stream behind this read-out; use rule.forward on whole sequences"
-            )
         self._layer = layer
         self._filters = filters
         self._own: States | None = None

@@ -96,7 +96,7 @@ class Engine:
         self.context.code.mean_over(self.feedback.present if targets is None else with_target(targets))
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
-            signals = self._filtered(signals)
+            signals = self._filtered(signals) if self.feedback.direct else signals
             for index, activity in pending.hidden.items():
                 if activity.requires_grad:
                     errors[activity] = self.feedback.project(signals, index, activity)

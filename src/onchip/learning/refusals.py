@@ -7,6 +7,7 @@ import torch
 
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.coding.base import ErrorCode
+from onchip.learning.eligibility import missing_states
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.observers import UpdateSink
 from onchip.learning.temporal.base import Temporal
@@ -93,6 +94,22 @@ def refuse_stream(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorC
             f"{rule} cannot stream: it needs the whole sequence before it can assign credit. "
             "Use rule.forward, or an online rule such as ottt"
         )
+    if reason := missing_states(graph, temporal):
+        raise UnsupportedError(f"{rule} cannot stream: {reason}")
+
+
+def refuse_time_constants(rule: str, graph: LayerGraph, feedback: Feedback, temporal: Temporal) -> None:
+    """Raises UnsupportedError if the rule needs a filter that all neurons of a layer share, and their decays differ."""
+    *_, last = graph.layers
+    for layer in graph.layers:
+        try:
+            temporal.static_factors(1, layer.neuron, None)
+            if layer is last:
+                temporal.filters(layer.neuron)
+            if layer is last and feedback.direct:
+                temporal.readout_decays(layer.neuron)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{rule} cannot train layer {layer.name!r}: {error}") from None
 
 
 def refuse_factors(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:

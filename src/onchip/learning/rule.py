@@ -19,7 +19,7 @@ from onchip.learning.feedback.base import Feedback
 from onchip.learning.layer_call import RuleContext
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
-from onchip.learning.refusals import refuse_untrainable
+from onchip.learning.refusals import refuse_time_constants, refuse_untrainable
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.graph_builder import build_graph
@@ -71,8 +71,9 @@ class Rule:
         graph = build_graph(model)
         refuse_untrainable(name, graph, trains)
         ownership.refuse_second(name, model)
+        refuse_time_constants(name, graph, feedback, temporal)
         code = code or RealErrors()
-        self.claims = claims_of(feedback, temporal, code) if claims is None else claims
+        self.claims = claims_of(graph, feedback, temporal, code) if claims is None else claims
         self._feedback = feedback
         self._engine = Engine(name, graph, RuleContext(feedback, temporal, code, graph.layers[-1].neuron), noise)
         self._model: nn.Module | None = model

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from onchip import kernels, nn, rules
-from onchip.errors import RequestError
+from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.neurons.leaky import Leaky
 from onchip.nn.signals import Static
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
-from tests.cases import agree, gradients, loss_of
+from tests.cases import agree, gradients, learn, loss_of
 from tests.nn.neurons.written_out import DECAYS, KINDS, SPIKING, build, decays_of, written_out
 
 SURROGATES = [Sigmoid(), ATan(), FastSigmoid(2.0), Triangle(1.5), Rectangle(2.0)]
@@ -307,3 +307,29 @@ def test_what_is_printed_names_the_decays(kind: str) -> None:
     assert "learn_decay=True" in printed
     for name in DECAYS[kind]:
         assert f"{name}=0.25 to 0.5" in printed
+
+
+@pytest.mark.parametrize("name", rules.__all__)
+@pytest.mark.parametrize("at", ["hidden", "readout"])
+def test_rules_train_decays_of_each_neuron_or_refuse_by_name(name: str, at: str) -> None:
+    """Rules with one trace for all neurons refuse; through time, and by eligibilities, the gradients are finite."""
+    decays = torch.tensor([0.3, 0.6, 0.9])
+    hidden, readout = (nn.LIF(decay=decays), nn.LI()) if at == "hidden" else (nn.LIF(), nn.LI(decay=decays))
+    model = nn.Sequential(nn.Linear(4, 3), hidden, nn.Linear(3, 3), readout)
+    try:
+        rule = getattr(rules, name)(model)
+    except UnsupportedError as error:
+        assert name in str(error)  # noqa: PT017
+        return
+    rule.forward(torch.rand(5, 2, 4) * 4)
+    learn(rule)
+    for gradient in gradients(model).values():
+        assert bool(torch.isfinite(gradient).all())
+    assert gradients(model).keys() == dict(model.named_parameters()).keys()
+
+
+def test_a_trace_serves_no_neurons_with_decays_of_their_own() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.LIF(decay=torch.rand(3)), nn.Linear(3, 3))
+    with pytest.raises(UnsupportedError, match="ottt cannot train layer '0': LIF has a time constant per neuron"):
+        rules.ottt(model)
+    rules.bp(model)
