@@ -38,6 +38,7 @@ class Split:
     Example:
         >>> len(Split(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.arange(5)))
         5
+        >>> from onchip.data.samples import SEQUENCES
         >>> Split(torch.zeros(2, 9, 12), torch.arange(2), kind=SEQUENCES, lengths=torch.tensor([9, 4])).shape
         (12,)
     """
