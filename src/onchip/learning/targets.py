@@ -26,7 +26,8 @@ class TargetErrors:
         """The error, of the output's shape, (T, B, classes) or (B, classes).
 
         Raises:
-            RequestError: There are no labels, or labels of another shape or type, or that are no class of the network.
+            RequestError: There are no labels, or labels of another shape or type, or on the CPU labels that are no
+                class of the network; on other devices those make the errors NaN.
         """
         labels, shape, classes = self.labels, output.shape[:-1], output.shape[-1]
         if labels is None:
@@ -41,13 +42,15 @@ class TargetErrors:
             )
         if labels.is_floating_point() or labels.is_complex() or labels.dtype is torch.bool:
             raise RequestError(f"{self.rule}: got targets of {labels.dtype}; expected whole numbers. Use .long()")
-        lowest, highest = torch.stack(torch.aminmax(labels)).tolist()
-        if lowest < -1 or highest >= classes:
+        wrong = (labels < -1) | (labels >= classes)
+        if labels.device.type == "cpu" and bool(wrong.any()):
             raise RequestError(
-                f"{self.rule}: got a target of {lowest if lowest < -1 else highest}; expected classes from 0 to "
-                f"{classes - 1}, or -1 where there is none"
+                f"{self.rule}: got a target of {labels[wrong][0].item()}; expected classes from 0 to {classes - 1}, "
+                "or -1 where there is none"
             )
         known = labels.to(output.device).expand(shape)
         onehot = (known.unsqueeze(-1) == torch.arange(classes, device=output.device)).to(output.dtype)
         count = (known >= 0).sum().clamp_min(1).to(output.dtype)
+        # A step does not wait for what another device found: there, gradients become NaN.
+        onehot.masked_fill_(wrong.to(output.device).expand(shape).unsqueeze(-1), torch.nan)
         return onehot * (-self.share / count)
