@@ -81,14 +81,22 @@ class Bench:
         return signal
 
     def rows(self, factors: UpdateProduct) -> tuple[Tensor, Tensor]:
-        """The factors with their rows unfolded, (K, B, features...) each; K = 1 where they are sums over time."""
-        axes = (-1, self.axes[1])
-        return factors.pre.unflatten(0, axes), factors.credit.unflatten(0, axes)
+        """The factors with their rows unfolded, (K, B, R, features...) each, for R products of each step and sample.
+
+        K = 1 where they are sums over time.
+        """
+        steps, samples = self.axes
+        axes = (steps if self._by_step(factors) else 1, -1, samples)
+        return factors.pre.unflatten(0, axes).movedim(1, 2), factors.credit.unflatten(0, axes).movedim(1, 2)
+
+    def _by_step(self, factors: UpdateProduct) -> bool:
+        """Whether the product has rows for each step of each sample, or several of each."""
+        steps, samples = self.axes
+        return len(factors.pre) % (steps * samples) == 0
 
     @functools.cached_property
     def separable(self) -> bool:
         """Whether every update is a sum over samples: the products that were made, and nothing else."""
-        steps, samples = self.axes
         for stage, update in zip(self.layers, self.base.updates, strict=True):
             made = [
                 factors
@@ -97,18 +105,15 @@ class Bench:
                 for factors in log
             ]
             rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
-            if rows not in ({samples}, {steps * samples}) or not torch.equal(
-                functools.reduce(torch.add, [f.update for f in made]), update["weight"]
-            ):
+            whole = len(rows) == 1 and (rows == {self.axes[1]} or self._by_step(made[0]))
+            if not whole or not torch.equal(functools.reduce(torch.add, [f.update for f in made]), update["weight"]):
                 return False
         return True
 
     @functools.cached_property
     def by_step(self) -> bool:
         """Whether every update is a sum over steps, too."""
-        steps, samples = self.axes
-        made = [factors for log in self.base.factors for factors in log]
-        return self.separable and all(len(factors.pre) == steps * samples for factors in made)
+        return self.separable and all(self._by_step(factors) for log in self.base.factors for factors in log)
 
     def parts_changed(self, outcome: Outcome, part: tuple[slice, slice]) -> list[int]:
         """Layers in which the given steps and samples (two slices) add something else to the update."""

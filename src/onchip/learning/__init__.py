@@ -16,6 +16,7 @@ from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.coincidence import Coincidences, Counts
 from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.spike_timing import SpikeTiming
 from onchip.learning.temporal.through_time import ThroughTime
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "RealErrors",
     "Rule",
     "SpikeErrors",
+    "SpikeTiming",
     "StoredFeedback",
     "SummedFeedback",
     "TargetProjection",

@@ -36,6 +36,7 @@ class StreamState:
         bias_trace: State of the bias's factor.
         activity: Activity at the last step, (B, features...), of neurons with a recurrent connection.
         recurrent_trace: State of the presynaptic factor of that connection.
+        post_trace: What temporal credit remembers of the neurons' activity.
         synapses: Eligibility of each synapse, where no product of factors can stand for it.
     """
 
@@ -45,6 +46,7 @@ class StreamState:
     bias_trace: tuple[float, ...] | None = None
     activity: Tensor | None = None
     recurrent_trace: tuple[Tensor, ...] | None = None
+    post_trace: tuple[Tensor, ...] | None = None
     synapses: SynapseStates | None = None
 
 
@@ -154,6 +156,7 @@ class LayerCall:
         else:
             assert recurrent_weight is not None
             activity = self._recur(layer.recurrent, expanded(drive), state, recurrent_weight, recurrent_bias)
+        state.post_trace = context.temporal.postsynaptic(neuron, activity, self._saved, state.post_trace)
         if self._state is not None:
             self._advance_synapses(expanded(synaptic_input), activity, self._state)
         if context.learning:
@@ -210,9 +213,11 @@ class LayerCall:
             return self._backward_eligible(error, self._eligible, needs)
         for_signal = None
         unit, through_time = context.code.unit(error.shape, self._depth), context.temporal.through_time
-        if self._factors is not None and unit is None and not needs[0] and layer.recurrent is None:
-            sums = neuron.backward_sums(error, self._saved, self._factors, through_time=through_time)
-            pre, (delta_sum, bias_rows) = self._pre, sums
+        sums = self._factors is not None and context.code.exact and context.temporal.plain(neuron)
+        if sums and not needs[0] and layer.recurrent is None:
+            assert self._factors is not None
+            summed = neuron.backward_sums(error, self._saved, self._factors, through_time=through_time)
+            pre, (delta_sum, bias_rows) = self._pre, summed
             bias_rows = bias_rows if self._bias_factors is None else delta_sum  # of the same factors
             for_recurrent: tuple[Tensor | None, Tensor | None] = (None, None)
         else:
@@ -339,7 +344,8 @@ class LayerCall:
         tensors = [self._pre, self._recurrent_pre, *self._saved.values.values()]
         if self._state is not None:
             state = self._state
-            tensors += [*(state.neurons or ()), *(state.trace or ()), *(state.recurrent_trace or ()), state.activity]
+            traces = (*(state.trace or ()), *(state.recurrent_trace or ()), *(state.post_trace or ()))
+            tensors += [*(state.neurons or ()), *traces, state.activity]
             self._stored = 0 if state.synapses is None else state.synapses.numel()
         self._stored += sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
         for observer in self._context.observers:

@@ -21,6 +21,7 @@ from onchip.rules.ostl import ostl
 from onchip.rules.osttp import osttp
 from onchip.rules.ottt import ottt
 from onchip.rules.own_noise_mirror import own_noise_mirror
+from onchip.rules.s_tllr import s_tllr
 from onchip.rules.sltt import sltt
 from onchip.rules.ssnn_bp import ssnn_bp
 from onchip.rules.usf import usf
@@ -49,6 +50,7 @@ __all__ = [
     "osttp",
     "ottt",
     "own_noise_mirror",
+    "s_tllr",
     "sltt",
     "ssnn_bp",
     "usf",

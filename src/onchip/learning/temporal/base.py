@@ -17,11 +17,14 @@ class Temporal(ABC):
         streams: Whether the credit of a time step is known at that step, so that a rule can learn during the input.
         through_time: Whether errors propagate back through the neurons' states.
         causal: Whether, over a whole sequence too, the factors of an update at a time step depend on no later step.
+        three_factors: Whether an update is a sum of products of a presynaptic trace, a surrogate derivative and an
+            error.
     """
 
-    streams: ClassVar[bool]
+    streams: bool
     through_time: ClassVar[bool] = False
     causal: ClassVar[bool] = False
+    three_factors: ClassVar[bool] = True
 
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
@@ -65,6 +68,26 @@ class Temporal(ABC):
         The update is then the product of these traces and the error at the output.
         """
         return ()
+
+    def postsynaptic(
+        self, neuron: Neuron, activity: Tensor, saved: SavedTensors, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, ...]:
+        """Called after each forward pass of neurons: may add to `saved` what `errors` needs.
+
+        Args:
+            neuron: The neurons.
+            activity: Their activity, (K, B, features...).
+            saved: From their forward pass.
+            before: State that the call for the steps before returned; None at the start.
+
+        Returns:
+            The state to carry on in a stream.
+        """
+        return ()
+
+    def plain(self, neuron: Neuron) -> bool:
+        """Whether `errors` is nothing but the backward pass of these neurons."""
+        return True
 
     def errors(self, neuron: Neuron, error: Tensor, saved: SavedTensors, *, sends: bool) -> tuple[Tensor, Tensor]:
         """Errors at the drive (K, B, features...), for the update and to be sent on; uses `saved` up.

@@ -21,23 +21,27 @@ class Online(Temporal):
     streams = True
     causal = True
 
+    def decays(self, neuron: Neuron) -> Sequence[float]:
+        """Decays of the leaky filters in series that make a trace of the inputs of these neurons."""
+        return common_decays(neuron)
+
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         last = []
-        for number, decay in enumerate(common_decays(neuron)):
+        for number, decay in enumerate(self.decays(neuron)):
             signal = trace(signal, decay, None if before is None else before[number])
             last.append(signal[-1])
         return signal, tuple(last)
 
     def readout_decays(self, readout: Neuron) -> Sequence[float]:
-        return common_decays(readout)
+        return self.decays(readout)
 
     def static_factors(
         self, steps: int, neuron: Neuron, before: tuple[float, ...] | None
     ) -> tuple[list[float], tuple[float, ...]]:
         factors, last = [1.0] * steps, []
-        for number, decay in enumerate(common_decays(neuron)):
+        for number, decay in enumerate(self.decays(neuron)):
             factors = scalar_trace(factors, decay, 0.0 if before is None else before[number])
             last.append(factors[-1])
         return factors, tuple(last)

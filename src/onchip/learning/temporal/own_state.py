@@ -57,6 +57,9 @@ class OwnState(Online):
     ) -> tuple[list[float] | None, tuple[float, ...]]:
         return self.static_factors(steps, neuron, before)  # a bias is the weight of an input that is constantly 1
 
+    def plain(self, neuron: Neuron) -> bool:
+        return neuron.factorizes()
+
     def errors(self, neuron: Neuron, error: Tensor, saved: SavedTensors, *, sends: bool) -> tuple[Tensor, Tensor]:
         if neuron.factorizes():
             return super().errors(neuron, error, saved, sends=sends)
