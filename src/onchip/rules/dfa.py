@@ -26,7 +26,7 @@ def dfa(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
 
     Reference: Nøkland 2016 (NeurIPS); over time as in Xiao et al. 2024 (OPZO, arXiv 2407.12516).
     """
-    return Rule("dfa", model, feedback=RandomDirect("dfa"), temporal=temporal)
+    return Rule("dfa", model, feedback=RandomDirect(), temporal=temporal)
 
 
 class RandomDirect(MatrixFeedback):
@@ -34,7 +34,7 @@ class RandomDirect(MatrixFeedback):
 
     stem = "direct_"
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str = "dfa") -> None:
         super().__init__()
         self._method = method
 
