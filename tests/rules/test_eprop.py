@@ -65,7 +65,7 @@ def hidden_activity(model: nn.Sequential, signal: Tensor) -> Tensor:
         u = constant("decay") * v + drive
         constants = neuron.membrane()
         threshold = constants.threshold
-        raised = neuron.adaptation * adapted if isinstance(neuron, nn.ALIF) else zero
+        raised = neuron.rise * adapted if isinstance(neuron, nn.ALIF) else zero
         s = _Spike.apply(u - threshold - raised, neuron.surrogate)
         fired = s.detach()
         v = u * (1 - fired) if constants.hard else u - threshold * fired
@@ -206,7 +206,8 @@ def test_osttp_is_drtp_but_for_biases_where_a_trace_serves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("neuron", "readout", "states"), [("lif", "plain", 0), ("lif", "leaky", 2), ("alif", "plain", 2)]
+    ("neuron", "readout", "states"),
+    [("lif", "plain", 0), ("lif", "leaky", 1), ("alif", "plain", 1), ("hard", "plain", 1)],
 )
 def test_a_state_per_synapse_is_booked_as_memory(neuron: str, readout: str, states: int) -> None:
     model, signal = network(neuron, readout), frames()

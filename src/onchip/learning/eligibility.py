@@ -69,7 +69,7 @@ class SynapseStates:
         inputs = torch.cat(parts, 1)
         if self._own is None:
             self._require_memory(inputs, local)
-        eligible, self._own = neuron.eligibility(inputs, local, self._own)
+        eligible, self._own = neuron.eligibility(inputs, local, activity[0], self._own)
         for number, decay in enumerate(self._filters):
             if len(self._filtered) > number:
                 eligible = torch.add(eligible, self._filtered[number], alpha=decay)
@@ -81,7 +81,8 @@ class SynapseStates:
     @property
     def states(self) -> int:
         """Number of states that each synapse has."""
-        return len(self._own or ()) + len(self._filtered)
+        states = [*(self._own or ()), *self._filtered]
+        return sum(state.shape[1] > 1 for state in states)  # others are traces of the inputs, (B, 1, in)
 
     def numel(self) -> int:
         """Scalars that are carried from step to step."""

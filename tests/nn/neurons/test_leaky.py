@@ -145,18 +145,19 @@ def test_recurrent_layers_and_a_leaky_readout_are_those_of_autograd(
     agree(gradients(model), expected)
 
 
+@pytest.mark.parametrize("reset", ["soft", "hard"])
 @spiking
 @shaped
-def test_the_eligibility_is_the_derivative_by_each_weight(kind: str, shape: tuple[int, ...]) -> None:
+def test_the_eligibility_is_the_derivative_by_each_weight(kind: str, shape: tuple[int, ...], reset: str) -> None:
     """At every step of a stream, through the neuron's own state, with the reset cut."""
-    options, decays = options_of(kind, "soft", False), decays_of(kind, shape)
+    options, decays = options_of(kind, reset, False), decays_of(kind, shape)
     x, weight = torch.rand(6, 2, 4, dtype=torch.float64), torch.rand(5, 4, dtype=torch.float64, requires_grad=True)
     neuron = build(kind, decays, **options)
     activity = written_out(kind, x @ weight.T, decays, **(options | {"detach_reset": True}))
     _, saved, _ = neuron.run((x @ weight.T).detach(), None, None)
     local, state = neuron.backward_local(torch.ones_like(activity), saved), None
     for t in range(6):
-        eligible, state = neuron.eligibility(x[t], local[t], state)
+        eligible, state = neuron.eligibility(x[t], local[t], activity[t].detach(), state)
         assert eligible.shape == (2, 5, 4)
         for sample in range(2):
             for out in range(5):

@@ -148,7 +148,7 @@ class ALIF(Spiking):
         return False
 
     def eligibility(
-        self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
+        self, pre: Tensor, local: Tensor, activity: Tensor, before: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As of `Neuron`, with one state per synapse of the membrane, and one of the adaptation.
 
@@ -163,7 +163,7 @@ class ALIF(Spiking):
         rise = 0.0 if before is None else self.rise * before[1]
         eligible = local.unsqueeze(2) * (vectors - rise)
         carried = eligible if before is None else eligible + per_row(adaptation_decay) * before[1]
-        return eligible, (vectors, carried)
+        return eligible, (self.kept(vectors, activity), carried)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, adaptation={self.rise:g}"

@@ -157,13 +157,14 @@ class Neuron(torch.nn.Module, ABC):
         return ()
 
     def eligibility(
-        self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
+        self, pre: Tensor, local: Tensor, activity: Tensor, before: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Derivative of the activity at one time step by each weight, through the neuron's own state (reset cut).
 
         Args:
             pre: Activity at the synapses at this step, (B, in).
             local: ψ(u) at this step, (B, out).
+            activity: Spikes of the neurons at this step, (B, out).
             before: State that the call at the step before returned; None at the first step.
 
         Returns:

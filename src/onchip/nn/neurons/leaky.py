@@ -70,7 +70,7 @@ class Leaky(Neuron):
         return tuple(shared) if len(shared) == len(now) else None
 
     def eligibility(
-        self, pre: Tensor, local: Tensor, before: tuple[Tensor, ...] | None
+        self, pre: Tensor, local: Tensor, activity: Tensor, before: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         vectors, after = pre.unsqueeze(1), []  # (B, 1, in), and (B, out, in) after decays that differ
         for number, name in enumerate(self.filters):

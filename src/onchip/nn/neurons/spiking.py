@@ -54,6 +54,19 @@ class Spiking(Leaky):
         """The constants of the membrane as they are now; `cut` leaves the reset out of the derivative."""
         return Membrane(self.constant("decay"), self._threshold, self._hard, cut or self._detached)
 
+    def factorizes(self) -> bool:
+        return not self._hard and super().factorizes()
+
+    def eligibility(
+        self, pre: Tensor, local: Tensor, activity: Tensor, before: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        eligible, (*filters, membrane) = super().eligibility(pre, local, activity, before)
+        return eligible, (*filters, self.kept(membrane, activity))
+
+    def kept(self, derivative: Tensor, activity: Tensor) -> Tensor:
+        """dv/dW of each synapse, (B, 1 or out, in), from du/dW: a hard reset leaves nothing where a neuron fired."""
+        return derivative * (1 - activity).unsqueeze(2) if self._hard else derivative
+
     def spikes(self, activity: Tensor, pool: int) -> int:
         return round(float(activity.sum(dtype=torch.float64)) * pool * pool)
 
