@@ -44,8 +44,8 @@ class Claims:
             activity is added.
         backward_unlocked: no error passes from layer to layer, so that no layer waits for the backward pass of
             another (no backward locking).
-        update_unlocked: hidden layers need neither errors of layers above nor the error of the network's output
-            (no update locking).
+        update_unlocked: hidden layers need neither the activity nor the errors of layers above, nor the error of the
+            network's output (no update locking).
         temporally_causal: in a whole sequence, what a time step contributes to an update does not depend on later
             time steps, which temporal locality requires.
         online: in `rule.stream`, the update of a time step is computed before the next time step is known.
@@ -76,8 +76,9 @@ class Claims:
     )
     backward_unlocked: bool = _claim("no backward locking: no error passes from layer to layer", "errors_above")
     update_unlocked: bool = _claim(
-        "no update locking: hidden layers need no error of layers above or of the output",
+        "no update locking: hidden layers need no activity or error of layers above, and no error of the output",
         "errors_above",
+        "activity_above",
         "output_error",
     )
     temporally_causal: bool = _claim(

@@ -10,13 +10,14 @@ from onchip import nn
 from onchip.audit import audit
 from onchip.audit.isolation import ISOLATES
 from onchip.audit.setup import RATE
-from onchip.certificates import Certificate
+from onchip.certificates import Certificate, Claims
 from onchip.learning.feedback.base import Feedback
 from tests.cases import scaled, spikes
 
 from .cheats import CHEATS
-from .cheats.base import Layered, making
+from .cheats.base import LOCAL, Layered, making
 from .cheats.conditions import AfterManySteps
+from .cheats.outputs import OUTPUTS, Targets
 from .cheats.places import AsideInStep, InClass, InGlobalOnce
 
 SPAN = 14  # every condition once
@@ -28,8 +29,8 @@ def dense() -> nn.Sequential:
     return scaled(nn.Sequential(*layers), 3.0)
 
 
-def audited(feedback: type[Feedback], span: int) -> Certificate:
-    return audit(making(feedback), dense, spikes(4, 3, 6), torch.tensor([0, 1, 2]), span=span)
+def audited(feedback: type[Feedback], span: int, claims: Claims = LOCAL) -> Certificate:
+    return audit(making(feedback, claims), dense, spikes(4, 3, 6), torch.tensor([0, 1, 2]), span=span)
 
 
 def outcomes(certificate: Certificate) -> dict[str, str]:
@@ -92,3 +93,16 @@ def test_weights_that_a_layer_computes_are_hidden_with_their_parameters() -> Non
     for cheat in (AsideInStep, OfParameters):
         certificate = audit(making(cheat), standardized, signal, labels, span=SPAN)
         assert outcomes(certificate)["no_weight_transport"] == "BROKEN", cheat
+
+
+@pytest.mark.parametrize("cheat", OUTPUTS, ids=lambda cheat: cheat.__name__)
+def test_a_projection_of_targets_that_waits_for_the_output_is_caught(cheat: type[Targets]) -> None:
+    certificate = audited(cheat, 1, Targets.claims)
+    found = {name for name, outcome in outcomes(certificate).items() if outcome == "BROKEN"}
+    assert found == {"update_unlocked"}, certificate.results
+
+
+def test_an_honest_projection_of_targets_is_not_accused() -> None:
+    certificate = audited(Targets, SPAN, Targets.claims)
+    assert certificate.holds
+    assert outcomes(certificate)["update_unlocked"] == "holds"

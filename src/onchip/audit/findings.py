@@ -27,6 +27,7 @@ def findings(setup: Setup, span: int) -> list[Finding]:
     return [
         *weights,
         _errors_above(bench),
+        _activity_above(bench),
         _later_steps(bench),
         _later_steps_streamed(bench),
         _other_samples(bench),
@@ -45,6 +46,18 @@ def _errors_above(bench: Bench) -> Finding:
     detail = "; ".join(text for text in (named_pairs(bench.names, pairs), products) if text)
     test = "the errors that the neurons of each layer in turn send are replaced"
     return Finding("errors_above", "errors of layers above", test, bool(pairs) or bool(bench.base.sent_down), detail)
+
+
+def _activity_above(bench: Bench) -> Finding:
+    pairs: Pairs = set()
+    for sender in range(1, len(bench.layers)):
+        changed = bench.changed(Trial(bench.setup).run(other_weights=[sender]))
+        below = (reader for reader in changed if reader < sender)
+        # A layer's recurrent connection ends at the same neurons.
+        pairs |= {(reader, sender) for reader in below if bench.layers[reader].recurrent is not bench.layers[sender]}
+    test = "the weights of each layer in turn are replaced, so that its activity is another: do updates below change?"
+    detail = named_pairs(bench.names, pairs) if pairs else ""
+    return Finding("activity_above", "activity of layers above, or errors of it", test, bool(pairs), detail)
 
 
 def _later_steps(bench: Bench) -> Finding:
@@ -105,7 +118,7 @@ def _labels(bench: Bench) -> list[Finding]:
         Finding(
             "output_error",
             "the error of the network's output, in hidden layers",
-            "the labels are replaced at the network's output, but not at local read-outs",
+            "the labels are replaced at the network's output, but neither at local read-outs nor as targets",
             bool(hidden),
             bench.named(hidden) if hidden else "",
         ),
