@@ -156,6 +156,12 @@ def _adaptive_linear() -> nn.Sequential:
     return scaled(nn.Sequential(*layers), 3.0)
 
 
+def _adaptive_recurrent() -> nn.Sequential:
+    first = [nn.Linear(6, 8), nn.Recurrent(nn.Linear(8, 8, bias=False), nn.ALIF(adaptation=0.4))]
+    second = [nn.Linear(8, 7), nn.Recurrent(nn.Linear(7, 7), nn.CubaLIF(reset="hard"))]
+    return scaled(nn.Sequential(*first, *second, nn.Linear(7, 3), nn.LI()), 2.0)
+
+
 def _adaptive_conv() -> nn.Sequential:
     first = [nn.Conv2d(2, 4, 3, padding=1), nn.CubaLIF(), nn.AvgPool2d(2)]
     second = [nn.Conv2d(4, 5, 3), nn.ALIF(reset="hard", threshold=0.5), nn.AvgPool2d(2)]
@@ -175,5 +181,6 @@ CASES = [
     Case("lif-conv1d", _lif_conv1d, lambda: spikes(4, 3, 2, 17)),
     Case("stream-conv1d", _stream_conv1d, lambda: spikes(4, 3, 2, 9)),
     Case("adaptive-linear", _adaptive_linear, lambda: spikes(4, 3, 6)),
+    Case("adaptive-recurrent", _adaptive_recurrent, lambda: spikes(5, 3, 6)),
     Case("adaptive-conv", _adaptive_conv, lambda: spikes(4, 3, 2, 8, 8)),
 ]
