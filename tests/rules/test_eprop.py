@@ -245,3 +245,20 @@ def test_maps_with_a_state_per_synapse_do_not_stream() -> None:
     stream = rules.eprop(scaled(nn.Sequential(*layers), 3.0)).stream(torch.rand(3, 2, 1, 4, 4))
     with pytest.raises(UnsupportedError, match=r"layer '0' shares weights over positions.*rule.forward"):
         next(stream)
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_a_static_image_is_its_frames(neuron: str) -> None:
+    """Without a recurrent connection, where the first layer's errors need not be written out for some neurons."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(INPUTS, HIDDEN), NEURONS[neuron](), nn.Linear(HIDDEN, CLASSES)]
+    model, seen = scaled(nn.Sequential(*layers), 2.0).double(), []
+    image = torch.rand(BATCH, INPUTS, dtype=torch.float64)
+    for signal in (nn.Static(image, STEPS), image.expand(STEPS, BATCH, INPUTS)):
+        rule = rules.eprop(model)
+        torch.manual_seed(2)  # of the feedback
+        rule.backward(loss_of(rule.forward(signal)))
+        seen.append(gradients(model))
+        model.zero_grad()
+        rule.detach()
+    agree(*seen)

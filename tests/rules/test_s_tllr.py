@@ -141,7 +141,7 @@ def test_a_convolution_with_a_pool_is_its_formula(side: int) -> None:
 
 
 @FEEDBACK
-@pytest.mark.parametrize("neuron", [nn.LIF, nn.IF, lambda: nn.LIF(learn_decay=True)])
+@pytest.mark.parametrize("neuron", [nn.LIF, nn.IF, nn.ALIF, nn.CubaLIF, lambda: nn.LIF(learn_decay=True)])
 def test_without_the_other_side_it_is_ottt_or_dfa(neuron: Callable[[], nn.LIF], feedback: Any) -> None:
     model, frames = dense(neuron), frames_of(6, 4, 5)
     other = rules.ottt if feedback == "bp" else rules.dfa
@@ -176,6 +176,21 @@ def test_a_stream_is_the_whole_sequence(
         rule.backward(output.square().sum())
     agree(gradients(model), expected)
     assert all(bool(gradient.any()) for gradient in expected.values())
+
+
+def test_a_decay_for_all_synapses_serves_neurons_that_differ_in_theirs() -> None:
+    decays = torch.linspace(0.3, 0.9, 7, dtype=torch.float64)
+    layers = [nn.Linear(5, 7), nn.LIF(decay=decays), nn.Linear(7, 3)]
+    model, frames = scaled(nn.Sequential(*layers), 3.0).double(), frames_of(6, 4, 5)
+    with pytest.raises(UnsupportedError, match="s_tllr cannot train layer '0': LIF"):
+        rules.s_tllr(model)
+    rule = rules.s_tllr(model, decay=0.75)
+    rule.backward(rule.forward(frames).square().sum())
+    expected = gradients(model)
+    model.zero_grad()
+    for output in rule.stream(frames):
+        rule.backward(output.square().sum())
+    agree(gradients(model), expected)
 
 
 def recurrent() -> nn.Sequential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
+from onchip.learning import ErrorCode, Online, Rule, TransposedFeedback
 from onchip.nn.signals import Static
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
@@ -71,8 +73,9 @@ def at_steps(model: nn.Sequential, frames: Tensor, steps: tuple[int, ...]) -> di
 
 
 @pytest.mark.parametrize("static", [False, True], ids=["frames", "static"])
-def test_with_steps_it_learns_at_that_many_steps_alone(static: bool) -> None:
-    model = dense()
+@pytest.mark.parametrize("build", [dense, lambda: nn.Sequential(nn.Linear(5, 3)).double()], ids=["deep", "readout"])
+def test_with_steps_it_learns_at_that_many_steps_alone(build: Callable[[], nn.Sequential], static: bool) -> None:
+    model = build()
     frames = torch.rand(4, 3, 5, dtype=torch.float64)
     signal = Static(frames[0], 4) if static else frames
     if static:
@@ -128,3 +131,21 @@ def test_refusals() -> None:
         if case.name.startswith(("ttfs", "stream")):
             with pytest.raises(UnsupportedError, match="sltt cannot train"):
                 rules.sltt(case.build())
+
+
+class Doubled(ErrorCode):
+    def carry(self, delta: Tensor, depth: int) -> Tensor:
+        return 2.0 * delta
+
+
+def test_a_code_of_real_errors_is_used_for_static_images_too() -> None:
+    """The first layer's update of a static image has a path of its own, which leaves the errors unwritten."""
+    image, seen = torch.rand(3, 5, dtype=torch.float64), []
+    model = dense()
+    for signal in (Static(image, 4), image.expand(4, 3, 5)):
+        rule = Rule("doubled", model, feedback=TransposedFeedback(), temporal=Online(), code=Doubled())
+        rule.backward(loss_of(rule.forward(signal)))
+        seen.append(gradients(model))
+        model.zero_grad()
+        rule.detach()
+    agree(*seen)

@@ -21,6 +21,7 @@ from onchip.training.loop import train
 
 IMAGES = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(10)
+OVER_TIME = ["ottt", "dfa", "dkp", "local_learning", "decolle", "drtp", "etlp", "sltt", "s_tllr"]
 KINDS: list[tuple[SignalKind, Signal, type[nn.Neuron]]] = [
     (TIME_STEPS, Static(2 * IMAGES, 4), nn.LIF),
     (TIME_STEPS, (2 * IMAGES).expand(4, *IMAGES.shape).contiguous(), nn.LIF),
@@ -49,11 +50,11 @@ def test_chunks_make_the_batch(kind: SignalKind, signal: Signal, neuron: type[nn
 
 @pytest.mark.parametrize("chunk", [1, 4, 10])
 @pytest.mark.parametrize(("kind", "signal", "neuron"), KINDS)
-@pytest.mark.parametrize("name", ["bp", "fbp", "ottt", "fa", "kolen_pollack", "dfa", "dkp", "local_learning"])
+@pytest.mark.parametrize("name", ["bp", "fbp", "fa", "kolen_pollack", *OVER_TIME])
 def test_gradients_do_not_depend_on_chunks(
     name: str, kind: SignalKind, signal: Signal, neuron: type[nn.Neuron], chunk: int
 ) -> None:
-    if kind is SPIKE_TIMES and name in ("ottt", "dfa", "dkp", "local_learning"):
+    if kind is SPIKE_TIMES and name in OVER_TIME:
         pytest.skip("does not train neurons with spike times")
     found, *losses = learned(name, signal, kind, neuron, chunk)
     wanted, *expected = learned(name, signal, kind, neuron, None)
