@@ -7,8 +7,8 @@ Each row is one departure, measured on first weights (seeds 0 to 2; mean ± stan
 Fashion-MNIST; sizes of effects on accuracy come from the records of other experiments. `--table` measures again,
 because there is nothing to train.
 
-Reference: the code of Xiao et al. 2022 (OTTT, NeurIPS) for the rows of `ottt` and of standardized weights; the
-equations of the papers for all others.
+Reference: the code of Xiao et al. 2022 (OTTT, NeurIPS) for the rows of `ottt` and of standardized weights, the authors'
+code for those of `drtp`, `etlp`, `decolle` and `s_tllr`; the equations of the papers for all others.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from onchip.learning.centering import Causal, Centering, LeaveOneOut
 from onchip.learning.three_factors import ThreeFactors
 from onchip.losses import StepLoss
 from onchip.nn.signals import Static
+from onchip.surrogate import FastSigmoid, Sigmoid
 
 IMAGES, STEPS, CLASSES = 256, 6, 10
 Row = tuple[str, str, str]
@@ -81,6 +82,37 @@ def readout(seed: int) -> tuple[float, ...]:
         trace[t] = spikes if t == 0 else 0.5 * trace[t - 1] + spikes
     ours = torch.einsum("tbo,tbi->oi", last.error, last.pre)
     return size(ours, torch.einsum("tbo,tbi->oi", last.error, trace))
+
+
+def readout_biases(seed: int) -> tuple[float, ...]:
+    """Errors of `decolle` in the first hidden layer, against those of read-outs with random biases."""
+    torch.manual_seed(seed)
+    images, labels = batch(seed)
+    rule = rules.decolle(models.mlp_wide((1, 28, 28), CLASSES))
+    rule.forward(Static(images, STEPS))
+    weights = rule.state_dict()["readout_1"]
+    output, bound = rule.outputs[1].detach(), len(weights) ** -0.5
+    errors = []
+    for biases in (torch.zeros(CLASSES), torch.empty(CLASSES).uniform_(-bound, bound)):
+        shifted = (output + biases).requires_grad_()
+        (error,) = torch.autograd.grad(StepLoss()(shifted, labels), shifted)
+        errors.append(error @ weights.t())
+    return size(*errors)
+
+
+def surrogates(seed: int) -> tuple[float, ...]:
+    """The first layer's update of `s_tllr` with our surrogate derivative, against that with the authors'."""
+    images, labels = batch(seed)
+    found = []
+    for surrogate in (Sigmoid(), FastSigmoid(100.0)):
+        torch.manual_seed(seed)
+        model = models.mlp_wide((1, 28, 28), CLASSES, neuron=partial(nn.LIF, surrogate=surrogate))
+        rule = rules.s_tllr(model)
+        rule.backward(StepLoss()(rule.forward(Static(images, STEPS)), labels))
+        gradient = rule.layers[0].parameter.grad
+        assert gradient is not None
+        found.append(gradient)
+    return size(*found)
 
 
 def strict_firing(seed: int, *, data: str) -> tuple[float, ...]:
@@ -145,6 +177,7 @@ def rows() -> list[Row]:
     static, events = over_seeds(first_layer), over_seeds(partial(first_layer, events=True))
     fashion, digits = (over_seeds(partial(strict_firing, data=data)) for data in ("fashion-mnist", "digits"))
     last, (slope, cosine) = over_seeds(readout), over_seeds(later_effects)
+    biases, slopes = over_seeds(readout_biases), over_seeds(surrogates)
     bound = over_seeds(at_a_bound)
     trains, winner = streams()
     forgotten = [f"{100 * (1 - 0.999**k):.0f}%" for k in (79, 474)]
@@ -158,6 +191,21 @@ def rows() -> list[Row]:
             "`ottt`, read-out: the update uses the spikes; the authors' code uses their trace",
             "norm of the gradient / theirs; cosine",
             f"{last[0]}; {last[1]}",
+        ),
+        (
+            "`drtp`, `etlp`: hidden layers receive -F y / N, as from a mean loss; in the authors' code F y",
+            "size of the hidden gradient / theirs with the same F, for T B = N; cosine",
+            "1/N; -1",
+        ),
+        (
+            "`decolle`: local read-outs have no biases; in the authors' code they have fixed random ones",
+            "norm of the error in the first hidden layer / theirs; cosine",
+            f"{biases[0]}; {biases[1]}",
+        ),
+        (
+            "`s_tllr`: ψ is the surrogate of the neurons, by default `Sigmoid(4)`; the authors have `FastSigmoid(100)`",
+            "norm of the first layer's gradient / theirs; cosine",
+            f"{slopes[0]}; {slopes[1]}",
         ),
         (
             "Standardized weights: a gain of 4 at first in each layer; the authors' code has 1, and spikes times 2.74",
