@@ -44,6 +44,7 @@ BP = {
     "acs_update": UPDATE,
     "error_sparsity": 0.0,
     "neuron_updates": 2 * 3 + 2 * 2,
+    "state_updates": 2 * 3 + 2 * 2,
     "spikes": 3,
     "stored_activity_peak": 2 * 2 + 2 * 3 + 2 * 3,  # inputs, potentials, spikes
     "writes_weights": 6 + 6,

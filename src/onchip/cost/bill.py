@@ -75,6 +75,7 @@ def _counted(counts: LedgerCounts) -> Bill:
     return numbers | {
         "error_sparsity": 1.0 - alive / errors if errors else 0.0,
         "neuron_updates": updates,
+        "state_updates": tallies["state_updates"],
         "spikes": _scaled_spikes(counts),
         "random_draws": tallies["draws"] + sent["draws"],
         "writes_weights": tallies["writes"],

@@ -64,8 +64,9 @@ class Ledger(Observer):
             for what, count in asdict(product.count()).items():
                 self.counted[layer, f"{kind}/{what}"] += count
 
-    def fired(self, layer: str, updates: int, spikes: Callable[[], int]) -> None:
+    def fired(self, layer: str, updates: int, spikes: Callable[[], int], states: int = 1) -> None:
         self.tallies[layer, "neuron_updates"] += updates
+        self.tallies[layer, "state_updates"] += updates * states
         if self._exact((layer, "fired/updates")):
             self.counted[layer, "fired/updates"] += updates
             self.counted[layer, "fired/spikes"] += spikes()

@@ -164,7 +164,7 @@ class LayerCall:
             if self._responses and len(activity) > 1:
                 context.feedback.recurred(self._index + 1, torch.stack(self._responses[-len(activity) + 1 :]))
         for observer in context.observers:
-            observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1))
+            observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1), neuron.states)
         return activity
 
     def _advance_synapses(self, pre: Tensor, activity: Tensor, state: StreamState) -> None:

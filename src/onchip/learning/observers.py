@@ -32,8 +32,8 @@ class Observer:
     def product(self, layer: str, kind: ProductKind, product: SynapticProduct) -> None:
         """A product was computed at the layer's synapses; its operands may be overwritten afterwards."""
 
-    def fired(self, layer: str, updates: int, spikes: Callable[[], int]) -> None:
-        """The layer's neurons were updated `updates` times; `spikes` counts the spikes that they sent."""
+    def fired(self, layer: str, updates: int, spikes: Callable[[], int], states: int = 1) -> None:
+        """The layer's neurons, of so many states each, were updated `updates` times; `spikes` counts what they sent."""
 
     def stored(self, layer: str, scalars: int) -> None:
         """The layer stores that many more scalars until its update; a negative number is released."""

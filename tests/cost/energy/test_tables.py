@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
-from onchip import rules
+from onchip import nn, rules
 from onchip.cost.energy import CMOS45, Cited, Loihi, known_tables, table
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
@@ -31,6 +32,21 @@ def test_a_spike_at_a_synapse_of_loihi_costs_23_6_picojoules() -> None:
     assert prices.energy({**EMPTY, "operations_forward": 10}).total_pj == pytest.approx(236.0)
     assert prices.energy({**EMPTY, "operations_update": 2}).total_pj == pytest.approx(240.0)
     assert prices.energy({**EMPTY, "neuron_updates": 3, "spikes": 1}).total_pj == pytest.approx(81 + 1.7 + 2 * 52)
+
+
+def test_each_state_of_a_neuron_is_computed_read_and_written() -> None:
+    """A threshold that adapts is a second state: two multiply-accumulates, one comparison, two reads and two writes."""
+    layers = [nn.Linear(3, 4), nn.ALIF(), nn.Linear(4, 2), nn.LI()]
+    rule, ledger = rules.bp(nn.Sequential(*layers)), Ledger()
+    rule.observe(ledger)
+    rule.backward(loss_of(rule.forward(torch.rand(5, 7, 3))))
+    rule.step()
+    bill = ledger.summary()
+    assert bill["neuron_updates"] == 5 * 7 * (4 + 2)
+    assert bill["state_updates"] == 5 * 7 * (2 * 4 + 2)
+    one = table("horowitz-45nm").energy({**EMPTY, "neuron_updates": 1, "state_updates": 2})
+    assert one.operations_pj == pytest.approx(2 * 4.6 + 0.9)
+    assert one.memory_pj == pytest.approx(4 * 5.0)
 
 
 def test_what_has_no_price_is_named() -> None:

@@ -21,9 +21,9 @@ class CMOS45(EnergyTable):
     """Digital arithmetic beside a memory, 45 nm at 0.9 V.
 
     An operation of the bill reads its weight from memory; one of an update reads and writes the sum that it adds
-    to. A neuron's update is a multiplication, an addition and a comparison, and reads and writes its state. A
-    comparison is a subtraction. What is kept until the update is written and read once; a weight that is sent is
-    read once and written once. A write is taken to cost what a read does, since no price is published.
+    to. A neuron's update is a multiplication and an addition for each of its states, which are read and written, and a
+    comparison. A comparison is a subtraction. What is kept until the update is written and read once; a weight that is
+    sent is read once and written once. A write is taken to cost what a read does, since no price is published.
 
     Args:
         name: of the table.
@@ -42,11 +42,12 @@ class CMOS45(EnergyTable):
     def energy(self, bill: Mapping[str, int | float]) -> Energy:
         add, multiply = self.add_pj.value, self.add_pj.value + self.multiply_pj.value
         parts = ("forward", "error", "update")
-        updates = bill["neuron_updates"]
+        updates, states = bill["neuron_updates"], bill["state_updates"]
         operations_pj = (
             add * sum(bill[f"acs_{part}"] for part in parts)
             + multiply * sum(bill[f"macs_{part}"] for part in parts)
-            + (multiply + add) * updates
+            + multiply * states
+            + add * updates
             + add * bill["transport_compares"]
             + multiply * bill["transport_products"]
         )
@@ -54,7 +55,7 @@ class CMOS45(EnergyTable):
             bill["operations_forward"]
             + bill["operations_error"]
             + 2 * bill["operations_update"]
-            + 2 * updates
+            + 2 * states
             + 2 * bill["stored_activity"]
             + 2 * bill["writes_weights"]
             + bill["writes_feedback"]

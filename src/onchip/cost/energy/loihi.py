@@ -20,7 +20,8 @@ class Loihi(EnergyTable):
         name: of the table.
         synapse_pj: a spike at a synapse, at least.
         update_pj: an update of a synapse, by pairwise spike-timing-dependent plasticity.
-        active_neuron_pj: an update of a neuron that fires.
+        active_neuron_pj: an update of a neuron that fires, its current and membrane included; an adaptive threshold
+            has no price of its own.
         idle_neuron_pj: an update of a neuron that does not.
         spike_pj: a spike within a tile.
     """

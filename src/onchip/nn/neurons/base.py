@@ -75,6 +75,9 @@ class Neuron(torch.nn.Module, ABC):
     recurs: ClassVar[bool] = False
     """Whether a `Recurrent` connection may lead from the neurons to themselves; they then define `adjoint`."""
 
+    states: ClassVar[int] = 1
+    """State variables that an update of a neuron reads and writes, as the ledger books them."""
+
     def __init__(self) -> None:
         super().__init__()  # torch's own takes any arguments
 

@@ -24,9 +24,6 @@ class Leaky(Neuron):
     decay_parameter: torch.nn.Parameter | None
     """What the logistic function of `decay` is taken of, where that is learned."""
 
-    states: ClassVar[int] = 1
-    """Number of states that the neurons keep."""
-
     filters: ClassVar[tuple[str, ...]] = ("decay",)
     """Names of the decays through which a drive reaches the potential, one leaky filter after the other."""
 
