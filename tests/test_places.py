@@ -128,7 +128,7 @@ def test_a_step_keeps_to_one_device_and_waits_for_nothing(
             optimizer.step()
             optimizer.zero_grad()
             rule.step()
-    learnt = any(isinstance(module, Leaky) and module.decay_parameter is not None for module in model)
+    learnt = any(isinstance(module, Leaky) and module.learned() for module in model.modules())
     assert set(waits) <= ({"constant"} if learnt else set()), "neurons ask for a decay that the layer learns"
 
 

@@ -23,13 +23,15 @@ class StochasticState(NamedTuple):
 
     Args:
         sums: Sum of the drives, (B, features...).
-        clock: Weight n of these sums, and the number of time steps so far, (2,).
+        weight: Weight n of these sums.
+        steps: Number of time steps so far.
         phase: Phase of the spike trains, (B, pooled...).
         spike_count: Number of spikes so far, (B, pooled...).
     """
 
     sums: Tensor
-    clock: Tensor
+    weight: float
+    steps: int
     phase: Tensor
     spike_count: Tensor
 
@@ -108,8 +110,8 @@ class Stochastic(_Streamed):
         current = _overwritable(drive)
         before = _at_rest(current[0], _pooled(current.shape[1:], pool)) if state is None else state
         sums = running.sum_(current, self._memory, before.sums)
-        last_sum, clock, count = sums[-1].clone(), before.clock.clone(), before.spike_count
-        potential, clock[0] = running.mean_(sums, self._memory, _initial_weight(state))
+        last_sum, count = sums[-1].clone(), before.spike_count
+        potential, weight = running.mean_(sums, self._memory, before.weight)
         gate = (potential > 0) & (potential < 1)
         probability = potential.clamp_(0, 1)
         if pool is not None:
@@ -117,11 +119,11 @@ class Stochastic(_Streamed):
         spikes, phase = self._encode(probability.clone(), None if state is None else before.phase.clone())
         if self._by_count:
             counts = running.sum_(spikes.clone(), before=before.spike_count)
-            steps = before.clock[1] + torch.arange(1, len(counts) + 1, dtype=counts.dtype, device=counts.device)
+            steps = before.steps + torch.arange(1, len(counts) + 1, dtype=counts.dtype, device=counts.device)
             gate = (counts > 0) & (counts < steps.view(-1, *[1] * (counts.dim() - 1)))
             count = counts[-1].clone()
-        clock[1] += len(current)
-        after = StochasticState(last_sum, clock, before.phase if phase is None else phase, count)
+        phase = before.phase if phase is None else phase
+        after = StochasticState(last_sum, weight, before.steps + len(current), phase, count)
         return spikes, SavedTensors({"gate": gate, "probability": probability}, pool), after
 
     def probability(self, saved: SavedTensors) -> Tensor:
@@ -186,15 +188,15 @@ class MeanReadout(_Streamed):
     ) -> tuple[Tensor, SavedTensors, StochasticState]:
         current = _overwritable(drive)
         before = _at_rest(current[0], current.shape[1:]) if state is None else state
-        weight, clock, count = _initial_weight(state), before.clock.clone(), before.spike_count
+        count = before.spike_count
         sums = running.sum_(current, before=before.sums)
         last_sum = sums[-1].clone()
-        output, clock[0] = running.mean_(sums, weight=weight)
+        output, weight = running.mean_(sums, weight=before.weight)
         if self.inference == "vote" and not self.training:
             votes = running.sum_(winner_take_all(output), before=count)
             count = votes[-1].clone()
-            output, _ = running.mean_(votes, weight=weight)
-        return output, SavedTensors(), StochasticState(last_sum, clock, before.phase, count)
+            output, _ = running.mean_(votes, weight=before.weight)
+        return output, SavedTensors(), StochasticState(last_sum, weight, before.steps, before.phase, count)
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error
@@ -202,17 +204,12 @@ class MeanReadout(_Streamed):
 
 def _at_rest(like: Tensor, pooled: Sequence[int]) -> StochasticState:
     """The state before the first time step, for a drive (B, features...) and spikes of shape `pooled`."""
-    return StochasticState(torch.zeros_like(like), like.new_zeros(2), like.new_zeros(pooled), like.new_zeros(pooled))
+    return StochasticState(torch.zeros_like(like), 0.0, 0, like.new_zeros(pooled), like.new_zeros(pooled))
 
 
 def _overwritable(drive: Drive) -> Tensor:
     """The drive at every time step, (T, B, features...), which may be overwritten."""
     return drive.expand().clone() if isinstance(drive, Static) else drive
-
-
-def _initial_weight(state: StochasticState | None) -> float:
-    """Weight of the sums at the start; from rest it is 0 without waiting for the device."""
-    return 0.0 if state is None else float(state.clock[0])
 
 
 def _pooled(shape: Sequence[int], pool: int | None) -> tuple[int, ...]:
