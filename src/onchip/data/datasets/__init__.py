@@ -15,6 +15,7 @@ from onchip.data.datasets.japanese_vowels import japanese_vowels
 from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
 from onchip.data.datasets.n_mnist import n_mnist
 from onchip.data.datasets.shd import shd
+from onchip.data.datasets.store_recall import store_recall
 from onchip.data.datasets.time_series import time_series
 from onchip.data.source import DatasetSource
 from onchip.errors import unknown_name
@@ -33,6 +34,7 @@ __all__ = [
     "mnist",
     "n_mnist",
     "shd",
+    "store_recall",
 ]
 
 OWN: dict[str, Callable[[str], DatasetSource]] = {"folder:": folder, "ts:": time_series}
