@@ -12,10 +12,10 @@ from onchip.data.source import DatasetInfo, DatasetSource, RawSplits
 from onchip.data.split import NO_TARGET, Split
 from onchip.errors import require
 
-TRAIN, TEST = 2000, 1000
+TRAIN, TEST = 4000, 1000
 TRAIN_SEED, TEST_SEED = 0, 1  # so that the two share no draw, and every run of every version has the same sequences
 PERIOD = 5  # time steps for which a value or a cue stays on
-STARTS = 3  # periods in one of which the store cue comes
+STARTS = 4  # periods in one of which the store cue comes
 GROUP = 5  # channels per value and per cue
 VALUES = 2
 STORE, RECALL = VALUES, VALUES + 1  # the groups after those of the values
@@ -24,19 +24,19 @@ LONGEST = 1000
 
 
 def store_recall(*, delay: int = 20) -> DatasetSource:
-    """3,000 sequences in which a value has to be kept in memory, generated from fixed seeds.
+    """5,000 sequences in which a value has to be kept in memory, generated from fixed seeds.
 
-    At each period of 5 time steps one of two values is on, drawn anew. In one of the first three periods there is a
-    store cue too; in the last, a recall cue alone. The class is the value that was on during the store cue, and only
-    the steps of the recall have a target. Each value and each cue has a group of 5 channels, which spike with
-    probability 0.5 per time step while it is on; all channels have a background of 0.02.
+    In each period of 5 time steps one of two values is on. In one of the first four periods there is a store cue too;
+    in the last, a recall cue alone. The class is the value that was on during the store cue, and only the steps of the
+    recall have a target. Each value and each cue has a group of 5 channels, which spike with probability 0.5 per time
+    step while it is on; all channels have a background of 0.02.
 
-    Nothing at the recall tells the value, so that a rule that gives credit to the present step alone learns nothing but
-    what the network keeps by itself.
+    Values come in pairs, one and then the other, in random order. So neither the input at the recall nor any sum over
+    the past of either value tells the class, but the coincidence with the store cue alone.
 
     Args:
-        delay: time steps from the end of the last possible store cue to the recall, a multiple of 5 from 5 to 1,000;
-            the earliest store cue comes 10 steps before.
+        delay: time steps from the last possible store cue to the recall, a multiple of 10 from 10 to 1,000; the first
+            comes 15 steps earlier.
 
     Raises:
         RequestError: the delay is out of range.
@@ -44,8 +44,11 @@ def store_recall(*, delay: int = 20) -> DatasetSource:
     Reference: after the store-recall task of G. Bellec et al., Long short-term memory and learning-to-learn in networks
         of spiking neurons, NeurIPS 2018, with one recall per sequence; rates and sizes are ours.
     """
-    multiple = PERIOD <= delay <= LONGEST and delay % PERIOD == 0
-    require(multiple, "store-recall", "delay", delay, f"a multiple of {PERIOD} steps, {PERIOD} to {LONGEST:,}")
+    pair = VALUES * PERIOD
+    require(
+        pair <= delay <= LONGEST and delay % pair == 0,
+        "store-recall", "delay", delay, f"a multiple of {pair} time steps, {pair} to {LONGEST:,}",
+    )  # fmt: skip
     periods = STARTS + delay // PERIOD + 1
     info = DatasetInfo(
         name="store-recall",
@@ -70,10 +73,11 @@ def store_recall(*, delay: int = 20) -> DatasetSource:
 def _made(count: int, periods: int, seed: int) -> Split:
     """So many sequences of that many periods, of which the last is the recall."""
     generator = torch.Generator().manual_seed(seed)
-    values = torch.randint(VALUES, (count, periods), generator=generator)
+    first = torch.randint(VALUES, (count, periods // VALUES, 1), generator=generator)
+    values = torch.cat([first, 1 - first], 2).flatten(1)  # (N, periods - 1)
     stored = torch.randint(STARTS, (count, 1), generator=generator)
     on = torch.zeros(count, periods, VALUES + 2, dtype=torch.bool)  # (N, periods, groups)
-    on[:, :-1, :VALUES] = values[:, :-1, None] == torch.arange(VALUES)
+    on[:, :-1, :VALUES] = values[..., None] == torch.arange(VALUES)
     on[torch.arange(count), stored[:, 0], STORE] = True
     on[:, -1, RECALL] = True
     rate = torch.where(on, ON, BACKGROUND).repeat_interleave(PERIOD, 1).repeat_interleave(GROUP, 2)  # (N, T, channels)
