@@ -34,7 +34,8 @@ def frames_of(*shape: int) -> Tensor:
 
 def run(layer: Any, neuron: nn.LIF, inputs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Spikes and surrogate derivatives of a layer at each step, by hand."""
-    constants, membrane, spikes, slopes = neuron.membrane(), 0.0, [], []
+    constants, spikes, slopes = neuron.membrane(), [], []
+    membrane = torch.zeros_like(layer(inputs[0]))
     for x in inputs:
         u = constants.decay * membrane + layer(x)
         s = (u >= constants.threshold).to(u)
@@ -49,19 +50,18 @@ def updates(
     errors: list[Tensor],
     slopes: list[Tensor],
     product: Callable[[Tensor, Tensor], Tensor],
-    options: dict[str, float],
+    options: dict[str, Any],
 ) -> Tensor:
     """sum_t g[t] (α ψ[t] a[t] + β x[t] p[t-1]) for a product of a presynaptic and a postsynaptic tensor."""
-    a, p, total = torch.zeros_like(inputs[0]), torch.zeros_like(slopes[0]), 0.0
+    a, p, terms = torch.zeros_like(inputs[0]), torch.zeros_like(slopes[0]), []
     for x, g, slope in zip(inputs, errors, slopes, strict=True):
         a = options["decay"] * a + x
-        total = total + product(a, options["causal"] * g * slope) + product(x, options["noncausal"] * g * p)
+        terms += [product(a, options["causal"] * g * slope), product(x, options["noncausal"] * g * p)]
         p = options["post_decay"] * p + slope
-    assert isinstance(total, Tensor)
-    return total
+    return torch.stack(terms).sum(0)
 
 
-OPTIONS = [
+OPTIONS: list[dict[str, Any]] = [
     {"causal": 1.0, "noncausal": -1.0, "decay": 0.75, "post_decay": 0.2},
     {"causal": 0.5, "noncausal": 0.7, "decay": 1.0, "post_decay": 0.9},
     {"causal": 0.0, "noncausal": 1.0, "decay": 0.0, "post_decay": 1.0},
@@ -72,9 +72,7 @@ OPTIONS = [
 @pytest.mark.parametrize("static", [False, True], ids=["frames", "static"])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("neuron", [nn.LIF, nn.IF, lambda: nn.LIF(reset="hard", decay=0.8, threshold=0.7)])
-def test_it_is_its_formula(
-    neuron: Callable[[], nn.LIF], options: dict[str, float], static: bool, feedback: Any
-) -> None:
+def test_it_is_its_formula(neuron: Callable[[], nn.LIF], options: dict[str, Any], static: bool, feedback: Any) -> None:
     model, frames = dense(neuron), frames_of(6, 4, 5)
     signal: Signal = Static(frames[0], 6) if static else frames
     inputs = [*frames] if not static else [frames[0]] * 6
@@ -84,7 +82,8 @@ def test_it_is_its_formula(
     ours = gradients(model)
     model.zero_grad()
 
-    first, one, second, two, last = model
+    layers: Any = [*model]
+    first, one, second, two, last = layers
     hidden, slopes = run(first, one, inputs)
     top, upper_slopes = run(second, two, hidden)
     out = torch.stack([last(s) for s in top]).detach().requires_grad_()
@@ -95,7 +94,7 @@ def test_it_is_its_formula(
         below = [(g * slope) @ second.weight.detach() for g, slope in zip(at_top, upper_slopes, strict=True)]
     else:
         state = rule.state_dict()
-        at_top, below = ([e @ state[f"direct_{index}"].t() for e in error] for index in (2, 1))
+        at_top, below = [[e @ state[f"direct_{index}"].t() for e in error] for index in (2, 1)]
 
     def outer(pre: Tensor, post: Tensor) -> Tensor:
         return post.t() @ pre
@@ -104,10 +103,10 @@ def test_it_is_its_formula(
         ours,
         {
             "0.weight": updates(inputs, below, slopes, outer, options),
-            "0.bias": sum(options["causal"] * g * s for g, s in zip(below, slopes, strict=True)).sum(0),
+            "0.bias": options["causal"] * (torch.stack([*below]) * torch.stack(slopes)).sum((0, 1)),
             "2.weight": updates(hidden, at_top, upper_slopes, outer, options),
-            "2.bias": sum(options["causal"] * g * s for g, s in zip(at_top, upper_slopes, strict=True)).sum(0),
-            "4.weight": sum(outer(s, e) for s, e in zip(top, error, strict=True)),
+            "2.bias": options["causal"] * (torch.stack([*at_top]) * torch.stack(upper_slopes)).sum((0, 1)),
+            "4.weight": torch.stack([outer(s, e) for s, e in zip(top, error, strict=True)]).sum(0),
             "4.bias": error.sum((0, 1)),
         },
     )
@@ -124,7 +123,8 @@ def test_a_convolution_with_a_pool_is_its_formula(side: int) -> None:
     rule = rules.s_tllr(model, **options)
     output = rule.forward(torch.stack(frames))
     rule.backward(loss_of(output))
-    conv, neuron, pool, flat, last = model
+    parts: Any = [*model]
+    conv, neuron, pool, flat, last = parts
     spikes, slopes = run(conv, neuron, frames)
     errors = []
     (error,) = torch.autograd.grad(loss_of(out := output.detach().requires_grad_()), out)
@@ -153,7 +153,7 @@ def test_without_the_other_side_it_is_ottt_or_dfa(neuron: Callable[[], nn.LIF], 
         seen.append(gradients(model))
         model.zero_grad()
         rule.detach()
-    agree(*seen)
+    agree(seen[0], seen[1])
 
 
 @FEEDBACK
@@ -203,8 +203,12 @@ def test_recurrent_weights_have_the_neurons_own_spikes_one_step_earlier_as_input
     rule = rules.s_tllr(model, **options)
     output = rule.forward(frames)
     rule.backward(loss_of(output))
-    first, (inner, neuron), last = model[0], (model[1].recurrent, model[1].neuron), model[2]
-    spikes, slopes, arriving, membrane = [], [], [torch.zeros(4, 7, dtype=torch.float64)], 0.0
+    parts: Any = [*model]
+    first, inner, neuron, last = parts[0], parts[1].recurrent, parts[1].neuron, parts[2]
+    spikes: list[Tensor] = []
+    slopes: list[Tensor] = []
+    arriving = [torch.zeros(4, 7, dtype=torch.float64)]
+    membrane = torch.zeros(4, 7, dtype=torch.float64)
     for x in frames:
         u = 0.5 * membrane + first(x) + inner(arriving[-1])
         s = (u >= 1.0).double()

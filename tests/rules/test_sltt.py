@@ -53,7 +53,7 @@ def test_without_memory_it_is_bp_and_with_memory_it_is_not() -> None:
         if decay:
             assert not torch.allclose(seen[0]["2.weight"], seen[1]["2.weight"])
         else:
-            agree(*seen)
+            agree(seen[0], seen[1])
 
 
 def uneven(output: Tensor) -> Tensor:
@@ -148,4 +148,4 @@ def test_a_code_of_real_errors_is_used_for_static_images_too() -> None:
         seen.append(gradients(model))
         model.zero_grad()
         rule.detach()
-    agree(*seen)
+    agree(seen[0], seen[1])

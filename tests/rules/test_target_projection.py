@@ -34,11 +34,17 @@ def frames_of(*shape: int) -> Tensor:
 
 
 def formula(
-    model: nn.Sequential, frames: Tensor, state: dict[str, Tensor], labels: Tensor, **credit: bool
+    model: nn.Sequential,
+    frames: Tensor,
+    state: dict[str, Tensor],
+    labels: Tensor,
+    *,
+    online: bool = True,
+    traced: bool = True,
 ) -> dict[str, Tensor]:
     """Gradients, written out: -F y / N arrives at each step, for labels (T, B) with -1 where there is none."""
     taps: list[list[Tensor]] = []
-    loss = loss_of(run_steps(model, frames, taps=taps, **{"online": True, **credit}))
+    loss = loss_of(run_steps(model, frames, taps=taps, online=online, traced=traced))
     classes = next(iter(state.values())).shape[1] if state else 1
     count = sum(int(label >= 0) for row in labels for label in row)
     for step, arrived in enumerate(taps):
@@ -174,7 +180,7 @@ def test_etlp_with_an_event_at_each_step_is_drtp() -> None:
         torch.manual_seed(1)
         rule.backward(loss_of(rule.forward(frames)), targets=torch.tensor([0, 1, 2, 0]))
         seen.append(gradients(model))
-    agree(*seen)
+    agree(seen[0], seen[1])
 
 
 def test_projections_have_no_phase_of_errors() -> None:
@@ -259,4 +265,4 @@ def test_other_rules_take_targets_and_do_not_need_them() -> None:
         rule.forward(frames)
         rule.backward(whole(rule), targets=targets, share=0.5)
         seen.append(gradients(model))
-    agree(*seen)
+    agree(seen[0], seen[1])
