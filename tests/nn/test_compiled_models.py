@@ -50,9 +50,27 @@ def learnt(network: nn.Sequential, forward: Callable[..., Any], signal: Signal) 
     return out, [p.grad for p in network.parameters() if p.grad is not None]
 
 
+def adaptive() -> nn.Sequential:
+    """Neurons with two states, decays of the layer, of each channel and of each neuron, and a leaky read-out."""
+    decays = torch.linspace(0.3, 0.9, 8)
+    return nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1),
+        nn.ALIF(decay=decays.view(8, 1, 1), learn_decay=True),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.CubaLIF(reset="hard"),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(MAPS, 8),
+        nn.CubaLIF(decay=decays),
+        nn.Linear(8, 3),
+        nn.LI(learn_decay=True),
+    )
+
+
+@pytest.mark.parametrize("build", [conv, adaptive])
 @pytest.mark.parametrize("static", [True, False])
-def test_neurons_over_time_are_one_graph(static: bool) -> None:
-    network, held = conv(), Static(2 * IMAGES, steps=4)
+def test_neurons_over_time_are_one_graph(build: Callable[[], nn.Sequential], static: bool) -> None:
+    network, held = build(), Static(2 * IMAGES, steps=4)
     signal = held if static else held.expand().contiguous()
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
     (out, gradients), (wanted, wants) = learnt(network, compiled, signal), learnt(network, network, signal)
