@@ -62,7 +62,7 @@ def test_compiled_code_agrees_with_torch(neuron: nn.LIF, rule: str) -> None:
     model, signal = dense(neuron), frames(12, 5, 6)
     found = []
     for kernels in ("native", "torch"):
-        with native.forced(kernels):  # type: ignore[arg-type]
+        with native.forced(kernels):
             made = getattr(rules, rule)(model)
             output = made.forward(signal)
             made.backward(loss_of(output))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from onchip import Static, nn
+from onchip.errors import UnsupportedError
 
 Input = Callable[[], Tensor]
 
@@ -41,6 +42,14 @@ def with_times() -> nn.Sequential:
     )
 
 
+def recurrent() -> nn.Sequential:
+    torch.manual_seed(0)
+    maps = nn.Recurrent(nn.Conv2d(4, 4, 3, padding=1), nn.LIF(learn_decay=True))
+    units = nn.Recurrent(nn.Linear(8, 8, bias=False), nn.ALIF(reset="hard"))
+    first = [nn.Conv2d(1, 4, 3, padding=1), maps, nn.AvgPool2d(4), nn.Flatten()]
+    return nn.Sequential(*first, nn.Linear(16, 8), units, nn.Linear(8, 3), nn.LI())
+
+
 class Shown(torch.nn.Module):
     """A network that is shown images for four steps."""
 
@@ -59,6 +68,7 @@ CASES: dict[str, tuple[Callable[[], torch.nn.Module], Input]] = {
     "alif": (lambda: over_time(lambda: nn.ALIF(learn_decay=True), nn.LI()), frames),
     "cuba-hard": (lambda: over_time(lambda: nn.CubaLIF(reset="hard", detach_reset=True)), frames),
     "decays-per-neuron": (lambda: over_time(lambda: nn.LIF(decay=torch.rand(4, 1, 1))), frames),
+    "recurrent": (recurrent, frames),
     "static": (Shown, times),
     "rate": (lambda: over_time(nn.Rate), frames),
     "trials": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Rate(trials=8), nn.Linear(8, 3)), frames),
@@ -91,6 +101,14 @@ def test_a_traced_network_computes_the_same_on_another_input(case: str, tracer: 
                 torch.manual_seed(1)
                 outputs.append(computed(signal).detach())
             torch.testing.assert_close(*outputs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_recurrent_random_neurons_are_not_traced() -> None:
+    neurons = nn.Recurrent(nn.Linear(8, 8), nn.Stochastic())
+    network = nn.Sequential(nn.Linear(6, 8), neurons, nn.Linear(8, 3), nn.MeanReadout())
+    with pytest.raises(UnsupportedError, match=r"Stochastic neurons with a recurrent connection cannot be traced"):
+        torch.jit.trace(network, torch.ones(5, 2, 6), check_trace=False)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -28,7 +28,7 @@ NEURONS: dict[str, Callable[[], nn.Neuron]] = {
         decay=torch.linspace(0.3, 0.9, HIDDEN, dtype=torch.float64), adaptation=0.5, adaptation_decay=0.8
     ),
 }
-READOUTS: dict[str, Callable[[], list[nn.Module]]] = {"plain": list, "leaky": lambda: [nn.LI(decay=0.6)]}
+READOUTS: dict[str, Callable[[], list[torch.nn.Module]]] = {"plain": list, "leaky": lambda: [nn.LI(decay=0.6)]}
 LEAK = {"plain": 0.0, "leaky": 0.6}
 
 
@@ -36,7 +36,7 @@ def network(neuron: str, readout: str) -> nn.Sequential:
     torch.manual_seed(0)
     recurrent = nn.Recurrent(nn.Linear(HIDDEN, HIDDEN, bias=False), NEURONS[neuron]())
     layers = [nn.Linear(INPUTS, HIDDEN), recurrent, nn.Linear(HIDDEN, CLASSES), *READOUTS[readout]()]
-    return scaled(nn.Sequential(*layers), 2.0).double()  # type: ignore[arg-type]
+    return scaled(nn.Sequential(*layers), 2.0).double()
 
 
 def frames() -> Tensor:
@@ -53,7 +53,9 @@ def loss_of(output: Tensor, begin: int = 0) -> Tensor:
 def hidden_activity(model: nn.Sequential, signal: Tensor) -> Tensor:
     """Spikes (T, B, hidden), with derivatives through each neuron's own state only."""
     first, recurrent = model[0], model[1]
+    assert isinstance(recurrent, nn.Recurrent)
     neuron, back = recurrent.neuron, recurrent.recurrent
+    assert isinstance(neuron, nn.LIF | nn.ALIF | nn.CubaLIF)
     constant = neuron.constant
     zero = signal.new_zeros(BATCH, HIDDEN)
     v = current = adapted = s = zero
@@ -151,7 +153,7 @@ def test_ostl_separates_space_and_time_in_deep_networks(neuron: str) -> None:
     torch.manual_seed(0)
     make = NEURONS[neuron]
     layers = [nn.Linear(INPUTS, HIDDEN), make(), nn.Linear(HIDDEN, HIDDEN), make(), nn.Linear(HIDDEN, CLASSES)]
-    model, signal = scaled(nn.Sequential(*layers), 3.0).double(), frames()  # type: ignore[arg-type]
+    model, signal = scaled(nn.Sequential(*layers), 3.0).double(), frames()
     whole = learned(rules.ostl(model), model, signal, stream=False)
     agree(whole, _deep(model, signal))
 
@@ -163,7 +165,9 @@ def _deep(model: nn.Sequential, signal: Tensor) -> dict[str, Tensor]:
     output = model[4](upper)
     (error,) = torch.autograd.grad(loss_of(output), upper, retain_graph=True)
     gates = _gates(model, 2, lower.detach())
-    loss = loss_of(output) + (lower * ((error * gates) @ model[2].weight.detach())).sum()
+    weight = model[2].weight
+    assert isinstance(weight, Tensor)
+    loss = loss_of(output) + (lower * ((error * gates) @ weight.detach())).sum()
     loss.backward()
     return gradients(model)
 
@@ -172,14 +176,16 @@ def _as_recurrent(model: nn.Sequential, place: int) -> nn.Sequential:
     """One layer with a recurrent connection of weight zero, which does nothing."""
     zero = nn.Linear(HIDDEN, HIDDEN, bias=False).double()
     zero.weight.data.zero_()
-    return nn.Sequential(model[place], nn.Recurrent(zero, model[place + 1]))
+    neuron = model[place + 1]
+    assert isinstance(neuron, nn.Neuron)
+    return nn.Sequential(model[place], nn.Recurrent(zero, neuron))
 
 
 def _gates(model: nn.Sequential, place: int, signal: Tensor) -> Tensor:
     """ψ(u) at each step, as the derivative of each spike by its own drive at the same step."""
     drives: list[Tensor] = []
 
-    def at_zero(_: nn.Module, __: object, output: Tensor) -> Tensor:
+    def at_zero(_: torch.nn.Module, __: object, output: Tensor) -> Tensor:
         drives.append(torch.zeros_like(output, requires_grad=True))
         return output.detach() + drives[-1]
 
@@ -261,4 +267,4 @@ def test_a_static_image_is_its_frames(neuron: str) -> None:
         seen.append(gradients(model))
         model.zero_grad()
         rule.detach()
-    agree(*seen)
+    agree(seen[0], seen[1])

@@ -112,7 +112,8 @@ def recur(
             return done
     if last is None and product.bias is not None:
         last = torch.zeros_like(drive[0])
-    steps, after = [], state
+    steps: list[tuple[Tensor, SavedTensors]] = []
+    after: Any = state
     for t in range(len(drive)):
         if last is not None:
             drive[t] += product(last)
@@ -146,7 +147,8 @@ class PlainRecurrence(torch.autograd.Function):
         ctx: Any, drive: Tensor, weight: Tensor, bias: Tensor | None, synapse: Synapse, neuron: Neuron, *_: Tensor
     ) -> Tensor:
         product = RecurrentProduct(synapse, weight, bias)
-        activity, ctx.saved, _ = recur(neuron, drive.clone(memory_format=torch.contiguous_format), product, None, None)
+        given = drive.clone(memory_format=torch.contiguous_format)
+        activity, ctx.saved = recur(neuron, given, product, None, None)[:2]
         ctx.save_for_backward(activity, weight)
         ctx.synapse, ctx.neuron, ctx.biased = synapse, neuron, bias is not None
         return activity

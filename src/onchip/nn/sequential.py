@@ -78,6 +78,8 @@ def _product(layer: SynapticLayer, *, bare: bool) -> Callable[[Tensor], Tensor]:
 def _recurred(recurrent: SynapticLayer, drive: Tensor, *, in_place: bool) -> Tensor:
     """Activity of the neurons of a recurrent connection, (T, B, features...)."""
     neuron = recurrent.neuron
+    if traced():
+        return neuron.unrolled(drive, _product(recurrent, bare=True))
     if in_place:
         product = RecurrentProduct(recurrent.synapse, recurrent.weight, recurrent.bias)
         return recur(neuron, drive.clone(memory_format=torch.contiguous_format), product, None, None)[0]

@@ -81,7 +81,7 @@ class ThroughLayerCall(OneHotProduct):
 
     def read(self, index: int) -> Tensor:
         layer = self.layers[index]
-        context = RuleContext(self, Online(), self.rule._engine.context.code)
+        context = RuleContext(self, Online(), self.rule._engine.context.code, self.layers[-1].neuron)
         LayerCall(layer, index, 1, context, None)(one_hot(layer).unsqueeze(0))
         drive = self.seen[0]
         return (drive if layer.bias is None else drive - layer.bias).t()

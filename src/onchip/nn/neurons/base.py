@@ -106,6 +106,19 @@ class Neuron(torch.nn.Module, ABC):
             Activity, what the backward pass needs, and the state after the last time step.
         """
 
+    def unrolled(self, drive: Tensor, returned: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """`forward` written out in plain torch for a tracer, of which torch.compile makes one pass.
+
+        Args:
+            drive: Input current, (T, B, features...).
+            returned: What a recurrent connection adds to the drive for the activity of the step before, both
+                (B, features...); None without one.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} neurons with a recurrent connection cannot be traced or exported; use LIF neurons, "
+            "or the network itself"
+        )
+
     def run_recurrent(
         self, drive: Tensor, weight: Tensor, state: Any, last: Tensor | None
     ) -> tuple[Tensor, SavedTensors, State | None] | None:

@@ -1,6 +1,7 @@
 """Neurons over time steps whose state leaks: their decays, and what autograd and tracers see of them."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -79,18 +80,20 @@ class Leaky(Neuron):
     def forward(self, drive: Drive) -> Tensor:
         """Activity (T, B, features...) from a drive (T, B, features...) or Static, from rest."""
         if traced():
-            return self._unrolled(expanded(drive))
+            return self.unrolled(expanded(drive), None)
         steps = drive.steps if isinstance(drive, Static) else None
         activity: Tensor = _Run.apply(tensor_of(drive), self, steps, *self.learned().values())
         return activity
 
-    def _unrolled(self, drive: Tensor) -> Tensor:
-        """The same, written out for a tracer; torch.compile makes one pass of it."""
+    def unrolled(self, drive: Tensor, returned: Callable[[Tensor], Tensor] | None) -> Tensor:
         self.check(drive)
         now = {name: self.learned().get(name) for name in self._decays}
         decays = {name: self.constant(name) if value is None else value for name, value in now.items()}
         states, activity = tuple(torch.zeros_like(drive[0]) for _ in range(self.states)), []
+        sent = torch.zeros_like(drive[0])
         for current in drive.unbind():
+            if returned is not None:
+                current = current + returned(sent)
             sent, states = self.step(current, states, decays)
             activity.append(sent)
         return torch.stack(activity)
