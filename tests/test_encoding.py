@@ -9,7 +9,7 @@ from onchip import encoding as encode
 from onchip import nn
 from onchip.encoding import Constant, Encoder, Latency, Poisson, RandomPhase, Sequence
 from onchip.errors import RequestError
-from onchip.nn.signals import Static
+from onchip.nn.signals import SPIKE_TRAINS, Static
 
 ENCODERS: list[Encoder] = [Constant(3), Latency(), Poisson(3), RandomPhase(3)]
 
@@ -119,6 +119,17 @@ def test_a_sequence_is_as_it_is_with_time_first(features: tuple[int, ...]) -> No
     signal = Sequence()(sequences)
     assert signal.is_contiguous()
     assert all(torch.equal(signal[step, sample], sequences[sample, step]) for step in range(7) for sample in range(2))
+
+
+def test_sequences_for_spiking_signals_are_spikes_at_every_step() -> None:
+    spikes = torch.zeros(2, 7, 3)
+    spikes[1, 4] = 1.0
+    encode_spikes = Sequence(SPIKE_TRAINS)
+    assert torch.equal(encode_spikes(spikes), spikes.transpose(0, 1))
+    spikes[1, 4, 2] = 2.0
+    assert torch.equal(Sequence()(spikes), spikes.transpose(0, 1)), "numbers for other neurons"
+    with pytest.raises(RequestError, match=r"got a spike of 2; expected 0 or 1 .*LIF for real numbers and counts"):
+        encode_spikes(spikes)
 
 
 @pytest.mark.parametrize("wrong", [torch.zeros(2, 12), torch.zeros(2, 7, 12, dtype=torch.uint8)])

@@ -162,12 +162,16 @@ class Frames(_TimeSteps):
         return (shares.amax(2) > 0).to(images.dtype).transpose(0, 1).contiguous()
 
 
+@checked
 @dataclass(frozen=True)
 class Sequence:
     """A sequence as it is: real numbers as a current, or spikes, whose time steps are those of the network.
 
+    Args:
+        signal: kind of the signal, which spike trains must be at every step.
+
     Raises:
-        RequestError: when called, anything but floats (B, T, features...).
+        RequestError: when called, anything but floats (B, T, features...), or no signal of that kind.
 
     Example:
         >>> Sequence()(torch.rand(2, 29, 12)).shape
@@ -176,6 +180,7 @@ class Sequence:
 
     samples: ClassVar[SampleKind] = SEQUENCES
     signals: ClassVar[tuple[SignalKind, ...]] = (TIME_STEPS, SPIKE_TRAINS)
+    signal: SignalKind = TIME_STEPS
 
     def __call__(self, sequences: Tensor) -> Tensor:
         """(B, T, features...) -> (T, B, features...), of the same numbers."""
@@ -184,6 +189,8 @@ class Sequence:
                 f"Sequence got {tuple(sequences.shape)} {sequences.dtype}; expected floats (B, T, features...), as "
                 "onchip.data.batches yields. Use Constant for images"
             )
+        if self.signal is not TIME_STEPS:  # which every network checks whole; of spike trains it sees the first step
+            self.signal.check_values(sequences.flatten(0, 1)[None])
         return sequences.transpose(0, 1).contiguous()
 
 

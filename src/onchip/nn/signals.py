@@ -206,7 +206,7 @@ class SpikeTrains(SignalKind):
         if bool(wrong.any()):
             raise RequestError(
                 f"got a spike of {first[wrong][0].item():g}; expected 0 or 1 at each step. "
-                "Use encoding.RandomPhase(steps)"
+                "Use encoding.RandomPhase(steps) for images, or neurons such as LIF for real numbers and counts"
             )
 
     def random(self, shape: torch.Size, generator: torch.Generator) -> Tensor:

@@ -39,7 +39,7 @@ PACKAGES: dict[str, ModuleType] = {
 SUPPLIED = {
     "rule": ("model",),
     "network": ("shape", "classes", "neuron"),
-    "encoder": ("steps", "generator"),
+    "encoder": ("steps", "generator", "signal"),
     "device": ("rule", "lr", "lr_scaling"),
 }
 """Parameters that are no options, because a run supplies them."""
@@ -148,7 +148,7 @@ def encoder(
     default = samples.encoder or kind.encoder
     chosen = part("encoder", default if text is None else text)
     parameters = inspect.signature(chosen.function).parameters
-    supplied = {"steps": steps, "generator": generator}
+    supplied = {"steps": steps, "generator": generator, "signal": kind}
     built = chosen(**{name: value for name, value in supplied.items() if name in parameters})
     if built.samples != samples:
         raise RequestError(

@@ -34,7 +34,7 @@ def test_channels_are_scaled_by_the_steps_to_train_on(files: Path) -> None:
     assert data.train.lengths is not None
     assert data.train.lengths.tolist() == [2, 1, 1]
     assert data.train.labels.tolist() == [0, 1, 1]
-    mean, spread = 2.5, np.std([1, 3, 5, 1])
+    mean, spread = 2.5, float(np.std([1, 3, 5, 1]))
     first = (torch.tensor([[1.0, 3.0], [5.0, 0.0], [1.0, 0.0]]) - mean) / spread
     first[1:, 1] = 0.0  # padding
     torch.testing.assert_close(data.train.samples[:, :, 0], first)

@@ -35,7 +35,7 @@ def test_lines_are_sequences_of_channels_and_a_class(tmp_path: Path) -> None:
     series = read_ts(written(tmp_path / "a.ts", TEXT))
     assert series.classes == ("a", "b")
     assert series.labels == (1, 0, 1)
-    expected = [[[1, 4], [2.5, 5], [-0.3, 6]], [[0.25, -1]], [[7, 9], [8, 10]]]
+    expected: list[list[list[float]]] = [[[1, 4], [2.5, 5], [-0.3, 6]], [[0.25, -1]], [[7, 9], [8, 10]]]
     assert all(np.array_equal(got, wanted) for got, wanted in zip(series.values, expected, strict=True))
 
 

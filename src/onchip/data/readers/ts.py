@@ -99,7 +99,7 @@ def _classes(path: Path, facts: dict[str, str]) -> tuple[str, ...]:
 
 def _sequence(path: Path, number: int, channels: list[str]) -> NDArray[np.float64]:
     """Numbers (T, channels) of a line."""
-    rows = []
+    rows: list[NDArray[np.float64]] = []
     for channel, text in enumerate(channels, 1):
         try:
             row = np.array([float(value) for value in text.split(",")])
