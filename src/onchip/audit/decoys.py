@@ -16,6 +16,7 @@ _ENGINE = frozenset(
         "onchip.learning.engine",
         "onchip.learning.forward_pass",
         "onchip.learning.layer_call",
+        "onchip.learning.recurrent_call",
         "onchip.learning.rule",
         "onchip.nn.graph",
         "onchip.nn.recurrent",

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from onchip.learning.context import RuleContext, StreamState
 from onchip.learning.feedback.base import Feedback, LossSignals
 from onchip.learning.forward_pass import ForwardPass
-from onchip.learning.layer_call import RuleContext, StreamState
 from onchip.learning.loss_boundary import LossBoundary
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink

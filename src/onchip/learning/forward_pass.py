@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from onchip.errors import UnsupportedError
-from onchip.learning.layer_call import LayerCall, RuleContext, StreamState
+from onchip.learning.context import RuleContext, StreamState
+from onchip.learning.layer_call import LayerCall
 from onchip.learning.noise import Added
 from onchip.learning.silent_layers import SilentLayers
 from onchip.nn.graph import LayerGraph, SynapticLayer, run

@@ -4,7 +4,6 @@ The forward pass computes synapses, neurons and pool. The backward pass computes
 and sends down the error of the rule's feedback, which need not be a derivative.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,69 +11,14 @@ from torch import Tensor
 
 from onchip.errors import UnsupportedError
 from onchip.kernels.lif import weighted_sum
-from onchip.learning.coding.base import ErrorCode
+from onchip.learning.context import RuleContext, StreamState
 from onchip.learning.eligibility import SynapseStates, split
-from onchip.learning.feedback.base import Feedback
-from onchip.learning.observers import FactorObserver, Observer, ProductKind, UpdateSink
-from onchip.learning.temporal.base import Temporal
+from onchip.learning.recurrent_call import RecurrentCall
 from onchip.learning.three_factors import three_factors
+from onchip.learning.updates import Synapses
 from onchip.nn.graph import SynapticLayer
-from onchip.nn.neurons.base import Neuron, SavedTensors, State
-from onchip.nn.recurrent import RecurrentProduct, delayed, recur, recur_back
+from onchip.nn.neurons.base import SavedTensors
 from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
-from onchip.nn.synapses.product import SynapticProduct
-
-
-@dataclass
-class StreamState:
-    """State of a layer between two chunks of a stream; empty at the start.
-
-    Args:
-        neurons: State of the neurons.
-        trace: State of the presynaptic factor, for a signal over time.
-        static_trace: The same for a static image, as multiples of it.
-        bias_trace: State of the bias's factor.
-        activity: Activity at the last step, (B, features...), of neurons with a recurrent connection.
-        recurrent_trace: State of the presynaptic factor of that connection.
-        post_trace: What temporal credit remembers of the neurons' activity.
-        synapses: Eligibility of each synapse, where no product of factors can stand for it.
-    """
-
-    neurons: State | None = None
-    trace: tuple[Tensor, ...] | None = None
-    static_trace: tuple[float, ...] | None = None
-    bias_trace: tuple[float, ...] | None = None
-    activity: Tensor | None = None
-    recurrent_trace: tuple[Tensor, ...] | None = None
-    post_trace: tuple[Tensor, ...] | None = None
-    synapses: SynapseStates | None = None
-
-
-@dataclass
-class RuleContext:
-    """The parts of a rule, and its observers.
-
-    Args:
-        feedback: Spatial credit.
-        temporal: Temporal credit.
-        code: Representation of errors.
-        readout: Neurons of the last layer.
-        observers: Observers of every product, transport and step.
-        factor_observers: Observers of the factors of every update.
-        sink: Destination of updates instead of `.grad`; None for `.grad`.
-        learning: Whether feedback may learn from this forward pass.
-        present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
-    """
-
-    feedback: Feedback
-    temporal: Temporal
-    code: ErrorCode
-    readout: Neuron
-    observers: tuple[Observer, ...] = ()
-    factor_observers: tuple[FactorObserver, ...] = ()
-    sink: UpdateSink | None = None
-    learning: bool = True
-    present: Tensor | None = None
 
 
 class LayerCall:
@@ -99,10 +43,8 @@ class LayerCall:
         self._pre: Tensor = torch.empty(0)
         self._factors: list[float] | None = None
         self._bias_factors: list[float] | None = None
-        self._recurrent_pre: Tensor | None = None
-        self._arriving: Tensor | None = None
-        mirrors = context.learning and context.feedback.mirrors and index + 1 in context.feedback.senders
-        self._responses: list[Tensor] | None = [] if mirrors and layer.recurrent is not None else None
+        self._synapses = Synapses(layer, index, context)
+        self._recurrent = None if layer.recurrent is None else RecurrentCall(layer.recurrent, index + 1, context)
         self._eligible: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
@@ -134,7 +76,7 @@ class LayerCall:
 
         def product(inputs: Tensor) -> Tensor:
             drive = layer.synapse.apply(inputs, weight, bias)
-            self._report(layer, "forward", inputs.shape, drive.shape, inputs, None)
+            self._synapses.report("forward", inputs.shape, drive.shape, inputs, None)
             return drive
 
         synaptic_input = neuron.synaptic_input(signal)
@@ -151,18 +93,18 @@ class LayerCall:
         if context.learning:
             drive = context.feedback.at_drive(self._index, drive)
         updates = expanded(drive).numel()
-        if layer.recurrent is None:
+        if self._recurrent is None:
             activity, self._saved, state.neurons = neuron.run(drive, state.neurons, layer.fused_pool(drive))
         else:
             assert recurrent_weight is not None
-            activity = self._recur(layer.recurrent, expanded(drive), state, recurrent_weight, recurrent_bias)
+            activity, self._saved = self._recurrent.run(expanded(drive), state, recurrent_weight, recurrent_bias)
         state.post_trace = context.temporal.postsynaptic(neuron, activity, self._saved, state.post_trace)
         if self._state is not None:
             self._advance_synapses(expanded(synaptic_input), activity, self._state)
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
-            if self._responses and len(activity) > 1:
-                context.feedback.recurred(self._index + 1, torch.stack(self._responses[-len(activity) + 1 :]))
+            if self._recurrent is not None:
+                self._recurrent.mirror(len(activity))
         for observer in context.observers:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1), neuron.states)
         return activity
@@ -179,29 +121,14 @@ class LayerCall:
                 "updates as two factors; use rule.forward on whole sequences, or an optimizer"
             )
         state.synapses = state.synapses or SynapseStates(layer, filters)
-        self._eligible = state.synapses.advance(pre, self._arriving, activity, self._saved)
-        for synapses in (layer, *((layer.recurrent,) if layer.recurrent else ())):
-            ones = torch.ones(activity.shape[1], *synapses.synapse.field()[1])
-            post = torch.ones_like(activity[0])
-            for _ in range(state.synapses.states):
-                self._report(synapses, "eligibility", ones.shape, post.shape, ones, post)
+        arriving = None if self._recurrent is None else self._recurrent.arriving
+        self._eligible = state.synapses.advance(pre, arriving, activity, self._saved)
+        for synapses in self._all_synapses:
+            synapses.report_all("eligibility", torch.ones_like(activity[0]), state.synapses.states)
 
-    def _recur(
-        self, recurrent: SynapticLayer, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
-    ) -> Tensor:
-        """Activity of neurons with a recurrent connection, (T, B, features...)."""
-        before, product = state.activity, RecurrentProduct(recurrent.synapse, weight, bias, self._responses)
-        given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
-        activity, self._saved, state.neurons = recur(recurrent.neuron, given, product, state.neurons, before)
-        state.activity = activity[-1]
-        arriving = self._arriving = delayed(activity, before)
-        rows = fold_time(arriving)
-        self._report(recurrent, "forward", rows.shape, rows.shape, rows, None)
-        temporal = self._context.temporal
-        self._recurrent_pre, state.recurrent_trace = temporal.presynaptic(
-            arriving, recurrent.neuron, state.recurrent_trace
-        )
-        return activity
+    @property
+    def _all_synapses(self) -> list[Synapses]:
+        return [self._synapses] + ([] if self._recurrent is None else [self._recurrent.synapses])
 
     def backward(self, error: Tensor, learned: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """Gradients for the signal, weight and bias, recurrent weight and bias, and the neurons' learned constants."""
@@ -230,8 +157,10 @@ class LayerCall:
                 pre, delta_sum = context.temporal.update_rows(self._pre, delta, context.present)
             else:
                 pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
-            for_recurrent = self._update_recurrent(delta, unit, needs[3:5])
-        for_weight = self._update(layer, self._index, pre, delta_sum, unit) if needs[1] else None
+            for_recurrent = (None, None)
+            if self._recurrent is not None:
+                for_recurrent = self._recurrent.update(delta, bias_rows, unit, needs[3:5])
+        for_weight = self._synapses.update(pre, delta_sum, unit) if needs[1] else None
         for_bias = layer.synapse.bias_update(bias_rows) if needs[2] and context.sink is None else None
         self._release()
         constants = (self._saved.values.pop(f"{name}_error") for name in learned)
@@ -239,19 +168,17 @@ class LayerCall:
 
     def _backward_eligible(self, error: Tensor, eligible: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """The gradients of `backward` from the eligibility (B, out, inputs) of each synapse, in a step of a stream."""
-        layer, recurrent, code = self._layer, self._layer.recurrent, self._context.code
+        layer, code = self._layer, self._context.code
         update = torch.einsum("bo,boi->oi", error[0], eligible)
         *updates, for_recurrent = split(update, self._pre.shape[-1])
-        for synapses in (layer, *((recurrent,) if recurrent else ())):
-            ones = torch.ones(error.shape[1], *synapses.synapse.field()[1])
-            self._report(synapses, "update", ones.shape, error[0].shape, ones, error[0])
+        for synapses in self._all_synapses:
+            synapses.report_all("update", error[0])
         for_signal = None
         if needs[0]:
             sent = layer.neuron.backward_local(error, self._saved)
             for_signal = self._send_down(code.carry(sent, self._depth))
         self._release()
-        biases = updates[1], None if recurrent is None else updates[1].clone()
-        given = (updates[0], biases[0], for_recurrent, biases[1])
+        given = (*updates, for_recurrent, updates[1].clone())
         return for_signal, *(value if needed else None for value, needed in zip(given, needs[1:5], strict=True))
 
     def _release(self) -> None:
@@ -263,55 +190,14 @@ class LayerCall:
 
         The first is for the update, the second is sent down; None where that is the same.
         """
-        recurrent, feedback, neuron = self._layer.recurrent, self._context.feedback, self._layer.neuron
-        index = self._index + 1
-        if recurrent is None or index not in feedback.senders:
-            delta, sent = self._context.temporal.errors(neuron, error, self._saved, sends=sends)
-            return delta, None if sent is delta else sent
-        weight, synapse = feedback.weight(index), recurrent.synapse
-
-        def received(delta: Tensor) -> Tensor:
-            return synapse.backward_input(delta, weight, delta.shape)
-
-        delta = recur_back(neuron, error, self._saved, received)
-        if len(delta) > 1:
-            sent = fold_time(delta[1:])
-            self._report(recurrent, "backward", sent.shape, sent.shape, None, sent)
-        return delta, None
-
-    def _update_recurrent(
-        self, delta: Tensor, unit: float | None, needs: tuple[bool, ...]
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Gradients for the weight and bias of the recurrent connection, if there is one."""
-        recurrent, context = self._layer.recurrent, self._context
-        if recurrent is None:
-            return None, None
-        assert self._recurrent_pre is not None
-        for_weight = for_bias = None
-        if needs[0]:
-            pre, rows = context.temporal.update_rows(self._recurrent_pre, delta, context.present)
-            for_weight = self._update(recurrent, self._index + 1, pre, rows, unit)
-        if needs[1] and context.sink is None:
-            for_bias = recurrent.synapse.bias_update(self._bias_rows(delta))
-        return for_weight, for_bias
+        if self._recurrent is not None and self._recurrent.sends:
+            return self._recurrent.error(error, self._saved), None
+        delta, sent = self._context.temporal.errors(self._layer.neuron, error, self._saved, sends=sends)
+        return delta, None if sent is delta else sent
 
     def _bias_rows(self, delta: Tensor) -> Tensor:
         """The rows (N, features...) whose sum is the bias's update."""
         return fold_time(delta) if self._bias_factors is None else weighted_sum(delta, self._bias_factors)
-
-    def _update(
-        self, layer: SynapticLayer, index: int, pre: Tensor, delta: Tensor, unit: float | None
-    ) -> Tensor | None:
-        """Gradient of the weights of a layer or of its recurrent connection; None where a sink takes the update."""
-        context, gradient = self._context, None
-        if context.sink is None:
-            gradient = layer.synapse.weight_grad(pre, delta)
-        else:
-            context.sink.take(layer, pre, delta, unit)
-        self._report(layer, "update", pre.shape, delta.shape, pre, delta)
-        if context.feedback.twin and index in context.feedback.senders:  # never with a sink
-            self._report(layer, "feedback_update", pre.shape, delta.shape, pre, delta)
-        return gradient
 
     def _send_down(self, delta: Tensor) -> Tensor:
         neuron = self._layer.neuron
@@ -320,28 +206,13 @@ class LayerCall:
         shape = torch.Size((sent.shape[0] * sent.shape[1], *self._pre.shape[2:]))
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
-        self._report(self._layer, "backward", shape, post.shape, None, post)
+        self._synapses.report("backward", shape, post.shape, None, post)
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
-    def _report(
-        self,
-        layer: SynapticLayer,
-        kind: ProductKind,
-        inputs: torch.Size,
-        outputs: torch.Size,
-        pre: Tensor | None,
-        post: Tensor | None,
-    ) -> None:
-        if not self._context.observers:
-            return
-        # An error passes through one part of the signal only, for example the spike times.
-        parts = layer.neuron.signal.parts if pre is not None else 1
-        product = SynapticProduct(layer.synapse, inputs, outputs, pre, post, parts)
-        for observer in self._context.observers:
-            observer.product(layer.name, kind, product)
-
     def _report_stored(self) -> None:
-        tensors = [self._pre, self._recurrent_pre, *self._saved.values.values()]
+        tensors = [self._pre, *self._saved.values.values()]
+        if self._recurrent is not None:
+            tensors.append(self._recurrent.pre)
         if self._state is not None:
             state = self._state
             traces = (*(state.trace or ()), *(state.recurrent_trace or ()), *(state.post_trace or ()))

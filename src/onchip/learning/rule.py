@@ -14,9 +14,9 @@ from onchip.learning import ownership
 from onchip.learning.claims import claims_of
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
+from onchip.learning.context import RuleContext
 from onchip.learning.engine import Engine
 from onchip.learning.feedback.base import Feedback
-from onchip.learning.layer_call import RuleContext
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.refusals import refuse_time_constants, refuse_untrainable

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onchip.learning.layer_call import LayerCall, RuleContext
+from onchip.learning.context import RuleContext
+from onchip.learning.layer_call import LayerCall
 from onchip.learning.temporal.online import Online
 from onchip.nn.graph import run
 from onchip.nn.signals import Signal, tensor_of

@@ -1,0 +1,89 @@
+"""The recurrent connection in a call of a layer under a rule."""
+
+import torch
+from torch import Tensor
+
+from onchip.learning.context import RuleContext, StreamState
+from onchip.learning.updates import Synapses
+from onchip.nn.graph import SynapticLayer
+from onchip.nn.neurons.base import SavedTensors
+from onchip.nn.recurrent import RecurrentProduct, delayed, recur, recur_back
+from onchip.nn.signals import fold_time
+
+
+class RecurrentCall:
+    """One call of a layer's recurrent connection.
+
+    Args:
+        layer: The connection.
+        index: Its position in the graph.
+        context: The parts of the rule.
+
+    Attributes:
+        pre: Presynaptic factor of the update, (T, B, features...), after `run`.
+        arriving: Activity one step later, (T, B, features...), after `run`.
+        sends: Whether errors pass through the connection.
+    """
+
+    def __init__(self, layer: SynapticLayer, index: int, context: RuleContext) -> None:
+        self._layer = layer
+        self._index = index
+        self._context = context
+        self.synapses = Synapses(layer, index, context)
+        self.sends = index in context.feedback.senders
+        mirrored = context.learning and context.feedback.mirrors and self.sends
+        self._responses: list[Tensor] | None = [] if mirrored else None
+        self.pre = self.arriving = torch.empty(0)
+
+    def run(
+        self, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, SavedTensors]:
+        """Activity of the neurons, (T, B, features...), and what their backward pass needs."""
+        layer, last = self._layer, state.activity
+        product = RecurrentProduct(layer.synapse, weight, bias, self._responses)
+        given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
+        activity, saved, state.neurons = recur(layer.neuron, given, product, state.neurons, last)
+        state.activity = activity[-1]
+        self.arriving = delayed(activity, last)
+        rows = fold_time(self.arriving)
+        self.synapses.report("forward", rows.shape, rows.shape, rows, None)
+        temporal = self._context.temporal
+        self.pre, state.recurrent_trace = temporal.presynaptic(self.arriving, layer.neuron, state.recurrent_trace)
+        return activity, saved
+
+    def mirror(self, steps: int) -> None:
+        """Gives feedback that `mirrors` the responses of the synapses, after `Feedback.fired`."""
+        if self._responses and steps > 1:
+            self._context.feedback.recurred(self._index, torch.stack(self._responses[-steps + 1 :]))
+
+    def error(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        """Error at the drive (T, B, features...) through time and through the connection."""
+        weight, synapse = self._context.feedback.weight(self._index), self._layer.synapse
+
+        def received(delta: Tensor) -> Tensor:
+            return synapse.backward_input(delta, weight, delta.shape)
+
+        delta = recur_back(self._layer.neuron, error, saved, received)
+        if len(delta) > 1:
+            sent = fold_time(delta[1:])
+            self.synapses.report("backward", sent.shape, sent.shape, None, sent)
+        return delta
+
+    def update(
+        self, delta: Tensor, bias_rows: Tensor, unit: float | None, needs: tuple[bool, ...]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of weight and bias, each None where it is not needed, or a sink takes it.
+
+        Args:
+            delta: Error at the drive, (T, B, features...).
+            bias_rows: The rows (N, features...) whose sum is the bias's update.
+            unit: Value of one error spike, or None.
+            needs: Whether weight and bias need a gradient.
+        """
+        context, for_weight, for_bias = self._context, None, None
+        if needs[0]:
+            pre, rows = context.temporal.update_rows(self.pre, delta, context.present)
+            for_weight = self.synapses.update(pre, rows, unit)
+        if needs[1] and context.sink is None:
+            for_bias = self._layer.synapse.bias_update(bias_rows)
+        return for_weight, for_bias
