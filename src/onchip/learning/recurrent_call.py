@@ -45,7 +45,8 @@ class RecurrentCall:
         activity, saved, state.neurons = recur(layer.neuron, given, product, state.neurons, last)
         state.activity = activity[-1]
         self.arriving = delayed(activity, last)
-        rows = fold_time(self.arriving)
+        first = last is None and bias is None  # whose product is not computed, since nothing arrives
+        rows = fold_time(self.arriving[1:] if first else self.arriving)
         self.synapses.report("forward", rows.shape, rows.shape, rows, None)
         temporal = self._context.temporal
         self.pre, state.recurrent_trace = temporal.presynaptic(self.arriving, layer.neuron, state.recurrent_trace)
