@@ -12,7 +12,8 @@ from onchip import devices, rules
 from onchip.devices.ideal import IdealCell
 from onchip.errors import UnsupportedError
 from onchip.learning.temporal.coincidence import Coincidences
-from tests.cases import CASES, Case, whole
+from onchip.nn.signals import Static
+from tests.cases import CASES, Case, learn
 
 
 def _paired(case: Case) -> tuple[nn.Module, nn.Module]:
@@ -21,10 +22,15 @@ def _paired(case: Case) -> tuple[nn.Module, nn.Module]:
     return model, copy.deepcopy(model)
 
 
-@pytest.mark.parametrize("rule", ["bp", "ottt", "ssnn_bp", "own_noise_mirror", "dfa", "fbp"])
+@pytest.mark.parametrize("static", [False, True], ids=["frames", "static"])
+@pytest.mark.parametrize("rule", ["bp", "ottt", "ssnn_bp", "own_noise_mirror", "dfa", "fbp", "eprop", "s_tllr", "drtp"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_equals_sgd(case: Case, rule: str) -> None:
+def test_equals_sgd(case: Case, rule: str, static: bool) -> None:
     models, signal = _paired(case), case.signal().double()
+    if static:
+        if case.name.startswith(("ttfs", "stream")):
+            pytest.skip("a static image is no signal of these neurons")
+        signal = Static(signal[0], len(signal))
     try:
         made = [getattr(rules, rule)(model) for model in models]
     except UnsupportedError:
@@ -37,7 +43,7 @@ def test_equals_sgd(case: Case, rule: str) -> None:
         for one, optimizer in zip(made, optimizers, strict=True):
             torch.manual_seed(step)
             one.forward(signal)
-            one.backward(whole(one))
+            learn(one)
             optimizer.step()
             optimizer.zero_grad()
             one.step()

@@ -304,3 +304,15 @@ def test_refusals() -> None:
     rule = rules.s_tllr(dense())
     with pytest.raises(UnsupportedError, match=r"s_tllr has no three-factor form .* meet two traces"):
         rule.observe_factors(FactorRecorder())
+
+
+def test_the_last_steps_of_sequences_of_unequal_length_are_refused() -> None:
+    frames, lengths = frames_of(5, 3, 5), torch.tensor([5, 3, 4])
+    for last in (None, 2):
+        rule = rules.s_tllr(dense(), last=last)
+        if last is None:
+            rule.forward(frames, lengths)
+        else:
+            with pytest.raises(UnsupportedError, match=r"s_tllr counts time steps from the end .* Use labels \(T, B\)"):
+                rule.forward(frames, lengths)
+            rule.forward(frames, torch.tensor([5, 5, 5]))

@@ -137,7 +137,9 @@ def test_errors_and_activity_are_spikes_of_one_worth() -> None:
         def __init__(self) -> None:
             self.seen: list[tuple[Tensor, Tensor, float | None]] = []
 
-        def take(self, stage: Any, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        def take(
+            self, stage: Any, pre: Tensor, delta: Tensor, unit: float | None, bias_delta: Tensor | None = None
+        ) -> None:
             self.seen.append((pre, delta, unit))
 
     images, labels = problem()

@@ -101,16 +101,19 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def counts(self) -> bool:
         return self._cell.counts
 
-    def take(self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+    def take(
+        self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None, bias_delta: Tensor | None = None
+    ) -> None:
         synapse = layer.synapse
         self._arrays[layer.parameter].accumulate(self._cell.weight_update(synapse, pre, delta, unit), unit)
         if layer.bias is None:
             return
+        bias_delta = delta if bias_delta is None else bias_delta
         if self._digital_bias:
-            update = synapse.bias_update(delta)
+            update = synapse.bias_update(bias_delta)
             layer.bias.grad = update if layer.bias.grad is None else layer.bias.grad + update
         else:
-            self._arrays[layer.bias].accumulate(self._cell.bias_update(synapse, delta, unit), unit)
+            self._arrays[layer.bias].accumulate(self._cell.bias_update(synapse, bias_delta, unit), unit)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

@@ -21,6 +21,7 @@ from onchip.learning.refusals import (
     refuse_computed_weights,
     refuse_factors,
     refuse_other_device,
+    refuse_padding,
     refuse_sink,
     refuse_stream,
 )
@@ -77,6 +78,8 @@ class Engine:
         self.graph.check(signal)
         refuse_other_device(self.name, self.feedback, tensor_of(signal).device)
         present = None if lengths is None else present_steps(self.name, signal, lengths, self.graph.kind)
+        if present is not None:
+            refuse_padding(self.name, self.context.temporal)
         context = replace(self.context, learning=learning, present=present)
         # One step of a stream says little about firing rates.
         checked = learning and states is None and self.graph.kind.rates and self.boundary.passes % CHECK_EVERY == 0

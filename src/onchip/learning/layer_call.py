@@ -159,8 +159,12 @@ class LayerCall:
                 pre, delta_sum = self._pre, weighted_sum(delta, self._factors)
             for_recurrent = (None, None)
             if self._recurrent is not None:
-                for_recurrent = self._recurrent.update(delta, bias_rows, unit, needs[3:5])
-        for_weight = self._synapses.update(pre, delta_sum, unit) if needs[1] else None
+                bias_delta = None if self._bias_factors is None else bias_rows
+                for_recurrent = self._recurrent.update(delta, bias_rows, unit, needs[3:5], bias_delta)
+        # A constant input has its own factor at each step, which is that of a bias only where the factor is 1.
+        as_weights = self._bias_factors is None and all(factor == 1.0 for factor in self._factors or ())
+        bias_delta = None if as_weights else bias_rows
+        for_weight = self._synapses.update(pre, delta_sum, unit, bias_delta) if needs[1] else None
         for_bias = layer.synapse.bias_update(bias_rows) if needs[2] and context.sink is None else None
         self._release()
         constants = (self._saved.values.pop(f"{name}_error") for name in learned)

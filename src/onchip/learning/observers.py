@@ -65,7 +65,9 @@ class UpdateSink(ABC):
         """Whether it counts the spikes of errors, and therefore takes no real-valued errors."""
 
     @abstractmethod
-    def take(self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+    def take(
+        self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None, bias_delta: Tensor | None = None
+    ) -> None:
         """Takes one update of a layer's weights and bias, to be subtracted like a gradient.
 
         Args:
@@ -73,4 +75,5 @@ class UpdateSink(ABC):
             pre: Presynaptic factor (N, in...).
             delta: Error at the drive (N, out...).
             unit: Value of one error spike, so that delta / unit counts spikes; None for real-valued errors.
+            bias_delta: Error (M, out...) whose sum over rows updates the bias; None for `delta`.
         """

@@ -71,7 +71,12 @@ class RecurrentCall:
         return delta
 
     def update(
-        self, delta: Tensor, bias_rows: Tensor, unit: float | None, needs: tuple[bool, ...]
+        self,
+        delta: Tensor,
+        bias_rows: Tensor,
+        unit: float | None,
+        needs: tuple[bool, ...],
+        bias_delta: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         """Gradients of weight and bias, each None where it is not needed, or a sink takes it.
 
@@ -80,11 +85,12 @@ class RecurrentCall:
             bias_rows: The rows (N, features...) whose sum is the bias's update.
             unit: Value of one error spike, or None.
             needs: Whether weight and bias need a gradient.
+            bias_delta: What takes the place of the weights' error in the update of a bias; None for that error.
         """
         context, for_weight, for_bias = self._context, None, None
         if needs[0]:
             pre, rows = context.temporal.update_rows(self.pre, delta, context.present)
-            for_weight = self.synapses.update(pre, rows, unit)
+            for_weight = self.synapses.update(pre, rows, unit, bias_delta)
         if needs[1] and context.sink is None:
             for_bias = self._layer.synapse.bias_update(bias_rows)
         return for_weight, for_bias

@@ -98,6 +98,15 @@ def refuse_stream(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorC
         raise UnsupportedError(f"{rule} cannot stream: {reason}")
 
 
+def refuse_padding(rule: str, temporal: Temporal) -> None:
+    """Raises UnsupportedError if the rule needs sequences of one length."""
+    if not temporal.pads:
+        raise UnsupportedError(
+            f"{rule} counts time steps from the end of the batch, and its sequences end at different steps; expected "
+            "sequences of one length. Use labels (T, B) with -1 at steps without a target instead"
+        )
+
+
 def refuse_time_constants(rule: str, graph: LayerGraph, feedback: Feedback, temporal: Temporal) -> None:
     """Raises UnsupportedError if the rule needs a filter that all neurons of a layer share, and their decays differ."""
     *_, last = graph.layers

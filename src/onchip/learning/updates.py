@@ -25,19 +25,20 @@ class Synapses:
     index: int
     context: RuleContext
 
-    def update(self, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor | None:
+    def update(self, pre: Tensor, delta: Tensor, unit: float | None, bias_delta: Tensor | None = None) -> Tensor | None:
         """Gradient of the weights; None where a sink takes the update.
 
         Args:
             pre: Presynaptic factor, (N, in...).
             delta: Error at the drive, (N, out...).
             unit: Value of one error spike, or None.
+            bias_delta: Error whose sum over rows updates the bias of a sink; None for `delta`.
         """
         context, gradient = self.context, None
         if context.sink is None:
             gradient = self.layer.synapse.weight_grad(pre, delta)
         else:
-            context.sink.take(self.layer, pre, delta, unit)
+            context.sink.take(self.layer, pre, delta, unit, bias_delta)
         self.report("update", pre.shape, delta.shape, pre, delta)
         if context.feedback.twin and self.index in context.feedback.senders:  # never with a sink
             self.report("feedback_update", pre.shape, delta.shape, pre, delta)

@@ -45,7 +45,8 @@ def s_tllr(
         decay: λ, decay of the trace of the inputs, in [0, 1]; None for that of the neurons.
         post_decay: μ, decay of the trace of the neuron's surrogate derivative, in [0, 1].
         last: Time steps at the end of a sequence at which there is an error, at least 1; None for all. Not for streams,
-            where `rule.backward` need not be called at every step.
+            where `rule.backward` need not be called at every step, nor for sequences of unequal length, where a loss
+            with labels per step says the same.
 
     Raises:
         RequestError: an option is out of range.

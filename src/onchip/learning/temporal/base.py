@@ -17,6 +17,7 @@ class Temporal(ABC):
         streams: Whether the credit of a time step is known at that step, so that a rule can learn during the input.
         through_time: Whether errors propagate back through the neurons' states.
         causal: Whether, over a whole sequence too, the factors of an update at a time step depend on no later step.
+        pads: Whether sequences of unequal length may share a batch.
         three_factors: Whether an update is a sum of products of a presynaptic trace, a surrogate derivative and an
             error.
     """
@@ -24,6 +25,7 @@ class Temporal(ABC):
     streams: bool
     through_time: ClassVar[bool] = False
     causal: ClassVar[bool] = False
+    pads: bool = True
     three_factors: ClassVar[bool] = True
 
     def presynaptic(

@@ -26,7 +26,7 @@ class SpikeTiming(Online):
         decay: λ, in [0, 1]; None for the decay of the neurons.
         post_decay: μ, in [0, 1].
         last: Time steps at the end of a sequence at which there is an error, at least 1; None for all. Not for streams,
-            whose end is not known.
+            whose end is not known, nor for sequences of unequal length.
 
     Raises:
         RequestError: An option is out of range.
@@ -50,7 +50,7 @@ class SpikeTiming(Online):
         self._decay = decay
         self._post_decay = post_decay
         self._last = last
-        self.streams = last is None
+        self.streams = self.pads = last is None
 
     def plain(self, neuron: Neuron) -> bool:
         return False
