@@ -241,6 +241,21 @@ def test_a_whole_spike_is_one_target_of_those_that_there_are() -> None:
     assert code.unit(delta.shape, 0) == pytest.approx(1 / delta[..., 0].numel())
 
 
+@pytest.mark.parametrize("targets", [LABELS, None])
+def test_spikes_carry_a_drawn_error_whole(targets: Tensor | None) -> None:
+    model = network(SPIKE_TRAINS)
+    rule = rules.ssnn_bp(model)
+    out = rule.forward(sequences(), torch.tensor(LENGTHS))
+    copied = out.detach().clone().requires_grad_()
+    torch.manual_seed(4)
+    (error,) = torch.autograd.grad(Winner()(copied, LABELS), copied)
+    torch.manual_seed(4)
+    loss = Winner()(out, LABELS)
+    assert float(error.abs().max()) == pytest.approx(1 / sum(LENGTHS))
+    rule.backward(loss, targets=targets)
+    torch.testing.assert_close(gradients_of(model)["4.bias"], error.sum((0, 1)))
+
+
 def test_gradients_in_chunks_are_those_of_the_padded_batch() -> None:
     wanted = learned(made("bp", TIME_STEPS), sequences(), LABELS, TIME_STEPS, StepLoss(), 0)
     rule = made("bp", TIME_STEPS)
