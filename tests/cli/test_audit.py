@@ -16,6 +16,8 @@ from .conftest import Onchip
 
 PAGE = Path(__file__).parents[2] / "docs" / "certificates.md"
 
+RECURRENT = PAGE.with_name("certificates-recurrent.md")
+
 
 def boastful(model: nn.Module) -> Rule:
     """Backpropagation that claims to be local.
@@ -45,6 +47,16 @@ def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> 
     for name in rules.__all__:
         assert f"## {name.replace('_', '-')}: " in result.out
     assert "left out: ottt cannot train TTFS" in result.err
+
+
+def test_the_page_of_recurrent_networks_is_what_the_command_prints(onchip: Onchip) -> None:
+    options = ["--all", "--net", "R16", "--neuron", "lif,stochastic", "--span", "14", "--markdown"]
+    result = onchip("audit", *options)
+    assert result.code == 0
+    remedy = f"run: onchip audit {' '.join(options)} > docs/certificates-recurrent.md"
+    assert result.out == RECURRENT.read_text(encoding="utf-8"), remedy
+    for name in rules.__all__:
+        assert f"## {name.replace('_', '-')}: " in result.out
 
 
 def test_backpropagation_is_shown_as_it_is(onchip: Onchip) -> None:
