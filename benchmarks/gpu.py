@@ -37,7 +37,8 @@ def ours(net: str, name: str, images: Tensor, labels: Tensor, *, rounded: bool) 
     def step() -> None:
         rule.forward(Static(images, STEPS))
         losses = [F.cross_entropy(out.reshape(-1, CLASSES), labels) for out in rule.outputs]
-        rule.backward(torch.stack(losses).sum())
+        targets = labels.view(STEPS, -1) if rule.by_target else None
+        rule.backward(torch.stack(losses).sum(), targets=targets)
         optimizer.step()
         optimizer.zero_grad()
         rule.step()

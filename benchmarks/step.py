@@ -119,7 +119,8 @@ def ours(net: str, name: str, form: str, parts: int = 1) -> Step:
         for signal, label in zip(signals, labels, strict=True):
             rule.forward(signal)
             losses = [F.cross_entropy(out.reshape(-1, CLASSES), label.flatten()) for out in rule.outputs]
-            rule.backward(torch.stack(losses).sum() / parts)
+            targets = label if rule.by_target else None
+            rule.backward(torch.stack(losses).sum() / parts, targets=targets, share=1 / parts)
         optimizer.step()
         optimizer.zero_grad()
         rule.step()

@@ -104,7 +104,7 @@ class Rule:
     def outputs(self) -> list[Tensor]:
         """Outputs of the last forward pass: the network's, then that of each layer's local read-out, if any.
 
-        `rule.backward(sum(loss(out, labels) for out in rule.outputs))` works with every rule.
+        `rule.backward(sum(loss(out, labels) for out in rule.outputs), targets=labels)` works with every rule.
 
         Raises:
             RequestError: There was no forward pass, or its backward pass is over.
