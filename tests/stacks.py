@@ -13,7 +13,7 @@ from onchip import nn
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Triangle
 from tests.cases import Case, scaled
 
-__all__ = ["ONLINE", "STACKS", "TIMED"]
+__all__ = ["ONLINE", "RECURRENT", "STACKS", "TIMED"]
 
 
 def _built(*layers: torch.nn.Module, factor: float = 3.0) -> Callable[[], nn.Sequential]:
@@ -137,6 +137,9 @@ STACKS = [
 _SOME = "soft", "hard", "if", "learnt", "alif", "cuba", "average-pool", "max", "stride"
 ONLINE = [case for case in STACKS if case.name.startswith(_SOME)]
 """Some of them, for rules whose formula is slower to follow."""
+
+RECURRENT = [case for case in STACKS if case.name.startswith("recurrent")]
+"""Those with a recurrent connection."""
 
 
 def _times(*shape: int) -> Callable[[], Tensor]:

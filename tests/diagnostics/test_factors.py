@@ -13,7 +13,7 @@ from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Static
 from tests.cases import CASES, Case, agree, gradients, loss_of
-from tests.stacks import ONLINE
+from tests.stacks import ONLINE, RECURRENT
 
 
 def step(rule: Rule, signal: Tensor | Static, seed: int = 0) -> None:
@@ -21,7 +21,7 @@ def step(rule: Rule, signal: Tensor | Static, seed: int = 0) -> None:
     rule.backward(loss_of(rule.forward(signal)))
 
 
-@pytest.mark.parametrize("case", ONLINE, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", ONLINE + RECURRENT, ids=lambda case: case.name)
 @pytest.mark.parametrize("static", [False, True], ids=["frames", "static"])
 @pytest.mark.parametrize("name", ["ottt", "opzo", "dfa"])
 def test_together_they_are_the_update(name: str, case: Case, static: bool) -> None:

@@ -17,9 +17,7 @@ from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.graph_builder import build_graph
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
-from tests.stacks import STACKS
-
-RECURRENT = [case for case in STACKS if case.name.startswith("recurrent")]
+from tests.stacks import RECURRENT
 
 
 def dense(neuron: nn.Neuron | None = None, *, bias: bool = False) -> nn.Sequential:

@@ -133,9 +133,10 @@ class LayerCall:
     def backward(self, error: Tensor, learned: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """Gradients for the signal, weight and bias, recurrent weight and bias, and the neurons' learned constants."""
         layer, neuron, context = self._layer, self._layer.neuron, self._context
-        for factor_observer in context.factor_observers:
-            factors = three_factors(neuron, self._pre, self._factors, error, self._saved)
-            factor_observer.update(layer.name, factors)
+        for observer in context.factor_observers:
+            if self._recurrent is not None:
+                self._recurrent.report_factors(observer, error, self._saved)
+            observer.update(layer.name, three_factors(neuron, self._pre, self._factors, error, self._saved))
         if self._eligible is not None:
             return self._backward_eligible(error, self._eligible, needs)
         for_signal = None

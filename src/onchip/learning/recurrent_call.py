@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from onchip.learning.context import RuleContext, StreamState
+from onchip.learning.observers import FactorObserver
+from onchip.learning.three_factors import three_factors
 from onchip.learning.updates import Synapses
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors
@@ -51,6 +53,10 @@ class RecurrentCall:
         temporal = self._context.temporal
         self.pre, state.recurrent_trace = temporal.presynaptic(self.arriving, layer.neuron, state.recurrent_trace)
         return activity, saved
+
+    def report_factors(self, observer: FactorObserver, error: Tensor, saved: SavedTensors) -> None:
+        """Reports the factors of the update for an error at the activity, (T, B, features...)."""
+        observer.update(self._layer.name, three_factors(self._layer.neuron, self.pre, None, error, saved))
 
     def mirror(self, steps: int) -> None:
         """Gives feedback that `mirrors` the responses of the synapses, after `Feedback.fired`."""

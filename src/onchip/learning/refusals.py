@@ -124,11 +124,12 @@ def refuse_time_constants(rule: str, graph: LayerGraph, feedback: Feedback, temp
 def refuse_factors(rule: str, graph: LayerGraph, temporal: Temporal, code: ErrorCode) -> None:
     """Raises UnsupportedError unless each update is a sum over steps of trace, surrogate derivative and error."""
     real = code.unit(torch.Size((1, 1)), 0) is None
-    if not (temporal.streams and temporal.three_factors and graph.kind.rates and real):
+    traces = all(temporal.factorizes(layer.neuron) for layer in graph.layers)
+    if not (temporal.streams and temporal.three_factors and traces and graph.kind.rates and real):
         raise UnsupportedError(
             f"{rule} has no three-factor form on {graph.kind.name}: its errors propagate through time, or are "
-            "spikes, or meet two traces, or its neurons have no time steps. Use an online rule such as ottt with LIF "
-            "neurons"
+            "spikes, or meet two traces or a state per synapse, or its neurons have no time steps. Use an online rule "
+            "such as ottt with LIF neurons"
         )
 
 
