@@ -1,4 +1,4 @@
-"""Scans of neurons with an adaptive threshold over time, step by step in torch.
+"""Scans of neurons with an adaptive threshold over time: in C where all neurons share their constants, or in torch.
 
 u[t] = λ v[t-1] + I[t]                  membrane potential
 x[t] = u[t] - β a[t-1]                  what is compared with the threshold θ
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from onchip.kernels import buffers
+from onchip.kernels import buffers, native
 from onchip.kernels.lif import Membrane
+from onchip.kernels.table import compiled
 from onchip.kernels.trace import add_decayed
 from onchip.surrogate import Surrogate
 
@@ -32,6 +33,14 @@ class Adaptive:
     membrane: Membrane
     rise: float
     decay: float | Tensor
+
+    @property
+    def shared(self) -> tuple[float, float, float, float] | None:
+        """λ, θ, β and ρ as C takes them; None where they differ between neurons."""
+        decays = self.membrane.decay, self.decay
+        if isinstance(decays[0], Tensor) or isinstance(decays[1], Tensor):
+            return None
+        return decays[0], self.membrane.threshold, self.rise, decays[1]
 
 
 @dataclass
@@ -82,7 +91,14 @@ def forward(
         a.copy_(adaptation)
     spikes = buffers.empty_like(drive)
     all_u = buffers.empty_like(drive) if potentials else None
-    all_a = torch.empty((len(drive), *a.shape), dtype=kept, device=a.device) if adaptations else None
+    all_a = torch.empty_like(drive, dtype=kept) if adaptations else None
+    numbers = constants.shared
+    scan = None if numbers is None else native.scan("onchip_alif", drive)
+    if scan is not None and numbers is not None:
+        kept_at_each_step = (None if series is None else series.data_ptr() for series in (all_u, all_a))
+        pointers = drive.data_ptr(), *kept_at_each_step, spikes.data_ptr(), v.data_ptr(), a.data_ptr()
+        scan(*pointers, len(drive), v.numel(), cell.hard, *numbers)
+        return Scan(spikes, drive, all_u, all_a, v, a)
     u = torch.empty_like(drive[0])
     for t, current in enumerate(drive):
         if all_u is not None:
@@ -95,6 +111,26 @@ def forward(
         cell.reset(u, spikes[t], out=v)
         add_decayed(spikes[t], a, constants.decay, out=a)
     return Scan(spikes, drive, all_u, all_a, v, a)
+
+
+def backward(
+    distances: Tensor, potentials: Tensor | None, error: Tensor, constants: Adaptive, surrogate: Surrogate
+) -> Tensor:
+    """Error through time, dL/dI (T, B, features...), written over the distances, by the formula of `StepBack`.
+
+    Args:
+        distances: x, (T, B, features...), from `forward`.
+        potentials: u in the same way, which only a hard reset that is not detached needs.
+        error: g, dL/ds, (T, B, features...).
+        constants: the neurons' constants.
+        surrogate: ψ.
+    """
+    back = StepBack(constants, surrogate)
+    if back.in_one_pass(distances, potentials, error):
+        return distances
+    for t in range(len(distances) - 1, -1, -1):
+        back(distances[t], None if potentials is None else potentials[t], error[t])
+    return distances
 
 
 @dataclass
@@ -127,6 +163,9 @@ class StepBack:
             potential: u[t], which only a hard reset that is not detached needs.
             error: g[t], dL/ds[t]; left untouched.
         """
+        potentials = None if potential is None else potential.unsqueeze(0)
+        if self.in_one_pass(distance.unsqueeze(0), potentials, error.unsqueeze(0)):
+            return distance
         cell, later, alpha = self.constants.membrane, self.error_at_drive, self.error_at_adaptation
         carried = None
         if later is not None:
@@ -145,3 +184,26 @@ class StepBack:
         self.error_at_adaptation = fresh if alpha is None else add_decayed(fresh, alpha, self.constants.decay)
         self.error_at_drive = gated if carried is None else gated.add_(carried)
         return self.error_at_drive
+
+    def in_one_pass(self, distances: Tensor, potentials: Tensor | None, error: Tensor) -> bool:
+        """δ (T, B, features...) of consecutive steps, written over x in C; False, and nothing done, where torch has to.
+
+        Args:
+            distances: x, (T, B, features...).
+            potentials: u, as `__call__` needs it.
+            error: g, (T, B, features...); left untouched.
+        """
+        scan, formula, numbers = native.scan("onchip_alif_back", distances), compiled(self.surrogate), None
+        if scan is None or formula is None or (numbers := self.constants.shared) is None:
+            return False
+        if self.error_at_drive is None or self.error_at_adaptation is None:
+            self.error_at_drive, self.error_at_adaptation = (torch.zeros_like(distances[0]) for _ in range(2))
+        if error.stride()[1:] != distances.stride()[1:] or error.dtype != distances.dtype:
+            error = torch.empty_like(distances).copy_(error)
+        if potentials is not None and potentials.stride() != distances.stride():
+            potentials = torch.empty_like(distances).copy_(potentials)
+        pointers = distances.data_ptr(), None if potentials is None else potentials.data_ptr(), error.data_ptr()
+        carried = self.error_at_drive.data_ptr(), self.error_at_adaptation.data_ptr()
+        sizes = len(distances), distances[0].numel(), error.stride(0)
+        scan(*pointers, *carried, *sizes, self.constants.membrane.past, *formula, *numbers)
+        return True

@@ -1,5 +1,6 @@
 /* What several scans share. */
 
+#include <math.h> /* for FP_FAST_FMAF, too */
 #include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))

@@ -8,66 +8,12 @@
  * stays in the nearest cache. Products and sums round as torch's do, unless a comment says otherwise.
  */
 
-#include <math.h>
 #include <string.h>
 
-#include "common.h"
+#include "neuron.h"
 
 /* Numbers of potentials that a thread stores at a time under a static drive. */
 enum { ROOM = 1 << 12 };
-
-struct neuron {
-    float decay, threshold;
-    float through;       /* decay · threshold, what a soft reset passes on */
-    float first, second; /* constants of the surrogate */
-};
-
-/* exp(-x) for x >= 0, to 2 units in the last place down to exp(-87); NaN stays NaN. */
-INLINE float decaying(float x)
-{
-    const float magic = 12582912.0f; /* 3 · 2^22: what is added to it is rounded to a whole number */
-    x = x > 87.0f ? 87.0f : x;
-    const float shifted = muladd(x, 1.44269504f, magic), n = shifted - magic;
-    const float s = muladd(n, -2.12194440e-4f, muladd(n, 0.693359375f, -x)); /* ln 2 in two parts: Cephes, expf */
-    float e = 1.9875691500e-4f;
-    e = muladd(e, s, 1.3981999507e-3f);
-    e = muladd(e, s, 8.3334519073e-3f);
-    e = muladd(e, s, 4.1665795894e-2f);
-    e = muladd(e, s, 1.6666665459e-1f);
-    e = muladd(e, s, 5.0000001201e-1f);
-    e = muladd(e * s, s, s) + 1.0f;
-    union { float number; uint32_t bits; } power, scale;
-    power.number = shifted;
-    scale.bits = (127u << 23) - (power.bits << 23); /* 2^-n */
-    return e * scale.number;
-}
-
-/* ψ(x) · error */
-INLINE float gated(int kind, float x, float error, struct neuron a)
-{
-    switch (kind) {
-    case SIGMOID: { /* from exp(-|kx|), which loses no digits to 1 - σ as torch's formula does */
-        const float e = decaying(fabsf(x * a.first)), q = 1.0f + e;
-        return error * (e / (q * q)) * a.first;
-    }
-    case ATAN:
-        x *= a.first;
-        return error / (x * x + 1.0f) * a.second;
-    case FAST_SIGMOID:
-        x = fabsf(x) * a.first + 1.0f;
-        return error / (x * x);
-    case TRIANGLE:
-        x = fabsf(x) * a.first + 1.0f;
-        return (x < 0.0f ? 0.0f : x) * error * a.second;
-    default: /* RECTANGLE */
-        return (fabsf(x) < a.first ? 1.0f : 0.0f) * error * a.second;
-    }
-}
-
-static struct neuron neuron_of(double first, double second, double decay, double threshold)
-{
-    return (struct neuron){(float)decay, (float)threshold, (float)(decay * threshold), (float)first, (float)second};
-}
 
 /* One step of a stretch: potential over the drive's place, spike out, membrane on. A caller that does not need the potential
  * gives the membrane's place for it, which is written after it. */

@@ -1,7 +1,7 @@
 """What compiled code can do, and the numbers that Python shares with it: the one table of both.
 
 The C compiler gets the numbers as macros (`MACROS`), Triton's kernels import them. A surrogate derivative that is to
-be compiled has a line in `Formula`, one in `_FORMULAS`, and its formula in kernels/scans.c and
+be compiled has a line in `Formula`, one in `_FORMULAS`, and its formula in kernels/neuron.h and
 kernels/fused/surrogates.py; tests/kernels/test_table.py runs all exported ones on all kernels.
 """
 

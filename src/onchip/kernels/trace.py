@@ -42,6 +42,10 @@ def trace(signal: Tensor, decay: float | Tensor, before: Tensor | None = None) -
 
 def trace_adjoint_(error: Tensor, decay: float | Tensor) -> Tensor:
     """dL/dx[t] = dL/da[t] + λ dL/dx[t+1] of a trace, written over dL/da (T, B, features...)."""
+    scan = None if isinstance(decay, Tensor) else native.scan("onchip_trace_adjoint", error)
+    if scan is not None:
+        scan(error.data_ptr(), len(error), error[0].numel(), decay)
+        return error
     for t in range(len(error) - 2, -1, -1):
         add_decayed(error[t], error[t + 1], decay, out=error[t])
     return error

@@ -29,6 +29,24 @@ int64_t onchip_trace(const float *signal, const float *before, float *traced, in
     return 0;
 }
 
+/* Errors of a trace, from the last step to the first: error[t] + decay · error[t+1], over the errors' place. */
+int64_t onchip_trace_adjoint(float *error, int64_t steps, int64_t n, double decay)
+{
+    const float keeps = (float)decay;
+#pragma omp parallel for schedule(static) if (steps * n > SMALL)
+    for (int64_t at = 0; at < n; at += STRETCH) {
+        const int64_t m = least(STRETCH, n - at);
+        for (int64_t t = steps - 2; t >= 0; t--) {
+            const float *next = error + (t + 1) * n + at;
+            float *to = error + t * n + at;
+#pragma omp simd
+            for (int64_t i = 0; i < m; i++)
+                to[i] = muladd(keeps, next[i], to[i]);
+        }
+    }
+    return 0;
+}
+
 /* Sum over t of weights[t] · series[t]. */
 int64_t onchip_weighted_sum(const float *series, const float *weights, float *total, int64_t steps, int64_t n)
 {

@@ -1,4 +1,4 @@
-"""ψ(x) · error on a GPU, by the formulas of kernels/scans.c; and weights of a scan there."""
+"""ψ(x) · error on a GPU, by the formulas of kernels/neuron.h; and weights of a scan there."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import alif as kernel
-from onchip.kernels.lif import Membrane
+from onchip.kernels.lif import Membrane, backward_local
 from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
-from onchip.nn.neurons.leaky import per_row
-from onchip.nn.neurons.spiking import Spiking
+from onchip.nn.neurons.leaky import per_row, whole
+from onchip.nn.neurons.spiking import Spiking, dense
 from onchip.nn.signals import Static
 from onchip.surrogate import Surrogate
 
@@ -98,7 +98,7 @@ class ALIF(Spiking):
 
     def run(self, drive: Drive, state: ALIFState | None, pool: int | None) -> tuple[Tensor, SavedTensors, ALIFState]:
         self.check(drive)
-        current = drive.expand().clone() if isinstance(drive, Static) else drive
+        current = drive.expand().clone() if isinstance(drive, Static) else dense(drive, batch_axis=True)
         constants, learns = self._adaptive(self.membrane()), self.decay_parameter is not None
         membrane, adaptation = (None, None) if state is None else (state.membrane, state.adaptation)
         through_reset = self._hard and not self._detached
@@ -113,11 +113,23 @@ class ALIF(Spiking):
         eligibility = list(self._eligibilities(saved))[-1][2] if learns else None
         return scan.spikes, saved, ALIFState(scan.membrane, scan.adaptation, eligibility)
 
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self._backward(error, saved, self.membrane())
+
+    def backward_own_state(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self._backward(error, saved, self.membrane(cut=True))
+
+    def _backward(self, error: Tensor, saved: SavedTensors, membrane: Membrane) -> Tensor:
+        if self.decay_parameter is not None:
+            return whole(self._adjoint(saved, membrane), error)
+        constants, potentials = self._adaptive(membrane), saved.values.get("potentials")
+        return kernel.backward(saved.take("distances"), potentials, error, constants, self.surrogate)
+
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         eligible = None
         if self.decay_parameter is not None and "distances" in saved.values:
             eligible = [torch.stack(each) for each in list(zip(*self._eligibilities(saved), strict=True))[:2]]
-        delta = self.surrogate.gate_(saved.take("distances").sub_(self._threshold), error)
+        delta = backward_local(saved.take("distances"), error, self.membrane(), self.surrogate, None)
         if eligible is not None:
             for name, of_decay in zip(("decay", "adaptation_decay"), eligible, strict=True):
                 self._add_error(saved, name, delta * of_decay)

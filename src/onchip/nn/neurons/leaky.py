@@ -114,10 +114,10 @@ class Leaky(Neuron):
         """
 
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
-        return _whole(self.adjoint(saved, cut=False), error)
+        return whole(self.adjoint(saved, cut=False), error)
 
     def backward_own_state(self, error: Tensor, saved: SavedTensors) -> Tensor:
-        return _whole(self.adjoint(saved, cut=True), error)
+        return whole(self.adjoint(saved, cut=True), error)
 
     def check(self, drive: Drive) -> None:
         """Raises RequestError unless decays per neuron fit the drive, (T, B, features...) or Static."""
@@ -152,7 +152,7 @@ def per_row(decay: float | Tensor) -> float | Tensor:
     return decay.unsqueeze(1) if isinstance(decay, Tensor) else decay
 
 
-def _whole(adjoint: Adjoint, error: Tensor) -> Tensor:
+def whole(adjoint: Adjoint, error: Tensor) -> Tensor:
     """A backward pass over all steps, one after the other."""
     return torch.stack([adjoint(t, error[t]) for t in reversed(range(len(error)))][::-1])
 
