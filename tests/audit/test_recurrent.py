@@ -101,3 +101,13 @@ def test_transport_of_the_recurrent_weights_without_a_report_is_caught(cheat: ty
     assert {"no_weight_transport", "transport_booked"} <= broken(certificate)
     (finding,) = [each for each in certificate.findings if each.name == "unbooked_transport"]
     assert "1.recurrent" in finding.detail
+
+
+def test_errors_of_a_recurrent_layer_above_are_found() -> None:
+    def deep() -> nn.Sequential:
+        upper = [nn.Linear(8, 7), nn.Recurrent(nn.Linear(7, 7, bias=False), nn.LIF()), nn.Linear(7, 3)]
+        return scaled(nn.Sequential(*list(recurrent())[:2], *upper), 2.0)
+
+    certificate = audit(rules.bp, deep, spikes(5, 3, 6), torch.tensor([0, 1, 2]), span=1)
+    (finding,) = [each for each in certificate.findings if each.name == "errors_above"]
+    assert finding.detail.startswith("layer 0 depends on 2, 4; layer 1.recurrent depends on 2, 4; layer 2 depends on 4")

@@ -13,7 +13,7 @@ from torch import Tensor
 from onchip.audit.setup import RATE, Setup, backward, other_values
 from onchip.cost.ledger import Ledger
 from onchip.nn.graph import SynapticLayer
-from onchip.nn.neurons.base import Neuron, SavedTensors
+from onchip.nn.neurons.base import Adjoint, Neuron, SavedTensors
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 
@@ -207,6 +207,13 @@ def _with_other_errors(neuron: Neuron) -> Neuron:
 
         def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
             return super().backward_local(error, saved).mul(-2.0)
+
+        def backward_own_state(self, error: Tensor, saved: SavedTensors) -> Tensor:
+            return super().backward_own_state(error, saved).mul(-2.0)
+
+        def adjoint(self, saved: SavedTensors, *, cut: bool) -> Adjoint:
+            step = super().adjoint(saved, cut=cut)
+            return lambda t, error: step(t, error).mul(-2.0)
 
     other = copy.copy(neuron)
     other.__class__ = OtherErrors
