@@ -10,7 +10,7 @@ from onchip.data.loading import load
 from onchip.data.root import data_root
 from onchip.data.samples import IMAGES, RECORDINGS, SEQUENCES, SampleKind
 from onchip.data.source import DatasetInfo
-from onchip.data.split import Dataset, Split
+from onchip.data.split import Dataset, SampleSource, Split
 
 __all__ = [
     "IMAGES",
@@ -25,6 +25,7 @@ __all__ = [
     "DatasetInfo",
     "Flip",
     "SampleKind",
+    "SampleSource",
     "Split",
     "Status",
     "batches",

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from onchip.data.split import Split
+from onchip.data.split import SampleSource
 from onchip.errors import RequestError
 
 
 def batches(
-    split: Split,
+    split: SampleSource,
     batch_size: int,
     *,
     generator: torch.Generator | None = None,
@@ -55,13 +55,9 @@ def batches(
         )
 
     def stream() -> Iterator[tuple[Tensor, Tensor]]:
-        n, order = len(split), None
-        if shuffle and generator is not None:
-            order = torch.randperm(n, generator=generator, device=generator.device).to(split.device)
-        for start in range(0, n - n % batch_size if drop_last else n, batch_size):
-            chosen = slice(start, start + batch_size)
-            index = chosen if order is None else order[chosen]
-            stored, labels = split.batch(index)
+        for stored, labels in split.draw(batch_size, generator if shuffle else None):
+            if drop_last and len(stored) < batch_size:
+                return
             samples = stored.to(device or split.device, non_blocking=True).float()
             if split.kind.divisor != 1.0:
                 samples = samples.div_(split.kind.divisor)

@@ -1,10 +1,15 @@
 """From a name to a data set in three splits."""
 
 import os
+from collections.abc import Callable
+from functools import partial
+
+import torch
 
 from onchip.data.datasets import find
 from onchip.data.root import data_root
-from onchip.data.split import Dataset, Split
+from onchip.data.source import RawSplits
+from onchip.data.split import Dataset, SampleSource, Split
 from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
 
@@ -54,14 +59,46 @@ def load(
         source.fetch(place)
     source.require(place)
     parts = source.read(place)
+    again = partial(load, name, root=root, train_size=train_size, validation=validation, seed=seed)
+    again = again if source.by_code else None
+    return divided(name, parts, train_size=train_size, validation=validation, seed=seed, again=again)
+
+
+def divided(
+    name: str,
+    parts: RawSplits,
+    *,
+    train_size: int | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    again: Callable[[], Dataset] | None = None,
+) -> Dataset:
+    """A data set in three splits, from two or three.
+
+    Args:
+        name: of the data set.
+        parts: the splits that there are.
+        train_size: as for `load`.
+        validation: as for `load`.
+        seed: as for `load`.
+        again: as for `Dataset`.
+
+    Raises:
+        RequestError: fewer samples than are wanted.
+        DataError: a label outside the classes, or splits whose samples differ in kind or shape.
+    """
     own = parts.validation
     size = max(1, round(validation * len(parts.train))) if validation and own is None else 0
     train, drawn = _draw(name, parts.train, size, train_size, seed)
-    return Dataset(name, parts.classes, train, drawn if own is None else own, parts.test)
+    return Dataset(name, parts.classes, train, drawn if own is None else own, parts.test, again)
 
 
-def _draw(name: str, whole: Split, validation: int, train_size: int | None, seed: int) -> tuple[Split, Split]:
+def _draw(
+    name: str, whole: SampleSource, validation: int, train_size: int | None, seed: int
+) -> tuple[SampleSource, SampleSource]:
     """`train_size` samples to train on, and `validation` others, each in the order of the files."""
+    if not validation and train_size is None:
+        return whole, _none_of(whole)
     left = len(whole) - validation
     if left < (train_size or 1):
         kind = whole.kind.name
@@ -73,3 +110,9 @@ def _draw(name: str, whole: Split, validation: int, train_size: int | None, seed
     order = stratified_order(whole.sample_labels, seed)
     stop = len(order) if train_size is None else validation + train_size
     return whole.take(order[validation:stop].sort().values), whole.take(order[:validation].sort().values)
+
+
+def _none_of(whole: SampleSource) -> Split:
+    """No samples, of the kind and shape of others."""
+    stored = torch.empty(0, *whole.sample_shape, dtype=whole.kind.dtypes[-1], device=whole.device)
+    return Split(stored, torch.empty(0, dtype=torch.int64, device=whole.device), whole.kind)

@@ -1,10 +1,10 @@
 """What a sample of a data set is: an image, a recording of frames, or a sequence of any features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-__all__ = ["IMAGES", "RECORDINGS", "SEQUENCES", "SampleKind"]
+__all__ = ["FEATURES", "FLOAT_IMAGES", "IMAGES", "RECORDINGS", "SEQUENCES", "SampleKind"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,12 @@ IMAGES = SampleKind(
     remedy="Scale floats in [0, 1] with (images * 255).round().to(torch.uint8), or pass kind=RECORDINGS or SEQUENCES",
 )
 """Still images as bytes, 0 dark to 255 bright."""
+
+FLOAT_IMAGES = replace(IMAGES, dtypes=(torch.float32,), divisor=1.0, remedy="Convert them with .float()")
+"""Still images in [0, 1]."""
+
+FEATURES = replace(FLOAT_IMAGES, name="features", axes="(N, features)", dimensions=(2,), augmentable=False)
+"""Any numbers in [0, 1] that do not change over time."""
 
 RECORDINGS = SampleKind(
     name="recordings",

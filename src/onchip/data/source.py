@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onchip.data.samples import IMAGES, SampleKind
-from onchip.data.split import Split
+from onchip.data.split import SampleSource
 from onchip.errors import DataError
 
 
@@ -55,9 +55,9 @@ class RawSplits:
     """The splits as read from the files, before validation is drawn from train."""
 
     classes: tuple[str, ...]
-    train: Split
-    test: Split
-    validation: Split | None = None
+    train: SampleSource
+    test: SampleSource
+    validation: SampleSource | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class DatasetSource:
         reread: as `read`, but every file is read, whatever is stored of them; None where nothing is stored.
         unpack: data root -> archives that the user has put there are unpacked; None where there are none.
         by_hand: data root -> what to do where a download fails; None for putting `files` there.
+        by_code: whether a user's function reads it, which a worker calls again.
     """
 
     name: str
@@ -87,6 +88,7 @@ class DatasetSource:
     reread: Callable[[Path], RawSplits] | None = None
     unpack: Callable[[Path], None] | None = None
     by_hand: Callable[[Path], str] | None = None
+    by_code: bool = False
 
     def missing(self, root: Path) -> tuple[Path, ...]:
         """The needed files that are not under `root`; none where any of the layouts is whole."""

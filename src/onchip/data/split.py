@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -11,8 +13,45 @@ from onchip.data.mapped import Mapped
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
 
+SPLITS = "train", "validation", "test"
+
 NO_TARGET = -1
 """The label of a time step at which the output has no target."""
+
+
+class SampleSource(Protocol):
+    """Labeled samples that training takes: a `Split`, or a stream of a loader's batches."""
+
+    batch_size: int | None
+    """Samples per batch where the source decides on that; None where it takes any number."""
+
+    @property
+    def kind(self) -> SampleKind: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def sample_labels(self) -> Tensor: ...
+
+    @property
+    def steps(self) -> int | None: ...
+
+    def __len__(self) -> int: ...
+
+    def n_batches(self, batch_size: int) -> int: ...
+
+    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+    def to(self, device: torch.device | str) -> SampleSource: ...
+
+    def take(self, index: Tensor) -> SampleSource: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +87,8 @@ class Split:
     kind: SampleKind = IMAGES
     lengths: Tensor | None = None
 
+    batch_size: ClassVar[int | None] = None
+
     def __post_init__(self) -> None:
         self._check_samples()
         self._check_labels()
@@ -73,6 +114,11 @@ class Split:
     def shape(self) -> tuple[int, ...]:
         """Features at one time step, the input of a network: (C, H, W) of images and recordings."""
         return tuple(self.stored.shape[self.kind.leading :])
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample as it is stored; of sequences that of the longest."""
+        return tuple(self.stored.shape[1:])
 
     @property
     def steps(self) -> int | None:
@@ -104,6 +150,24 @@ class Split:
             return samples, labels
         per_step = labels[:, None].expand(samples.shape[:2]) if labels.ndim == 1 else labels[:, : samples.shape[1]]
         return samples, _per_step(per_step, lengths).t().contiguous()
+
+    def n_batches(self, batch_size: int) -> int:
+        """Batches in a pass; the last one may be smaller."""
+        return -(-len(self) // batch_size)
+
+    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass in batches, as `batch` returns them.
+
+        Args:
+            batch_size: Samples per batch.
+            generator: Of the order, on any device; None for the split's own order.
+        """
+        order = None
+        if generator is not None:
+            order = torch.randperm(len(self), generator=generator, device=generator.device).to(self.device)
+        for start in range(0, len(self), batch_size):
+            chosen = slice(start, start + batch_size)
+            yield self.batch(chosen if order is None else order[chosen])
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device, moved once and whole."""
@@ -198,6 +262,7 @@ class Dataset:
         train: what a rule learns from.
         validation: for choices (when to stop, which rate); empty if its share is 0.
         test: for the reported accuracy, used once.
+        again: loads it in another process, for data that a user's function loads; None where it can be pickled.
 
     Raises:
         DataError: a label outside the classes, or splits whose samples differ in kind or shape.
@@ -205,29 +270,30 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
+    train: SampleSource
+    validation: SampleSource
+    test: SampleSource
+    again: Callable[[], Dataset] | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self)[2:]:
-            split: Split = getattr(self, field.name)
+        for name in SPLITS:
+            split: SampleSource = getattr(self, name)
             if split.kind != self.kind:
                 raise DataError(
-                    f"{self.name}: {field.name} holds {split.kind.name}, train {self.kind.name}; expected one kind"
+                    f"{self.name}: {name} holds {split.kind.name}, train {self.kind.name}; expected one kind"
                 )
             # The longest sequence of one split may be longer than that of another.
             if split.shape != self.shape or (not self.kind.own_steps and split.steps != self.train.steps):
                 raise DataError(
-                    f"{self.name}: {split.kind.name} of {field.name} are {tuple(split.stored.shape[1:])}, those of "
-                    f"train {tuple(self.train.stored.shape[1:])}; expected one shape. Resize them to one size first"
+                    f"{self.name}: {split.kind.name} of {name} are {split.sample_shape}, those of "
+                    f"train {self.train.sample_shape}; expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
                 continue
             low, high = int(split.sample_labels.min()), int(split.sample_labels.max())
             if low < 0 or high >= self.n_classes:
                 raise DataError(
-                    f"{self.name}: {field.name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
+                    f"{self.name}: {name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
                     f"one of its {self.n_classes} classes. Correct the labels"
                 )
 
@@ -255,3 +321,6 @@ class Dataset:
         """The same data set with its three splits on another device."""
         moved = (split.to(device) for split in (self.train, self.validation, self.test))
         return Dataset(self.name, self.classes, *moved)
+
+    def __reduce__(self) -> Any:
+        return super().__reduce__() if self.again is None else (self.again, ())

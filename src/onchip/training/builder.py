@@ -126,11 +126,14 @@ def resolve(config: RunConfig, data: Dataset, given: Given = Given()) -> Resolve
     """
     if data.name != config.data:
         raise RequestError(f"a run on {config.data!r} got the data set {data.name!r}; load the one it names")
+    if data.train.batch_size not in (None, config.batch_size):
+        raise RequestError(
+            f"got batch_size={config.batch_size} for a DataLoader with batches of {data.train.batch_size}; expected "
+            f"the same. Use --batch-size {data.train.batch_size}, or batch_size={data.train.batch_size} in Python"
+        )
     rule, augment = given.rule or registry.part("rule", config.rule), registry.augmentation(config.augment)
     if augment is not None:
-        augment(
-            torch.zeros(0, *data.train.stored.shape[1:]), torch.Generator()
-        )  # refuses samples that it cannot change
+        augment(torch.zeros(0, *data.train.sample_shape), torch.Generator())  # refuses samples that it cannot change
     seeded = partial(own_randomness, config)
     network = network_of(config, data.shape, data.n_classes, seeded=seeded, given=given.network)
     kind = network.kind
@@ -249,7 +252,7 @@ def build(resolved: Resolved) -> Run:
         UnsupportedError: The rule cannot train this network.
         MemoryLimitError: The network does not fit into the device's memory.
     """
-    config, steps = resolved.config, math.ceil(len(resolved.data.train) / resolved.config.batch_size)
+    config, steps = resolved.config, resolved.data.train.n_batches(resolved.config.batch_size)
     order = torch.Generator().manual_seed(_spread(config.seed, ORDER))
     encode, encoding = resolved.encoder(ENCODING)
     with enough(f"the network {config.net!r} under {config.rule}", config.device):

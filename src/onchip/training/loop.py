@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from onchip import nn
-from onchip.data import Dataset, Split, batches
+from onchip.data import Dataset, SampleSource, batches
 from onchip.errors import DataError, DivergedError, MemoryLimitError
 from onchip.losses import predict
 from onchip.nn.graph_builder import build_graph
@@ -92,7 +92,7 @@ def _train(
         record = describe(resolved)
         if not _finished(run, config):
             run.continues()
-        run.rule.expect(config.epochs * math.ceil(len(resolved.data.train) / config.batch_size))
+        run.rule.expect(config.epochs * resolved.data.train.n_batches(config.batch_size))
         before = run.seconds
         data = resolved.data.to(config.device)
         watch.run_begins(config)
@@ -126,7 +126,7 @@ def _train(
     )
 
 
-def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
+def accuracy(model: nn.Sequential, split: SampleSource, encode: Callable[[Tensor], Signal], batch_size: int) -> float:
     """Share of a split, in [0, 1], that the bare model classifies correctly, by its output at steps with a target.
 
     Args:
@@ -150,7 +150,7 @@ def accuracy(model: nn.Sequential, split: Split, encode: Callable[[Tensor], Sign
 def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -> None:
     """Train one epoch and add it to the history."""
     resolved, config = run.resolved, run.resolved.config
-    steps = math.ceil(len(data.train) / config.batch_size)
+    steps = data.train.n_batches(config.batch_size)
     total_loss = 0.0
     watch.epoch_begins(epoch, steps)
     begin = time.perf_counter()

@@ -11,6 +11,7 @@ from onchip.data.datasets.digits import digits
 from onchip.data.datasets.dvs_cifar10 import dvs_cifar10
 from onchip.data.datasets.dvs_gesture import dvs_gesture
 from onchip.data.datasets.folder import folder
+from onchip.data.datasets.function import function
 from onchip.data.datasets.japanese_vowels import japanese_vowels
 from onchip.data.datasets.mnist import emnist, fashion_mnist, kmnist, mnist
 from onchip.data.datasets.n_mnist import n_mnist
@@ -19,6 +20,7 @@ from onchip.data.datasets.store_recall import store_recall
 from onchip.data.datasets.time_series import time_series
 from onchip.data.source import DatasetSource
 from onchip.errors import unknown_name
+from onchip.runs.code import code_name
 from onchip.runs.grammar import bind, parse
 
 __all__ = [
@@ -47,8 +49,8 @@ def registry() -> dict[str, Callable[..., DatasetSource]]:
 
 
 def find(name: str) -> DatasetSource:
-    """The data set of that name, with options such as `dvs-gesture:frames=20;size=48`, or a user's own data,
-    `folder:PATH` or `ts:PATH`.
+    """The data set of that name, with options such as `dvs-gesture:frames=20;size=48`; a user's own data, `folder:PATH`
+    or `ts:PATH`; or what a user's function returns, such as `my_data.py:load`, whose file is then run.
 
     Raises:
         RequestError: there is no data set of that name, or an option does not exist or is out of its range.
@@ -56,6 +58,8 @@ def find(name: str) -> DatasetSource:
     for prefix, make in OWN.items():
         if name.startswith(prefix):
             return make(name.removeprefix(prefix))
+    if (code := code_name(name)) is not None:
+        return function(code)
     known = registry()
     base, options, _ = name.partition(":")
     if base not in known:
