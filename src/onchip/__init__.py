@@ -7,20 +7,36 @@ from onchip.errors import OnchipError
 
 if TYPE_CHECKING:
     from onchip import nn, report, rules, transport
+    from onchip.cli.shared.progress import bars
     from onchip.nn.signals import Static
     from onchip.training.comparison import compare
+    from onchip.training.fit import fit
     from onchip.training.saved import load_run
 
-__all__ = ["OnchipError", "Static", "__version__", "compare", "load_run", "nn", "report", "rules", "transport"]
+__all__ = [
+    "OnchipError",
+    "Static",
+    "__version__",
+    "bars",
+    "compare",
+    "fit",
+    "load_run",
+    "nn",
+    "report",
+    "rules",
+    "transport",
+]
 
 __version__ = "0.1.0"
 
 MODULES = {
     "Static": "onchip.nn.signals",
+    "bars": "onchip.cli.shared.progress",
     "compare": "onchip.training.comparison",
+    "fit": "onchip.training.fit",
     "load_run": "onchip.training.saved",
 }
-"""Where the functions and classes are that need torch; the other names are packages."""
+"""Where the functions and classes are that need torch or much else; the other names are packages."""
 
 
 def __getattr__(name: str) -> Any:

@@ -125,7 +125,7 @@ def test_changed_code_does_not_continue_a_run(onchip: Onchip, monkeypatch: pytes
     Path("my_net.py").write_text(NET.replace("12", "13"))
     refused = onchip("compare", "--out", "out", "--resume", "--net", "my_net.py:build")
     assert refused.code == 2
-    assert "the text of my_net.py:build has changed since (its SHA-256 was" in refused.err
+    assert "net my_net.py:build has changed since (its SHA-256 was" in refused.err
 
 
 def test_a_file_of_options_alone_runs_no_code(onchip: Onchip) -> None:

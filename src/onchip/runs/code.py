@@ -20,6 +20,9 @@ from onchip.errors import RequestError
 SETTINGS = "net", "data"
 """Settings whose text may name code."""
 
+PYTHON = "python:"
+"""What begins the text of an object that a program has passed."""
+
 # A folder of pictures (`folder:PATH`) is data, whatever the end of its name.
 PATTERN = re.compile(
     r"(?!folder:)(?P<place>.+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)+):(?P<function>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{64}))?",
@@ -120,14 +123,14 @@ def pinned(text: str) -> str:
 
 
 def short(text: str) -> str:
-    """The text without a digest, for readers.
+    """The text without a digest, and without the mark of an object, for readers.
 
     Example:
         >>> short("my_net.py:build#" + 64 * "0"), short("mlp")
         ('my_net.py:build', 'mlp')
     """
-    match = PATTERN.fullmatch(text)
-    return text if match is None else f"{match['place']}:{match['function']}"
+    is_code = PATTERN.fullmatch(text) is not None or text.startswith(PYTHON)
+    return re.sub("#[0-9a-f]{64}$", "", text).removeprefix(PYTHON) if is_code else text
 
 
 def refuse_unnamed(settings: Mapping[str, Any], named: Mapping[str, Any], source: str) -> None:
@@ -140,6 +143,8 @@ def refuse_unnamed(settings: Mapping[str, Any], named: Mapping[str, Any], source
     """
     for setting in SETTINGS:
         text = settings.get(setting)
+        if isinstance(text, str) and text.startswith(PYTHON) and named.get(setting) is None:
+            raise RequestError(f"{setting} in {source} was an object of a program, {short(text)}; pass it again")
         name = code_name(text) if isinstance(text, str) else None
         if name is not None and named.get(setting) is None:
             raise RequestError(

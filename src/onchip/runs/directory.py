@@ -176,5 +176,5 @@ def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) ->
 def _difference(name: str, before: object, now: object) -> str:
     if isinstance(before, str) and isinstance(now, str) and short(before) == short(now):
         digests = f"its SHA-256 was {before[-64:]:.12}..., now {now[-64:]:.12}..."
-        return f"the text of {short(now)} has changed since ({digests})"
+        return f"{name} {short(now)} has changed since ({digests})"
     return f"{name} was {before!r}, now {now!r}"

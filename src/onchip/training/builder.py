@@ -105,10 +105,12 @@ class Given:
     Args:
         network: Builds the network; None for the one that is named.
         rule: Attaches the rule; None for the one that is named.
+        attached: Whether the rule is attached already, and can be used once.
     """
 
     network: OwnNetwork | None = None
     rule: registry.Part | None = None
+    attached: bool = False
 
 
 def resolve(config: RunConfig, data: Dataset, given: Given = Given()) -> Resolved:

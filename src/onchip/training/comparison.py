@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from onchip import report
+from onchip.data.loading import divided
 from onchip.errors import RequestError
 from onchip.runs.code import refuse_unnamed
 from onchip.runs.config import SEEDS
@@ -16,7 +19,8 @@ from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record
 from onchip.runs.request import combined
 from onchip.training import sweep
-from onchip.training.builder import load_data
+from onchip.training.builder import Given, load_data
+from onchip.training.objects import data_given, network_given
 from onchip.training.progress import ProgressListener
 from onchip.training.registry import distinct
 
@@ -24,6 +28,9 @@ from onchip.training.registry import distinct
 def compare(
     rules: str | Sequence[str] | None = None,
     *,
+    net: str | Callable[..., nn.Module] | None = None,
+    data: Any = None,
+    classes: int | None = None,
     seeds: int | Sequence[int] | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -40,18 +47,25 @@ def compare(
     Args:
         rules: Rules with their options, such as `["bp", "fbp:period=10|100"]`. None takes all default rules that can
             train the network, and warns of the others.
+        net: The network as the command line names it, or a function that builds it: without parameters, or with any of
+            `shape` (of one input), `classes` and `neuron` (makes a layer of the neurons that were asked for).
+        data: The data set as the command line names it; or an `onchip.data.Dataset`, (train, test) or
+            (train, validation, test), each of them samples as `onchip.fit` takes them; or a function that returns one
+            of these.
+        classes: Number of classes of such data; None for the largest label and one more.
         seeds: Number of seeds, or the seeds; None for 3.
         out: Folder for records, settings, table, page and figure, which `onchip.load_run` and `onchip report` read.
             None stores nothing.
-        resume: Continue the comparison in `out`, whose settings need not be repeated.
+        resume: Continue the comparison in `out`, whose settings need not be repeated, except for a network or data of
+            your own.
         force: Replace an earlier comparison in `out`.
         keep_weights: Store the final weights of each run in `out`.
         jobs: Number of runs at a time, each in a process of its own; 1 trains in this process.
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
         progress: Makes the listener of each run; by default, nothing is reported.
-        settings: The other settings, as the command line names them, with underscores: `net`, `neuron`, `data`,
-            `epochs`, `lr` and so on; see `onchip.runs.config.RunConfig`.
+        settings: The other settings, as the command line names them, with underscores: `neuron`, `epochs`, `lr`
+            and so on; see `onchip.runs.config.RunConfig`.
 
     Returns:
         One record per run, in the order in which they finished; the `status` of a run that failed is `failed`.
@@ -69,6 +83,17 @@ def compare(
     """
     if out is None and (resume or force or keep_weights):
         raise RequestError("resume, force and keep_weights need out, the folder of the comparison; got None")
+    net, network = network_given(net) if net is not None else (None, None)
+    if network is not None and not network.fresh:
+        raise RequestError("compare got a network, which can be trained once; expected a function that builds one")
+    parts = None
+    if data is not None and not isinstance(data, str):
+        data, parts = data_given(data, classes)
+        settings = {**({"batch_size": parts.train.batch_size} if parts.train.batch_size else {}), **settings}
+    elif classes is not None:
+        raise RequestError(f"compare got classes={classes} for the data {data!r}, which decide on it; leave it out")
+    objects = Given(network)
+    settings |= {name: text for name, text in (("net", net), ("data", data)) if text is not None}
     given = {"rules": rules, "seeds": seeds, "keep_weights": keep_weights or None}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     with contextlib.ExitStack() as stack:
@@ -77,14 +102,19 @@ def compare(
         before = earlier.to_dict() if earlier else {"seeds": SEEDS}
         refuse_unnamed(before, settings, str(folder))
         asked = combined({**before, **settings, **{name: value for name, value in given.items() if value is not None}})
-        data = load_data(asked.base, root=data_root, download=download)
+        loaded = (
+            load_data(asked.base, root=data_root, download=download)
+            if parts is None
+            else divided(data, parts, train_size=asked.base.train_size, validation=asked.base.validation)
+        )
         if asked.rules is None:
-            names, left_out = sweep.trainable(asked.base, data)
+            names, left_out = sweep.trainable(asked.base, loaded, objects)
             for reason in left_out:
                 warnings.warn(f"left out: {reason}", stacklevel=2)
         else:
             names = [rule.label for rule in distinct(asked.rules)]
-        runs = sweep.compare(asked.sweep(names), data, folder, resume=resume, force=force, jobs=jobs, progress=progress)
+        options: dict[str, Any] = {"resume": resume, "force": force, "jobs": jobs, "progress": progress}
+        runs = sweep.compare(asked.sweep(names), loaded, folder, given=objects, **options)
         records = list(stack.enter_context(contextlib.closing(runs)))
         if out is not None:
             report.write(folder, records)

@@ -21,6 +21,7 @@ import loky
 from loky.backend import resource_tracker
 
 from onchip._files import write_whole
+from onchip.errors import RequestError
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import worker
@@ -64,7 +65,7 @@ def run_in_workers(
     new_executor = executor or _local_executor
     # On the way out, the folder is removed first: this tells the workers to end, for which their executors then wait.
     with contextlib.ExitStack() as executors, _temporary_folder() as folder:
-        write_whole(folder / "work", pickle.dumps(work))
+        write_whole(folder / "work", _pickled(work))
 
         def begin(own: Executor) -> None:
             run = _Run(waiting.popleft(), own, folder / f"progress-{len(waiting)}", progress())
@@ -161,6 +162,16 @@ def _train(work: Path, config: RunConfig, progress: Path) -> Record:
 def _load(work: Path) -> Work:
     loaded: Work = pickle.loads(work.read_bytes())
     return loaded
+
+
+def _pickled(work: Work) -> bytes:
+    try:
+        return pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # of a lambda, or a class within a function
+        raise RequestError(
+            f"a network or data cannot be sent to other processes ({error!s:.200}); define it at the top level of a "
+            "module, or run one job at a time"
+        ) from error
 
 
 def _submit(executor: Executor, *call: object) -> Future[Record]:

@@ -99,7 +99,8 @@ class OwnNetwork:
         if out.shape[-1] != classes:
             raise RequestError(
                 f"the network of {self.name} has {out.shape[-1]} outputs; expected {classes}, one for each class of "
-                "the data"
+                "the data. If some classes have no samples there, say how many there are: classes=... in Python, or an "
+                "onchip.data.Dataset"
             )
 
     def check_fresh(self, first: nn.Sequential, second: nn.Sequential) -> None:

@@ -87,7 +87,7 @@ class SavedRuns:
         """
         record = self.record(rule, seed)
         model = self._network(record, _settings(record))
-        _load(model, record, self._weights(record))
+        load_weights(model, record, self._weights(record))
         model.eval()
         return model
 
@@ -116,7 +116,7 @@ class SavedRuns:
         with own_randomness(config):
             model = self._network(record, config)
             attached: Rule = registry.part("rule", config.rule)(model)
-        _load(model, record, path)
+        load_weights(model, record, path)
         try:
             attached.load_state_dict(checkpoint.load(feedback_file(path))["feedback"])
         except (DataError, LookupError, RequestError) as error:
@@ -155,7 +155,12 @@ def _settings(record: Record) -> RunConfig:
     return dataclasses.replace(from_mapping(record.settings), device="cpu")
 
 
-def _load(model: nn.Sequential, record: Record, path: Path) -> None:
+def load_weights(model: nn.Sequential, record: Record, path: Path) -> None:
+    """Gives a network the weights in a file.
+
+    Raises:
+        DataError: The file is damaged, or of another run than the record.
+    """
     try:
         tensors, metadata = read_sealed(path)
         made = Record.from_json(metadata.get("record", ""))

@@ -56,7 +56,9 @@ def check(sweep: SweepConfig, data: Dataset, given: Given = Given()) -> None:
             raise RequestError(f"rules got {seen[key]!r} and {config.rule!r}, which are the same; name it once")
         seen[key] = config.rule
         with own_randomness(config):
-            build(resolve(config, data, given)).rule.detach()
+            resolved = resolve(config, data, given)
+            if not given.attached:
+                build(resolved).rule.detach()
 
 
 def compare(
