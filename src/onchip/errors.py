@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "CheckpointError",
     "DataError",
     "DivergedError",
     "MemoryLimitError",
@@ -29,6 +30,10 @@ class UnsupportedError(OnchipError, TypeError):
 
 class DataError(OnchipError):
     """A data file is missing, damaged or not what it claims to be."""
+
+
+class CheckpointError(DataError):
+    """A checkpoint is damaged, or of another run."""
 
 
 class DivergedError(OnchipError):

@@ -202,3 +202,113 @@ def test_a_chain_of_torchs_own_is_taken_under_its_names(onchip: Onchip) -> None:
     assert onchip("train", "--net", "my_net.py:build", "--rule", "bp", "--out", "out", *TINY[:-2]).code == 0
     model = package.load_run("out", net="my_net.py:build").model()
     assert list(model.state_dict()) == ["1.0.weight", "1.0.bias", "2.weight", "2.bias"]
+
+
+DATA = """
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+
+class Dots(Dataset):
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, index):
+        image = torch.zeros(1, 8, 8)
+        image[0, index % 8, index % 3] = 1.0
+        return image, index % 3
+
+
+def load():
+    return Dots(), Dots()
+
+
+def loaders():
+    return DataLoader(Dots(), 8, shuffle=True), DataLoader(Dots(), 5), DataLoader(Dots(), 7)
+
+
+def sequences():
+    x, y = torch.randn(30, 9, 6), torch.arange(30) % 3
+    return (x, y, 1 + torch.arange(30) % 9), (x, y)
+"""
+QUICK = ("--net", "F8", "--steps", "2", "--epochs", "2", "--seeds", "1", "--batch-size", "8")
+
+
+@pytest.mark.parametrize(("function", "sizes"), [("load", (27, 3)), ("loaders", (30, 30)), ("sequences", (27, 3))])
+def test_data_of_ones_own_is_compared_and_recorded_in_any_number_of_processes(
+    function: str, sizes: tuple[int, int], onchip: Onchip
+) -> None:
+    Path("my_data.py").write_text(DATA)
+    for jobs in ("1", "2"):
+        options = ("--data", f"my_data.py:{function}", "--rules", "bp,dfa", "--out", f"out{jobs}", "--jobs", jobs)
+        result = onchip("compare", *options, *QUICK)
+        assert result.code == 0, result.err
+    first, second = ({record["label"]: record for record in records(f"out{jobs}")} for jobs in (1, 2))
+    for label, record in first.items():
+        assert record["ledger"] == second[label]["ledger"]
+        assert [epoch["train_loss"] for epoch in record["history"]] == [
+            epoch["train_loss"] for epoch in second[label]["history"]
+        ]
+        assert (record["data"], record["classes"], record["test_size"]) == (f"my_data.py:{function}", 3, 30)
+        assert (record["train_size"], record["validation_size"]) == sizes
+        digest = hashlib.sha256(DATA.encode()).hexdigest()
+        assert record["settings"]["data"] == f"my_data.py:{function}#{digest}"
+
+
+def test_a_loader_decides_on_the_size_of_its_batches(onchip: Onchip) -> None:
+    Path("my_data.py").write_text(DATA)
+    refused = onchip("compare", "--data", "my_data.py:loaders", "--rules", "bp", "--out", "out", *QUICK[:-2])
+    assert refused.code == 2
+    assert "got batch_size=32 for a DataLoader with batches of 8; expected the same. Use --batch-size 8" in refused.err
+
+
+def test_cost_and_audit_take_the_size_of_such_data(onchip: Onchip) -> None:
+    Path("my_data.py").write_text(DATA)
+    priced = onchip("cost", "bp", "--data", "my_data.py:sequences", "--net", "F8")
+    assert priced.code == 0, priced.err
+    assert "F8 of lif neurons, input 6, T = 2," in priced.out, "the first two sequences have 1 and 2 steps"
+    audited = onchip("audit", "dfa", "--data-like", "my_data.py:load", "--net", "F8", "--span", "2", "--json")
+    assert audited.code == 0, audited.err
+    assert "input 1x8x8" in json.loads(audited.out)["about"]
+
+
+def test_a_file_of_options_alone_loads_no_data(onchip: Onchip) -> None:
+    Path("my_data.py").write_text(DATA + "\nfrom pathlib import Path\nPath('ran').touch()\n")
+    Path("run.toml").write_text('data = "my_data.py:load"\n')
+    refused = onchip("compare", "--config", "run.toml", "--rules", "bp", *QUICK)
+    assert refused.code == 2
+    assert "data in run.toml names code, my_data.py:load" in refused.err
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def load(): pass", "my_data.py:load returned None; expected an onchip.data.Dataset, (train, test)"),
+        ("def load(path): pass", "my_data.py:load has the parameter 'path'; expected no parameters"),
+        ("def load():\n    raise OSError('no disk')", "my_data.py:load failed in my_data.py, line 2: OSError: no disk"),
+        (DATA + "\n\ndef load():\n    return Dots(), [1]", "my_data.py:load, test: got 1 tensors"),
+        (
+            DATA.replace("image, index % 3", "image, index % 0"),
+            "my_data.py:load, train failed in my_data.py, line 12: ZeroDivisionError",
+        ),
+        (DATA.replace("1.0", "2.0"), "my_data.py:load, train, batch 1: got images in [0, 2]"),
+    ],
+)
+def test_what_a_data_function_returns_wrongly_is_refused_by_name(text: str, message: str, onchip: Onchip) -> None:
+    Path("my_data.py").write_text(text)
+    result = onchip("compare", "--data", "my_data.py:load", "--rules", "bp", "--out", "out", *QUICK)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_code_that_fails_while_a_run_trains_fails_that_run(onchip: Onchip) -> None:
+    text = DATA.replace("        image = ", "        self.read = getattr(self, 'read', 0) + 1\n        image = ")
+    Path("my_data.py").write_text(text.replace("index % 3\n", "[index % 3][self.read > 60]\n"))
+    result = onchip("compare", "--data", "my_data.py:load", "--rules", "bp", "--out", "out", *QUICK)
+    assert result.code == 1
+    (record,) = records()
+    assert record["status"] == "failed"
+    assert "my_data.py:load, train failed in my_data.py, line 14: IndexError" in record["error"]

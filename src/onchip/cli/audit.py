@@ -16,7 +16,7 @@ from onchip.certificates import Certificate
 from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import RUN_FAILED, failing, require_range, supported
-from onchip.cli.shared.sizes import CLASSES, Shape, size_of
+from onchip.cli.shared.sizes import Size, size_of
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.grammar import split
@@ -71,15 +71,15 @@ def audit(
         require_range(2, steps=steps, batch_size=batch_size)
         require_range(1, span=span)
         require_range(0, seed=seed)
-        shape = size_of("data-like", data_like).shape
-        certificates = _certificates(rules, net, split(neuron), shape, (steps, batch_size), seed, span)
+        size = size_of("data-like", data_like)
+        certificates = _certificates(rules, net, split(neuron), size, (steps, batch_size), seed, span)
         _show(certificates, markdown=markdown, as_json=as_json)
         if not all(certificate.holds for certificate in certificates):
             raise typer.Exit(RUN_FAILED)
 
 
 def _certificates(
-    rules: list[str] | None, net: str, neurons: list[str], shape: Shape, sizes: tuple[int, int], seed: int, span: int
+    rules: list[str] | None, net: str, neurons: list[str], size: Size, sizes: tuple[int, int], seed: int, span: int
 ) -> list[Certificate]:
     """Audit each rule, or each that can train them if None, on each kind of neurons."""
     from onchip.audit import audit as audited
@@ -89,28 +89,28 @@ def _certificates(
     parts = registry.distinct(rules or registry.known("rule"))
     certificates = []
     for neuron in neurons:
-        network = example_network(net, neuron, shape, CLASSES)
+        network = example_network(net, neuron, size.shape, size.classes)
         over = f"{sizes[0]} steps, " if network.kind.over_time else ""
-        size = "x".join(map(str, shape))
-        about = f"{net} of {network.neuron} neurons, input {size}, {over}{sizes[1]} samples, seed {seed}"
-        signal, labels = _data(shape, sizes, network.kind, seed)
+        shape = "x".join(map(str, size.shape))
+        about = f"{net} of {network.neuron} neurons, input {shape}, {over}{sizes[1]} samples, seed {seed}"
+        signal, labels = _data(size, sizes, network.kind, seed)
         if network.own is not None:
-            network.own.check_output(network.make(), signal, CLASSES)
+            network.own.check_output(network.make(), signal, size.classes)
         audit_of = partial(audited, build=network.make, signal=signal, labels=labels, seed=seed, span=span, about=about)
         audits = [partial(audit_of, rule, label=rule.label) for rule in parts]
         certificates += supported(audits, strict=rules is not None)
     return certificates
 
 
-def _data(shape: Shape, sizes: tuple[int, int], kind: SignalKind, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _data(size: Size, sizes: tuple[int, int], kind: SignalKind, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random input and labels: another current or spike at each step, or spike times of which some never come."""
     import torch
 
     steps, batch = sizes
     generator = torch.Generator().manual_seed(seed)
     leading = (steps, batch) if kind.over_time else (batch,)
-    signal = kind.random(torch.Size((*leading, *shape)), generator)
-    return signal, torch.randint(CLASSES, (batch,), generator=generator)
+    signal = kind.random(torch.Size((*leading, *size.shape)), generator)
+    return signal, torch.randint(size.classes, (batch,), generator=generator)
 
 
 def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> None:

@@ -69,8 +69,8 @@ def cost(
 ) -> None:
     """Price rules on a network and input size, without training: one step of the engine, counted.
 
-    Weights, the step's samples (digits for the data set digits, else random numbers) and draws come from one seed.
-    Exit code 2: the request was wrong.
+    Weights, the step's samples (the first ones of digits and of data of your own, else random numbers) and draws come
+    from one seed. Exit code 2: the request was wrong.
     """
     with failing():
         from onchip.cost.energy import table as energy_table
@@ -89,7 +89,7 @@ def cost(
         loss = registry.loss(None, network.kind)
         pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)
         bp, prices = _priced(pricing, rules)
-        over = f"T = {steps}, " if pricing.kind.over_time else ""
+        over = f"T = {network.kind.sizes(pricing.signal)[1]}, " if pricing.kind.over_time else ""
         shape = "x".join(map(str, size.shape))
         about = f"{net} of {network.neuron} neurons, input {shape}, {over}batches of {batch_size}"
         if as_json:
@@ -123,6 +123,11 @@ def _sample(
 
         split = load("digits").train
         samples, labels = split.samples[:SAMPLES].float() / 255, split.labels[:SAMPLES] % size.classes
+    elif size.data is not None:
+        from onchip.data import batches
+
+        samples, _ = next(batches(size.data.train, SAMPLES, shuffle=False))
+        samples, labels = samples[:SAMPLES], size.data.train.sample_labels[:SAMPLES]
     else:
         over_time = (steps,) if size.samples.over_time else ()
         samples = torch.rand(SAMPLES, *over_time, *size.shape, generator=generator)

@@ -12,6 +12,7 @@ from onchip.data.source import RawSplits
 from onchip.data.split import Dataset, SampleSource, Split
 from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
+from onchip.runs.code import short
 
 
 def load(
@@ -105,7 +106,7 @@ def _draw(
         wanted = "at least 1" if train_size is None else f"train_size={train_size} {kind}"
         aside = f" when {validation} of {len(whole)} are set aside for validation" if validation else ""
         raise RequestError(
-            f"{name} has {left} {kind} to train on{aside}; expected {wanted}. Lower train_size or validation"
+            f"{short(name)} has {left} {kind} to train on{aside}; expected {wanted}. Lower train_size or validation"
         )
     order = stratified_order(whole.sample_labels, seed)
     stop = len(order) if train_size is None else validation + train_size

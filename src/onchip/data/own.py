@@ -74,7 +74,13 @@ def own_split(given: Any, name: str, file: Path | None = None) -> SampleSource:
 
 
 def class_names(classes: int) -> tuple[str, ...]:
-    """Names of classes that have none."""
+    """Names of classes that have none.
+
+    Raises:
+        RequestError: There are fewer than two.
+    """
+    if classes < 2:
+        raise RequestError(f"all labels are {classes - 1}; expected at least two classes, counted from 0")
     return tuple(map(str, range(classes)))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from onchip.data.mapped import Mapped
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
+from onchip.runs.code import short
 
 SPLITS = "train", "validation", "test"
 
@@ -276,16 +277,15 @@ class Dataset:
     again: Callable[[], Dataset] | None = None
 
     def __post_init__(self) -> None:
+        called = short(self.name)
         for name in SPLITS:
             split: SampleSource = getattr(self, name)
             if split.kind != self.kind:
-                raise DataError(
-                    f"{self.name}: {name} holds {split.kind.name}, train {self.kind.name}; expected one kind"
-                )
+                raise DataError(f"{called}: {name} holds {split.kind.name}, train {self.kind.name}; expected one kind")
             # The longest sequence of one split may be longer than that of another.
             if split.shape != self.shape or (not self.kind.own_steps and split.steps != self.train.steps):
                 raise DataError(
-                    f"{self.name}: {split.kind.name} of {name} are {split.sample_shape}, those of "
+                    f"{called}: {split.kind.name} of {name} are {split.sample_shape}, those of "
                     f"train {self.train.sample_shape}; expected one shape. Resize them to one size first"
                 )
             if len(split) == 0:
@@ -293,7 +293,7 @@ class Dataset:
             low, high = int(split.sample_labels.min()), int(split.sample_labels.max())
             if low < 0 or high >= self.n_classes:
                 raise DataError(
-                    f"{self.name}: {name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
+                    f"{called}: {name} has labels {low} to {high}; expected 0 to {self.n_classes - 1}, "
                     f"one of its {self.n_classes} classes. Correct the labels"
                 )
 

@@ -23,9 +23,9 @@ SETTINGS = "net", "data"
 PYTHON = "python:"
 """What begins the text of an object that a program has passed."""
 
-# A folder of pictures (`folder:PATH`) is data, whatever the end of its name.
+# A folder of pictures (`folder:PATH`) and a file of series (`ts:PATH`) are data, whatever the end of their names.
 PATTERN = re.compile(
-    r"(?!folder:)(?P<place>.+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)+):(?P<function>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{64}))?",
+    r"(?!folder:|ts:)(?P<place>.+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)+):(?P<function>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{64}))?",
     re.DOTALL,
 )
 
@@ -107,7 +107,7 @@ def code_name(text: str) -> CodeName | None:
     match = PATTERN.fullmatch(text)
     if match is not None:
         return CodeName(match["place"], match["function"], match["digest"])
-    if text.partition(":")[0] != "folder" and re.search(r"\.py(:|$)", text):
+    if text.partition(":")[0] not in ("folder", "ts") and re.search(r"\.py(:|$)", text):
         raise RequestError(f"got {text!r:.200}; expected a file and a function in it, such as my_net.py:build")
     return None
 

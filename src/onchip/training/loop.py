@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from onchip import nn
 from onchip.data import Dataset, SampleSource, batches
-from onchip.errors import DataError, DivergedError, MemoryLimitError
+from onchip.errors import CheckpointError, DataError, DivergedError, MemoryLimitError
 from onchip.losses import predict
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import Signal
@@ -60,7 +60,8 @@ def train(
         RequestError: The settings do not fit each other or the data.
         UnsupportedError: The rule cannot train this network.
         DivergedError: The loss or a weight is no longer finite.
-        DataError: The checkpoint is damaged or of another run.
+        CheckpointError: The checkpoint is damaged or of another run.
+        DataError: A loader of the data fails.
         MemoryLimitError: The device has too little memory; the message names a batch that fits, determined by trial.
 
     Example:
@@ -266,7 +267,7 @@ def _restore(run: Run, config: RunConfig, path: Path) -> None:
         if checkpoint.digest(run.state()) != checkpoint.digest(state):
             raise DataError("it does not fit the run: some of its values are of other types or shapes")
     except DataError as error:
-        raise DataError(f"checkpoint {path.name} cannot be used: {error}; delete it to begin again") from error
+        raise CheckpointError(f"checkpoint {path.name} cannot be used: {error}; delete it to begin again") from error
     if config.threads is None:
         torch.set_num_threads(run.provenance[-1].threads)
 

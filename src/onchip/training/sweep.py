@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from onchip.data import Dataset
-from onchip.errors import DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
+from onchip.errors import CheckpointError, DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
@@ -175,7 +175,7 @@ def _run(
     try:
         try:
             return once(resume=True)
-        except DataError as error:  # about the checkpoint: the data are read already
+        except CheckpointError as error:
             if checkpoint.is_dir():
                 raise
             checkpoint.unlink(missing_ok=True)
