@@ -45,10 +45,10 @@ def test_the_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(result, FitResult)
     assert result.accuracy > 0.7
     printed = capsys.readouterr().out
-    assert "| ottt |" in printed
+    assert "| eprop |" in printed
     assert str(result.accuracy) in printed
     exec(source("compare"), names)
     assert [(record.label, record.seed) for record in names["records"]] == [
-        (rule, seed) for seed in (0, 1) for rule in ("bp", "ottt", "dfa")
+        (rule, seed) for seed in (0, 1) for rule in ("bp", "eprop", "dfa")
     ]
     assert "| dfa " in capsys.readouterr().out

@@ -290,7 +290,7 @@ def test_a_file_of_options_alone_loads_no_data(onchip: Onchip) -> None:
         (DATA + "\n\ndef load():\n    return Dots(), [1]", "my_data.py:load, test: got 1 tensors"),
         (
             DATA.replace("image, index % 3", "image, index % 0"),
-            "my_data.py:load, train failed in my_data.py, line 12: ZeroDivisionError",
+            "my_data.py:load, train failed in my_data.py, line 13: ZeroDivisionError",
         ),
         (DATA.replace("1.0", "2.0"), "my_data.py:load, train, batch 1: got images in [0, 2]"),
     ],
