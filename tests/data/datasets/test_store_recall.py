@@ -90,8 +90,10 @@ def test_other_delays_are_refused(delay: str) -> None:
 def test_it_takes_credit_through_time() -> None:
     accuracies = {}
     for rule in ("bp", "sltt"):
-        neuron = "alif:decay=0.8;adaptation=0.5;adaptation-decay=0.97"
-        config = RunConfig(data="store-recall", net="R64", neuron=neuron, rule=rule, epochs=4, loss="steploss:0")
+        neuron = "alif:decay=0.8;adaptation=0.7;adaptation-decay=0.97"
+        config = RunConfig(
+            data="store-recall", net="R64", neuron=neuron, rule=rule, epochs=4, lr=2e-3, loss="steploss:0"
+        )
         accuracies[rule] = train(config, load_data(config)).test_accuracy or 0.0
     assert accuracies["bp"] > 0.95
     assert abs(accuracies["sltt"] - 0.5) < 0.08, accuracies
