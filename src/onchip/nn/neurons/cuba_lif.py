@@ -38,7 +38,8 @@ class CubaLIF(LIF):
 
     The hard reset has v[t] = u[t] (1 - s[t]) instead; no reset touches the current. A drive reaches the membrane in the
     step in which it arrives, as in NIR's CubaLIF (τ_syn = dt / (1 - α), τ_mem = dt / (1 - λ), w_in = τ_syn / dt,
-    R = τ_mem / dt, by Euler's method) and in snnTorch's `Synaptic` with `reset_delay=False`.
+    R = τ_mem / dt, by Euler's method) and in snnTorch's `Synaptic` with `reset_delay=False`, whose soft reset differs
+    where a membrane is above the threshold after it.
 
     Args:
         decay: λ, the share of the membrane kept from one step to the next, in [0, 1]: a number, or a tensor
