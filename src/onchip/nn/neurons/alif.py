@@ -1,7 +1,6 @@
 """Leaky integrate-and-fire neurons with an adaptive threshold."""
 
 import math
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import alif as kernel
 from onchip.kernels.lif import Membrane, backward_local
+from onchip.kernels.trace import add_decayed
 from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
 from onchip.nn.neurons.leaky import per_row, whole
 from onchip.nn.neurons.spiking import Spiking, dense
@@ -110,7 +110,7 @@ class ALIF(Spiking):
             named |= {"initial_membrane": state.membrane, "initial_eligibility": state.eligibility}
         values = {name: tensor for name, tensor in named.items() if tensor is not None}
         saved = SavedTensors({"distances": scan.distances, **values})
-        eligibility = list(self._eligibilities(saved))[-1][2] if learns else None
+        eligibility = self._eligibility(saved)[2] if learns else None
         return scan.spikes, saved, ALIFState(scan.membrane, scan.adaptation, eligibility)
 
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
@@ -128,7 +128,7 @@ class ALIF(Spiking):
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         eligible = None
         if self.decay_parameter is not None and "distances" in saved.values:
-            eligible = [torch.stack(each) for each in list(zip(*self._eligibilities(saved), strict=True))[:2]]
+            eligible = self._eligibility(saved)[:2]
         delta = backward_local(saved.take("distances"), error, self.membrane(), self.surrogate, None)
         if eligible is not None:
             for name, of_decay in zip(("decay", "adaptation_decay"), eligible, strict=True):
@@ -136,10 +136,12 @@ class ALIF(Spiking):
         return delta
 
     def _adjoint(self, saved: SavedTensors, membrane: Membrane) -> Adjoint:
+        learns = self.decay_parameter is not None
+        before = self._past(saved, saved.values["distances"]) if learns and "distances" in saved.values else None
         distances, constants = saved.take("distances"), self._adaptive(membrane)
         potentials = saved.values.get("potentials")
         through_reset = membrane.hard and not membrane.detach_reset
-        back, learns = kernel.StepBack(constants, self.surrogate), self.decay_parameter is not None
+        back = kernel.StepBack(constants, self.surrogate)
 
         def error_at_drive(t: int, error: Tensor) -> Tensor:
             if learns and back.error_at_adaptation is not None:
@@ -147,8 +149,8 @@ class ALIF(Spiking):
                 self._add_error(saved, "adaptation_decay", products)
             potential = potentials[t] if through_reset and potentials is not None else None
             delta = back(distances[t], potential, error)
-            if learns:
-                self._add_error(saved, "decay", delta * self._past(saved, distances, t))
+            if before is not None:
+                self._add_error(saved, "decay", delta * before[t])
             return delta
 
         if learns:
@@ -184,39 +186,44 @@ class ALIF(Spiking):
         """The constants as they are now."""
         return kernel.Adaptive(membrane, self.rise, self.constant("adaptation_decay"))
 
-    def _past(self, saved: SavedTensors, distances: Tensor, t: int) -> Tensor:
-        """v[t-1], (B, features...), from x[t-1], which must not have been overwritten, and u[t-1]."""
-        if t == 0:
-            initial = saved.values.get("initial_membrane")
-            return torch.zeros_like(distances[0]) if initial is None else initial
-        spikes = (distances[t - 1] >= self._threshold).to(distances.dtype)
-        return self.membrane().reset(saved.values["potentials"][t - 1], spikes)
+    def _past(self, saved: SavedTensors, distances: Tensor) -> Tensor:
+        """v[t-1] at every step t, (T, B, features...), from x, not overwritten yet, and u."""
+        past = torch.empty_like(distances)
+        initial = saved.values.get("initial_membrane")
+        if initial is None:
+            past[0].zero_()
+        else:
+            past[0].copy_(initial)
+        spikes = (distances[:-1] >= self._threshold).to(distances.dtype)
+        self.membrane().reset(saved.values["potentials"][:-1], spikes, out=past[1:])
+        return past
 
-    def _eligibilities(self, saved: SavedTensors) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """At each step the derivatives of x by λ and by ρ, (B, features...), and the state that they leave.
+    def _eligibility(self, saved: SavedTensors) -> tuple[Tensor, Tensor, Tensor]:
+        """dx/dλ and dx/dρ at every step, (T, B, features...), and the state (3, B, features...) that they leave.
 
-        They are those of the neuron's own state, with the reset cut, ψ being that of the step:
+        They are the derivatives through the neuron's own state, with the reset cut, ψ being that of the step:
 
-            dx/dλ = ε - β da/dλ,   ε = λ dv/dλ + v[t-1],   da/dλ <- ρ da/dλ + ψ dx/dλ
-            dx/dρ = - β da/dρ,     da/dρ <- ρ da/dρ + a[t-1] + ψ dx/dρ
+            dx/dλ = ε - β da/dλ,   ε = λ dv/dλ + v[t-1],   da/dλ <- (ρ - β ψ) da/dλ + ψ ε
+            dx/dρ = - β da/dρ,     da/dρ <- (ρ - β ψ) da/dρ + a[t-1]
         """
         distances, decay, adaptation_decay = saved.values["distances"], *map(self.constant, self._decays)
         state = saved.values.get("initial_eligibility")
         if state is None:
             state = torch.zeros((3, *distances.shape[1:]), dtype=distances.dtype, device=distances.device)
+        of_membrane, of_adaptation, of_own_decay = state
+        eligible = self._past(saved, distances)
         for t, distance in enumerate(distances):
-            of_membrane, of_adaptation, of_own_decay = state
-            eligible = of_membrane * decay + self._past(saved, distances, t)
-            by_decay, by_own = eligible - self.rise * of_adaptation, -self.rise * of_own_decay
-            slope = self.surrogate.gate_(distance - self._threshold, torch.ones_like(distance))
+            add_decayed(eligible[t], of_membrane, decay, out=eligible[t])
+            of_membrane = eligible[t]
             if self._hard:
-                eligible = eligible.masked_fill(distance >= self._threshold, 0.0)
-            past = saved.values["past_adaptation"][t]
-            state = torch.stack(
-                [
-                    eligible,
-                    of_adaptation * adaptation_decay + slope * by_decay,
-                    of_own_decay * adaptation_decay + past + slope * by_own,
-                ]
-            )
-            yield by_decay, by_own, state
+                of_membrane = of_membrane.masked_fill(distance >= self._threshold, 0.0)
+        slope = self.surrogate.gate_(distances - self._threshold, torch.ones_like(distances))
+        kept, raised = adaptation_decay - self.rise * slope, slope * eligible
+        by_decay, by_own = [], []
+        for t, past in enumerate(saved.values["past_adaptation"]):
+            by_decay.append(of_adaptation)
+            by_own.append(of_own_decay)
+            of_adaptation = torch.addcmul(raised[t], kept[t], of_adaptation)
+            of_own_decay = torch.addcmul(past, kept[t], of_own_decay)
+        state = torch.stack([of_membrane, of_adaptation, of_own_decay])
+        return eligible.sub_(torch.stack(by_decay), alpha=self.rise), torch.stack(by_own).mul_(-self.rise), state
