@@ -29,8 +29,8 @@ def test_the_files_and_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Path(name).write_text(source(name), encoding="utf-8")
     commands = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     assert commands
-    compare, cost, audit, train = (line.partition("#")[0].split()[1:] for line in commands[1].splitlines())
-    for words in (compare, cost, [*audit, "--span", "2"], [*train, "--epochs", "1", "--train-size", "30"]):
+    compare, cost, audit, check, train = (line.partition("#")[0].split()[1:] for line in commands[1].splitlines())
+    for words in (compare, cost, check, [*audit, "--span", "2"], [*train, "--epochs", "1", "--train-size", "30"]):
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
     records = {record.label: record for record in read(Path("runs/bars/records.jsonl"))}

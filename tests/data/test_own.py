@@ -180,9 +180,9 @@ def tensors() -> Any:
 @pytest.mark.parametrize("form", ["loader", "iterable"])
 def test_a_loader_is_not_divided(form: str) -> None:
     parts = own_splits((FORMS[form](), (INPUTS, LABELS)), "own")
-    for options in ({"validation": 0.1}, {"validation": 0.0, "train_size": 5}):
+    for share, size in ((0.1, None), (0.0, 5)):
         with pytest.raises(RequestError, match="own, train cannot be divided, because a loader brings it"):
-            divided("own", parts, **options)
+            divided("own", parts, validation=share, train_size=size)
     assert len(divided("own", parts, validation=0.0).validation) == 0
     three = own_splits((FORMS[form](), (INPUTS[:4], LABELS[:4]), (INPUTS, LABELS)), "own")
     assert len(divided("own", three, validation=0.1).validation) == 4

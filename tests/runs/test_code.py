@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onchip.errors import RequestError
-from onchip.runs.code import CodeName, code_name, pinned, refuse_unnamed, short
+from onchip.runs.code import CodeName, code_name, is_same, pinned, refuse_unnamed, short
 from onchip.runs.user_function import UserFunction, user_function
 
 
@@ -58,10 +58,13 @@ def test_the_digest_is_that_of_the_text(file: Path) -> None:
 
 def test_the_same_code_elsewhere_is_the_same(file: Path, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_bytes(file.read_bytes())
-    one, two = (named(pinned(f"{tmp_path / name}:build")) for name in ("my_net.py", "other.py"))
-    assert one.is_same_code(two)
-    assert not one.is_same_code(named(f"{file}:build"))
-    assert not named(f"{file}:build").is_same_code(named(f"{file}:build")), "without digests nothing is known"
+    one, two = (pinned(f"{tmp_path / name}:build") for name in ("my_net.py", "other.py"))
+    assert is_same(one, two)
+    assert not is_same(one, two.replace("build", "other"))
+    assert not is_same(one, f"{file}:build")
+    assert not is_same(f"{file}:build", f"{file}:build"), "without digests nothing is known"
+    assert not is_same(one, "mlp")
+    assert is_same("mlp", "mlp")
 
 
 def test_code_from_a_file_runs_only_when_it_is_named() -> None:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 import onchip
 from onchip import nn, rules
 from onchip.errors import DataError, OnchipError, RequestError, UnsupportedError
-from onchip.learning.rule import Rule
+from onchip.learning import Online, Rule, TransposedFeedback
 from onchip.losses import predict
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
@@ -178,6 +178,21 @@ def test_a_run_does_not_go_on_with_another_network_or_other_data(tmp_path: Path)
         onchip.compare(out=tmp_path, resume=True)
 
 
+def test_a_saved_network_is_loaded_into_the_object_it_was_made_with(tmp_path: Path) -> None:
+    networks: tuple[Any, ...] = build, build()
+    for number, network in enumerate(networks):
+        trained = onchip.fit(network, "fa", out=tmp_path / str(number), **SHORT)
+        expected = weights(trained.model)
+        with pytest.raises(RequestError, match=r"was an object of a program, (build|Sequential); pass it again"):
+            onchip.load_run(tmp_path / str(number)).model()
+        again = build if network is build else build()
+        assert equal(weights(onchip.load_run(tmp_path / str(number), net=again).model()), expected)
+        assert onchip.load_run(tmp_path / str(number), net=again).rule().name == "fa"
+        for other in ("mlp", nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), lambda: build()):
+            with pytest.raises(RequestError, match="as it was when the runs were made"):
+                onchip.load_run(tmp_path / str(number), net=other).model()
+
+
 def test_its_records_progress_and_folder_are_those_of_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,13 +308,8 @@ def test_a_comparison_of_wrong_objects_is_refused(changes: dict[str, Any], messa
 
 
 def test_a_rule_of_ones_own_needs_no_file() -> None:
-    from onchip.learning import Online, StoredFeedback
-    from onchip.nn import TIME_STEPS
-
-    assert StoredFeedback is not None
-
-    def mine(model: nn.Module, *, strength: float = 1.0) -> Rule:
-        return Rule("mine", model, feedback=rules.fa(build()).feedback, temporal=Online(), trains=(TIME_STEPS,))
+    def mine(model: torch.nn.Module, *, strength: float = 1.0) -> Rule:
+        return Rule("mine", model, feedback=TransposedFeedback(), temporal=Online(), trains=(nn.TIME_STEPS,))
 
     result = onchip.fit(build, mine, **SHORT)
     assert (result.record.label, result.record.options) == ("mine", {"strength": 1.0})

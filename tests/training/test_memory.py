@@ -34,13 +34,13 @@ def holds(most: int, monkeypatch: pytest.MonkeyPatch, only: str | None = None) -
     """Lets forward passes run out of memory above so many samples, and lists the samples of each pass."""
     forward, seen = Rule.forward, []
 
-    def limited(self: Rule, signal: Signal) -> torch.Tensor:
+    def limited(self: Rule, signal: Signal, lengths: torch.Tensor | None = None) -> torch.Tensor:
         assert isinstance(signal, Static)
         if self._attached().training:
             seen.append(len(signal.image))
         if len(signal.image) > most and only in (None, self.name):
             raise full()
-        return forward(self, signal)
+        return forward(self, signal, lengths)
 
     monkeypatch.setattr(Rule, "forward", limited)
     return seen
@@ -135,7 +135,7 @@ def test_a_cpu_without_memory_is_known() -> None:
 def test_other_errors_go_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not memory.ran_out(RuntimeError("shapes differ"))
 
-    def broken(self: Rule, signal: Signal) -> None:
+    def broken(self: Rule, signal: Signal, lengths: torch.Tensor | None) -> None:
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(Rule, "forward", broken)

@@ -9,7 +9,7 @@ import torch
 from onchip.data.datasets import find
 from onchip.data.root import data_root
 from onchip.data.source import RawSplits
-from onchip.data.split import Dataset, SampleSource, Split
+from onchip.data.split import Dataset, Samples, Split
 from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
 from onchip.runs.code import short
@@ -60,8 +60,8 @@ def load(
         source.fetch(place)
     source.require(place)
     parts = source.read(place)
-    again = partial(load, name, root=root, train_size=train_size, validation=validation, seed=seed)
-    again = again if source.by_code else None
+    loaded = partial(load, name, root=root, train_size=train_size, validation=validation, seed=seed)
+    again = loaded if source.by_code else None
     return divided(name, parts, train_size=train_size, validation=validation, seed=seed, again=again)
 
 
@@ -94,9 +94,7 @@ def divided(
     return Dataset(name, parts.classes, train, drawn if own is None else own, parts.test, again)
 
 
-def _draw(
-    name: str, whole: SampleSource, validation: int, train_size: int | None, seed: int
-) -> tuple[SampleSource, SampleSource]:
+def _draw(name: str, whole: Samples, validation: int, train_size: int | None, seed: int) -> tuple[Samples, Samples]:
     """`train_size` samples to train on, and `validation` others, each in the order of the files."""
     if not validation and train_size is None:
         return whole, _none_of(whole)
@@ -113,7 +111,7 @@ def _draw(
     return whole.take(order[validation:stop].sort().values), whole.take(order[:validation].sort().values)
 
 
-def _none_of(whole: SampleSource) -> Split:
+def _none_of(whole: Samples) -> Split:
     """No samples, of the kind and shape of others."""
     stored = torch.empty(0, *whole.sample_shape, dtype=whole.kind.dtypes[-1], device=whole.device)
     return Split(stored, torch.empty(0, dtype=torch.int64, device=whole.device), whole.kind)

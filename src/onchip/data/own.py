@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from torch.utils import data as torch_data
 
 from onchip.data.source import RawSplits
-from onchip.data.split import Dataset, SampleSource, Split
+from onchip.data.split import Dataset, Samples, SampleSource, Split
 from onchip.data.stream import Stream, read_once
 from onchip.data.tensors import tensor_split
 from onchip.errors import RequestError
@@ -49,7 +49,7 @@ def own_splits(returned: Any, name: str, file: Path | None = None) -> RawSplits:
     return RawSplits(class_names(classes), **splits)
 
 
-def own_split(given: Any, name: str, file: Path | None = None) -> SampleSource:
+def own_split(given: Any, name: str, file: Path | None = None) -> Samples:
     """Samples in any form that a user has them in, as what training takes.
 
     Args:
@@ -62,7 +62,7 @@ def own_split(given: Any, name: str, file: Path | None = None) -> SampleSource:
         DataError: Samples could not be read, or are wrong.
     """
     try:
-        split = _adapted(given, name, file)
+        split = cast(Samples, _adapted(given, name, file))
     except RequestError as error:
         raise RequestError(f"{name}: {error}") from error
     if len(split) == 0:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onchip.data.samples import IMAGES, SampleKind
-from onchip.data.split import SampleSource
+from onchip.data.split import Samples
 from onchip.errors import DataError
 
 
@@ -55,9 +55,9 @@ class RawSplits:
     """The splits as read from the files, before validation is drawn from train."""
 
     classes: tuple[str, ...]
-    train: SampleSource
-    test: SampleSource
-    validation: SampleSource | None = None
+    train: Samples
+    test: Samples
+    validation: Samples | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,36 +23,47 @@ NO_TARGET = -1
 class SampleSource(Protocol):
     """Labeled samples that training takes: a `Split`, or a stream of a loader's batches."""
 
-    batch_size: int | None
-    """Samples per batch where the source decides on that; None where it takes any number."""
+    @property
+    def batch_size(self) -> int | None:
+        """Samples per batch where the source decides on that; None where it takes any number."""
 
     @property
-    def kind(self) -> SampleKind: ...
+    def kind(self) -> SampleKind:
+        """What the samples are."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where batches are."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Features at one time step, the input of a network."""
 
     @property
-    def sample_shape(self) -> tuple[int, ...]: ...
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample; of sequences that of the longest."""
 
     @property
-    def sample_labels(self) -> Tensor: ...
+    def sample_labels(self) -> Tensor:
+        """The class of each sample, (N,)."""
 
     @property
-    def steps(self) -> int | None: ...
+    def steps(self) -> int | None:
+        """Frames of a recording, or steps of the longest sequence; None for images."""
 
     def __len__(self) -> int: ...
 
-    def n_batches(self, batch_size: int) -> int: ...
+    def n_batches(self, batch_size: int) -> int:
+        """Batches in a pass."""
 
-    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass: stored samples (B, ...) and labels (B,) or (T, B), in an order of the generator or their own."""
 
-    def to(self, device: torch.device | str) -> SampleSource: ...
+    def to(self, device: torch.device | str) -> SampleSource:
+        """The same samples on another device."""
 
-    def take(self, index: Tensor) -> SampleSource: ...
+    def take(self, index: Tensor) -> SampleSource:
+        """The samples at `index`, (M,) int64, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +99,6 @@ class Split:
     kind: SampleKind = IMAGES
     lengths: Tensor | None = None
 
-    batch_size: ClassVar[int | None] = None
-
     def __post_init__(self) -> None:
         self._check_samples()
         self._check_labels()
@@ -115,6 +124,11 @@ class Split:
     def shape(self) -> tuple[int, ...]:
         """Features at one time step, the input of a network: (C, H, W) of images and recordings."""
         return tuple(self.stored.shape[self.kind.leading :])
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples per batch: any number, so None."""
+        return None
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -253,6 +267,13 @@ def _per_step(labels: Tensor, lengths: Tensor | None) -> Tensor:
     return torch.where(within, labels, NO_TARGET)
 
 
+if TYPE_CHECKING:
+    Samples = Split  # whoever loads a data set by name knows that its splits are those of its files
+else:
+    Samples = SampleSource
+"""A split of a data set: a `Split`, or a stream where a user's loader brings the samples."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set in three splits that share no sample.
@@ -271,9 +292,9 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train: SampleSource
-    validation: SampleSource
-    test: SampleSource
+    train: Samples
+    validation: Samples
+    test: Samples
     again: Callable[[], Dataset] | None = None
 
     def __post_init__(self) -> None:
@@ -319,8 +340,8 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its three splits on another device."""
-        moved = (split.to(device) for split in (self.train, self.validation, self.test))
-        return Dataset(self.name, self.classes, *moved)
+        train, validation, test = (split.to(device) for split in (self.train, self.validation, self.test))
+        return Dataset(self.name, self.classes, train, validation, test)
 
     def __reduce__(self) -> Any:
         return super().__reduce__() if self.again is None else (self.again, ())

@@ -52,10 +52,6 @@ class CodeName:
         """The name without the digest."""
         return f"{self.place}:{self.function}"
 
-    def is_same_code(self, other: CodeName) -> bool:
-        """Whether two names with digests are of one function in one text, wherever the file is."""
-        return self.digest is not None and (self.digest, self.function) == (other.digest, other.function)
-
     def file(self) -> Path:
         """The file.
 
@@ -131,6 +127,19 @@ def short(text: str) -> str:
     """
     is_code = PATTERN.fullmatch(text) is not None or text.startswith(PYTHON)
     return re.sub("#[0-9a-f]{64}$", "", text).removeprefix(PYTHON) if is_code else text
+
+
+def is_own(text: str) -> bool:
+    """Whether the text of a network or data set is of a user's own function or object."""
+    return text.startswith(PYTHON) or code_name(text) is not None
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two texts with digests are of one object, or of one function in one text, wherever the file is."""
+    names = code_name(one), code_name(other)
+    if names[0] is None or names[1] is None:
+        return one == other
+    return names[0].digest is not None and (names[0].digest, names[0].function) == (names[1].digest, names[1].function)
 
 
 def refuse_unnamed(settings: Mapping[str, Any], named: Mapping[str, Any], source: str) -> None:

@@ -192,6 +192,7 @@ def _too_large(resolved: Resolved, reason: str) -> MemoryLimitError:
         with own_randomness(smaller):
             run, moved = build(dataclasses.replace(resolved, config=smaller)), data.to(smaller.device)
             samples, labels = next(batches(moved.train, batch, generator=run.order))
+            samples, labels = samples[:batch], labels[..., :batch]  # a loader has batches of its own size
             for _ in range(2):  # the optimizer's own memory is there from the second step on
                 gradients(run.rule, resolved.loss, run.encode(samples), labels, kind)
                 run.optimizer.step()

@@ -187,5 +187,5 @@ def _identity(split: SampleSource) -> Iterable[str | Tensor]:
 def _text(name: str, parts: Iterable[str | Tensor]) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else memoryview(part.cpu().contiguous().numpy()).cast("B"))
+        digest.update(part.encode() if isinstance(part, str) else part.cpu().contiguous().numpy().data)
     return f"{PYTHON}{name}#{digest.hexdigest()}"

@@ -60,6 +60,9 @@ class OwnNetwork:
                 )
         return _as_chain(model)
 
+    def __str__(self) -> str:
+        return f"{self.name}, a function of your own"
+
     @property
     def name(self) -> str:
         """What it is called in messages and records."""

@@ -2,30 +2,37 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from onchip import nn
 from onchip._sealed import read_sealed
 from onchip.errors import DataError, RequestError
 from onchip.learning.rule import Rule
 from onchip.runs import checkpoint
-from onchip.runs.code import CodeName, code_name, pinned, refuse_unnamed
+from onchip.runs.code import is_own, is_same, pinned, refuse_unnamed, short
 from onchip.runs.config import RunConfig, SweepConfig, from_mapping
 from onchip.runs.directory import RunDirectory, feedback_file
 from onchip.runs.grammar import parse
 from onchip.runs.record import Record, read
 from onchip.training import registry
 from onchip.training.builder import own_randomness
+from onchip.training.objects import network_given
 
 
-def load_run(path: str | os.PathLike[str], *, net: str | None = None) -> "SavedRuns":
+def load_run(
+    path: str | os.PathLike[str], *, net: str | torch.nn.Module | Callable[..., torch.nn.Module] | None = None
+) -> "SavedRuns":
     """What `onchip.compare`, `onchip compare` or `onchip train` left in a folder.
 
     Args:
         path: The folder.
-        net: The function that built the network, such as `my_net.py:build`, if it is one of the user's: a folder does
-            not decide which code runs. Its text must be the one that the runs were made with.
+        net: What the network was made with if it was one of the user's: a name such as `my_net.py:build`, the text of
+            whose file must be the one that the runs were made with, a function, or a network that gets the weights. A
+            folder does not decide which code runs.
 
     Returns:
         Records and settings; networks are built, and weights read, when they are wanted.
@@ -49,13 +56,13 @@ class SavedRuns:
         path: The folder.
         config: The rules, the seeds and the settings that the runs share.
         records: One record per finished run.
-        net: The user's function that builds the network, as given to `load_run`.
+        net: The user's network, as given to `load_run`.
     """
 
     path: Path
     config: SweepConfig
     records: tuple[Record, ...]
-    net: str | None = None
+    net: str | torch.nn.Module | Callable[..., torch.nn.Module] | None = None
 
     def record(self, rule: str | None = None, seed: int | None = None) -> Record:
         """The record of a run.
@@ -125,20 +132,20 @@ class SavedRuns:
 
     def _network(self, record: Record, config: RunConfig) -> nn.Sequential:
         make_neuron, _ = registry.neuron(config.neuron)
-        text = config.net if (stored := code_name(config.net)) is None else self._named(stored)
-        model: nn.Sequential = registry.network(text)(record.shape, record.classes, neuron=make_neuron)
+        make = registry.network(config.net) if not is_own(config.net) else self._own_network(config.net)
+        model: nn.Sequential = make(record.shape, record.classes, neuron=make_neuron)
         return model
 
-    def _named(self, stored: CodeName) -> str:
-        """The function that the user named, if it is the one that a record has."""
-        refuse_unnamed({"net": str(stored)}, {"net": self.net}, str(self.path))
-        named = code_name(text := pinned(str(self.net)))
-        if named is None or not named.is_same_code(stored):
+    def _own_network(self, stored: str) -> Callable[..., nn.Sequential]:
+        """The user's network, if it is the one that a record has."""
+        refuse_unnamed({"net": stored}, {"net": self.net}, str(self.path))
+        text, network = network_given(self.net)
+        text = pinned(text) if network is None else text
+        if not is_same(text, stored):
             raise RequestError(
-                f"{self.path} got net={self.net!r}; expected the function and the text of {stored.short} that its runs "
-                "were made with"
+                f"{self.path} got net={short(text)!r}; expected {short(stored)}, as it was when the runs were made"
             )
-        return text
+        return network or registry.network(text)
 
     def _weights(self, record: Record) -> Path:
         path = RunDirectory(self.path).kept_weights(_settings(record))
