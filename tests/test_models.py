@@ -11,7 +11,7 @@ from onchip import encoding as encode
 from onchip import models, nn
 from onchip.data import load
 from onchip.diagnostics import activity
-from onchip.errors import RequestError
+from onchip.errors import RequestError, UnsupportedError
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, Static
 from onchip.training import registry
@@ -21,13 +21,19 @@ VGGS = [models.vgg7, models.vgg11, models.conv5, models.conv9, models.conv9_narr
 RESNETS = [models.resnet8, models.resnet18, models.resnet34]
 NETWORKS = [made for name in models.__all__ if (made := getattr(models, name)) not in VGGS + RESNETS]
 
+MADE = [
+    (make, neuron)
+    for make in NETWORKS + VGGS
+    for neuron in (nn.LIF, nn.TTFS)
+    if (make, neuron) != (models.recurrent, nn.TTFS)
+]
+
 
 def signal_of(neuron: type[Neuron], images: torch.Tensor) -> Signal:
     return encode.Latency()(images) if neuron is nn.TTFS else Static(images, steps=6)
 
 
-@pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS])
-@pytest.mark.parametrize("make", NETWORKS + VGGS)
+@pytest.mark.parametrize(("make", "neuron"), MADE)
 def test_output_has_a_column_a_class(make: Make, neuron: type[Neuron]) -> None:
     images = torch.rand(2, 3, 8, 8)
     out = make((3, 8, 8), 7, neuron=neuron)(signal_of(neuron, images))
@@ -51,8 +57,7 @@ def test_weights_count_as_in_the_papers(make: Make, weights: int) -> None:
     assert sum(p.numel() for p in make((3, 32, 32), 10).parameters() if p.dim() > 1) == weights
 
 
-@pytest.mark.parametrize("neuron", [nn.LIF, nn.TTFS])
-@pytest.mark.parametrize("make", NETWORKS + VGGS)
+@pytest.mark.parametrize(("make", "neuron"), MADE)
 def test_no_layer_is_silent_at_the_start(make: Make, neuron: type[Neuron]) -> None:
     images = load("digits").train.samples[:16].float().div_(255)
     for seed in range(1 if make in VGGS else 3):
@@ -132,3 +137,8 @@ def test_a_wrong_network_is_refused_in_one_line(text: str, message: str) -> None
     with pytest.raises(RequestError, match=message) as caught:
         registry.network(text)((1, 8, 8), 10)
     assert "\n" not in str(caught.value)
+
+
+def test_spike_times_do_not_recur() -> None:
+    with pytest.raises(UnsupportedError, match=r"Recurrent got TTFS as neurons; expected neurons with a membrane"):
+        models.recurrent((12,), 9, neuron=nn.TTFS)
