@@ -26,11 +26,10 @@ def _paired(case: Case) -> tuple[nn.Module, nn.Module]:
 @pytest.mark.parametrize("rule", ["bp", "ottt", "ssnn_bp", "own_noise_mirror", "dfa", "fbp", "eprop", "s_tllr", "drtp"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_equals_sgd(case: Case, rule: str, static: bool) -> None:
-    models, signal = _paired(case), case.signal().double()
-    if static:
-        if case.name.startswith(("ttfs", "stream")):
-            pytest.skip("a static image is no signal of these neurons")
-        signal = Static(signal[0], len(signal))
+    models, frames = _paired(case), case.signal().double()
+    if static and case.name.startswith(("ttfs", "stream")):
+        pytest.skip("a static image is no signal of these neurons")
+    signal = Static(frames[0], len(frames)) if static else frames
     try:
         made = [getattr(rules, rule)(model) for model in models]
     except UnsupportedError:

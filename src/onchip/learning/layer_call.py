@@ -215,7 +215,7 @@ class LayerCall:
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
     def _report_stored(self) -> None:
-        tensors = [self._pre, *self._saved.values.values()]
+        tensors: list[Tensor | None] = [self._pre, *self._saved.values.values()]
         if self._recurrent is not None:
             tensors.append(self._recurrent.pre)
         if self._state is not None:
