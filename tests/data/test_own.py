@@ -18,8 +18,8 @@ from onchip.data import IMAGES, SEQUENCES, Split, batches
 from onchip.data import Dataset as Splits
 from onchip.data.loading import divided
 from onchip.data.own import own_split, own_splits
+from onchip.data.sample_source import SampleSource
 from onchip.data.samples import FEATURES, FLOAT_IMAGES, SampleKind
-from onchip.data.split import SampleSource
 from onchip.errors import DataError, RequestError
 
 N = 23

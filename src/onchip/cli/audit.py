@@ -46,7 +46,10 @@ def audit(
         typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.", autocompletion=names("neuron")),
     ] = "lif",
     data_like: Annotated[
-        str, typer.Option(help="Size of the input: a data set's name, or CxHxW.", autocompletion=names("data"))
+        str,
+        typer.Option(
+            help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")
+        ),
     ] = "digits",
     steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
     batch_size: Annotated[int, typer.Option(help="Samples, at least 2.")] = 3,

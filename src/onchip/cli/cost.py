@@ -47,7 +47,10 @@ def cost(
         str, typer.Option(help="Neuron, such as lif:decay=0.9.", autocompletion=names("neuron"))
     ] = DEFAULTS.neuron,
     data: Annotated[
-        str, typer.Option(help="Size of the input: a data set's name, or CxHxW.", autocompletion=names("data"))
+        str,
+        typer.Option(
+            help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")
+        ),
     ] = DEFAULTS.data,
     classes: Annotated[
         int | None, typer.Option(help="Number of classes.", show_default="the data set's, or 10")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from onchip.data.split import SampleSource
+from onchip.data.sample_source import SampleSource
 from onchip.errors import RequestError
 
 

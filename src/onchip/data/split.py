@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from onchip.data.mapped import Mapped
+from onchip.data.sample_source import SampleSource
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
@@ -18,52 +19,6 @@ SPLITS = "train", "validation", "test"
 
 NO_TARGET = -1
 """The label of a time step at which the output has no target."""
-
-
-class SampleSource(Protocol):
-    """Labeled samples that training takes: a `Split`, or a stream of a loader's batches."""
-
-    @property
-    def batch_size(self) -> int | None:
-        """Samples per batch where the source decides on that; None where it takes any number."""
-
-    @property
-    def kind(self) -> SampleKind:
-        """What the samples are."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where batches are."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Features at one time step, the input of a network."""
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Shape of a sample; of sequences that of the longest."""
-
-    @property
-    def sample_labels(self) -> Tensor:
-        """The class of each sample, (N,)."""
-
-    @property
-    def steps(self) -> int | None:
-        """Frames of a recording, or steps of the longest sequence; None for images."""
-
-    def __len__(self) -> int: ...
-
-    def n_batches(self, batch_size: int) -> int:
-        """Batches in a pass."""
-
-    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass: stored samples (B, ...) and labels (B,) or (T, B), in an order of the generator or their own."""
-
-    def to(self, device: torch.device | str) -> SampleSource:
-        """The same samples on another device."""
-
-    def take(self, index: Tensor) -> SampleSource:
-        """The samples at `index`, (M,) int64, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
