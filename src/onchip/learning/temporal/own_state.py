@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from onchip.kernels.trace import trace
 from onchip.learning.temporal.online import Online
-from onchip.learning.temporal.through_time import shared_filters
+from onchip.learning.temporal.through_time import filtered_backward, shared_filters
 from onchip.nn.neurons.base import Neuron, SavedTensors
 
 
@@ -32,9 +31,7 @@ class OwnState(Online):
         self._filtered = filtered
 
     def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
-        for decay in self.filters(readout):
-            error = trace(error.flip(0), decay).flip(0)
-        return error
+        return filtered_backward(error, self.filters(readout))
 
     def filters(self, readout: Neuron) -> Sequence[float]:
         return shared_filters(readout) if self._filtered else ()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from onchip.errors import UnsupportedError
-from onchip.kernels.trace import trace
+from onchip.kernels.trace import trace_adjoint_
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron
 
@@ -20,12 +20,17 @@ class ThroughTime(Temporal):
     through_time = True
 
     def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
-        for decay in self.readout_decays(readout):
-            error = trace(error.flip(0), decay).flip(0)
-        return error
+        return filtered_backward(error, self.readout_decays(readout))
 
     def readout_decays(self, readout: Neuron) -> Sequence[float]:
         return shared_filters(readout)
+
+
+def filtered_backward(error: Tensor, decays: Sequence[float]) -> Tensor:
+    """The error (T, B, classes) at the drive of a leaky read-out: that at its output, filtered backward in time."""
+    for decay in decays:
+        error = trace_adjoint_(error.clone(), decay)
+    return error
 
 
 def shared_filters(readout: Neuron) -> tuple[float, ...]:
