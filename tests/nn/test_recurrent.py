@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from onchip import nn, rules
+from onchip import kernels, nn, rules
 from onchip.errors import RequestError, UnsupportedError
-from onchip.kernels import native
 from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.temporal.online import Online
 from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.graph_builder import build_graph
+from onchip.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
 from tests.stacks import RECURRENT
@@ -54,22 +55,57 @@ def test_a_recurrent_connection_is_a_layer_of_the_graph_after_its_own() -> None:
     assert graph.layers[1].neuron is graph.layers[0].neuron
 
 
-@pytest.mark.parametrize("neuron", [nn.LIF(), nn.LIF(reset="hard", decay=0.9), nn.IF(threshold=2.0)])
-@pytest.mark.parametrize("rule", ["bp", "ottt"])
-def test_compiled_code_agrees_with_torch(neuron: nn.LIF, rule: str) -> None:
-    model, signal = dense(neuron), frames(12, 5, 6)
-    found = []
-    for kernels in ("native", "torch"):
-        with native.forced(kernels):
-            made = getattr(rules, rule)(model)
-            output = made.forward(signal)
-            made.backward(loss_of(output))
-            made.detach()
-        found.append((output, gradients(model)))
+NEURONS: dict[str, Callable[[], nn.Neuron]] = {
+    "lif": nn.LIF,
+    "if": lambda: nn.IF(threshold=2.0),
+    "hard": lambda: nn.LIF(reset="hard", decay=0.9),
+    "detached": lambda: nn.LIF(reset="hard", decay=0.9, detach_reset=True, surrogate=Triangle()),
+    "alif": lambda: nn.ALIF(decay=0.8, adaptation=0.4, surrogate=ATan()),
+    "alif hard": lambda: nn.ALIF(decay=0.9, adaptation=0.4, reset="hard"),
+    "alif detached": lambda: nn.ALIF(adaptation=0.4, reset="hard", detach_reset=True, surrogate=FastSigmoid()),
+    "cuba": lambda: nn.CubaLIF(decay=0.8, current_decay=0.3, surrogate=Rectangle()),
+    "cuba hard": lambda: nn.CubaLIF(decay=0.7, current_decay=0.6, reset="hard"),
+}
+
+
+@pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize(("batch", "hidden"), [(5, 9), (8, 37), (1, 16)])
+@pytest.mark.parametrize("rule", ["bp", "eprop"])
+def test_compiled_code_agrees_with_torch(neuron: str, batch: int, hidden: int, rule: str) -> None:
+    torch.manual_seed(batch)
+    layer = nn.Recurrent(nn.Linear(hidden, hidden, bias=False), NEURONS[neuron]())
+    model = scaled(nn.Sequential(nn.Linear(6, hidden), layer, nn.Linear(hidden, 3)), 3.0)
+    signal, found = frames(12, batch, 6), []
+    for choice in ("native", "torch"):
+        with kernels.forced(choice):
+            torch.manual_seed(0)  # the feedback weights of eprop
+            trained = getattr(rules, rule)(model)
+            output = trained.forward(signal)
+            trained.backward(loss_of(output))
+            trained.detach()
+            streamed = torch.cat([step.detach() for step in rules.eprop(model).stream(signal)])
+        found.append((output, streamed, gradients(model)))
         model.zero_grad()
-    (output, ours), (other, theirs) = found
-    torch.testing.assert_close(output, other, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    (output, streamed, ours), (other, steps, theirs) = found
+    assert 0.0 < model[:2](signal).mean().item() < 1.0
+    for one in (other, streamed, steps):
+        torch.testing.assert_close(output, one, rtol=1e-5, atol=1e-5)
+    for name, gradient in theirs.items():
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-5 * scale, msg=name)
+
+
+def test_one_pass_is_taken_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither direction goes step by step through torch."""
+    refused = pytest.fail
+    for neuron in (nn.LIF(), nn.ALIF(), nn.CubaLIF()):
+        model = dense(neuron)
+        monkeypatch.setattr(neuron, "run", lambda *_: refused("step by step"))
+        monkeypatch.setattr(neuron, "adjoint", lambda *_, **__: refused("step by step"))
+        rule = rules.bp(model)
+        with kernels.forced("native") if kernels.active() == "native" else pytest.skip("needs a C compiler"):
+            rule.backward(loss_of(rule.forward(frames(4, 2, 6))))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "lif-recurrent" in c.name], ids=lambda case: case.name)

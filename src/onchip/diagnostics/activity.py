@@ -102,7 +102,8 @@ def _tallied(tallies: dict[str, _Tally], last: SynapticLayer, _: int, layer: Syn
     else:
         synapses = layer.recurrent
         product = RecurrentProduct(synapses.synapse, synapses.weight, synapses.bias)
-        activity, saved, _state = recur(neuron, expanded(drive).contiguous(), product, None, None)
+        activities, saved, _state = recur(neuron, expanded(drive).contiguous(), product, None, None)
+        activity = activities[1:]
     passes = (neuron.backward_local(torch.ones_like(activity), saved) != 0).any(0)  # (B, features...)
     new = _Tally(neuron.signal.spiked(activity).sum((0, 1)), passes.sum(0))
     old = tallies.get(layer.name)

@@ -249,55 +249,6 @@ int64_t onchip_static_drive(const float *drive, const float *error, const float 
     return unknown;
 }
 
-/* Adds the rows of weights (from, to) of the neurons in a list, in their order. */
-INLINE void add_rows(const float *weights, const int64_t *from, int64_t count, float *to, int64_t n)
-{
-    int64_t k = 0;
-    for (; k + 4 <= count; k += 4) { /* four at a time: the sum is loaded and stored once for all */
-        const float *a = weights + from[k] * n, *b = weights + from[k + 1] * n;
-        const float *c = weights + from[k + 2] * n, *d = weights + from[k + 3] * n;
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            to[i] = to[i] + a[i] + b[i] + c[i] + d[i];
-    }
-    for (; k < count; k++) {
-        const float *row = weights + from[k] * n;
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            to[i] += row[i];
-    }
-}
-
-/* Neurons (batch, n) over time that receive their own spikes of the step before, through weights (from, to); potentials
- * over the drive's place. Only rows of neurons that fired are added. `last` are the spikes of the step before the first,
- * or NULL; the membrane is a state to start from; `fired` is room for batch * n numbers. */
-int64_t onchip_recurrent(float *potentials, const float *weights, const float *last, float *spikes, float *membrane,
-                         int64_t *fired, int64_t steps, int64_t batch, int64_t n, int64_t hard, double decay,
-                         double threshold)
-{
-    const float keeps = (float)decay, level = (float)threshold;
-#pragma omp parallel for schedule(static) if (steps * batch * n > SMALL)
-    for (int64_t b = 0; b < batch; b++) {
-        int64_t *list = fired + b * n, count = 0;
-        float *v = membrane + b * n;
-        for (int64_t t = 0; t < steps; t++) {
-            const float *s = t ? spikes + ((t - 1) * batch + b) * n : last ? last + b * n : NULL;
-            float *u = potentials + (t * batch + b) * n, *out = spikes + (t * batch + b) * n;
-            count = 0;
-            for (int64_t i = 0; s && i < n; i++) {
-                list[count] = i; /* overwritten by the next one unless this one fired */
-                count += s[i] != 0.0f;
-            }
-            add_rows(weights, list, count, u, n);
-            if (hard)
-                fire(1, u, u, out, v, n, keeps, level, 0);
-            else
-                fire(0, u, u, out, v, n, keeps, level, 0);
-        }
-    }
-    return 0;
-}
-
 static int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
                       struct neuron a)
 {

@@ -9,7 +9,7 @@ from onchip.learning.three_factors import three_factors
 from onchip.learning.updates import Synapses
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors
-from onchip.nn.recurrent import RecurrentProduct, delayed, recur, recur_back
+from onchip.nn.recurrent import RecurrentProduct, recur, recur_back
 from onchip.nn.signals import fold_time
 
 
@@ -44,9 +44,9 @@ class RecurrentCall:
         layer, last = self._layer, state.activity
         product = RecurrentProduct(layer.synapse, weight, bias, self._responses)
         given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
-        activity, saved, state.neurons = recur(layer.neuron, given, product, state.neurons, last)
+        activities, saved, state.neurons = recur(layer.neuron, given, product, state.neurons, last)
+        activity, self.arriving = activities[1:], activities[:-1]
         state.activity = activity[-1]
-        self.arriving = delayed(activity, last)
         first = last is None and bias is None  # whose product is not computed, since nothing arrives
         rows = fold_time(self.arriving[1:] if first else self.arriving)
         self.synapses.report("forward", rows.shape, rows.shape, rows, None)
@@ -65,12 +65,8 @@ class RecurrentCall:
 
     def error(self, error: Tensor, saved: SavedTensors) -> Tensor:
         """Error at the drive (T, B, features...) through time and through the connection."""
-        weight, synapse = self._context.feedback.weight(self._index), self._layer.synapse
-
-        def received(delta: Tensor) -> Tensor:
-            return synapse.backward_input(delta, weight, delta.shape)
-
-        delta = recur_back(self._layer.neuron, error, saved, received)
+        weight = self._context.feedback.weight(self._index)
+        delta = recur_back(self._layer.neuron, error, saved, self._layer.synapse, weight)
         if len(delta) > 1:
             sent = fold_time(delta[1:])
             self.synapses.report("backward", sent.shape, sent.shape, None, sent)

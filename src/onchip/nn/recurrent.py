@@ -1,6 +1,5 @@
 """Recurrent connections: a second synapse, from a layer's neurons to themselves, one time step later."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.errors import RequestError, UnsupportedError
+from onchip.kernels import buffers
 from onchip.nn.neurons.base import Neuron, SavedTensors, State
 from onchip.nn.signals import fold_time
 from onchip.nn.synapses import LinearSynapse, Synapse
@@ -101,40 +101,54 @@ def recur(
         last: Activity at the step before the first, (B, features...); None for none.
 
     Returns:
-        As `Neuron.run`.
+        The activity at the step before the first and at all T steps, (T + 1, B, features...); and as `Neuron.run`.
 
     Raises:
         RequestError: The recurrent product changes the shape of the activity.
     """
     if product.matrix is not None and product.matrix.shape == 2 * drive.shape[2:]:
-        done = neuron.run_recurrent(drive, product.matrix, state, last)
+        activities = _room(drive, last)
+        done = neuron.run_recurrent(drive, product.matrix, state, activities)
         if done is not None:
-            return done
+            return activities, *done
     if last is None and product.bias is not None:
         last = torch.zeros_like(drive[0])
-    steps: list[tuple[Tensor, SavedTensors]] = []
+    activities, steps = torch.empty(0), []
     after: Any = state
     for t in range(len(drive)):
-        if last is not None:
-            drive[t] += product(last)
+        before = activities[t] if t else last
+        if before is not None:
+            drive[t] += product(before)
         activity, saved, after = neuron.run(drive[t : t + 1], after, None)
-        steps.append((activity, saved))
-        last = activity[0]
-    return torch.cat([activity for activity, _ in steps]), _joined([saved for _, saved in steps]), after
+        if t == 0:
+            activities = _room(activity.expand(len(drive), *activity.shape[1:]), last)
+        activities[t + 1] = activity[0]
+        steps.append(saved)
+    return activities, _joined(steps), after
 
 
-def recur_back(neuron: Neuron, error: Tensor, saved: SavedTensors, received: Callable[[Tensor], Tensor]) -> Tensor:
+def recur_back(neuron: Neuron, error: Tensor, saved: SavedTensors, synapse: Synapse, weight: Tensor) -> Tensor:
     """Error at the drive (T, B, features...) through time, the recurrent connection included.
 
     Args:
         neuron: The neurons.
         error: Error at the activity from the layers above, (T, B, features...).
         saved: From `recur`; used up.
-        received: Error at the activity (B, features...) of a step, for the error at the drive of the next.
+        synapse: The map of the recurrent connection.
+        weight: The weights through which errors go back, of the map's shape.
     """
+    plain = type(synapse) is LinearSynapse and weight.shape == 2 * error.shape[2:] and weight.dtype == error.dtype
+    delta = neuron.backward_recurrent(error, weight, saved) if plain else None
+    if delta is not None:
+        return delta
     step, deltas = neuron.adjoint(saved, cut=False), list(error)
     for t in range(len(error) - 1, -1, -1):
-        arrived = error[t] if t + 1 == len(error) else error[t] + received(deltas[t + 1])
+        if t + 1 == len(error):
+            arrived = error[t]
+        elif plain:
+            arrived = torch.addmm(error[t], deltas[t + 1], weight)
+        else:
+            arrived = error[t] + synapse.backward_input(deltas[t + 1], weight, error.shape[1:])
         deltas[t] = step(t, arrived)
     return torch.stack(deltas)
 
@@ -148,33 +162,32 @@ class PlainRecurrence(torch.autograd.Function):
     ) -> Tensor:
         product = RecurrentProduct(synapse, weight, bias)
         given = drive.clone(memory_format=torch.contiguous_format)
-        activity, ctx.saved = recur(neuron, given, product, None, None)[:2]
-        ctx.save_for_backward(activity, weight)
+        activities, ctx.saved = recur(neuron, given, product, None, None)[:2]
+        ctx.save_for_backward(activities[:-1], weight)
         ctx.synapse, ctx.neuron, ctx.biased = synapse, neuron, bias is not None
-        return activity
+        return activities[1:]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        activity, weight = ctx.saved_tensors
-        synapse, neuron = ctx.synapse, ctx.neuron
-
-        def received(delta: Tensor) -> Tensor:
-            sent: Tensor = synapse.backward_input(delta, weight, activity.shape[1:])
-            return sent
-
-        delta = recur_back(neuron, error, ctx.saved, received)
+        (arriving, weight), synapse, neuron = ctx.synapse, ctx.neuron
+        delta = recur_back(neuron, error, ctx.saved, synapse, weight)
         rows = fold_time(delta)
-        for_weight = synapse.weight_grad(fold_time(delayed(activity, None)), rows)
-        for_bias = synapse.bias_update(fold_time(delta)) if ctx.biased else None
+        for_weight = synapse.weight_grad(fold_time(arriving), rows)
+        for_bias = synapse.bias_update(rows) if ctx.biased else None
         learned = (ctx.saved.values.pop(f"{name}_error") for name in neuron.learned())
         return delta, for_weight, for_bias, None, None, *learned
 
 
-def delayed(activity: Tensor, before: Tensor | None) -> Tensor:
-    """Activity (T, B, features...) one step later; `before`, (B, features...) or None for 0, comes first."""
-    first = torch.zeros_like(activity[:1]) if before is None else before.unsqueeze(0)
-    return torch.cat([first, activity[:-1]])
+def _room(series: Tensor, last: Tensor | None) -> Tensor:
+    """Room for the activity of a series (T, B, features...) after that of the step before it, None for 0."""
+    step = series[0]
+    room = buffers.empty((len(series) + 1, *step.shape), (step.numel(), *step.stride()), series)
+    if last is None:
+        room[0].zero_()
+    else:
+        room[0].copy_(last)
+    return room
 
 
 def _joined(steps: list[SavedTensors]) -> SavedTensors:

@@ -9,6 +9,7 @@ from torch import Tensor
 from onchip._types import checked
 from onchip.errors import require
 from onchip.kernels import alif as kernel
+from onchip.kernels import recurrent
 from onchip.kernels.lif import Membrane, backward_local
 from onchip.kernels.trace import add_decayed
 from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
@@ -69,6 +70,7 @@ class ALIF(Spiking):
     """
 
     states = 2
+    compared = "distances"
 
     def __init__(
         self,
@@ -124,6 +126,25 @@ class ALIF(Spiking):
             return whole(self._adjoint(saved, membrane), error)
         constants, potentials = self._adaptive(membrane), saved.values.get("potentials")
         return kernel.backward(saved.take("distances"), potentials, error, constants, self.surrogate)
+
+    def run_recurrent(
+        self, drive: Tensor, weight: Tensor, state: ALIFState | None, activity: Tensor
+    ) -> tuple[SavedTensors, ALIFState] | None:
+        if self.decay_parameter is not None:
+            return None
+        potentials = torch.empty_like(drive) if self._hard and not self._detached else None
+        before = recurrent.States(*((None,) * 3 if state is None else (state.membrane, None, state.adaptation)))
+        cell = self._cell(self.membrane())
+        after = recurrent.forward(drive, weight, cell, before, activity[1:], potentials)
+        if after is None:
+            return None
+        assert after.membrane is not None
+        assert after.adaptation is not None
+        values = {"distances": drive} if potentials is None else {"distances": drive, "potentials": potentials}
+        return SavedTensors(values), ALIFState(after.membrane, after.adaptation)
+
+    def _cell(self, membrane: Membrane) -> recurrent.Cell:
+        return recurrent.Cell(membrane, None, self.rise, self.constant("adaptation_decay"))
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         eligible = None

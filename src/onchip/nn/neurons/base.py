@@ -120,18 +120,25 @@ class Neuron(torch.nn.Module, ABC):
         )
 
     def run_recurrent(
-        self, drive: Tensor, weight: Tensor, state: Any, last: Tensor | None
-    ) -> tuple[Tensor, SavedTensors, State | None] | None:
+        self, drive: Tensor, weight: Tensor, state: Any, activity: Tensor
+    ) -> tuple[SavedTensors, State | None] | None:
         """The same with the neurons' own activity, one step earlier, added to their drive through V, in one pass.
 
         Args:
             drive: Input current, (T, B, n); overwritten.
             weight: V, (n, n).
             state: As for `run`.
-            last: Activity at the step before the first, (B, n); None for none.
+            activity: (T + 1, B, n), of which the first is that of the step before; the others are written.
 
         Returns:
-            As `run`; None, with nothing overwritten, for neurons that have to be run step by step.
+            As `run`, without the activity; None, with nothing written, for neurons that have to be run step by step.
+        """
+        return None
+
+    def backward_recurrent(self, error: Tensor, weight: Tensor, saved: SavedTensors) -> Tensor | None:
+        """`backward_through_time` with the recurrent connection V, (n, n), included, in one pass.
+
+        None, with nothing used up, for neurons that have to be run step by step.
         """
         return None
 

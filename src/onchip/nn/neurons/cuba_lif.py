@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from onchip._types import checked
+from onchip.kernels import recurrent
 from onchip.kernels.lif import Membrane
 from onchip.kernels.trace import add_decayed, trace, trace_adjoint_
-from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
+from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors, State
 from onchip.nn.neurons.lif import LIF, LIFState
 from onchip.nn.signals import expanded
 from onchip.surrogate import Surrogate
@@ -115,10 +116,16 @@ class CubaLIF(LIF):
             eligibility = torch.stack([each[-1] for each in self._current_eligibility(saved)])
         return spikes, saved, CubaLIFState(after.membrane, last, after.decay_eligibility, eligibility)
 
-    def run_recurrent(  # step by step: the current comes before the membrane
-        self, drive: Tensor, weight: Tensor, state: Any, last: Tensor | None
-    ) -> None:
-        return None
+    def _cell(self, membrane: Membrane) -> recurrent.Cell:
+        return recurrent.Cell(membrane, self.constant("current_decay"))
+
+    def _states(self, state: Any) -> recurrent.States:
+        return recurrent.States(*((None, None) if state is None else (state.membrane, state.current)))
+
+    def _state_of(self, after: recurrent.States) -> State:
+        assert after.membrane is not None
+        assert after.current is not None
+        return CubaLIFState(after.membrane, after.current)
 
     def _backward(self, error: Tensor, saved: SavedTensors, membrane: Membrane) -> Tensor:
         delta = trace_adjoint_(super()._backward(error, saved, membrane), self.constant("current_decay"))

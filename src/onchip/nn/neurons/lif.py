@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire neurons, and the ones that do not leak."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from onchip.kernels import lif as kernel
 from onchip.kernels import recurrent, static_drive
 from onchip.kernels.table import compiled
 from onchip.kernels.trace import trace
-from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors
+from onchip.nn.neurons.base import Adjoint, Drive, SavedTensors, State
 from onchip.nn.neurons.spiking import Spiking, dense
 from onchip.nn.signals import Static, tensor_of
 from onchip.surrogate import Surrogate
@@ -102,20 +102,22 @@ class LIF(Spiking):
         return spikes, saved, LIFState(last, None if eligible is None else eligible[-1])
 
     def run_recurrent(
-        self, drive: Tensor, weight: Tensor, state: LIFState | None, last: Tensor | None
-    ) -> tuple[Tensor, SavedTensors, LIFState] | None:
-        membrane = self.membrane()
-        if self.decay_parameter is not None or isinstance(membrane.decay, Tensor):
+        self, drive: Tensor, weight: Tensor, state: Any, activity: Tensor
+    ) -> tuple[SavedTensors, State] | None:
+        if self.decay_parameter is not None:
             return None
-        rest = None if state is None else state.membrane
-        done = recurrent.forward(drive, weight, membrane, rest, last)
-        if done is None:
-            return None
-        spikes, potentials, after = done
-        saved = SavedTensors(
-            {"potentials": potentials} if rest is None else {"potentials": potentials, "initial_membrane": rest}
-        )
-        return spikes, saved, LIFState(after)
+        cell = self._cell(self.membrane())
+        after = recurrent.forward(drive, weight, cell, self._states(state), activity[1:])
+        return None if after is None else (SavedTensors({"potentials": drive}), self._state_of(after))
+
+    def _states(self, state: Any) -> recurrent.States:
+        """The states that compiled code starts from."""
+        return recurrent.States(None if state is None else state.membrane)
+
+    def _state_of(self, after: recurrent.States) -> State:
+        """What such neurons carry on in a stream."""
+        assert after.membrane is not None
+        return LIFState(after.membrane)
 
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return self._backward(error, saved, self.membrane())

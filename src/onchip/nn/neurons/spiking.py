@@ -2,12 +2,13 @@
 
 import math
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from onchip.errors import require
+from onchip.kernels import recurrent
 from onchip.kernels.lif import Membrane
 from onchip.kernels.tracing import scripted
 from onchip.nn.neurons.base import Adjoint, SavedTensors
@@ -34,6 +35,9 @@ class Spiking(Leaky):
     """
 
     recurs = True
+
+    compared: ClassVar[str] = "potentials"
+    """Name of the saved tensor that is compared with the threshold, (T, B, features...)."""
 
     def __init__(
         self,
@@ -81,6 +85,18 @@ class Spiking(Leaky):
         """The membrane after a step, as tracers see it."""
         constant = spikes.detach() if self._detached else spikes
         return Membrane(0.0, self._threshold, self._hard, self._detached).reset(potential, constant)
+
+    def backward_recurrent(self, error: Tensor, weight: Tensor, saved: SavedTensors) -> Tensor | None:
+        if self.decay_parameter is not None or self.compared not in saved.values:
+            return None
+        potentials = None if self.compared == "potentials" else saved.values.get("potentials")
+        distances, cell = saved.values[self.compared], self._cell(self.membrane())
+        done = recurrent.backward(distances, potentials, error, weight, cell, self.surrogate)
+        return saved.take(self.compared) if done else None
+
+    def _cell(self, membrane: Membrane) -> recurrent.Cell:
+        """The constants of the neurons for compiled code."""
+        return recurrent.Cell(membrane)
 
     @abstractmethod
     def _adjoint(self, saved: SavedTensors, membrane: Membrane) -> Adjoint:
