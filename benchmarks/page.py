@@ -92,6 +92,20 @@ would have to be expanded at once, and chunks save more. Recomputing what other 
 product per layer.
 """
 
+RECURRENT = """
+## Recurrent networks
+
+64 inputs, 128 LIF neurons with an all-to-all recurrent connection, 10 outputs. The plain loop computes the products and
+the gradients of `bp` in torch and autograd, step by step. The other libraries are used with their modules for recurrent
+layers: `RLeaky`, `LIFRecurrentCell`, `LinearRecurrentContainer`. Of each library only the time is compared. All take
+turns in one process (`python benchmarks/recurrent.py --keep`), which keeps the memory that it frees. The target is 3
+times the speed of each library with `bp`, and at least that of the loop.
+
+Without learned decays, LIF, ALIF and CubaLIF neurons with a dense recurrent connection run in compiled code, all steps
+in one call: forward, the weights of neurons that fired are added; backward, a few samples at a time go through all
+steps while their errors and the weights are in the cache. Other recurrent layers go step by step.
+"""
+
 COMPILING = """
 ## torch.compile
 
@@ -147,6 +161,24 @@ def compiled(result: dict[str, Any]) -> str:
     return markdown_table(header, rows) + f"\n\nT = {result['steps']}, {_described(result)}\n"
 
 
+def recurrent(result: dict[str, Any]) -> str:
+    """The rows of recurrent networks: training steps, then forward passes."""
+    rows = [
+        (
+            what,
+            name,
+            f"{row['samples_per_second']:,.0f}",
+            _speed(row, 2),
+            f"{row['first_is_times_as_fast']:.2f}",
+        )
+        for what in ("training", "forward")
+        for name, row in result[what].items()
+    ]
+    header = "step", "by", "samples/s", "times the speed of the loop", "`bp`, or onchip's forward pass, is faster by"
+    about = f"T = {result['steps']}, batch {result['batch']}, {result['spike_rate']:.0%} of the neurons fire in a step"
+    return markdown_table(header, rows) + f"\n\n{about}, {_described(result)}\n"
+
+
 def _speed(row: dict[str, float], digits: int) -> str:
     speed, low, high = (f"{row[key]:.{digits}f}" for key in ("times_as_fast", "quartile_low", "quartile_high"))
     return f"{speed} ({low} to {high})"
@@ -168,8 +200,9 @@ def main() -> None:
     nets = "".join(table(result) + (table(kept[net]) if net in kept else "") for net, result in results.items())
     targets = TARGETS + checked(results, kept) + NOT_REACHED
     compiling = COMPILING + "\n" + compiled(_read("compiled"))
+    recurring = RECURRENT + "\n" + recurrent(_read("recurrent"))
     counting = COUNTING + "\n" + counts(_read("coincidences"))
-    print(HEAD + nets + targets + KERNELS + MEMORY + compiling + counting, end="")
+    print(HEAD + nets + targets + KERNELS + MEMORY + recurring + compiling + counting, end="")
 
 
 if __name__ == "__main__":
