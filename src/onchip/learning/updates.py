@@ -45,20 +45,27 @@ class Synapses:
         return gradient
 
     def report(
-        self, kind: ProductKind, inputs: torch.Size, outputs: torch.Size, pre: Tensor | None, post: Tensor | None
+        self,
+        kind: ProductKind,
+        inputs: torch.Size,
+        outputs: torch.Size,
+        pre: Tensor | None,
+        post: Tensor | None,
+        *,
+        per_synapse: bool = False,
     ) -> None:
-        """Reports a product with operands (N, in...) and (N, out...) to the observers."""
+        """Reports a product with operands (N, in...) and (N, out...), and perhaps a state per synapse, to observers."""
         if not self.context.observers:
             return
         # An error passes through one part of the signal only, for example the spike times.
         parts = self.layer.neuron.signal.parts if pre is not None else 1
-        product = SynapticProduct(self.layer.synapse, inputs, outputs, pre, post, parts)
+        product = SynapticProduct(self.layer.synapse, inputs, outputs, pre, post, parts, per_synapse)
         for observer in self.context.observers:
             observer.product(self.layer.name, kind, product)
 
     def report_all(self, kind: ProductKind, post: Tensor, times: int = 1) -> None:
-        """Reports operations at each synapse for every entry of post (B, out), whatever the presynaptic activity."""
+        """Reports operations with the state of each synapse for every entry of post (B, out), not 0."""
         if self.context.observers:
             ones = post.new_ones(len(post), *self.layer.synapse.field()[1])
             for _ in range(times):
-                self.report(kind, ones.shape, post.shape, ones, post)
+                self.report(kind, ones.shape, post.shape, ones, post, per_synapse=True)

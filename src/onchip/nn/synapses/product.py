@@ -42,6 +42,7 @@ class SynapticProduct:
         pre: presynaptic operand (N, in...), or None where the product had none.
         post: postsynaptic operand (N, out...), or None. With both, the product was an update.
         parts: equal parts of N with different content, such as spikes and their times.
+        per_synapse: whether a state of each synapse takes part, which is a real number whatever the operands are.
     """
 
     synapse: Synapse
@@ -50,6 +51,7 @@ class SynapticProduct:
     pre: Tensor | None = None
     post: Tensor | None = None
     parts: int = 1
+    per_synapse: bool = False
 
     @property
     def products(self) -> int:
@@ -74,7 +76,8 @@ class SynapticProduct:
         for part in range(self.parts):
             pre, post = (None if one is None else one.chunk(self.parts)[part] for one in (self.pre, self.post))
             operations = self._operations(pre, post)
-            if any(operand is not None and _one_size(operand) for operand in (pre, post)):
+            one_size = any(operand is not None and _one_size(operand) for operand in (pre, post))
+            if one_size and not self.per_synapse:
                 accumulated += operations
             else:
                 multiplied += operations
