@@ -170,7 +170,7 @@ class PlainRecurrence(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        (arriving, weight), synapse, neuron = ctx.synapse, ctx.neuron
+        (arriving, weight), synapse, neuron = ctx.saved_tensors, ctx.synapse, ctx.neuron
         delta = recur_back(neuron, error, ctx.saved, synapse, weight)
         rows = fold_time(delta)
         for_weight = synapse.weight_grad(fold_time(arriving), rows)

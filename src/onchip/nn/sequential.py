@@ -82,7 +82,8 @@ def _recurred(recurrent: SynapticLayer, drive: Tensor, *, in_place: bool) -> Ten
         return neuron.unrolled(drive, _product(recurrent, bare=True))
     if in_place:
         product = RecurrentProduct(recurrent.synapse, recurrent.weight, recurrent.bias)
-        return recur(neuron, drive.clone(memory_format=torch.contiguous_format), product, None, None)[0][1:]
+        given = drive.contiguous() if drive.stride(0) else drive.clone()  # a static drive is one step for all
+        return recur(neuron, given, product, None, None)[0][1:]
     learned = neuron.learned().values()
     activity: Tensor = PlainRecurrence.apply(
         drive, recurrent.weight, recurrent.bias, recurrent.synapse, neuron, *learned
