@@ -40,7 +40,7 @@ class Allocated(TorchDispatchMode):
     """Bytes of the tensors that were made inside the `with` block and are alive: now, and at their peak."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 
@@ -70,11 +70,11 @@ class Allocated(TorchDispatchMode):
 def network(readout: str) -> nn.Sequential:
     torch.manual_seed(0)
     recurrent = nn.Recurrent(nn.Linear(HIDDEN, HIDDEN, bias=False), nn.LIF(decay=0.8))
-    layers = [nn.Linear(INPUTS, HIDDEN), recurrent, nn.Linear(HIDDEN, CLASSES)]
-    model = nn.Sequential(*layers, *([nn.LI(decay=0.6)] if readout == "leaky" else []))
+    first = nn.Linear(INPUTS, HIDDEN)
     with torch.no_grad():
-        model[0].weight.mul_(4)
-    return model
+        first.weight.mul_(4)  # so that neurons fire
+    layers = [first, recurrent, nn.Linear(HIDDEN, CLASSES)]
+    return nn.Sequential(*layers, *([nn.LI(decay=0.6)] if readout == "leaky" else []))
 
 
 def peaks(
