@@ -1,0 +1,51 @@
+"""Recordings of an event camera by a recurrent network, under every rule that can train it.
+
+    python experiments/time_n_mnist.py            trains the runs that experiments/records/time_n_mnist.jsonl lacks
+    python experiments/time_n_mnist.py --table    writes the table in docs/time.md from the records
+
+The part of N-MNIST that is available here becomes T = 6 frames of spikes. One of the 100 test recordings is one
+percentage point. All rules share one learning rate, that of `opzo_nmnist.py`, which was set beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from _records import FOLDER
+from _tables import SEEDS, command
+from _time import RULES, Row, bill_table, records_of, run_rows
+from onchip.runs.config import RunConfig
+from onchip.training.builder import load_data
+
+RECORDS = FOLDER / "time_n_mnist.jsonl"
+TITLE = "N-MNIST"
+BASE = RunConfig(
+    data="n-mnist:frames=6",
+    net="R64",
+    neuron="lif:decay=0.9",
+    steps=6,
+    epochs=5,
+    batch_size=32,
+    lr=1e-3,
+    validation=0.0,
+    threads=1,
+)
+
+
+def run() -> None:
+    run_rows([Row(TITLE, replace(BASE, rule=rule)) for rule in RULES], RECORDS, SEEDS, load_data)
+
+
+def tables() -> dict[str, str]:
+    runs = records_of(RECORDS)[TITLE]
+    first = runs[0][0]
+    head = (
+        f"`{first.network}` of `{first.neuron}`, {first.train_size:,} training and {first.test_size} test recordings, "
+        f"T = {first.steps}, {first.epochs} epochs, batch {first.settings['batch_size']}, Adam from "
+        f"{first.settings['lr']:g} by cosine to 0:"
+    )
+    return {RECORDS.stem: f"{head}\n\n{bill_table(runs)}"}
+
+
+if __name__ == "__main__":
+    command(__doc__, "time.md", tables, run)
