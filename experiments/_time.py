@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -88,7 +89,9 @@ def measured(config: RunConfig, data: Dataset) -> tuple[Record, bool | None]:
         with own_randomness(config):
             rule = build(resolved).rule
             try:
-                next(rule.stream(torch.ones(2, 1, *data.shape)))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # what a rule says of streams would be a matter of every run
+                    next(rule.stream(torch.ones(2, 1, *data.shape)))
                 streams = True
             except UnsupportedError:
                 streams = False

@@ -37,7 +37,7 @@ LEAKY, PLAIN = "experiments/leaky.py:r128", "R128"
 END, EACH = "target at the last step", "target at every step"
 BASE = RunConfig(data="japanese-vowels", validation=0.0, epochs=30, batch_size=16, threads=1)
 CHOSEN = replace(BASE, net=LEAKY, neuron="lif:decay=0.9", lr=1e-2)
-EASY = replace(CHOSEN, net=PLAIN)
+EASY = replace(CHOSEN, net=PLAIN, lr=3e-3)
 FEW = RULES[:7]
 
 

