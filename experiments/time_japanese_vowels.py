@@ -43,7 +43,8 @@ FEW = RULES[:7]
 
 def at_the_end(data: Dataset) -> Dataset:
     """The same utterances, each with a target at its last time step alone."""
-    return replace(data, **{name: _at_the_end(getattr(data, name)) for name in ("train", "validation", "test")})
+    train, validation, test = map(_at_the_end, (data.train, data.validation, data.test))
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def _at_the_end(split: Split) -> Split:
