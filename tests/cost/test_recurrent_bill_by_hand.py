@@ -74,15 +74,15 @@ OTHERS: dict[str, tuple[Callable[..., Rule], Mapping[str, float]]] = {
 DERIVED = ("operations_update", "acs_update")
 
 
-def network(readout: list[nn.Module]) -> nn.Sequential:
+def network(readout: list[torch.nn.Module]) -> nn.Sequential:
     first, back, last = nn.Linear(2, 3, bias=False), nn.Linear(3, 3, bias=False), nn.Linear(3, 2, bias=False)
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
         back.weight.zero_()
-    return nn.Sequential(first, nn.Recurrent(back, nn.LIF()), last, *readout)  # type: ignore[arg-type]
+    return nn.Sequential(first, nn.Recurrent(back, nn.LIF()), last, *readout)
 
 
-def billed(make: Callable[..., Rule], *, stream: bool = False, readout: list[nn.Module] | None = None) -> Ledger:
+def billed(make: Callable[..., Rule], *, stream: bool = False, readout: list[torch.nn.Module] | None = None) -> Ledger:
     torch.manual_seed(0)
     rule, ledger = make(network(readout or [])), Ledger(every=1)
     rule.observe(ledger)
