@@ -17,6 +17,19 @@ from tests.data.event_files import bin_file, some, write_cut_gestures
 
 from .conftest import Onchip
 
+COMMAND = """
+import signal, sys
+
+from onchip.cli import main
+
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "onchip"
+main()
+"""
+"""The command line with signals of its own: whoever runs the tests may ignore them."""
+
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_progress_is_a_bar_or_a_line_for_each_tenth(
@@ -51,14 +64,17 @@ def test_an_interrupted_run_leaves_no_part_of_a_file(number: signal.Signals, tmp
             (folder / "0.bin").write_bytes(bin_file(some(20_000, size=34, until=315_000)))
             for index in range(1, 1000):
                 os.link(folder / "0.bin", folder / f"{index}.bin")
-    command = [sys.executable, "-m", "onchip", "train", "--data", "n-mnist", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", COMMAND, "train", "--data", "n-mnist", "--out", str(tmp_path / "run")]
     run = subprocess.Popen(command, env={**os.environ, "ONCHIP_DATA": str(tmp_path)}, stderr=subprocess.PIPE)
     binned = tmp_path / "binned"
     while not (binned.is_dir() and list(binned.iterdir())):
         assert run.poll() is None, "it ended before it began to bin"
         time.sleep(0.05)
     run.send_signal(number)
-    error = run.communicate(timeout=60)[1].decode()
+    try:
+        error = run.communicate(timeout=60)[1].decode()
+    finally:
+        run.kill()
     assert run.returncode == 128 + number, error
     assert "Traceback" not in error
     assert not list(binned.iterdir())
