@@ -123,14 +123,14 @@ def test_a_recurrent_connection_is_an_entry_of_its_own() -> None:
 
 
 def test_a_state_per_synapse_is_work_and_memory() -> None:
-    """A leaky read-out filters the eligibility of e-prop in a stream: at each step, a multiplication and a sum each."""
+    """A leaky read-out filters the eligibility of e-prop in a stream: ψ times a trace, and a decaying sum, per synapse."""
     plain = billed(rules.eprop, stream=True).layers()
     leaky = billed(rules.eprop, stream=True, readout=[nn.LI()]).layers()
     steps, synapses = 2, {"0": 2 * 3, "1.recurrent": 3 * 3}
     for name, count in synapses.items():
-        assert leaky[name]["macs_update"] == steps * (count + count)  # the state, and its product with the error
+        assert leaky[name]["macs_update"] == steps * (2 * count + count)  # the state, and its product with the error
         assert leaky[name]["acs_update"] == 0
-        assert leaky[name]["products_update"] == plain[name]["products_update"] + steps * count
+        assert leaky[name]["products_update"] == plain[name]["products_update"] + steps * 2 * count
     # Also of the bias, whether the layer has one or not; and the traces of all inputs, from which they are computed.
     inputs = 2 + 1 + 3
     grown = leaky["0"]["stored_activity_peak"] - plain["0"]["stored_activity_peak"]

@@ -124,7 +124,8 @@ class LayerCall:
         arriving = None if self._recurrent is None else self._recurrent.arriving
         self._eligible = state.synapses.advance(pre, arriving, activity, self._saved)
         for synapses in self._all_synapses:
-            synapses.report_all("eligibility", torch.ones_like(activity[0]), state.synapses.states)
+            # One multiplication by ψ, and one by the decay of each state.
+            synapses.report_all("eligibility", torch.ones_like(activity[0]), 1 + state.synapses.states)
 
     @property
     def _all_synapses(self) -> list[Synapses]:
