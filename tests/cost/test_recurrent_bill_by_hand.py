@@ -123,7 +123,7 @@ def test_a_recurrent_connection_is_an_entry_of_its_own() -> None:
 
 
 def test_a_state_per_synapse_is_work_and_memory() -> None:
-    """A leaky read-out filters the eligibility of e-prop in a stream: ψ times a trace, and a decaying sum, per synapse."""
+    """A leaky read-out filters e-prop's eligibility in a stream: ψ times a trace, and a decaying sum, per synapse."""
     plain = billed(rules.eprop, stream=True).layers()
     leaky = billed(rules.eprop, stream=True, readout=[nn.LI()]).layers()
     steps, synapses = 2, {"0": 2 * 3, "1.recurrent": 3 * 3}
