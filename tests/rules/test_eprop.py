@@ -242,8 +242,29 @@ def test_memory_that_does_not_suffice_is_named_with_its_size(monkeypatch: pytest
 
 def test_symmetric_feedback_needs_one_hidden_layer() -> None:
     layers = [nn.Linear(4, 5), nn.LIF(), nn.Linear(5, 5), nn.LIF(), nn.Linear(5, 3)]
-    with pytest.raises(UnsupportedError, match=r"eprop with symmetric feedback .* 2 hidden signals.*random"):
+    with pytest.raises(UnsupportedError, match=r"eprop with symmetric feedback .* 2 layers after the first.*random"):
         rules.eprop(nn.Sequential(*layers), feedback="symmetric")
+
+
+@pytest.mark.parametrize("name", ["maps", "pooled-recurrent-maps"])
+def test_symmetric_feedback_is_that_of_the_transposed_read_out(name: str) -> None:
+    """Where errors pass one layer only, `ostl` sends the same; maps are flattened before the read-out."""
+    back = nn.Recurrent(nn.Conv2d(2, 2, 3, padding=1), nn.LIF(decay=0.8))
+    layers: dict[str, list[torch.nn.Module]] = {
+        "maps": [nn.Conv2d(1, 2, 3), nn.LIF(), nn.Flatten(), nn.Linear(24, 3)],
+        "pooled-recurrent-maps": [nn.Conv2d(1, 2, 3), back, nn.AvgPool2d((2, 1)), nn.Flatten(), nn.Linear(12, 3)],
+    }
+    torch.manual_seed(0)
+    model, found = scaled(nn.Sequential(*layers[name]), 3.0).double(), []
+    signal = torch.rand(5, 4, 1, 6, 5, dtype=torch.float64)
+    for rule in (rules.ostl(model), None):
+        made = rule or rules.eprop(model, feedback="symmetric")
+        made.backward((made.forward(signal) * torch.linspace(-1, 1, 3, dtype=torch.float64)).sum())
+        found.append(gradients(model))
+        model.zero_grad()
+        made.detach()
+    assert all(gradient.any() for gradient in found[0].values())
+    agree(found[1], found[0])
 
 
 def test_maps_with_a_state_per_synapse_do_not_stream() -> None:
@@ -268,3 +289,21 @@ def test_a_static_image_is_its_frames(neuron: str) -> None:
         model.zero_grad()
         rule.detach()
     agree(seen[0], seen[1])
+
+
+def test_symmetric_feedback_takes_the_read_out_and_not_its_recurrent_connection() -> None:
+    torch.manual_seed(0)
+    last = nn.Recurrent(nn.Linear(3, 3, bias=False), nn.LIF())
+    model, readout = nn.Sequential(nn.Linear(INPUTS, 3), nn.LIF(), nn.Linear(3, 3), last), "2.weight"
+    model, found = scaled(model, 3.0).double(), []
+    for kind in ("symmetric", "random"):
+        rule = rules.eprop(model, feedback=kind)
+        if kind == "random":
+            rule.load_state_dict({"direct_1": dict(model.named_parameters())[readout].detach().t().clone()})
+        slope = torch.linspace(-1, 1, 3, dtype=torch.float64)
+        rule.backward((rule.forward(frames()) * slope).sum())
+        found.append(gradients(model))
+        model.zero_grad()
+        rule.detach()
+    assert found[0]["0.weight"].any()
+    agree(found[0], found[1])

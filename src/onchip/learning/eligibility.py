@@ -1,8 +1,10 @@
 """Eligibility per synapse: one state for each synapse of a layer, which a stream carries from step to step."""
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -107,12 +109,15 @@ def split(update: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _free_memory(device: torch.device) -> float:
-    """Bytes that are free, or all there are where a CPU does not say; infinite where nothing says."""
+    """Bytes that can be had, or all there are where the system does not say; infinite where nothing says."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    names = getattr(os, "sysconf_names", {})
-    pages = next((name for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES") if name in names), None)
-    return math.inf if pages is None else float(os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # Linux counts the cache of files as available
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    pages = "SC_PHYS_PAGES"
+    known = pages in getattr(os, "sysconf_names", {})
+    return float(os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")) if known else math.inf
 
 
 def _size(count: float) -> str:

@@ -27,9 +27,9 @@ def eprop(
     the eligibility, ē[t] = κ ē[t-1] + e[t]; over a whole sequence the learning signal is filtered backward instead,
     which gives the same sum.
 
-    Limit: with `feedback="symmetric"` equal to `bp` with the derivatives of the paths through spikes, from one time
-        step to the next, set to zero; with `feedback="random"` and no leak, `dfa`, except
-        for biases.
+    Limit: with `feedback="symmetric"` and a read-out without spikes, equal to `bp` with the derivatives of the paths
+        through spikes, from one time step to the next, set to zero; with `feedback="random"` and a read-out without
+        leak, `dfa`, except for biases, for neurons whose eligibility is a presynaptic trace.
     Cost: `random` and `adaptive` transport no weight. Over whole sequences the memory of `bp`; in a stream
         (`rule.stream`) memory that does not grow with T: a trace per presynaptic neuron, or, with adaptive thresholds,
         time constants per neuron or a leaky read-out, one or more states per synapse.

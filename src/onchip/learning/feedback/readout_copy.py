@@ -1,9 +1,13 @@
 """Direct feedback through the weights of the read-out."""
 
+import math
+
+import torch
 from torch import Tensor
 
 from onchip.certificates import Claims
 from onchip.errors import UnsupportedError
+from onchip.learning.feedback.base import LossSignals
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.transport import Transported
 
@@ -22,23 +26,35 @@ class ReadoutFeedback(MatrixFeedback):
         super().__init__()
         self._method = method
         self._sent = False
+        self._features = torch.Size()
 
     def attach(self) -> None:
-        last = self.layers[-1]
-        if len(self.hidden) != 1 or last.synapse.bare().spatial_axes:
-            raise UnsupportedError(
-                f"{self._method} with symmetric feedback sends errors through the read-out's weights, which only a "
-                f"hidden layer right before a dense read-out has; this network has {len(self.hidden)} hidden signals. "
-                "Use feedback='random' or feedback='adaptive'"
-            )
+        # Of the layers that send errors, without recurrent connections, the read-out must be the only one.
+        if len(self.hidden) != 1 or len(self.senders) != 1 or self.layers[self.senders[0]].synapse.bare().spatial_axes:
+            raise self._unsupported(f"this network has {len(self.senders)} layers after the first")
         super().attach()
 
+    def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
+        self._features = activity.shape[2:]
+        return super().project(signals, index, activity)
+
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        weight = self.layers[-1].weight
+        (readout,) = self.senders
+        weight = self.layers[readout].weight
+        if weight.shape[1] != math.prod(self._features):
+            raise self._unsupported(f"a layer between the two makes {weight.shape[1]} inputs of {units} neurons")
         if not self._sent:
             self._sent = True
-            self.report_transport(len(self.layers) - 1, Transported.whole(weight))
+            self.report_transport(readout, Transported.whole(weight))
+        if len(self._features) == 3:  # maps, of which rows have the channels last
+            weight = weight.unflatten(1, self._features).movedim(1, -1).flatten(1)
         return weight.t()
+
+    def _unsupported(self, reason: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"{self._method} with symmetric feedback sends errors through the read-out's weights, which only a hidden "
+            f"layer right before a dense read-out has; {reason}. Use feedback='random' or feedback='adaptive'"
+        )
 
     def step(self) -> None:
         super().step()
