@@ -20,7 +20,7 @@ from onchip.nn.neurons import ALIF, LIF, TTFS, CubaLIF
 from onchip.nn.neurons.leaky import Leaky
 from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
-__all__ = ["run_steps", "run_times", "slope_of"]
+__all__ = ["Spike", "run_steps", "run_times", "slope_of"]
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -41,7 +41,9 @@ def slope_of(surrogate: Surrogate, x: Tensor) -> Tensor:
     raise NotImplementedError(surrogate)
 
 
-class _Spike(torch.autograd.Function):
+class Spike(torch.autograd.Function):
+    """A spike where the distance to the threshold is at least 0, with ψ as derivative."""
+
     @staticmethod
     def forward(ctx: Any, distance: Tensor, surrogate: Surrogate) -> Tensor:
         ctx.save_for_backward(distance)
@@ -102,7 +104,7 @@ class _Cell:
         constants, level = neuron.membrane(), torch.zeros_like(u)
         if isinstance(neuron, ALIF):
             level = neuron.rise * self.kept("adaptation", u)
-        s: Tensor = _Spike.apply(u - constants.threshold - level, neuron.surrogate)
+        s: Tensor = Spike.apply(u - constants.threshold - level, neuron.surrogate)
         r = s.detach() if constants.detach_reset else s
         self.states["membrane"] = u * (1 - r) if constants.hard else u - constants.threshold * r
         if isinstance(neuron, ALIF):

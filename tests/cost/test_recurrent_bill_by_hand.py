@@ -134,5 +134,6 @@ def test_a_state_per_synapse_is_work_and_memory() -> None:
     # Also of the bias, whether the layer has one or not; and the traces of all inputs, from which they are computed.
     inputs = 2 + 1 + 3
     grown = leaky["0"]["stored_activity_peak"] - plain["0"]["stored_activity_peak"]
-    assert grown == 3 * inputs + inputs
+    # They are stored beside the inputs themselves, in place of two traces, each for this step and for the next.
+    assert grown == (3 * inputs + inputs + 2) - 2 * (2 + 3)
     assert leaky["1.recurrent"]["writes_weights"] == plain["1.recurrent"]["writes_weights"] == RECURRENT

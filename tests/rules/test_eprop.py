@@ -10,11 +10,12 @@ from torch import Tensor
 
 from onchip import nn, rules
 from onchip.cost.ledger import Ledger
+from onchip.diagnostics.factors import FactorRecorder
 from onchip.errors import MemoryLimitError, UnsupportedError
 from onchip.learning import eligibility
 from onchip.learning.rule import Rule
 from tests.cases import agree, gradients, scaled
-from tests.oracle import _Spike
+from tests.oracle import Spike
 
 STEPS, BATCH, INPUTS, HIDDEN, CLASSES = 7, 3, 5, 6, 4
 NEURONS: dict[str, Callable[[], nn.Neuron]] = {
@@ -68,7 +69,7 @@ def hidden_activity(model: nn.Sequential, signal: Tensor) -> Tensor:
         constants = neuron.membrane()
         threshold = constants.threshold
         raised = neuron.rise * adapted if isinstance(neuron, nn.ALIF) else zero
-        s = _Spike.apply(u - threshold - raised, neuron.surrogate)
+        s = Spike.apply(u - threshold - raised, neuron.surrogate)
         fired = s.detach()
         v = u * (1 - fired) if constants.hard else u - threshold * fired
         if isinstance(neuron, nn.ALIF):
@@ -238,6 +239,14 @@ def test_memory_that_does_not_suffice_is_named_with_its_size(monkeypatch: pytest
     model = network("alif", "plain")
     with pytest.raises(MemoryLimitError, match=r"layer '0' needs a state per synapse and sample.*MiB.*use a smaller"):
         learned(rules.eprop(model), model, frames(), stream=True)
+
+
+def test_a_state_per_synapse_has_no_factors_to_be_observed() -> None:
+    rule = rules.eprop(network("lif", "leaky"))
+    rule.observe_factors(FactorRecorder())
+    stream = rule.stream(frames())
+    with pytest.raises(UnsupportedError, match=r"layer '0' has a state per synapse .*FactorRecorder.*rule.forward"):
+        next(stream)
 
 
 def test_symmetric_feedback_needs_one_hidden_layer() -> None:

@@ -4,6 +4,7 @@ The forward pass computes synapses, neurons and pool. The backward pass computes
 and sends down the error of the rule's feedback, which need not be a derivative.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ class LayerCall:
         self._bias_factors: list[float] | None = None
         self._synapses = Synapses(layer, index, context)
         self._recurrent = None if layer.recurrent is None else RecurrentCall(layer.recurrent, index + 1, context)
+        self._filters = self._filters_of_states()
         self._eligible: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
@@ -82,14 +84,10 @@ class LayerCall:
         synaptic_input = neuron.synaptic_input(signal)
         drive = layer.drive(synaptic_input, product)
         state = self._state or StreamState()
-        if isinstance(synaptic_input, Static):
-            self._pre = synaptic_input.image
-            factors = context.temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)
-            self._factors, state.static_trace = factors
-        else:
-            self._pre, state.trace = context.temporal.presynaptic(synaptic_input, neuron, state.trace)
-        steps = len(expanded(synaptic_input))
-        self._bias_factors, state.bias_trace = context.temporal.bias_factors(steps, neuron, state.bias_trace)
+        if self._filters is None:
+            self._take_factors(synaptic_input, state)
+        else:  # whose states stand for the traces of all inputs
+            self._pre = tensor_of(synaptic_input)
         if context.learning:
             drive = context.feedback.at_drive(self._index, drive)
         updates = expanded(drive).numel()
@@ -98,9 +96,11 @@ class LayerCall:
         else:
             assert recurrent_weight is not None
             activity, self._saved = self._recurrent.run(expanded(drive), state, recurrent_weight, recurrent_bias)
+            if self._filters is None:
+                self._recurrent.take_factor(state)
         state.post_trace = context.temporal.postsynaptic(neuron, activity, self._saved, state.post_trace)
-        if self._state is not None:
-            self._advance_synapses(expanded(synaptic_input), activity, self._state)
+        if self._filters is not None:
+            self._advance_synapses(expanded(synaptic_input), activity, state, self._filters)
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
             if self._recurrent is not None:
@@ -109,17 +109,35 @@ class LayerCall:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1), neuron.states)
         return activity
 
-    def _advance_synapses(self, pre: Tensor, activity: Tensor, state: StreamState) -> None:
-        """Advances the eligibility of each synapse by one step of a stream, if the rule needs one."""
+    def _take_factors(self, synaptic_input: Signal, state: StreamState) -> None:
+        """Computes the presynaptic factor of the update, and that of the bias."""
+        temporal, neuron = self._context.temporal, self._layer.neuron
+        if isinstance(synaptic_input, Static):
+            self._pre = synaptic_input.image
+            factors = temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)
+            self._factors, state.static_trace = factors
+        else:
+            self._pre, state.trace = temporal.presynaptic(synaptic_input, neuron, state.trace)
+        steps = len(expanded(synaptic_input))
+        self._bias_factors, state.bias_trace = temporal.bias_factors(steps, neuron, state.bias_trace)
+
+    def _filters_of_states(self) -> Sequence[float] | None:
+        """Leaky filters of the read-out over a state per synapse; None where the rule needs no such states."""
         layer, context = self._layer, self._context
         filters = context.temporal.filters(context.readout) if self._depth else ()
-        if not filters and context.temporal.factorizes(layer.neuron):
-            return
-        if context.sink is not None:
+        if self._state is None or not (filters or not context.temporal.factorizes(layer.neuron)):
+            return None
+        takers = [] if context.sink is None else [context.sink]
+        for taker in (*takers, *context.factor_observers):
             raise UnsupportedError(
-                f"layer {layer.name!r} has a state per synapse in a stream, and {type(context.sink).__name__} takes "
-                "updates as two factors; use rule.forward on whole sequences, or an optimizer"
+                f"layer {layer.name!r} has a state per synapse in a stream, and {type(taker).__name__} takes "
+                "updates as factors; use rule.forward on whole sequences, or an optimizer"
             )
+        return filters
+
+    def _advance_synapses(self, pre: Tensor, activity: Tensor, state: StreamState, filters: Sequence[float]) -> None:
+        """Advances the eligibility of each synapse by one step of a stream."""
+        layer = self._layer
         state.synapses = state.synapses or SynapseStates(layer, filters)
         arriving = None if self._recurrent is None else self._recurrent.arriving
         self._eligible = state.synapses.advance(pre, arriving, activity, self._saved)

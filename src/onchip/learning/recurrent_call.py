@@ -22,7 +22,7 @@ class RecurrentCall:
         context: The parts of the rule.
 
     Attributes:
-        pre: Presynaptic factor of the update, (T, B, features...), after `run`.
+        pre: Presynaptic factor of the update, (T, B, features...), after `take_factor`.
         arriving: Activity one step later, (T, B, features...), after `run`.
         sends: Whether errors pass through the connection.
     """
@@ -50,9 +50,12 @@ class RecurrentCall:
         first = last is None and bias is None  # whose product is not computed, since nothing arrives
         rows = fold_time(self.arriving[1:] if first else self.arriving)
         self.synapses.report("forward", rows.shape, rows.shape, rows, None)
-        temporal = self._context.temporal
-        self.pre, state.recurrent_trace = temporal.presynaptic(self.arriving, layer.neuron, state.recurrent_trace)
         return activity, saved
+
+    def take_factor(self, state: StreamState) -> None:
+        """Computes the presynaptic factor of the update, after `run`."""
+        presynaptic, neuron = self._context.temporal.presynaptic, self._layer.neuron
+        self.pre, state.recurrent_trace = presynaptic(self.arriving, neuron, state.recurrent_trace)
 
     def report_factors(self, observer: FactorObserver, error: Tensor, saved: SavedTensors) -> None:
         """Reports the factors of the update for an error at the activity, (T, B, features...)."""

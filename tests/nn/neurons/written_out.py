@@ -11,7 +11,7 @@ from torch import Tensor
 from onchip import nn
 from onchip.nn.neurons.leaky import Leaky
 from onchip.surrogate import Sigmoid, Surrogate
-from tests.oracle import slope_of
+from tests.oracle import Spike
 
 __all__ = ["DECAYS", "KINDS", "SPIKING", "build", "decays_of", "written_out"]
 
@@ -21,19 +21,6 @@ SPIKING = [kind for kind in KINDS if kind != "li"]
 
 DECAYS = {"lif": ["decay"], "alif": ["decay", "adaptation_decay"], "cuba": ["decay", "current_decay"], "li": ["decay"]}
 """The decays of each kind."""
-
-
-class _Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, distance: Tensor, surrogate: Surrogate) -> Tensor:
-        ctx.save_for_backward(distance)
-        ctx.surrogate = surrogate
-        return (distance >= 0).to(distance.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *errors: Tensor) -> tuple[Tensor, None]:
-        (distance,) = ctx.saved_tensors
-        return errors[0] * slope_of(ctx.surrogate, distance), None
 
 
 def decays_of(kind: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
@@ -77,7 +64,7 @@ def written_out(
             sent.append(u)
             continue
         level = threshold + adaptation * a if kind == "alif" else threshold
-        s: Tensor = _Spike.apply(u - level, surrogate)
+        s: Tensor = Spike.apply(u - level, surrogate)
         r = s.detach() if detach_reset else s
         v = u - threshold * r if reset == "soft" else u * (1 - r)
         if kind == "alif":
