@@ -16,9 +16,17 @@ from onchip.learning.padding import along, mean_over
 
 
 class Centering(ABC):
-    """Subtracts the part of the output that the noise did not cause; `streams` if that works step by step."""
+    """Subtracts the part of the output that the noise did not cause.
+
+    Attributes:
+        streams: Whether that works step by step.
+        over_batch: Whether it needs other samples.
+        over_time: Whether it needs other time steps than the one before.
+    """
 
     streams: bool = True
+    over_batch: bool = False
+    over_time: bool = False
 
     def noise(self, drawn: Tensor) -> Tensor:
         """The noise to add, (T, B, features...), from independently drawn noise of that shape; by default the same."""
@@ -55,6 +63,8 @@ class LeaveOneOut(Centering):
     with one of either it is `Causal`, and warns.
     """
 
+    over_batch = over_time = True
+
     def center(self, output: Tensor, before: Tensor | None, present: Tensor | None = None) -> Tensor:
         steps, batch, _ = output.shape
         if steps == 1:
@@ -89,6 +99,7 @@ class Antithetic(Centering):
     """Draws noise in pairs, z and -z on successive steps, so that the part common to a pair cancels."""
 
     streams = False
+    over_time = True
 
     def noise(self, drawn: Tensor) -> Tensor:
         if len(drawn) % 2:

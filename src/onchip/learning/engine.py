@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from onchip.learning.context import RuleContext, StreamState
+from onchip.learning.describing import describe
+from onchip.learning.description import RuleDescription
 from onchip.learning.feedback.base import Feedback, LossSignals
 from onchip.learning.forward_pass import ForwardPass
 from onchip.learning.loss_boundary import LossBoundary
@@ -69,6 +71,10 @@ class Engine:
         refuse_coded_recurrence(self.name, self.graph, self.feedback, self.context.code)
         with torch.no_grad():
             self.feedback.attach()
+
+    def describe(self) -> RuleDescription:
+        """What the rule does at each synapse."""
+        return describe(self.name, self.graph, self.context, noise=self.noise is not None)
 
     def forward(
         self, signal: Signal, states: list[StreamState] | None, *, training: bool, lengths: Tensor | None = None

@@ -15,6 +15,7 @@ from onchip.learning.claims import claims_of
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
 from onchip.learning.context import RuleContext
+from onchip.learning.description import RuleDescription
 from onchip.learning.engine import Engine
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.noise import Added
@@ -160,6 +161,20 @@ class Rule:
     def feedback(self) -> Feedback:
         """The part that assigns spatial credit."""
         return self._feedback
+
+    def describe(self) -> RuleDescription:
+        """What the rule does at each synapse, as plain data; see docs/nir.md for the form.
+
+        Raises:
+            UnsupportedError: A part of the rule does not describe itself.
+
+        Example:
+            >>> from onchip import nn, rules
+            >>> rule = rules.dfa(nn.Sequential(nn.Linear(4, 8), nn.LIF(decay=0.5), nn.Linear(8, 3)))
+            >>> rule.describe().synapses[0].update.terms[0].filters
+            (0.5,)
+        """
+        return self._engine.describe()
 
     @property
     def by_sample(self) -> bool:

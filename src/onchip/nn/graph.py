@@ -250,6 +250,29 @@ class LayerGraph:
                 fresh = not flattens
         return found
 
+    @property
+    def consumers(self) -> dict[int, tuple[int, ...]]:
+        """For each of the `feedforward` layers, by index: the synaptic layers that its activity reaches first."""
+        found: dict[int, list[int]] = {}
+        sources: list[int] = []  # layers of whose activity the signal is the sum
+        stored: list[list[int]] = []
+        index = 0
+        for node in self.nodes:
+            if isinstance(node, SynapticLayer):
+                for source in sources:
+                    found[source].append(index)
+                found[index] = []
+                sources = [index]
+                index += 1 if node.recurrent is None else 2
+            elif isinstance(node, SkipConnection):
+                if node.role == "fork":
+                    stored.append(sources)
+                elif node.role == "turn":
+                    sources, stored[-1] = stored[-1], sources
+                else:
+                    sources = [*stored.pop(), *sources]
+        return {layer: tuple(above) for layer, above in found.items()}
+
     def check(self, signal: Signal) -> None:
         """Refuses a signal that the network cannot take.
 

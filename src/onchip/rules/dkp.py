@@ -51,6 +51,7 @@ class KolenPollackDirect(MatrixFeedback):
 
     stem = "feedback_"
     learned = True
+    through = "learned weights"
 
     def __init__(self, method: str, decay: float, grid: int | None = None) -> None:
         super().__init__(grid)

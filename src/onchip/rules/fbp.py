@@ -1,6 +1,7 @@
 """Frozen backpropagation."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,7 @@ from onchip._types import checked
 from onchip.errors import RequestError, require
 from onchip.learning.coding.base import ErrorCode
 from onchip.learning.coding.real import RealErrors
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.stored import CopiedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -99,6 +101,13 @@ class FrozenFeedback(CopiedFeedback):
             self._groups.setdefault(intervals, []).append(index)
         self._events = dict.fromkeys(self._groups, 0)
         self.first_refresh = min((intervals.first for intervals in schedules), default=0)
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        longest = [intervals.longest for intervals, group in self._groups.items() if set(group) & set(above)]
+        period, scheme = float(min(longest, default=0)), str(self._transport)
+        return tuple(
+            replace(path, through="refreshed copy", period=period, scheme=scheme) for path in super().paths(above)
+        )
 
     def refreshes(self, steps: int) -> dict[str, int]:
         return {

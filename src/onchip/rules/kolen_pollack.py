@@ -1,10 +1,13 @@
 """Kolen-Pollack learning."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import require
+from onchip.learning.description import ErrorPath, FeedbackLearning
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.feedback.stored import drawn_like
 from onchip.learning.rule import Rule
@@ -58,6 +61,11 @@ class KolenPollackFeedback(LayerwiseFeedback):
         for index in self.senders:
             drawn = drawn_like(self.layers[index].weight.detach())
             self.register_parameter(f"feedback_{index}", nn.Parameter(drawn))
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        learning = FeedbackLearning("same update", self._decay, forward_decay=True, optimizer=True)
+        tensors = tuple(f"feedback_{index}" for index in above)
+        return (ErrorPath("layer above", "learned weights", learning=(learning,), tensors=tensors),)
 
     def weight(self, index: int) -> Tensor:
         return self.get_parameter(f"feedback_{index}")

@@ -1,5 +1,7 @@
 """Feedback weights that learn from the noise of the neurons."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -7,6 +9,7 @@ from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import require
 from onchip.learning.coding.spikes import SpikeErrors
+from onchip.learning.description import ErrorPath, FeedbackLearning
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.padding import along, mean_over
 from onchip.learning.rule import Rule
@@ -83,6 +86,11 @@ class OwnNoiseFeedback(LayerwiseFeedback):
             # One sum of squares per input of the receptive field: per neuron, or per channel and kernel position.
             shape = (layer.synapse.groups, *layer.weight.shape[1:])
             self.register_buffer(f"variance_{index}", layer.weight.new_zeros(shape))
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        learning = FeedbackLearning("response to spikes", 1.0 - self._decay, over_time=True)
+        tensors = tuple(f"{stem}_{index}" for index in above for stem in ("product", "variance"))
+        return (ErrorPath("layer above", "learned weights", learning=(learning,), tensors=tensors),)
 
     def fired(self, index: int, activity: Tensor, probability: Tensor | None) -> None:
         if probability is not None:

@@ -1,10 +1,14 @@
 """Weight mirrors."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from onchip._types import checked
 from onchip.errors import require
+from onchip.learning.description import ErrorPath, FeedbackLearning
 from onchip.learning.feedback.stored import RandomFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
@@ -62,6 +66,10 @@ class MirrorFeedback(RandomFeedback):
         self._rate = rate
         self._samples = samples
         self._steps = 0
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        learning = (FeedbackLearning("noise phase", self._rate),)
+        return tuple(replace(path, through="learned weights", learning=learning) for path in super().paths(above))
 
     def refreshes(self, steps: int) -> dict[str, int]:
         return {self.layers[index].name: steps // self._period for index in self.senders}

@@ -1,11 +1,14 @@
 """One-point zeroth-order training."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from onchip._types import checked
 from onchip.certificates import Claims
 from onchip.errors import RequestError, require
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.direct import product_at
 from onchip.learning.noise import Noise, Rademacher
@@ -51,6 +54,7 @@ class NodePerturbation(DirectFeedback):
     )
 
     by_sample = True
+    perturbs = True
 
     def __init__(self, scale: float, noise: Noise) -> None:
         super().__init__()
@@ -58,6 +62,9 @@ class NodePerturbation(DirectFeedback):
         self._scale = scale
         self._noise = noise
         self._added: dict[int, Tensor] = {}
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return (ErrorPath("loss", "noise"),)
 
     def begin(self) -> None:
         if torch.is_grad_enabled():  # a pass without gradients must not change the noise of a pending pass

@@ -15,6 +15,9 @@ class ErrorCode(ABC):
         """Whether the error of a time step is represented without those of earlier steps."""
         return True
 
+    carries: ClassVar[str] = "another representation"
+    """What represents an error, in words."""
+
     exact: ClassVar[bool] = False
     """Whether errors are carried as they are."""
 

@@ -21,6 +21,7 @@ class RandomSteps(ErrorCode):
     Reference: Meng et al. 2023 (SLTT-K, ICCV, arXiv 2302.14311).
     """
 
+    carries = "real numbers at random time steps"
     pointwise = True
 
     def __init__(self, count: int) -> None:

@@ -10,6 +10,7 @@ from onchip.learning.coding.base import ErrorCode
 class RealErrors(ErrorCode):
     """Errors are real numbers."""
 
+    carries = "real numbers"
     exact = True
     pointwise = True
 

@@ -35,6 +35,7 @@ class SpikeErrors(ErrorCode):
     Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755).
     """
 
+    carries = "spikes"
     pointwise = True
 
     command: ClassVar[str] = "spikes"

@@ -10,7 +10,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from onchip.certificates import Claims
-from onchip.errors import OnchipError
+from onchip.errors import OnchipError, UnsupportedError
+from onchip.learning.description import ErrorPath
 from onchip.learning.observers import Observer, ProductKind
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.signals import Signal
@@ -60,6 +61,7 @@ class Feedback(nn.Module):
         by_target: Whether it needs the targets.
         at_neurons: Whether noise is added to the neurons' drive and errors arrive at their spikes, before any pool,
             instead of both at the inputs of layers.
+        perturbs: Whether it adds noise to the forward pass in training.
         mirrors: Whether it learns from the responses of recurrent connections.
         first_refresh: Training steps before the first refresh of feedback weights; 0 without refreshes.
     """
@@ -77,6 +79,7 @@ class Feedback(nn.Module):
     mirrors: ClassVar[bool] = False
     by_target: bool = False
     at_neurons: bool = False
+    perturbs: bool = False
     first_refresh: int = 0
 
     @property
@@ -102,6 +105,18 @@ class Feedback(nn.Module):
             activity: Input of the layer, (T, B, features...) or (B, features...).
         """
         raise OnchipError(f"{type(self).__name__} sends errors from layer to layer only")
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        """Where the error at a layer's neurons comes from, written out; several errors add up.
+
+        Args:
+            above: Indices of the layers that its activity reaches, and of which errors come down if the feedback is
+                not direct; with them that of its recurrent connection, if that sends errors.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} does not say where its errors come from; expected a method `paths`, as "
+            "docs/extending.md describes it"
+        )
 
     def stored_weight(self, index: int) -> Tensor | None:
         """B of the layer where it is stored beside W; None where it is computed when needed."""

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onchip.certificates import Claims
 from onchip.errors import RequestError, require
 from onchip.kernels.trace import trace
+from onchip.learning.description import ErrorPath, FeedbackLearning, Origin, Through
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.grid import coarse, from_grid, to_grid
 from onchip.learning.observers import ProductKind
@@ -29,6 +30,7 @@ class MatrixFeedback(DirectFeedback):
         local: Whether the errors come from local read-outs F h_l instead of the output.
         kind: Kind of the product with F in reports.
         learned: Whether an optimizer trains the matrices; then they are parameters, empty until n is known.
+        through: What the errors pass, for descriptions of the rule.
         decay: Weight decay of learned matrices, applied once per training step.
         steps: Number of training steps so far.
 
@@ -50,6 +52,7 @@ class MatrixFeedback(DirectFeedback):
     local: ClassVar[bool] = False
     kind: ProductKind = "direct"
     learned: ClassVar[bool] = False
+    through: ClassVar[Through] = "fixed weights"
     decay: float = 0.0
     steps: int = 0
 
@@ -77,6 +80,16 @@ class MatrixFeedback(DirectFeedback):
     def back(self, error: Tensor, index: int, units: int) -> Tensor:
         """The matrix through which an error reaches the layer: `matrix` itself, unless a read-out has another."""
         return self.matrix(error, index, units)
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        learning = (FeedbackLearning("error times activity", self.decay, optimizer=True),) if self.learned else ()
+        tensors = tuple(name for index in above for name in self.names(index))
+        origin: Origin = "local read-out" if self.local else "output error"
+        return (ErrorPath(origin, self.through, learning=learning, tensors=tensors),)
+
+    def names(self, index: int) -> tuple[str, ...]:
+        """Names of the stored matrices of a layer in the state."""
+        return (f"{self.stem}{index}",)
 
     def seen(self, features: torch.Size) -> torch.Size:
         """Shape of a layer's input, reduced to the grid."""

@@ -1,10 +1,12 @@
 """Direct feedback from the read-out of a hidden layer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
 from onchip.errors import RequestError
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
@@ -40,6 +42,7 @@ class IntermediateFeedback(DirectFeedback):
         self.readouts = readouts
         self.claims = main.claims & lower.claims & readouts.claims
         self.at_neurons = main.at_neurons
+        self.perturbs = True
         self._at = at
         self._index = 0
         self._everywhere = everywhere
@@ -52,6 +55,15 @@ class IntermediateFeedback(DirectFeedback):
             )
         self._index = self.hidden[self._at - 1]
         super().attach()
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        paths = [path.within("main") for path in self.main.paths(above)]
+        if self._everywhere or self._index in above:
+            paths += [path.within("readouts") for path in self.readouts.paths(above)]
+        lower = tuple(index for index in above if index < self._index)
+        if lower:
+            paths += [replace(path.within("lower"), origin="local read-out") for path in self.lower.paths(lower)]
+        return tuple(paths)
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         noisy = self.main.receive(index, activity)

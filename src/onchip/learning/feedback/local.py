@@ -16,6 +16,7 @@ class LocalReadouts(MatrixFeedback):
     local = True
     kind = "local"
     learned = True
+    through = "learned weights"
 
     def __init__(self, method: str) -> None:
         super().__init__()
@@ -51,6 +52,9 @@ class FixedReadouts(MatrixFeedback):
     def back(self, error: Tensor, index: int, units: int) -> Tensor:
         matrix = self.matrix(error, index, units)
         return matrix * self._sizes(error, index, units) if self._concordant else matrix
+
+    def names(self, index: int) -> tuple[str, ...]:
+        return (*super().names(index), *([f"{self.stem}{index}_sizes"] if self._concordant else []))
 
     def _sizes(self, error: Tensor, index: int, units: int) -> Tensor:
         def draw(sizes: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch import Tensor
 from onchip.certificates import Claims
 from onchip.errors import RequestError, require
 from onchip.learning.centering import Centering
+from onchip.learning.description import ErrorPath, FeedbackLearning
 from onchip.learning.feedback.direct import MatrixFeedback, as_rows, product_at
 from onchip.learning.noise import Noise
 from onchip.nn.signals import Signal, expanded
@@ -39,6 +42,9 @@ class PerturbationFeedback(MatrixFeedback):
     Raises:
         RequestError: A value is out of range.
     """
+
+    perturbs = True
+    through = "estimate"
 
     def __init__(
         self,
@@ -77,6 +83,13 @@ class PerturbationFeedback(MatrixFeedback):
         self._added: dict[int, Tensor] = {}
         self._before: Tensor | None = None
         self._by_step: dict[int, Tensor] = {}
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        centering = self._centering
+        noise = FeedbackLearning(
+            "response to noise", 1.0 - self._momentum, over_batch=centering.over_batch, over_time=centering.over_time
+        )
+        return tuple(replace(path, learning=(noise, *path.learning)) for path in super().paths(above))
 
     @abstractmethod
     def estimate(self, like: Tensor, index: int, units: int) -> Tensor:

@@ -1,12 +1,14 @@
 """Direct feedback through the weights of the read-out."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from onchip.certificates import Claims
 from onchip.errors import UnsupportedError
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import LossSignals
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.transport import Transported
@@ -27,6 +29,9 @@ class ReadoutFeedback(MatrixFeedback):
         self._method = method
         self._sent = False
         self._features = torch.Size()
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return (ErrorPath("output error", "forward weights", period=1.0, scheme="all weights of the read-out"),)
 
     def attach(self) -> None:
         # Of the layers that send errors, without recurrent connections, the read-out must be the only one.

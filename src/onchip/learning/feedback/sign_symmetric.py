@@ -1,11 +1,13 @@
 """Feedback through the signs of the forward weights."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from onchip.certificates import Claims
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
 
@@ -32,6 +34,10 @@ class SignSymmetricFeedback(LayerwiseFeedback):
     def redraw(self, magnitude: Tensor, scale: Tensor) -> bool:
         """Called after each training step; may redraw M in place, and returns whether it did."""
         return False
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        tensors = tuple(f"magnitude_{index}" for index in above)
+        return (ErrorPath("layer above", "signs", period=1.0, scheme="the sign of each weight", tensors=tensors),)
 
     def attach(self) -> None:
         for index in self.senders:

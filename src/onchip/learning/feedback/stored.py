@@ -1,11 +1,14 @@
 """Feedback through stored weights, one tensor for each layer but the first."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from onchip.certificates import Claims
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.learning.observers import Observer
 from onchip.transport import Transported
@@ -22,6 +25,9 @@ class StoredFeedback(LayerwiseFeedback):
     def initial(self, weight: Tensor) -> Tensor:
         """B before training, for a layer with the weights W."""
 
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return (ErrorPath("layer above", "fixed weights", tensors=tuple(f"feedback_{index}" for index in above)),)
+
     def attach(self) -> None:
         for index in self.senders:
             self.register_buffer(f"feedback_{index}", self.initial(self.layers[index].weight.detach()))
@@ -35,6 +41,9 @@ class StoredFeedback(LayerwiseFeedback):
 
 class CopiedFeedback(StoredFeedback):
     """Feedback weights that start as a copy of the forward weights: B = W_0."""
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return tuple(replace(path, copied=True) for path in super().paths(above))
 
     def initial(self, weight: Tensor) -> Tensor:
         return weight.clone()

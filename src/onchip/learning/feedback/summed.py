@@ -1,10 +1,12 @@
 """The sum of several kinds of direct feedback."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 
 from torch import Tensor
 
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
 from onchip.nn.signals import Signal
 
@@ -20,6 +22,12 @@ class SummedFeedback(DirectFeedback):
         self.claims = reduce(and_, (part.claims for part in parts))
         self.by_target = any(part.by_target for part in parts)
         self.at_neurons = any(part.at_neurons for part in parts)
+        self.perturbs = any(part.perturbs for part in parts)
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return tuple(
+            path.within(f"part_{number}") for number, part in enumerate(self._summands) for path in part.paths(above)
+        )
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         for part in self._summands:

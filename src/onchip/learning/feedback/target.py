@@ -1,11 +1,13 @@
 """Feedback from the targets, in place of errors."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from onchip.errors import require
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import LossSignals
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.observers import ProductKind
@@ -35,6 +37,9 @@ class TargetProjection(MatrixFeedback):
         self._method = method
         self._rate = rate
         self._taught: tuple[LossSignals, Tensor] | None = None
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return tuple(replace(path, origin="target", per_step=self._rate) for path in super().paths(above))
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
         return self.stored_matrix(self._method, index, units, error)

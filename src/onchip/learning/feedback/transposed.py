@@ -1,8 +1,11 @@
 """Feedback through the forward weights."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from onchip.certificates import Claims
+from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import LayerwiseFeedback
 from onchip.transport import Transported
 
@@ -18,6 +21,9 @@ class TransposedFeedback(LayerwiseFeedback):
     def __init__(self) -> None:
         super().__init__()
         self._current: set[int] = set()
+
+    def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
+        return (ErrorPath("layer above", "forward weights", period=1.0, scheme="all weights"),)
 
     def weight(self, index: int) -> Tensor:
         weight = self.layers[index].weight

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from onchip.learning.description import PostFactor, Term, UpdateForm
 from onchip.nn.neurons.base import Neuron, SavedTensors
 from onchip.nn.signals import fold_time
 
@@ -27,6 +28,18 @@ class Temporal(ABC):
     causal: ClassVar[bool] = False
     pads: bool = True
     three_factors: ClassVar[bool] = True
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        """The update of the synapses of a layer, written out; by default one product per time step.
+
+        Args:
+            neuron: The postsynaptic neurons.
+            readout: Those of the last layer.
+            last: Whether the layer is the last one.
+            recurrent: Whether a recurrent connection leads from its neurons to themselves.
+        """
+        terms = (Term(1.0, (), factors(neuron)),)
+        return UpdateForm(terms, terms, "none")
 
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None
@@ -112,3 +125,9 @@ class Temporal(ABC):
             present: Which steps of a padded sequence are its own, (K, B) bool; None for all.
         """
         return fold_time(pre), fold_time(delta)
+
+
+def factors(neuron: Neuron) -> tuple[PostFactor, ...]:
+    """The postsynaptic factors of an error that is known at each time step."""
+    error = PostFactor("error")
+    return (error,) if neuron.readout else (error, PostFactor("slope"))

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from onchip.learning.description import PostFactor, Term, UpdateForm
 from onchip.learning.padding import mean_over
-from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.base import Temporal, factors
+from onchip.nn.neurons.base import Neuron
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Counts(Temporal):
     """
 
     streams = False
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        counted = Term(1.0, (), (PostFactor("error sum"),), input_mean=True)
+        return UpdateForm((counted,), (Term(1.0, (), factors(neuron)),), "traces", per_sequence=True)
 
     def update_rows(self, pre: Tensor, delta: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
         # The mean, not the sum, of the input: error counts stay whole, and an input that is always on stays 1.

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from onchip.errors import UnsupportedError
 from onchip.kernels.trace import scalar_trace, trace
-from onchip.learning.temporal.base import Temporal
+from onchip.learning.description import Term, UpdateForm
+from onchip.learning.temporal.base import Temporal, factors
 from onchip.nn.neurons.base import Neuron
 
 
@@ -24,6 +25,11 @@ class Online(Temporal):
     def decays(self, neuron: Neuron) -> Sequence[float]:
         """Decays of the leaky filters in series that make a trace of the inputs of these neurons."""
         return common_decays(neuron)
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        decays = tuple(self.decays(neuron))
+        terms, bias = Term(1.0, decays, factors(neuron)), Term(1.0, (), factors(neuron))
+        return UpdateForm((terms,), (bias,), "traces" if decays else "none")
 
     def presynaptic(
         self, signal: Tensor, neuron: Neuron, before: tuple[Tensor, ...] | None

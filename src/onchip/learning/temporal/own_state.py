@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from onchip.learning.description import Term, UpdateForm
+from onchip.learning.temporal.base import factors
 from onchip.learning.temporal.online import Online
 from onchip.learning.temporal.through_time import filtered_backward, shared_filters
 from onchip.nn.neurons.base import Neuron, SavedTensors
@@ -29,6 +31,13 @@ class OwnState(Online):
 
     def __init__(self, *, filtered: bool) -> None:
         self._filtered = filtered
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        if not neuron.factorizes():
+            return UpdateForm((), (), "state per synapse")
+        filters = () if last else tuple(self.filters(readout))
+        terms = (Term(1.0, tuple(self.decays(neuron)), factors(neuron), filters),)
+        return UpdateForm(terms, terms, "state per synapse" if filters else "traces")
 
     def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
         return filtered_backward(error, self.filters(readout))

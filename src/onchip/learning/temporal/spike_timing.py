@@ -8,6 +8,8 @@ from torch import Tensor
 
 from onchip.errors import require
 from onchip.kernels.trace import trace
+from onchip.learning.description import PostFactor, Term, UpdateForm
+from onchip.learning.temporal.base import factors
 from onchip.learning.temporal.online import Online
 from onchip.nn.neurons.base import Neuron, SavedTensors
 
@@ -51,6 +53,18 @@ class SpikeTiming(Online):
         self._post_decay = post_decay
         self._last = last
         self.streams = self.pads = last is None
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        decays = tuple(self.decays(neuron))
+        if neuron.readout:
+            terms: tuple[Term, ...] = (Term(1.0, decays, factors(neuron)),)
+            bias = Term(1.0, (), factors(neuron))
+        else:
+            later = PostFactor("slope", trace=self._post_decay, delay=1)
+            earlier = Term(self._causal, decays, factors(neuron))
+            terms = (earlier, Term(self._noncausal, (), (PostFactor("error"), later)))
+            bias = Term(self._causal, (), factors(neuron))
+        return UpdateForm(terms, (bias,), "traces", last_steps=self._last)
 
     def plain(self, neuron: Neuron) -> bool:
         return False

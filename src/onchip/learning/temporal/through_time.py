@@ -6,6 +6,7 @@ from torch import Tensor
 
 from onchip.errors import UnsupportedError
 from onchip.kernels.trace import trace_adjoint_
+from onchip.learning.description import UpdateForm
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron
 
@@ -18,6 +19,13 @@ class ThroughTime(Temporal):
 
     streams = False
     through_time = True
+
+    def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
+        if not neuron.signal.over_time:
+            return UpdateForm((), (), "spike times")
+        if neuron.decays() == () and not recurrent:  # nothing is kept over time
+            return super().form(neuron, readout, last=last, recurrent=recurrent)
+        return UpdateForm((), (), "whole sequence")
 
     def learning_signal(self, error: Tensor, readout: Neuron) -> Tensor:
         return filtered_backward(error, self.readout_decays(readout))
