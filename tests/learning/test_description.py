@@ -119,10 +119,10 @@ def _arriving(path: ErrorPath, layers: list[Layer], index: int, signals: dict[st
     state = [signals["state"][name] for name in path.tensors]
     if path.origin == "layer above":
         weight = signals["readout"] if above is None else above.weight
-        feedback = {
-            "forward weights": lambda: weight,
-            "signs": lambda: torch.where(weight >= 0, state[0], -state[0]),
-        }.get(path.through, lambda: state[0])()
+        if path.through == "forward weights":
+            feedback = weight
+        else:
+            feedback = torch.where(weight >= 0, state[0], -state[0]) if path.through == "signs" else state[0]
         return signals["delta"][index + 1] @ feedback
     if path.origin == "local read-out":
         own = signals["local"](path, index)
@@ -135,12 +135,13 @@ def _arriving(path: ErrorPath, layers: list[Layer], index: int, signals: dict[st
 
 def _expected(rule: Rule, model: nn.Sequential, signal: Tensor, described: RuleDescription) -> dict[str, Tensor]:
     state = dict(rule.state_dict())
-    first = Layer(model[0].weight, model[0].bias, 0.7, 1.0, None)
-    second = Layer(model[2].weight, model[2].bias, 0.3, 0.8, model[3].get_parameter(CONNECTION))
-    layers, readout = [first, second], model[4].weight
+    weights = dict(model.named_parameters())
+    first = Layer(weights["0.weight"], weights["0.bias"], 0.7, 1.0, None)
+    second = Layer(weights["2.weight"], weights["2.bias"], 0.3, 0.8, weights[f"3.{CONNECTION}"])
+    layers, readout = [first, second], weights["4.weight"]
     hidden = [first.run(signal)]
     hidden.append(second.run(hidden[0]))
-    output = hidden[1] @ readout.t() + model[4].bias
+    output = hidden[1] @ readout.t() + weights["4.bias"]
 
     def error_of(values: Tensor) -> Tensor:
         values = values.detach().requires_grad_()
@@ -155,7 +156,7 @@ def _expected(rule: Rule, model: nn.Sequential, signal: Tensor, described: RuleD
 
     error = error_of(output)
     labels = torch.nn.functional.one_hot(targets_of(output), CLASSES).double()
-    signals = {
+    signals: dict[str, Any] = {
         "state": state,
         "readout": readout,
         "error": error,
@@ -208,7 +209,7 @@ def test_a_read_out_with_a_leak_filters_the_eligibility() -> None:
     (error,) = torch.autograd.grad(loss_of(output), output)
     learn(rule)
     hidden, readout = rule.describe().synapses
-    layer = Layer(model[0].weight, model[0].bias, 0.7, 1.0, None)
+    layer = Layer(model.get_parameter("0.weight"), model.get_parameter("0.bias"), 0.7, 1.0, None)
     activity = layer.run(signal)
     arriving = error @ rule.state_dict()[hidden.paths[0].tensors[0]].t()
     factors = {"error": arriving, "slope": layer.slope}
