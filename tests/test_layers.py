@@ -16,7 +16,7 @@ import onchip
 ROOMS = """
     errors _files _text allocator certificates
     _sealed _types
-    surrogate runs cost.energy transport
+    surrogate runs cost.energy transport chips
     kernels data
     nn
     encoding losses models report

@@ -9,7 +9,7 @@ from pathlib import Path
 import onchip
 
 SOURCE = Path(onchip.__file__).parent
-ROOTS = ("onchip.cli", "onchip.report")
+ROOTS = ("onchip.cli", "onchip.report", "onchip.chips")
 
 
 def files_of(module: str) -> list[Path]:
