@@ -23,7 +23,7 @@ ROOMS = """
     learning
     rules devices
     cost
-    diagnostics audit
+    diagnostics audit mapping
     training
     cli
     __main__

@@ -19,7 +19,7 @@ from onchip.nn import MeanReadout, neurons
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.spike_train import BernoulliTrain
 from onchip.runs import checkpoint
-from tests.cases import CASES, Case
+from tests.cases import CASES, Case, scaled
 from tests.devices.toolkit import ConstantStepDevice, install
 
 NEEDED: dict[str, dict[str, Any]] = {"aihwkit": {"preset": "plain"}}
@@ -247,10 +247,27 @@ def test_serves_a_rule_of_real_errors_or_refuses_it(name: str) -> None:
 
 
 @every
-def test_refuses_feedback_that_needs_the_updates(name: str) -> None:
-    model = nn.Sequential(nn.Linear(4, 3), neurons.LIF(), nn.Linear(3, 2))
-    with pytest.raises(UnsupportedError):
-        device(name, rules.kolen_pollack(model))
+def test_takes_feedback_that_needs_the_updates_or_refuses_it(name: str) -> None:
+    torch.manual_seed(0)
+    model = scaled(nn.Sequential(nn.Linear(4, 3), neurons.LIF(), nn.Linear(3, 2)), 3.0)
+    rule = rules.kolen_pollack(model, decay=0.0)
+    if not Trainer(name, STREAMS[0]).device.takes_feedback:
+        with pytest.raises(UnsupportedError):
+            device(name, rule)
+        return
+    made, (feedback,) = device(name, rule), rule.feedback_weights().values()
+    weight = rule.layers[1].parameter
+    before, repeats = (weight - feedback).detach().clone(), 200
+    start = weight.detach().clone()
+    for _ in range(repeats):
+        rule.backward(rule.forward(torch.ones(3, 1, 4)).square().mean())
+        made.step()
+        made.zero_grad()
+    # Both have the same updates on average, rounded each on its own.
+    moved = float((weight - start).abs().max())
+    assert moved > 0.3
+    assert float(((weight - feedback) - before).abs().max()) < 0.3 * moved
+    assert made.summary()["cells"] == sum(p.numel() for p in rule.parameters())
 
 
 @every

@@ -17,6 +17,9 @@ class MemoryCell(ABC):
     counts: ClassVar[bool] = False
     """Whether cells are written by pulses that error spikes cause, and so accept no errors that are real numbers."""
 
+    stores_feedback: ClassVar[bool] = False
+    """Whether such cells store learned feedback weights, too; otherwise those are digital."""
+
     def draw(self, weight: Tensor) -> dict[str, Tensor]:
         """Draws the properties of the cells that store a weight of this shape; by default cells are all equal."""
         return {}
@@ -29,18 +32,21 @@ class MemoryCell(ABC):
             The number of initial weights outside the bounds of the cells.
         """
 
-    def weight_update(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
+    def weight_update(
+        self, synapse: Synapse, cells: dict[str, Tensor], pre: Tensor, delta: Tensor, unit: float | None
+    ) -> Tensor:
         """One update of the cells of a weight, which is accumulated until `write`; the gradient by default.
 
         Args:
             synapse: Bilinear map of the layer.
+            cells: Properties of the cells.
             pre: Presynaptic factor (N, in...).
             delta: Error at the drive (N, out...).
             unit: Value of one spike of the error; None if the error has no spikes.
         """
         return synapse.weight_grad(pre, delta)
 
-    def bias_update(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
+    def bias_update(self, synapse: Synapse, cells: dict[str, Tensor], delta: Tensor, unit: float | None) -> Tensor:
         """One update of the cells of a bias, whose input is always on; the gradient by default."""
         return synapse.bias_update(delta)
 

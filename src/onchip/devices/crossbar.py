@@ -15,6 +15,7 @@ from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.observers import UpdateSink
 from onchip.learning.rule import Rule
 from onchip.nn.graph import SynapticLayer
+from onchip.nn.synapses import Synapse
 
 TOLERATED = 0.05
 """Share of initial weights that may be clipped to the bounds of the cells without a warning."""
@@ -48,7 +49,8 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
 
     It takes the pair (presynaptic factor, error) from the rule instead of `.grad`; `step` writes the accumulated
     updates and `zero_grad` clears them. Learning rates and states are those of any torch optimizer. Parameters other
-    than weights and biases, such as a learned decay or learned feedback, are digital: plain gradient descent.
+    than weights and biases, such as a learned decay, are digital: plain gradient descent. So is learned feedback, unless
+    the cells store it.
 
     Args:
         rule: Rule whose updates are written.
@@ -78,15 +80,15 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         self._cell = cell
         self._digital_bias = bias == "digital"
         rule.deliver(self)
+        self._feedback = tuple(rule.feedback.parameters()) if cell.stores_feedback else ()
         self._arrays: dict[Tensor, _Array] = {}
         outside = 0
         with torch.no_grad():
             for layer in rule.layers:
                 for weight in (layer.parameter, None if self._digital_bias else layer.bias):
                     if weight is not None and weight not in self._arrays:
-                        cells = cell.draw(weight)
-                        outside += cell.program(weight, cells)
-                        self._arrays[weight] = _Array(weight, cells, torch.zeros_like(weight, dtype=torch.int64))
+                        outside += self._store(weight)
+            self._store_feedback()
         share = outside / sum(weight.numel() for weight in self._arrays)
         if share > TOLERATED:
             warnings.warn(
@@ -101,11 +103,29 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def counts(self) -> bool:
         return self._cell.counts
 
+    @property
+    def takes_feedback(self) -> bool:  # type: ignore[override]  # a sink decides once, a crossbar by its cells
+        return self._cell.stores_feedback
+
+    def _store(self, weight: Tensor, *, programmed: bool = False) -> int:
+        """Stores a weight in cells; returns how many of its values are outside their bounds."""
+        cells = self._cell.draw(weight)
+        outside = 0 if programmed else self._cell.program(weight, cells)
+        self._arrays[weight] = _Array(weight, cells, torch.zeros_like(weight, dtype=torch.int64))
+        return outside
+
+    def _store_feedback(self, *, programmed: bool = False) -> None:
+        """Stores feedback weights, some of which have their shape only after the first backward pass."""
+        for weight in self._feedback:
+            if weight.numel() and weight not in self._arrays:
+                self._store(weight, programmed=programmed)
+
     def take(
         self, layer: SynapticLayer, pre: Tensor, delta: Tensor, unit: float | None, bias_delta: Tensor | None = None
     ) -> None:
         synapse = layer.synapse
-        self._arrays[layer.parameter].accumulate(self._cell.weight_update(synapse, pre, delta, unit), unit)
+        array = self._arrays[layer.parameter]
+        array.accumulate(self._cell.weight_update(synapse, array.cells, pre, delta, unit), unit)
         if layer.bias is None:
             return
         bias_delta = delta if bias_delta is None else bias_delta
@@ -113,7 +133,12 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
             update = synapse.bias_update(bias_delta)
             layer.bias.grad = update if layer.bias.grad is None else layer.bias.grad + update
         else:
-            self._arrays[layer.bias].accumulate(self._cell.bias_update(synapse, bias_delta, unit), unit)
+            array = self._arrays[layer.bias]
+            array.accumulate(self._cell.bias_update(synapse, array.cells, bias_delta, unit), unit)
+
+    def take_feedback(self, feedback: Tensor, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        array = self._arrays[feedback]
+        array.accumulate(self._cell.weight_update(synapse, array.cells, pre, delta, unit), unit)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -124,9 +149,12 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
         """
         if closure is not None:
             raise RequestError("a device got a closure; expected one update per step. Call step() without it")
+        self._store_feedback()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter in self._arrays:
+                    if parameter.grad is not None:  # of learned feedback
+                        self._arrays[parameter].accumulate(parameter.grad, None)
                     self._arrays[parameter].write(self._cell, float(group["lr"]))
                 elif parameter.grad is not None:
                     parameter.sub_(parameter.grad, alpha=float(group["lr"]))
@@ -158,6 +186,7 @@ def _with_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> dict[
 def _take_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Restores what `_with_cells` added."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
+    crossbar._store_feedback(programmed=True)
     own, loaded = [array.state() for array in crossbar._arrays.values()], state.get("cells")
     if not isinstance(loaded, list) or [_shapes(cells) for cells in loaded] != [_shapes(cells) for cells in own]:
         raise RequestError(

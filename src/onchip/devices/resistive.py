@@ -107,10 +107,12 @@ class ResistiveCell(MemoryCell):
             weight.copy_(torch.where(cells["stuck"], bound if self.stuck_at == "bound" else 0.0, weight))
         return outside
 
-    def weight_update(self, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> Tensor:
+    def weight_update(
+        self, synapse: Synapse, cells: dict[str, Tensor], pre: Tensor, delta: Tensor, unit: float | None
+    ) -> Tensor:
         return pulses.coincidences(synapse, pre, pulses.error_spikes(delta, _spike_value(unit)))
 
-    def bias_update(self, synapse: Synapse, delta: Tensor, unit: float | None) -> Tensor:
+    def bias_update(self, synapse: Synapse, cells: dict[str, Tensor], delta: Tensor, unit: float | None) -> Tensor:
         return pulses.bias_coincidences(synapse, pulses.error_spikes(delta, _spike_value(unit)))
 
     def write(self, weight: Tensor, cells: dict[str, Tensor], update: Tensor, lr: float, unit: float | None) -> Tensor:

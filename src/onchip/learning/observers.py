@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
+from onchip.errors import OnchipError
 from onchip.nn.graph import SynapticLayer
+from onchip.nn.synapses.base import Synapse
 from onchip.nn.synapses.product import SynapticProduct
 from onchip.transport import Transported
 
@@ -57,7 +59,13 @@ class FactorObserver(ABC):
 
 
 class UpdateSink(ABC):
-    """Takes updates as their two factors at each synapse, as a crossbar does, instead of their product."""
+    """Takes updates as their two factors at each synapse, as a crossbar does, instead of their product.
+
+    Attributes:
+        takes_feedback: Whether it also takes the updates of feedback weights that are those of the forward weights.
+    """
+
+    takes_feedback: bool = False
 
     @property
     @abstractmethod
@@ -77,3 +85,15 @@ class UpdateSink(ABC):
             unit: Value of one error spike, so that delta / unit counts spikes; None for real-valued errors.
             bias_delta: Error (M, out...) whose sum over rows updates the bias; None for `delta`.
         """
+
+    def take_feedback(self, feedback: Tensor, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> None:
+        """Takes one update of feedback weights B, which get that of their forward weights; if it `takes_feedback`.
+
+        Args:
+            feedback: B, of W's shape, whose update is `synapse.weight_grad(pre, delta)`.
+            synapse: Bilinear map of the layer.
+            pre: As for `take`.
+            delta: As for `take`.
+            unit: As for `take`.
+        """
+        raise OnchipError(f"{type(self).__name__} takes no updates of feedback weights")

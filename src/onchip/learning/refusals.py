@@ -55,7 +55,7 @@ def refuse_sink(
 
     Raises:
         RequestError: Another sink already takes them.
-        UnsupportedError: Feedback weights are trained by the weights' updates, errors are real numbers but the sink
+        UnsupportedError: Feedback weights are trained by the weights' updates, which the sink does not take, errors are real numbers but the sink
             counts spikes, or weights are computed from parameters.
     """
     name = type(sink).__name__
@@ -63,7 +63,7 @@ def refuse_sink(
         raise RequestError(
             f"{rule}: updates go to {type(earlier).__name__} already; expected one sink. Create a new rule for another"
         )
-    if feedback.twin:
+    if feedback.twin and not sink.takes_feedback:
         raise UnsupportedError(
             f"{rule} trains its feedback weights by the weights' own updates, which go to {name}; "
             "use an optimizer, or another rule"

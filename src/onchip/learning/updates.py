@@ -40,7 +40,10 @@ class Synapses:
         else:
             context.sink.take(self.layer, pre, delta, unit, bias_delta)
         self.report("update", pre.shape, delta.shape, pre, delta)
-        if context.feedback.twin and self.index in context.feedback.senders:  # never with a sink
+        if context.feedback.twin and self.index in context.feedback.senders:
+            if context.sink is not None:
+                feedback = context.feedback.weight(self.index)
+                context.sink.take_feedback(feedback, self.layer.synapse, pre, delta, unit)
             self.report("feedback_update", pre.shape, delta.shape, pre, delta)
         return gradient
 

@@ -4,7 +4,7 @@ The grammar, as used by `--rules`, `--neuron` and `--encoder`:
 
     calls  = call {"," call}                   bp,fa,fbp:period=100
     call   = name [":" option {";" option}]    fbp:period=100;transport=top:0.1
-    option = key "=" value
+    option = key "=" value                     a value alone may begin the options of what has a first one, chip:loihi
     value  = number | true | false | none | word | part
     part   = name {":" argument}               top:0.1 or top:fraction=0.1
 
@@ -94,8 +94,12 @@ def grid(text: str) -> list[str]:
     return [call for several in calls for call in _combined(several)]
 
 
-def parse(text: str) -> Call:
+def parse(text: str, *, alone: Callable[[str], str | None] = lambda name: None) -> Call:
     """A name and its options from `name:key=value;key=value`.
+
+    Args:
+        text: The text.
+        alone: Which option of a name the first value has that stands alone, as in `chip:loihi`; None for none.
 
     Raises:
         RequestError: the text does not follow the grammar.
@@ -108,8 +112,10 @@ def parse(text: str) -> Call:
     if not name.strip() or (colon and not rest.strip()):
         raise RequestError(f"got {text!r}; expected name or name:key=value;key=value")
     options: dict[str, str] = {}
-    for option in rest.split(";") if colon else ():
+    for place, option in enumerate(rest.split(";") if colon else ()):
         key, equals, value = (piece.strip() for piece in option.partition("="))
+        if place == 0 and key and not equals and (first := alone(command_name(name))) is not None:
+            key, equals, value = first, "=", key
         if not (key and equals and value):
             raise RequestError(f"got the option {option!r} in {text!r}; expected key=value")
         key = key.replace("-", "_")

@@ -82,9 +82,16 @@ def part(kind: str, text: str) -> Part:
     Raises:
         RequestError: The part or an option does not exist, or a value is not of its type.
     """
-    call = parse(text)
+    settled = SUPPLIED.get(kind, ())
+
+    def first(name: str) -> str | None:
+        """The first option, where it need not be named."""
+        parameters = inspect.signature(_find(kind, name)).parameters.values()
+        return next((p.name for p in parameters if p.name not in settled and p.kind is p.POSITIONAL_OR_KEYWORD), None)
+
+    call = parse(text, alone=first)
     function = _find(kind, call.name)
-    values = bind(f"{kind} {call.name!r}", function, call.options, settled=SUPPLIED.get(kind, ()))
+    values = bind(f"{kind} {call.name!r}", function, call.options, settled=settled)
     return Part(call.name, str(call), values, function)
 
 
