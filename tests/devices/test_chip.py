@@ -26,7 +26,7 @@ from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
 
-LOIHI = files("onchip.chips").joinpath("profiles", "loihi.toml").read_text(encoding="utf-8")
+LOIHI = files("onchip.chips").joinpath("profiles").joinpath("loihi.toml").read_text(encoding="utf-8")
 BITS = Bits(trace=7, signed_trace=False, weight=8, tag=8, rounding="stochastic")
 
 

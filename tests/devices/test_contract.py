@@ -257,16 +257,16 @@ def test_takes_feedback_that_needs_the_updates_or_refuses_it(name: str) -> None:
         return
     made, (feedback,) = device(name, rule), rule.feedback_weights().values()
     weight = rule.layers[1].parameter
-    before, repeats = (weight - feedback).detach().clone(), 200
+    before, repeats = (weight - feedback).detach().clone(), 20
     start = weight.detach().clone()
     for _ in range(repeats):
         rule.backward(rule.forward(torch.ones(3, 1, 4)).square().mean())
         made.step()
         made.zero_grad()
-    # Both have the same updates on average, rounded each on its own.
-    moved = float((weight - start).abs().max())
-    assert moved > 0.3
-    assert float(((weight - feedback) - before).abs().max()) < 0.3 * moved
+    # Both have the same updates on average; each is rounded, with a variance of at most quantum² / 4 per step.
+    assert float((weight - start).detach().abs().max()) > 0.3
+    quantum = 2.0**-6
+    assert float(((weight - feedback) - before).detach().abs().max()) < 5 * quantum * (repeats / 2) ** 0.5
     assert made.summary()["cells"] == sum(p.numel() for p in rule.parameters())
 
 

@@ -49,8 +49,8 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
 
     It takes the pair (presynaptic factor, error) from the rule instead of `.grad`; `step` writes the accumulated
     updates and `zero_grad` clears them. Learning rates and states are those of any torch optimizer. Parameters other
-    than weights and biases, such as a learned decay, are digital: plain gradient descent. So is learned feedback, unless
-    the cells store it.
+    than weights and biases, such as a learned decay, are digital: plain gradient descent. So is learned feedback,
+    unless the cells store it.
 
     Args:
         rule: Rule whose updates are written.

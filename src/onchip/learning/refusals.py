@@ -55,8 +55,8 @@ def refuse_sink(
 
     Raises:
         RequestError: Another sink already takes them.
-        UnsupportedError: Feedback weights are trained by the weights' updates, which the sink does not take, errors are real numbers but the sink
-            counts spikes, or weights are computed from parameters.
+        UnsupportedError: Feedback weights are trained by the weights' updates, which the sink does not take, errors
+            are real numbers but the sink counts spikes, or weights are computed from parameters.
     """
     name = type(sink).__name__
     if earlier is not None:

@@ -21,8 +21,8 @@ __all__ = ["Precision"]
 class Precision:
     """Bits and rounding of traces, weights and tags; None as a number of bits means exact.
 
-    A trace takes 2^bits values from 0 on, unless traces are signed; weights and tags have a sign beside their bits. The distance between adjacent
-    values is a power of two. What exceeds the largest value saturates.
+    A trace takes 2^bits values from 0 on, unless traces are signed; weights and tags have a sign beside their bits. The
+    distance between adjacent values is a power of two. What exceeds the largest value saturates.
 
     Args:
         trace_bits: Bits of a trace.
@@ -62,15 +62,8 @@ class Precision:
             UnsupportedError: Its profile does not say how it rounds, or its synapses are analog.
         """
         bits = bits_of(chip)
-        return cls(
-            bits.trace,
-            bits.weight,
-            bits.tag,
-            rounding=bits.rounding,
-            signed=bits.signed_trace,
-            bounds=bounds or {},
-            seed=seed,
-        )
+        widths = bits.trace, bits.weight, bits.tag
+        return cls(*widths, rounding=bits.rounding, signed=bits.signed_trace, bounds=bounds or {}, seed=seed)
 
     @property
     def exact(self) -> bool:
