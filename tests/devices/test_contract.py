@@ -255,18 +255,16 @@ def test_takes_feedback_that_needs_the_updates_or_refuses_it(name: str) -> None:
         with pytest.raises(UnsupportedError):
             device(name, rule)
         return
-    made, (feedback,) = device(name, rule), rule.feedback_weights().values()
-    weight = rule.layers[1].parameter
-    before, repeats = (weight - feedback).detach().clone(), 20
-    start = weight.detach().clone()
-    for _ in range(repeats):
+    made, weights = device(name, rule), [rule.layers[1].parameter, *rule.feedback_weights().values()]
+    before = [weight.detach().clone() for weight in weights]
+    for _ in range(20):
         rule.backward(rule.forward(torch.ones(3, 1, 4)).square().mean())
         made.step()
         made.zero_grad()
-    # Both have the same updates on average; each is rounded, with a variance of at most quantum² / 4 per step.
-    assert float((weight - start).detach().abs().max()) > 0.3
-    quantum = 2.0**-6
-    assert float(((weight - feedback) - before).detach().abs().max()) < 5 * quantum * (repeats / 2) ** 0.5
+    changes = [(weight - start).detach() for weight, start in zip(weights, before, strict=True)]
+    largest = [change.abs().argmax() for change in changes]
+    assert largest[0] == largest[1]  # one update, rounded twice
+    assert all(float(change.abs().max()) > 0.3 for change in changes)
     assert made.summary()["cells"] == sum(p.numel() for p in rule.parameters())
 
 
