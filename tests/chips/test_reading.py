@@ -102,11 +102,12 @@ def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, min(start + 40, len(content))))
     inserted = data.draw(st.binary(max_size=6) | st.sampled_from([b"", b'"', b"{", b"= 3"]))
+    message = "loihi.toml"
     try:
-        message = read_chip(content[:start] + inserted + content[end:], "loihi.toml").title
+        read_chip(content[:start] + inserted + content[end:], "loihi.toml")
     except RequestError as error:
         message = str(error)
-    assert "loihi.toml" in message or len(message) < 40
+    assert "loihi.toml" in message
     assert len(message) < 800
 
 

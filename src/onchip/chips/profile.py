@@ -22,6 +22,19 @@ __all__ = ["Chip", "Engine", "Memory", "Neurons", "Prices", "Synapses", "Traces"
 SUM_OF_PRODUCTS, PROGRAMMABLE, OUTER_PRODUCT, FIXED = "sum of products", "programmable", "outer product", "fixed"
 """Forms of an update."""
 
+ORIGINS = ("output error", "target", "local read-out", "layer above", "loss")
+THROUGH = (
+    "nothing",
+    "forward weights",
+    "signs",
+    "refreshed copy",
+    "fixed weights",
+    "learned weights",
+    "estimate",
+    "noise",
+)
+"""Words of `onchip.learning.description`."""
+
 SIZES = {"bits": 1.0, "B": 8.0, "KiB": 8.0 * 2**10, "MiB": 8.0 * 2**20, "GiB": 8.0 * 2**30}
 ENERGIES = {"pJ": 1.0, "fJ": 1e-3, "nJ": 1e3, "uJ": 1e6}
 
@@ -48,6 +61,11 @@ class Engine:
     epoch: Annotated[Steps, "time steps from one update to the next, at most"] = UNKNOWN_FACT
     spikes_per_epoch: Annotated[Count, "spikes of a neuron that count in an epoch, at most"] = UNKNOWN_FACT
     mantissa_bits: Annotated[Bits, "bits of a scale, its sign included, besides its power of 2"] = UNKNOWN_FACT
+    layers: Annotated[Fact[str], choice("all", "last"), "layers that can learn"] = UNKNOWN_FACT
+    origins: Annotated[Fact[tuple[str, ...]], names(*ORIGINS), "what a fixed rule makes errors from"] = UNKNOWN_FACT
+    through: Annotated[Fact[tuple[str, ...]], names(*THROUGH), "what errors of a fixed rule pass on their way"] = (
+        UNKNOWN_FACT
+    )
     sequence: Annotated[Switch, "whether updates may read stored sequences of spikes and errors"] = UNKNOWN_FACT
     batch: Annotated[Switch, "whether one update may sum over several samples"] = UNKNOWN_FACT
 
@@ -60,7 +78,7 @@ class Traces:
     post: Annotated[Count, "traces of the postsynaptic neuron"] = UNKNOWN_FACT
     bits: Annotated[Bits, "bits of a trace"] = UNKNOWN_FACT
     signed: Annotated[Switch, "whether a trace may be negative"] = UNKNOWN_FACT
-    real_input: Annotated[Switch, "whether a spike adds the number that it carries to the trace"] = UNKNOWN_FACT
+    real_input: Annotated[Count, "presynaptic traces to which a spike adds the number that it carries"] = UNKNOWN_FACT
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,7 @@ class Synapses:
 
     weight_bits: Annotated[Bits, "bits of a weight, besides its sign"] = UNKNOWN_FACT
     signed: Annotated[Switch, "whether one synapse takes both signs"] = UNKNOWN_FACT
-    rounding: Annotated[Fact[str], choice("stochastic", "nearest", "down", "analog"), "rounding of updates"] = (
+    rounding: Annotated[Fact[str], choice("stochastic", "nearest", "down", "any", "analog"), "rounding of updates"] = (
         UNKNOWN_FACT
     )
     state_bits: Annotated[Bits, "bits of a second number of each synapse, besides its sign (a tag)"] = UNKNOWN_FACT
@@ -84,6 +102,7 @@ class Neurons:
 
     programmable: Annotated[Switch, "whether a neuron's program can compute a surrogate derivative"] = UNKNOWN_FACT
     written: Annotated[Fact[tuple[str, ...]], names(*POST_TRACES), "traces that the program writes"] = UNKNOWN_FACT
+    noise: Annotated[Switch, "whether a neuron adds noise that its program can read"] = UNKNOWN_FACT
     graded_bits: Annotated[Bits, "bits of the number that a spike carries; 0 for spikes alone"] = UNKNOWN_FACT
 
 
@@ -95,6 +114,8 @@ class Memory:
     synapses_per_core: Annotated[Size, "memory of a core for synapses"] = UNKNOWN_FACT
     neurons_per_core: Annotated[Count, "neurons of a core, at most"] = UNKNOWN_FACT
     cores: Annotated[Count, "cores of a chip"] = UNKNOWN_FACT
+    several_chips: Annotated[Switch, "whether several chips can run one network"] = UNKNOWN_FACT
+    hidden_layers: Annotated[Count, "hidden layers, at most"] = UNKNOWN_FACT
 
 
 @dataclass(frozen=True)
