@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from onchip.training.comparison import compare
     from onchip.training.fit import fit
     from onchip.training.saved import load_run
+    from onchip.training.trained import load
 
 __all__ = [
     "OnchipError",
@@ -20,6 +21,7 @@ __all__ = [
     "bars",
     "compare",
     "fit",
+    "load",
     "load_run",
     "nn",
     "report",
@@ -34,6 +36,7 @@ MODULES = {
     "bars": "onchip.cli.shared.progress",
     "compare": "onchip.training.comparison",
     "fit": "onchip.training.fit",
+    "load": "onchip.training.trained",
     "load_run": "onchip.training.saved",
 }
 """Where the functions and classes are that need torch or much else; the other names are packages."""

@@ -24,9 +24,14 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         tensors: On any device; they may share memory.
         metadata: Text for the header.
     """
+    write_whole(path, sealed_bytes(tensors, metadata))
+
+
+def sealed_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The content of the file that `write_sealed` writes."""
     # Copies of their own: safetensors refuses tensors that share memory.
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    write_whole(path, save(copies, {**metadata, SEAL: digest(copies, metadata)}))
+    return save(copies, {**metadata, SEAL: digest(copies, metadata)})
 
 
 def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -15,7 +15,7 @@ from onchip.errors import RequestError
 from onchip.nn.signals import fold_time
 from onchip.nn.spike_train import winner_take_all
 
-__all__ = ["Loss", "StepLoss", "Winner", "predict"]
+__all__ = ["Loss", "StepLoss", "Winner", "predict", "scores"]
 
 
 class Loss(ABC):
@@ -148,21 +148,26 @@ class _Drawn(torch.autograd.Function):
 
 
 def predict(out: Tensor, *, last: bool = False, where: Tensor | None = None) -> Tensor:
-    """The class (B,) with the largest output.
+    """The class (B,) with the largest of the `scores`."""
+    return scores(out, last=last, where=where).argmax(-1)
+
+
+def scores(out: Tensor, *, last: bool = False, where: Tensor | None = None) -> Tensor:
+    """What an output says of each class, (B, classes): its sum over time, or its last time step.
 
     Args:
-        out: (B, classes), or (T, B, classes).
+        out: (B, classes), which are the scores; or (T, B, classes).
         last: whether the last time step tells, as for running means; else the sum over time.
         where: the time steps that count, (T, B) bool, at least one per sample, such as those with a target; None for
             all.
     """
     if out.dim() == 2:
-        return out.argmax(-1)
+        return out
     if where is None:
-        return (out[-1] if last else out.sum(0)).argmax(-1)
+        return out[-1] if last else out.sum(0)
     if last:  # of the steps that count, only the last does
         where = where & (where.flip(0).cumsum(0).flip(0) == 1)
-    return (out * where.unsqueeze(2)).sum(0).argmax(-1)
+    return (out * where.unsqueeze(2)).sum(0)
 
 
 def _onehot(labels: Tensor, out: Tensor) -> Tensor:

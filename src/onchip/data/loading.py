@@ -91,7 +91,8 @@ def divided(
     own = parts.validation
     size = max(1, round(validation * len(parts.train))) if validation and own is None else 0
     train, drawn = _draw(name, parts.train, size, train_size, seed)
-    return Dataset(name, parts.classes, train, drawn if own is None else own, parts.test, again)
+    validated = drawn if own is None else own
+    return Dataset(name, parts.classes, train, validated, parts.test, again, parts.standardization)
 
 
 def _draw(name: str, whole: Samples, validation: int, train_size: int | None, seed: int) -> tuple[Samples, Samples]:

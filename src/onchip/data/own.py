@@ -40,14 +40,14 @@ def own_splits(returned: Any, name: str, file: Path | None = None) -> RawSplits:
     """
     if isinstance(returned, Dataset):
         validation = returned.validation if len(returned.validation) else None
-        return RawSplits(returned.classes, returned.train, returned.test, validation)
+        return RawSplits(returned.classes, returned.train, returned.test, validation, returned.standardization)
     if not isinstance(returned, tuple | list) or len(returned) not in (2, 3):
         raise RequestError(f"{name} returned {_described(returned)}; expected {SETS}, each of them {FORMS}")
     train, *middle, test = returned
     parts = {"train": train, "test": test, **({"validation": middle[0]} if middle else {})}
     splits = {part: own_split(given, f"{name}, {part}", file) for part, given in parts.items()}
     classes = 1 + max(int(split.sample_labels.max()) for split in splits.values())
-    return RawSplits(class_names(classes), **splits)
+    return RawSplits(class_names(classes), splits["train"], splits["test"], splits.get("validation"))
 
 
 def own_split(given: Any, name: str, file: Path | None = None) -> Samples:

@@ -13,6 +13,7 @@ from pathlib import Path
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.data.split import Samples
 from onchip.errors import DataError
+from onchip.runs.model_file import Standardization
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RawSplits:
     train: Samples
     test: Samples
     validation: Samples | None = None
+    standardization: Standardization | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from onchip.data.sample_source import SampleSource
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
+from onchip.runs.model_file import Standardization
 
 SPLITS = "train", "validation", "test"
 
@@ -240,6 +241,7 @@ class Dataset:
         validation: for choices (when to stop, which rate); empty if its share is 0.
         test: for the reported accuracy, used once.
         again: loads it in another process, for data that a user's function loads; None where it can be pickled.
+        standardization: how its sequences were scaled when they were read; None where they are as in the files.
 
     Raises:
         DataError: a label outside the classes, or splits whose samples differ in kind or shape.
@@ -251,6 +253,7 @@ class Dataset:
     validation: Samples
     test: Samples
     again: Callable[[], Dataset] | None = None
+    standardization: Standardization | None = None
 
     def __post_init__(self) -> None:
         called = short(self.name)
@@ -296,7 +299,7 @@ class Dataset:
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its three splits on another device."""
         train, validation, test = (split.to(device) for split in (self.train, self.validation, self.test))
-        return Dataset(self.name, self.classes, train, validation, test)
+        return replace(self, train=train, validation=validation, test=test, again=None)
 
     def __reduce__(self) -> Any:
         return super().__reduce__() if self.again is None else (self.again, ())

@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from onchip.data.samples import SEQUENCES
 from onchip.data.split import Split
+from onchip.runs.model_file import Standardization
 
 Values = Sequence[NDArray[np.float64]]
 
 
-def standardized_splits(train: tuple[Values, Sequence[int]], test: tuple[Values, Sequence[int]]) -> tuple[Split, Split]:
+def standardized_splits(
+    train: tuple[Values, Sequence[int]], test: tuple[Values, Sequence[int]]
+) -> tuple[Split, Split, Standardization]:
     """Sequences scaled channel by channel, and padded with zeros to the longest of their split.
 
         x <- (x - mean) / sd, of all time steps to train on; a channel that is constant there keeps its scale
@@ -22,7 +25,7 @@ def standardized_splits(train: tuple[Values, Sequence[int]], test: tuple[Values,
         test: the same; it has no influence on the scale.
 
     Returns:
-        Training and test split, float32.
+        Training and test split, float32, and how they were scaled.
     """
     steps = np.concatenate(train[0])
     mean, spread = steps.mean(0), steps.std(0)
@@ -35,4 +38,5 @@ def standardized_splits(train: tuple[Values, Sequence[int]], test: tuple[Values,
             sample[: len(one)] = torch.from_numpy((one - mean) / spread)
         return Split(samples, torch.tensor(labels), SEQUENCES, lengths)
 
-    return split(*train), split(*test)
+    scale = Standardization(tuple(mean.tolist()), tuple(spread.tolist()))
+    return split(*train), split(*test), scale

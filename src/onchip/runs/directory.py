@@ -9,8 +9,11 @@ from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.lock import DirectoryLock
+from onchip.runs.model_file import NAME
+from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
+MODEL = NAME, MODEL_WEIGHTS
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"
 
 
@@ -102,7 +105,10 @@ class RunDirectory:
 
     def remove_parts(self) -> None:
         """Delete parts of files, which a process that was killed has left; to be called by who has the lock."""
-        names = *(f".{name}" for name in (CONFIG, RECORDS, *REPORT)), *(f"{kind}/.*" for kind in (CHECKPOINTS, WEIGHTS))
+        names = (
+            *(f".{name}" for name in (CONFIG, RECORDS, *MODEL, *REPORT)),
+            *(f"{kind}/.*" for kind in (CHECKPOINTS, WEIGHTS)),
+        )
         for name in names:
             for part in self.path.glob(f"{name}.*.part"):
                 part.unlink(missing_ok=True)
@@ -118,7 +124,7 @@ class RunDirectory:
     def _own_files(self) -> list[Path]:
         """Every file that a sweep may have left here."""
         tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
-        return [*(self.path / name for name in (CONFIG, RECORDS, *REPORT)), *tensors]
+        return [*(self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)), *tensors]
 
     def _clear(self) -> None:
         for file in self._own_files():

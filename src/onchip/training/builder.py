@@ -94,7 +94,7 @@ class Resolved:
 
     def encoder(self, stream: int = EVALUATION) -> tuple[Encoder, torch.Generator]:
         """What turns samples into signals, and its generator at the beginning of a stream of draws."""
-        generator = torch.Generator(self.device).manual_seed(_spread(self.config.seed, stream))
+        generator = torch.Generator(self.device).manual_seed(spread(self.config.seed, stream))
         return _encoder(self.config, self.data, self.kind, generator)[0], generator
 
 
@@ -255,7 +255,7 @@ def build(resolved: Resolved) -> Run:
         MemoryLimitError: The network does not fit into the device's memory.
     """
     config, steps = resolved.config, resolved.data.train.n_batches(resolved.config.batch_size)
-    order = torch.Generator().manual_seed(_spread(config.seed, ORDER))
+    order = torch.Generator().manual_seed(spread(config.seed, ORDER))
     encode, encoding = resolved.encoder(ENCODING)
     with enough(f"the network {config.net!r} under {config.rule}", config.device):
         model = resolved.network.make().to(resolved.device)
@@ -359,6 +359,6 @@ def _learning_rate(config: RunConfig, steps: int, step: int) -> float:
     return config.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * config.epochs)))
 
 
-def _spread(seed: int, stream: int) -> int:
+def spread(seed: int, stream: int) -> int:
     """A seed of its own for each stream; torch's CPU generator uses 32 bits only."""
     return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint32)[0])

@@ -25,6 +25,7 @@ from onchip.runs.record import Epoch, Record
 from onchip.training.builder import Given, Resolved, Run, build, describe, own_randomness, resolve
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, fitting, ran_out, release
+from onchip.training.model_folder import keep
 from onchip.training.progress import ProgressListener
 
 
@@ -36,6 +37,7 @@ def train(
     save_to: Path | None = None,
     resume: bool = False,
     weights: Path | None = None,
+    model: Path | None = None,
     watch: ProgressListener | None = None,
 ) -> Record:
     """Train one network by one rule, and measure it once on the test set.
@@ -51,6 +53,7 @@ def train(
         save_to: Checkpoint file, written after each epoch; None writes none.
         resume: Continue from `save_to`, if it exists.
         weights: Safetensors file for the final weights; None writes none.
+        model: Folder for the files that `onchip.load` reads; None writes none.
         watch: Receives the progress.
 
     Returns:
@@ -73,7 +76,7 @@ def train(
     """
     resolved = resolve(config, data, given)
     try:
-        return _train(resolved, save_to, resume, weights, watch or ProgressListener())
+        return _train(resolved, save_to, resume, weights, model, watch or ProgressListener())
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
@@ -83,7 +86,12 @@ def train(
 
 
 def _train(
-    resolved: Resolved, save_to: Path | None, resume: bool, weights: Path | None, watch: ProgressListener
+    resolved: Resolved,
+    save_to: Path | None,
+    resume: bool,
+    weights: Path | None,
+    model: Path | None,
+    watch: ProgressListener,
 ) -> Record:
     begin, config = time.perf_counter(), resolved.config
     with own_randomness(config):
@@ -111,7 +119,7 @@ def _train(
         if weights is not None:
             checkpoint.save(feedback_file(weights), {"feedback": run.rule.state_dict()})
             checkpoint.save_weights(weights, run.model.state_dict(), record.to_json())
-    return dataclasses.replace(
+    record = dataclasses.replace(
         record,
         status="ok",
         test_accuracy=test_accuracy,
@@ -125,6 +133,9 @@ def _train(
         train_seconds=run.train_seconds,
         samples_per_second=len(data.train) * len(run.history) / run.train_seconds,
     )
+    if model is not None:
+        keep(model, resolved, run.model, run.rule, record)
+    return record
 
 
 def accuracy(model: nn.Sequential, split: SampleSource, encode: Callable[[Tensor], Signal], batch_size: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial, singledispatch
 from typing import Any
 
@@ -80,7 +81,8 @@ def rule_given(rule: Any) -> tuple[str, registry.Part | None]:
     name = command_name(_name(rule))
     label = ";".join(f"{key}={describe(value)}" for key, value in given.items())
     label = f"{name}:{label}" if label else name
-    return label, registry.Part(name, label, options, partial(_attached, rule))
+    ours = registry.known("rule").get(name) is (rule.func if isinstance(rule, partial) else rule)
+    return label, registry.Part(name, label, options, partial(_attached, rule), own=not ours)
 
 
 @rule_given.register
@@ -97,7 +99,7 @@ def _(rule: Rule) -> tuple[str, registry.Part | None]:
         return rule.to(next(model.parameters()).device)
 
     name = command_name(rule.name)
-    return name, registry.Part(name, name, {}, attached)
+    return name, registry.Part(name, name, {}, attached, own=True)
 
 
 def data_given(data: Any, classes: int | None) -> tuple[str, RawSplits]:
@@ -147,7 +149,7 @@ def _named_splits(name: str, parts: RawSplits, classes: int | None) -> tuple[str
         require(classes is None or classes >= least, name, "classes", classes, f"at least {least}, as labels say")
         names = class_names(classes or least)
     text = _text(name, [each for split in sources for each in _identity(split)])
-    return text, RawSplits(names, parts.train, parts.test, parts.validation)
+    return text, replace(parts, classes=names)
 
 
 def _attached(attach: Callable[..., Any], model: nn.Module, **options: Any) -> Rule:

@@ -54,12 +54,14 @@ class Part:
         label: The name with the options that were given.
         values: All its options.
         function: The function or class.
+        own: Whether it is an object of a program's, of which a name may say too little.
     """
 
     name: str
     label: str
     values: Mapping[str, Any]
     function: Callable[..., Any]
+    own: bool = False
 
     def __call__(self, *supplied: Any, **named: Any) -> Any:
         return self.function(*supplied, **self.values, **named)

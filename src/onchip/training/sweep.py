@@ -122,7 +122,14 @@ def compare(
             if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
-        work = functools.partial(_run, data=data, given=given, directory=directory, keep_weights=sweep.keep_weights)
+        work = functools.partial(
+            _run,
+            data=data,
+            given=given,
+            directory=directory,
+            keep_weights=sweep.keep_weights,
+            keep_model=sweep.keep_weights and len(keys) == 1,
+        )
         runs = (
             ((config, work(config, progress())) for config in waiting)
             if jobs == 1 and executor is None
@@ -166,12 +173,15 @@ def _run(
     given: Given,
     directory: RunDirectory,
     keep_weights: bool,
+    keep_model: bool,
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
     checkpoint = directory.checkpoint(config)
-    weights = directory.weights(config) if keep_weights else None
-    once = functools.partial(train, config, data, given=given, save_to=checkpoint, weights=weights, watch=progress)
+    weights, model = directory.weights(config) if keep_weights else None, directory.path if keep_model else None
+    once = functools.partial(
+        train, config, data, given=given, save_to=checkpoint, weights=weights, model=model, watch=progress
+    )
     try:
         try:
             return once(resume=True)

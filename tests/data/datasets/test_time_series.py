@@ -64,7 +64,7 @@ def test_files_that_do_not_fit_each_other_are_named(files: Path) -> None:
 def test_the_scale_of_the_test_sequences_has_no_influence() -> None:
     train = [np.random.default_rng(0).normal(3.0, 2.0, (length, 2)) for length in (4, 6, 5)]
     for scale in (1.0, 1e6):
-        split, _ = standardized_splits((train, [0, 1, 0]), ([scale * train[0]], [1]))
+        split, _, _ = standardized_splits((train, [0, 1, 0]), ([scale * train[0]], [1]))
         assert split.lengths is not None
         own = torch.cat([one[:length] for one, length in zip(split.samples, split.lengths, strict=True)])
         torch.testing.assert_close(own.mean(0), torch.zeros(2), atol=1e-6, rtol=0)

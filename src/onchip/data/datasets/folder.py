@@ -54,7 +54,8 @@ def _read(base: Path, cache_root: Path) -> RawSplits:
         return RawSplits(classes, whole.take(train), whole.take(test))
     sizes = [len(split) for split in splits.values()]
     parts = map(Split, images.split(sizes), labels.split(sizes))
-    return RawSplits(classes, **dict(zip(splits, parts, strict=True)))
+    named = dict(zip(splits, parts, strict=True))
+    return RawSplits(classes, named["train"], named["test"], named.get("validation"))
 
 
 def _list(base: Path) -> tuple[tuple[str, ...], dict[str, list[_Picture]]]:

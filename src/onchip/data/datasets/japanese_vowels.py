@@ -45,5 +45,5 @@ def _read(_root: Path) -> RawSplits:
     with np.load(FILE) as arrays:
         values, lengths, labels = arrays["values"] * UNIT, arrays["lengths"], arrays["labels"].tolist()
     utterances = np.split(values, np.cumsum(lengths.astype(np.int64))[:-1])
-    train, test = standardized_splits((utterances[:TRAIN], labels[:TRAIN]), (utterances[TRAIN:], labels[TRAIN:]))
-    return RawSplits(SPEAKERS, train, test)
+    train, test, scale = standardized_splits((utterances[:TRAIN], labels[:TRAIN]), (utterances[TRAIN:], labels[TRAIN:]))
+    return RawSplits(SPEAKERS, train, test, standardization=scale)

@@ -30,5 +30,5 @@ def _read(base: str) -> RawSplits:
     channels = [series.values[0].shape[1] for series in (train, test)]
     if channels[0] != channels[1]:
         raise DataError(f"{base}_TEST.ts has {channels[1]} channels; expected {channels[0]}, as {base}_TRAIN.ts")
-    splits = standardized_splits((train.values, train.labels), (test.values, test.labels))
-    return RawSplits(train.classes, *splits)
+    training, testing, scale = standardized_splits((train.values, train.labels), (test.values, test.labels))
+    return RawSplits(train.classes, training, testing, standardization=scale)

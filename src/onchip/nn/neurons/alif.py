@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire neurons with an adaptive threshold."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -199,6 +199,10 @@ class ALIF(Spiking):
         eligible = local.unsqueeze(2) * (vectors - rise)
         carried = eligible if before is None else eligible + per_row(adaptation_decay) * before[1]
         return eligible, (self.kept(vectors, activity), carried)
+
+    def options(self) -> dict[str, Any]:
+        own = {"adaptation": self.rise, "adaptation_decay": self.constant("adaptation_decay")}
+        return {**super().options(), **own}
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, adaptation={self.rise:g}"

@@ -85,6 +85,16 @@ class Neuron(torch.nn.Module, ABC):
         """Constants that are learned, by name, each computed from a parameter; a backward pass saves `<name>_error`."""
         return {}
 
+    def options(self) -> dict[str, Any]:
+        """What its class has to be called with for neurons like these, their learned constants as they are now.
+
+        Raises:
+            UnsupportedError: The class does not say.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} neurons do not say with which options they were made; define their method `options`"
+        )
+
     def synaptic_input(self, signal: Signal) -> Signal:
         """What the synapses are applied to: (K, B, features...), or `Static`; K = T where there are time steps."""
         return signal

@@ -88,6 +88,9 @@ class CubaLIF(LIF):
         )
         self._hold("current_decay", current_decay, learn=learn_decay, below_one=True)
 
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "current_decay": self.constant("current_decay")}
+
     def step(
         self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:

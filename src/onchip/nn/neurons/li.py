@@ -1,6 +1,6 @@
 """The leaky read-out: what the last synapses deliver, low-pass filtered."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,6 +53,9 @@ class LI(Leaky):
     def __init__(self, *, decay: float | Tensor = 0.9, learn_decay: bool = False) -> None:
         super().__init__()
         self._hold("decay", decay, learn=learn_decay)
+
+    def options(self) -> dict[str, Any]:
+        return {"decay": self.constant("decay"), "learn_decay": self.decay_parameter is not None}
 
     def step(
         self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]

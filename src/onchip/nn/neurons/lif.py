@@ -219,3 +219,7 @@ class IF(LIF):
         detach_reset: bool = False,
     ) -> None:
         super().__init__(decay=1.0, threshold=threshold, reset=reset, surrogate=surrogate, detach_reset=detach_reset)
+
+    def options(self) -> dict[str, Any]:
+        own = super().options()
+        return {name: own[name] for name in ("threshold", "reset", "surrogate", "detach_reset")}

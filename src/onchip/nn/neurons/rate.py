@@ -41,6 +41,9 @@ class Rate(Neuron):
         self._trials = trials
         self._encode = train
 
+    def options(self) -> dict[str, Any]:
+        return {"trials": self._trials, "train": self._encode}
+
     def forward(self, drive: Drive) -> Tensor:
         """Activity in [0, 1], (T, B, features...), for a drive of that shape or Static."""
         current = expanded(drive)

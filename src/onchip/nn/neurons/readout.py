@@ -1,5 +1,7 @@
 """The read-out of spike trains: what the last synapses deliver, as it is."""
 
+from typing import Any
+
 from torch import Tensor
 
 from onchip._types import checked
@@ -31,6 +33,9 @@ class Readout(Neuron):
         super().__init__()
         require(trace is None or 0.0 < trace < 1.0, self, "trace", trace, "a decay in (0, 1), or None")
         self.trace = trace
+
+    def options(self) -> dict[str, Any]:
+        return {"trace": self.trace}
 
     def decays(self) -> tuple[float, ...]:
         return () if self.trace is None else (self.trace,)

@@ -58,6 +58,16 @@ class Spiking(Leaky):
         """The constants of the membrane as they are now; `cut` leaves the reset out of the derivative."""
         return Membrane(self.constant("decay"), self._threshold, self._hard, cut or self._detached)
 
+    def options(self) -> dict[str, Any]:
+        return {
+            "decay": self.constant("decay"),
+            "threshold": self._threshold,
+            "reset": "hard" if self._hard else "soft",
+            "surrogate": self.surrogate,
+            "learn_decay": self.decay_parameter is not None,
+            "detach_reset": self._detached,
+        }
+
     def factorizes(self) -> bool:
         return not self._hard and super().factorizes()
 

@@ -103,6 +103,10 @@ class Stochastic(_Streamed):
         self._encode = train
         self._by_count = gate == "count"
         self._described = f"train={train}, potential={potential!r}, gate={gate!r}"
+        self._options = {"train": train, "potential": potential, "time_constant": time_constant, "gate": gate}
+
+    def options(self) -> dict[str, Any]:
+        return dict(self._options)
 
     def run(
         self, drive: Drive, state: StochasticState | None, pool: int | None
@@ -182,6 +186,9 @@ class MeanReadout(_Streamed):
     def __init__(self, *, inference: Literal["potential", "vote"] = "potential") -> None:
         super().__init__(memory=1.0)
         self.inference = inference
+
+    def options(self) -> dict[str, Any]:
+        return {"inference": self.inference}
 
     def run(
         self, drive: Drive, state: StochasticState | None, pool: int | None

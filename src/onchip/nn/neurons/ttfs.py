@@ -11,6 +11,7 @@ Reference: Wei et al. 2023 (ICCV), dynamic firing threshold; used by Goupy et al
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,9 @@ class TTFS(_Timed):
         require(clip > 0, self, "clip", clip, "a positive number, or inf for the exact gradient")
         self.clip = clip
 
+    def options(self) -> dict[str, Any]:
+        return {"clip": self.clip}
+
     def forward(self, drive: Drive) -> Signal:
         """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
         times, saved, _ = self.run(drive, None, None)
@@ -102,6 +106,9 @@ class TTFSReadout(_Timed):
     """
 
     readout = True
+
+    def options(self) -> dict[str, Any]:
+        return {}
 
     def forward(self, drive: Drive) -> Signal:
         """Logits (B, classes) from the two sums stacked, (2, B, classes)."""

@@ -1,0 +1,413 @@
+"""`onchip.load`: networks and rules as training left them, from two files that any program can read."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import onchip
+from onchip import nn, rules
+from onchip.data import Split, load
+from onchip.data.datasets import japanese_vowels
+from onchip.data.samples import RECORDINGS, SEQUENCES
+from onchip.errors import DataError, RequestError
+from onchip.learning import Rule
+from onchip.runs.code import pinned
+from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.model_file import NAME, WEIGHTS, ModelFile
+from onchip.runs.seal import sealed
+from onchip.training import sweep
+from onchip.training.builder import load_data
+
+GENERATOR = torch.Generator().manual_seed(3)
+INPUTS = torch.rand(60, 1, 4, 4, generator=GENERATOR)
+LABELS = (INPUTS[:, 0, 0].mean(1) * 3).long()
+PAIR = INPUTS, LABELS
+SHORT: dict[str, Any] = {"train": PAIR, "test": PAIR, "epochs": 2, "steps": 3}
+
+
+def build() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.LIF(), nn.Linear(12, 3))
+
+
+def trained(folder: Path, **settings: Any) -> Any:
+    """What one run of the command line leaves."""
+    config = RunConfig(**{"net": "mlp", "train_size": 60, "epochs": 1, "steps": 3, "threads": 1, **settings})
+    request = SweepConfig(config, (config.rule,), (config.seed,), keep_weights=True)
+    (record,) = sweep.compare(request, load_data(config), folder)
+    assert record.status == "ok"
+    return record
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "pictures": {"net": "conv-small", "rule": "fbp:period=2"},
+    "random spikes": {"encoder": "poisson", "seed": 3, "batch_size": 7},
+    "spike times": {"neuron": "ttfs", "net": "4C3-P2-F16"},
+    "learned decays": {"neuron": "alif:learn_decay=true", "rule": "eprop"},
+    "a recurrent layer on sequences": {"data": "japanese-vowels", "net": "R16", "rule": "eprop", "validation": 0.2},
+    "labels per step": {"data": "store-recall", "net": "R16", "rule": "ottt"},
+    "best weights": {"select": "best", "epochs": 3, "lr": 0.3},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_predicts_as_the_run_was_tested(case: str, tmp_path: Path) -> None:
+    record = trained(tmp_path, **CASES[case])
+    saved = onchip.load(tmp_path)
+    assert saved.record == record
+    data = load(record.settings["data"])
+    predicted = saved.predict(data.test)
+    correct = predicted.classes == data.test.sample_labels
+    assert correct.double().mean().item() == pytest.approx(record.test_accuracy, abs=1e-12)
+    assert saved.classes == data.classes
+    assert predicted.labels == [data.classes[index] for index in predicted.classes.tolist()]
+    assert torch.equal(predicted.scores.argmax(1), predicted.classes)
+    assert not saved.model.training
+    ours = onchip.load_run(tmp_path).model().state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in saved.model.state_dict().items())
+
+
+def test_raw_samples_are_scaled_as_those_to_train_on(tmp_path: Path) -> None:
+    trained(tmp_path / "bytes")
+    pictures = load("digits").test
+    saved = onchip.load(tmp_path / "bytes")
+    expected = saved.predict(pictures)
+    for raw in (
+        pictures.samples,
+        pictures.samples.numpy(),
+        pictures.samples / 255.0,
+        (pictures.samples / 255.0).double(),
+    ):
+        assert torch.equal(saved.predict(raw).scores, expected.scores)
+
+    trained(tmp_path / "sequences", data="japanese-vowels", net="F16", rule="bp")
+    saved, split = onchip.load(tmp_path / "sequences"), load("japanese-vowels").test
+    with np.load(japanese_vowels.__globals__["FILE"]) as arrays:
+        frames, lengths = arrays["values"] * 1e-6, arrays["lengths"].astype(np.int64)
+    mean, deviation = frames[: lengths[:270].sum()].mean(0), frames[: lengths[:270].sum()].std(0)
+    assert saved.input is not None
+    assert saved.input.standardization is not None
+    np.testing.assert_allclose(saved.input.standardization.mean, mean)
+    np.testing.assert_allclose(saved.input.standardization.deviation, deviation)
+    raw = np.zeros((370, lengths[270:].max(), 12))
+    for place, one in enumerate(np.split(frames, np.cumsum(lengths)[:-1])[270:]):
+        raw[place, : len(one)] = one
+    scores = saved.predict(raw, lengths=torch.from_numpy(lengths[270:])).scores
+    torch.testing.assert_close(scores, saved.predict(split).scores)
+
+
+def test_recordings_are_taken_as_bytes(tmp_path: Path) -> None:
+    frames = (torch.rand(20, 4, 2, 6, 6, generator=GENERATOR) < 0.2).to(torch.uint8) * 3
+    split = Split(frames, torch.arange(20) % 2, RECORDINGS)
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.LIF(), nn.Flatten(), nn.Linear(48, 2))
+    result = onchip.fit(net, "bp", train=split, test=split, epochs=1, steps=2, out=tmp_path)
+    saved = onchip.load(tmp_path)
+    assert torch.equal(saved.predict(frames).classes, saved.predict(split).classes)
+    assert (saved.predict(frames).classes == split.labels).double().mean().item() == pytest.approx(result.accuracy)
+    with pytest.raises(RequestError, match=r"got samples of float32; expected recordings \(N, F, 2, 6, 6\) as bytes"):
+        saved.predict(frames.float())
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (torch.zeros(3, 1, 9, 8), r"of shape \(3, 1, 9, 8\); expected images \(N, 1, 8, 8\). Resize them first"),
+        (torch.zeros(1, 8, 8), r"Give a single one an axis of its own, samples\[None\]"),
+        (torch.zeros(3, 3, 8, 8), "Resize"),
+        (torch.zeros(0, 1, 8, 8), "got no samples"),
+        (torch.zeros(3, 1, 8, 8, dtype=torch.int64), r"of int64; expected images \(N, 1, 8, 8\) as bytes \(uint8\)"),
+        (torch.full((3, 1, 8, 8), 200.0), r"in \[200, 200\]; expected values in \[0, 1\]"),
+        (torch.full((3, 1, 8, 8), torch.nan), "NaN"),
+        (np.array(["a"]), "of type ndarray; expected a tensor or a NumPy array of numbers"),
+        (np.zeros((2, 1, 8, 8), complex), "NumPy array of numbers"),
+        ([[1.0]], "of type list"),
+        (Split(torch.zeros(2, 5, 3), torch.zeros(2, dtype=torch.int64), SEQUENCES), "got a split of sequences"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(
+    samples: Any, said: str, digits: onchip.training.trained.TrainedModel
+) -> None:
+    with pytest.raises(RequestError, match=said) as caught:
+        digits.predict(samples)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("digits")
+    trained(folder)
+    return onchip.load(folder)
+
+
+READER = """
+import json, sys
+import torch
+from pathlib import Path
+from safetensors.torch import load_file
+
+folder, samples, out = map(Path, sys.argv[1:])
+facts, tensors = json.loads((folder / "model.json").read_text()), load_file(folder / "model.safetensors")
+x = load_file(samples)["samples"].float() / facts["input"]["divisor"]
+states, total = {}, 0.0
+for _ in range(facts["input"]["steps"]):
+    signal = x
+    for layer in facts["network"]["layers"]:
+        options, name = layer["options"], layer["name"]
+        if layer["type"] == "Flatten":
+            signal = signal.flatten(1)
+        elif layer["type"] == "Linear":
+            signal = signal @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+        else:
+            assert (layer["type"], options["reset"]) == ("LIF", "hard")
+            potential = signal + options["decay"] * states.get(name, 0.0)
+            signal = (potential >= options["threshold"]).float()
+            states[name] = potential * (1.0 - signal)
+    total = total + signal
+assert facts["output"]["read"] == "sum" and facts["input"]["encoder"] == "constant"
+names = [facts["output"]["classes"][index] for index in total.argmax(1).tolist()]
+out.write_text(json.dumps([names, total.tolist()]))
+assert not any(name.startswith("onchip") for name in sys.modules)
+"""
+
+
+def test_a_program_without_onchip_computes_the_same(tmp_path: Path) -> None:
+    trained(tmp_path / "run", neuron="lif:decay=0.75;reset=hard", steps=5, rule="dfa")
+    split = load("digits").test
+    save_file({"samples": split.samples}, tmp_path / "samples")
+    arguments = [str(tmp_path / name) for name in ("run", "samples", "out")]
+    subprocess.run([sys.executable, "-c", READER, *arguments], check=True, cwd=tmp_path)
+    names, scores = json.loads((tmp_path / "out").read_text())
+    predicted = onchip.load(tmp_path / "run").predict(split)
+    assert names == predicted.labels
+    torch.testing.assert_close(torch.tensor(scores), predicted.scores, rtol=1e-4, atol=1e-4)
+
+
+def step(rule: Rule) -> list[Tensor]:
+    """The weights and the feedback after one more step of training."""
+    optimizer = torch.optim.SGD(rule.parameters(), lr=0.1)
+    rule.step_after(optimizer)
+    torch.manual_seed(5)
+    rule.forward(onchip.Static(INPUTS, steps=3))
+    parts = [torch.nn.functional.cross_entropy(out.mean(0), LABELS) for out in rule.outputs]
+    each = torch.nn.functional.cross_entropy(rule.outputs[0].mean(0), LABELS, reduction="none")
+    rule.backward(sum(parts), samples=each if rule.by_sample else None, targets=LABELS)  # type: ignore[arg-type]
+    optimizer.step()
+    state = [value for value in rule.state_dict().values() if isinstance(value, Tensor)]
+    return [value.clone() for value in (*rule.detach().state_dict().values(), *state)]
+
+
+RULES = (
+    *("bp", "fa", "dfa", "ottt", "fbp:period=3;transport=top:0.5", "kolen-pollack", "weight-mirror", "dkp", "opzo"),
+    *("drtp", "decolle", "eprop:feedback=adaptive", "zeroth-order", "usf"),
+)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rule_goes_on_as_it_was_left(rule: str, tmp_path: Path) -> None:
+    kept: list[Rule] = []
+
+    def attach(model: torch.nn.Module) -> Rule:
+        from onchip.training import registry
+
+        kept.append(registry.part("rule", rule)(model))
+        return kept[-1]
+
+    model = build()
+    onchip.fit(model, attach, out=tmp_path, **SHORT)
+    with pytest.raises(RequestError, match=r"has a rule of a program's own, 'attach'; pass the function"):
+        _ = onchip.load(tmp_path).rule
+    feedback = {name: copy.deepcopy(value) for name, value in kept[-1].state_dict().items()}
+    saved = onchip.load(tmp_path, rule=rule)
+    assert saved.rule is saved.rule
+    from onchip.training import registry
+
+    original = registry.part("rule", rule)(model.train())
+    original.load_state_dict(feedback)
+    before = [value.clone() for value in model.state_dict().values()]
+    weights = list(saved.model.state_dict().values())
+    assert all(map(torch.equal, weights, before))
+    mine, its = step(original), step(saved.rule)
+    assert len(mine) == len(its) > 0
+    assert all(map(torch.equal, mine, its))
+    assert not all(map(torch.equal, mine, before)), "the step changed the weights"
+    assert all(map(torch.equal, saved.model.state_dict().values(), before)), "the model stays as it was trained"
+
+
+@pytest.mark.parametrize("given", ["fbp:period=2", functools.partial(rules.fbp, period=2)])
+def test_a_rule_of_the_package_is_found_again(given: Any, tmp_path: Path) -> None:
+    onchip.fit(build(), given, out=tmp_path, precision="bfloat16", **SHORT)
+    saved = onchip.load(tmp_path)
+    assert saved.rule.name == "fbp"
+    assert saved.file.rule is not None
+    assert saved.file.rule.options["period"] == 2
+    stored, found = onchip.load_run(tmp_path, net=build()).rule().state_dict(), saved.rule.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in stored.items())
+
+
+def test_a_network_of_the_users_own_layers_needs_no_code(tmp_path: Path) -> None:
+    file = tmp_path / "my_net.py"
+    file.write_text(
+        "from onchip import nn\ndef build(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
+    trained(tmp_path / "run", net=pinned(f"{file}:build"))
+    file.write_text("raise SystemExit('this must not run')")
+    assert len(onchip.load(tmp_path / "run").predict(load("digits").test)) == 359
+
+
+def test_a_network_that_needs_code_is_built_by_what_the_user_names(tmp_path: Path) -> None:
+    file, text = tmp_path / "my_net.py", (
+        "from onchip import nn\n"
+        "class Mine(nn.LIF): pass\n"
+        "def build(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Mine(), nn.Linear(8, classes))\n"
+    )  # fmt: skip
+    file.write_text(text)
+    record = trained(tmp_path / "run", net=pinned(f"{file}:build"))
+    with pytest.raises(RequestError, match=rf"names code, {file}:build, which only runs when you name it"):
+        onchip.load(tmp_path / "run")
+    data = load("digits")
+    correct = onchip.load(tmp_path / "run", net=f"{file}:build").predict(data.test).classes == data.test.labels
+    assert correct.double().mean().item() == pytest.approx(record.test_accuracy)
+    file.write_text(text + "# changed\n")
+    with pytest.raises(RequestError, match=r"expected .*my_net.py:build, as it was when the model was made"):
+        onchip.load(tmp_path / "run", net=f"{file}:build")
+
+
+def test_an_object_that_needs_code_is_passed_again(tmp_path: Path) -> None:
+    class Mine(nn.LIF):
+        pass
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), Mine(), nn.Linear(12, 3))
+    twin = copy.deepcopy(model)
+    result = onchip.fit(model, "fa", out=tmp_path, **SHORT)
+    with pytest.raises(RequestError, match=r"net in .* was an object of a program, Sequential; pass it again"):
+        onchip.load(tmp_path)
+    saved = onchip.load(tmp_path, net=twin)
+    correct = saved.predict(INPUTS).classes == LABELS
+    assert correct.double().mean().item() == pytest.approx(result.accuracy)
+    assert {id(value) for value in saved.rule.parameters()}.isdisjoint({id(value) for value in twin.parameters()})
+
+
+def test_several_runs_leave_no_model(tmp_path: Path) -> None:
+    onchip.compare(["bp", "fa"], seeds=1, net="mlp", train_size=30, epochs=1, steps=1, out=tmp_path, keep_weights=True)
+    with pytest.raises(RequestError, match=r"holds no trained model.*It holds runs, which onchip.load_run reads"):
+        onchip.load(tmp_path)
+
+
+def test_force_replaces_the_model(tmp_path: Path) -> None:
+    trained(tmp_path)
+    config = RunConfig(net="mlp", train_size=30, epochs=1, steps=1)
+    list(sweep.compare(SweepConfig(config, ("bp", "fa"), (0,)), load_data(config), tmp_path, force=True))
+    assert not {NAME, WEIGHTS} & {file.name for file in tmp_path.iterdir()}
+
+
+Change = Callable[[dict[str, Any]], Any]
+CHANGES: dict[str, tuple[Change, str]] = {
+    "format": (lambda facts: facts.update(format="onchip model 9"), "this version reads 'onchip model 1'"),
+    "unknown": (lambda facts: facts.update(code="x"), "it has 'code', which this version does not read"),
+    "lost": (lambda facts: facts.pop("output"), "output"),
+    "type": (lambda facts: facts["input"].update(steps="4"), "steps"),
+    "divisor": (lambda facts: facts["input"].update(divisor=2), "divisor"),
+    "digest": (lambda facts: facts.update(weights_sha256="f" * 64), r"keep the two files of one run together"),
+    "file": (lambda facts: facts.update(weights="../../x"), "weights"),
+    "record": (lambda facts: facts["record"].update(seed=9), "record"),
+    "layer": (lambda facts: facts["network"]["layers"][1].update(type="os.system"), "of type 'os.system'"),
+    "option": (lambda facts: facts["network"]["layers"][2]["options"].update(decay=7), "decay"),
+    "surrogate": (lambda facts: facts["network"]["layers"][2]["options"].update(surrogate="x"), "surrogate"),
+    "width": (lambda facts: facts["network"]["layers"][1]["options"].update(out_features=9), "size mismatch"),
+    "huge": (lambda facts: facts["network"]["layers"][1]["options"].update(out_features=2**60), "Linear '1'|weights"),
+}
+
+
+def rewritten(folder: Path, change: Change, *, seal: bool = True) -> None:
+    facts = json.loads((folder / NAME).read_text())
+    change(facts)
+    if seal:
+        del facts["sha256"]
+        facts = sealed(facts)
+    (folder / NAME).write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_description_that_is_wrong_is_refused(change: str, digits: Any, tmp_path: Path) -> None:
+    shutil.copytree(digits.path, tmp_path, dirs_exist_ok=True)
+    rewritten(tmp_path, CHANGES[change][0])
+    with pytest.raises(DataError, match=CHANGES[change][1]) as caught:
+        onchip.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_description_that_was_changed_is_refused(digits: Any, tmp_path: Path) -> None:
+    shutil.copytree(digits.path, tmp_path, dirs_exist_ok=True)
+    rewritten(tmp_path, lambda facts: facts["input"].update(seed=1), seal=False)
+    with pytest.raises(DataError, match="its values were changed after it was written"):
+        onchip.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda facts: facts["rule"].update(text="import os", name="import os"), DataError, "unknown rule 'import os'"),
+        (lambda facts: facts["rule"].update(text="dfa", name="dfa"), DataError, "has no feedback of dfa"),
+        (lambda facts: facts.update(rule=None), RequestError, "holds a network without a rule"),
+    ],
+)
+def test_a_rule_that_is_wrong_is_refused(change: Change, error: type[Exception], said: str, tmp_path: Path) -> None:
+    trained(tmp_path, rule="fa")
+    rewritten(tmp_path, change)
+    saved = onchip.load(tmp_path)
+    with pytest.raises(error, match=said):
+        _ = saved.rule
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "cannot be used"),
+        (lambda path: path.write_bytes(b"PK" + path.read_bytes()), "cannot be used"),
+        (lambda path: save_file(load_file(path), path), "it has no digest of its content"),
+    ],
+)
+def test_weights_that_are_damaged_are_refused(
+    change: Callable[[Path], object], said: str, digits: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(digits.path, tmp_path, dirs_exist_ok=True)
+    change(tmp_path / WEIGHTS)
+    with pytest.raises(DataError, match=said) as caught:
+        onchip.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_run_are_refused(digits: Any, tmp_path: Path) -> None:
+    trained(tmp_path, seed=1)
+    shutil.copy(digits.path / WEIGHTS, tmp_path)
+    with pytest.raises(DataError, match="keep the two files of one run together"):
+        onchip.load(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["absent", "a\0b"])
+def test_a_folder_without_a_model_is_refused(path: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="holds no trained model"):
+        onchip.load(tmp_path / path)
+
+
+def test_what_is_written_is_what_is_read(digits: Any) -> None:
+    text = (digits.path / NAME).read_text()
+    file = ModelFile.from_json(text)
+    assert file.to_json() == text
+    assert dataclasses.replace(file, rule=None).to_json() != text
