@@ -23,6 +23,7 @@ from onchip.runs.record import Record, read
 from onchip.transport import Transport
 from onchip.transport.base import planned_bits
 from tests.cases import agree, gradients
+from tests.cost.energy import test_contract as contract_of_tables
 from tests.nn.neurons import test_contract as contract_of_neurons
 from tests.nn.synapses import test_contract as contract_of_synapses
 
@@ -136,14 +137,15 @@ def test_an_energy_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(source("energy table"), module.__dict__)
     monkeypatch.setattr(energy, "TABLES", [*energy.TABLES, module.__dict__["hypothetical"]])
-    bill = {**dict.fromkeys(Ledger().summary(), 0.0), "operations_error": 10, "neuron_updates": 3, "random_draws": 1}
+    bill = {**dict.fromkeys(Ledger().summary(), 0.0), "acs_error": 10, "neuron_updates": 3, "random_draws": 1}
     priced = energy.table("hypothetical").energy(bill)
     assert (priced.table, priced.total_pj, priced.unpriced) == ("hypothetical", 35.0, ("random_draws",))
     words = "cost bp --net mlp --data 1x8x8 --batch-size 2 --steps 2 --hardware hypothetical --json"
     result = CliRunner().invoke(app, words.split())
     assert result.exit_code == 0, result.output
     assert "hypothetical" in result.output
-    assert "energy_pj_hypothetical" in Ledger().summary()
+    contract_of_tables.test_priced_and_unpriced_are_all_work_of_a_bill("hypothetical")
+    contract_of_tables.test_every_price_is_positive_and_has_a_source("hypothetical")
 
 
 def test_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

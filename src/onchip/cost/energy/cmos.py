@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onchip.cost.energy.base import Cited, Energy, EnergyTable
+from onchip.cost.energy.base import Cited, EnergyTable, UnitPrice
 from onchip.errors import RequestError
 
 _FIGURE = "Horowitz 2014, ISSCC, Computing's energy problem, figure 1.1.9 (45 nm, 0.9 V): "
@@ -27,6 +27,7 @@ class CMOS45(EnergyTable):
 
     Args:
         name: of the table.
+        title: what the hardware is.
         bits: of a number.
         add_pj: an addition.
         multiply_pj: a multiplication.
@@ -34,53 +35,49 @@ class CMOS45(EnergyTable):
     """
 
     name: str
+    title: str
     bits: int
     add_pj: Cited
     multiply_pj: Cited
     access_64bit_pj: Cited
 
-    def energy(self, bill: Mapping[str, int | float]) -> Energy:
+    scope = "arithmetic and memory"
+
+    def prices(self) -> Mapping[str, UnitPrice]:
         add, multiply = self.add_pj.value, self.add_pj.value + self.multiply_pj.value
-        parts = ("forward", "error", "update")
-        updates, states = bill["neuron_updates"], bill["state_updates"]
-        operations_pj = (
-            add * sum(bill[f"acs_{part}"] for part in parts)
-            + multiply * sum(bill[f"macs_{part}"] for part in parts)
-            + multiply * states
-            + add * updates
-            + add * bill["transport_compares"]
-            + multiply * bill["transport_products"]
-        )
-        numbers = (
-            bill["operations_forward"]
-            + bill["operations_error"]
-            + 2 * bill["operations_update"]
-            + 2 * states
-            + 2 * bill["stored_activity"]
-            + 2 * bill["writes_weights"]
-            + bill["writes_feedback"]
-            + 2 * bill["transport_compares"]
-        )
-        bits = self.bits * numbers + bill["transport_value_bits"] + bill["transport_index_bits"]
-        memory_pj = self.access_64bit_pj.value / 64 * bits
-        return Energy(self.name, operations_pj, memory_pj, self.missing(bill, "transport_sorts", "random_draws"))
+        bit = self.access_64bit_pj.value / 64
+        number = self.bits * bit
+        accesses = {"forward": 1, "error": 1, "update": 2}  # of numbers in memory, for each operation
+        return {
+            **{f"acs_{part}": UnitPrice(add, times * number) for part, times in accesses.items()},
+            **{f"macs_{part}": UnitPrice(multiply, times * number) for part, times in accesses.items()},
+            "neuron_updates": UnitPrice(add),
+            "state_updates": UnitPrice(multiply, 2 * number),
+            "stored_activity": UnitPrice(0.0, 2 * number),
+            "writes_weights": UnitPrice(0.0, 2 * number),
+            "writes_feedback": UnitPrice(0.0, number),
+            "transport_value_bits": UnitPrice(0.0, bit),
+            "transport_index_bits": UnitPrice(0.0, bit),
+            "transport_compares": UnitPrice(add, 2 * number),
+            "transport_products": UnitPrice(multiply),
+        }
 
 
 def horowitz_45nm(bits: int) -> CMOS45:
     """Arithmetic with memories of 8 kB on the chip."""
-    return _priced("horowitz-45nm", bits, _SRAM)
+    return _priced("horowitz-45nm", "arithmetic in 45 nm CMOS with memories of 8 kB on the chip", bits, _SRAM)
 
 
 def horowitz_45nm_dram(bits: int) -> CMOS45:
     """The same arithmetic with all memory off the chip."""
-    return _priced("horowitz-45nm-dram", bits, _DRAM)
+    return _priced("horowitz-45nm-dram", "the same arithmetic with all memory off the chip", bits, _DRAM)
 
 
-def _priced(name: str, bits: int, memory: Cited) -> CMOS45:
+def _priced(name: str, title: str, bits: int, memory: Cited) -> CMOS45:
     if bits not in _ARITHMETIC:
         raise RequestError(
             f"{name} has no prices of {bits}-bit arithmetic; expected {', '.join(map(str, sorted(_ARITHMETIC)))}, "
             "or the table loihi"
         )
     add, multiply = _ARITHMETIC[bits]
-    return CMOS45(name, bits, add, multiply, memory)
+    return CMOS45(name, title, bits, add, multiply, memory)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onchip.cost.energy.base import Cited, Energy, EnergyTable
+from onchip.cost.energy.base import Cited, EnergyTable, UnitPrice
 
 _TABLE = "Davies et al. 2018, IEEE Micro 38(1), Loihi: a neuromorphic manycore processor, table 1: "
 
@@ -18,6 +18,7 @@ class Loihi(EnergyTable):
 
     Args:
         name: of the table.
+        title: what the hardware is.
         synapse_pj: a spike at a synapse, at least.
         update_pj: an update of a synapse, by pairwise spike-timing-dependent plasticity.
         active_neuron_pj: an update of a neuron that fires, its current and membrane included; an adaptive threshold
@@ -27,31 +28,33 @@ class Loihi(EnergyTable):
     """
 
     name: str
+    title: str
     synapse_pj: Cited
     update_pj: Cited
     active_neuron_pj: Cited
     idle_neuron_pj: Cited
     spike_pj: Cited
 
-    def energy(self, bill: Mapping[str, int | float]) -> Energy:
-        spikes = bill["spikes"]
-        operations_pj = (
-            self.synapse_pj.value * (bill["operations_forward"] + bill["operations_error"])
-            + self.update_pj.value * bill["operations_update"]
-            + self.active_neuron_pj.value * spikes
-            + self.idle_neuron_pj.value * (bill["neuron_updates"] - spikes)
-            + self.spike_pj.value * spikes
-        )
-        unpriced = self.missing(
-            bill, "weights_transported", "transport_compares", "transport_sorts", "transport_products", "random_draws"
-        )
-        return Energy(self.name, operations_pj, 0.0, unpriced)
+    scope = "synapses, neurons and spikes"
+
+    def prices(self) -> Mapping[str, UnitPrice]:
+        synapse, update = UnitPrice(self.synapse_pj.value), UnitPrice(self.update_pj.value)
+        more_if_it_fires = self.active_neuron_pj.value - self.idle_neuron_pj.value
+        return {
+            **dict.fromkeys(("acs_forward", "macs_forward", "acs_error", "macs_error"), synapse),
+            **dict.fromkeys(("acs_update", "macs_update"), update),
+            "writes_weights": UnitPrice(included_in="acs_update"),
+            "neuron_updates": UnitPrice(self.idle_neuron_pj.value),
+            "state_updates": UnitPrice(included_in="neuron_updates"),
+            "spikes": UnitPrice(more_if_it_fires + self.spike_pj.value),
+        }
 
 
 def loihi(bits: int) -> Loihi:
     """The chip at its own precision, whatever the bits of a number."""
     return Loihi(
         "loihi",
+        "Intel's Loihi, 14 nm",
         synapse_pj=Cited(23.6, _TABLE + "energy per synaptic spike op (min)"),
         update_pj=Cited(120.0, _TABLE + "energy per synaptic update (pairwise STDP)"),
         active_neuron_pj=Cited(81.0, _TABLE + "energy per neuron update, active"),
