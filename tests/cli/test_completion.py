@@ -45,6 +45,9 @@ def test_every_name_completes(option: str) -> None:
         ("rules own", {"own-noise-mirror"}),
         ("networks vgg1", {"vgg11"}),
         ("audit bp df", {"dfa"}),
+        ("cost --hardware se", {"seneca"}),
+        ("report runs --hardware loihi,sp", {"loihi,spinnaker", "loihi,spinnaker2"}),
+        ("hardware horo", {"horowitz-45nm", "horowitz-45nm-dram"}),
     ],
 )
 def test_names_complete_where_they_are_typed(

@@ -7,15 +7,16 @@ import time
 
 import pytest
 
-from onchip.cli.shared.pricelist import HEADER
+from onchip.cli.shared.pricelist import header
+from onchip.cost.energy import NO_WORK, WORK, known_tables, table
 from onchip.rules import __all__ as every_rule
 from tests.cli.conftest import Onchip
 
 
-def row(out: str, rule: str) -> dict[str, str]:
+def row(out: str, rule: str, hardware: str = "horowitz-45nm") -> dict[str, str]:
     """A row of the table, by the heads of the columns."""
     line = next(line for line in out.splitlines() if line.startswith(f"| {rule} "))
-    return dict(zip(HEADER, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
+    return dict(zip(header(table(hardware)), (cell.strip() for cell in line.strip("|").split("|")), strict=True))
 
 
 def test_all_rules_that_can_train_are_priced_and_the_others_named(onchip: Onchip) -> None:
@@ -41,12 +42,46 @@ def test_json_holds_every_count(onchip: Onchip) -> None:
     found = [json.loads(line) for line in result.out.splitlines()]
     assert [price["rule"] for price in found] == ["bp", "dfa"]
     assert found[0]["energy"]["table"] == "loihi"
-    assert found[0]["energy"]["unpriced"] == ["weights_transported"]
-    assert found[1]["energy"]["unpriced"] == []
+    assert found[0]["energy"]["scope"] == "synapses and neurons with their spikes"
+    assert found[0]["energy"]["unpriced"] == ["stored_activity", "writes_feedback", "transport_value_bits"]
+    assert found[1]["energy"]["unpriced"] == ["stored_activity"]
     assert found[0]["times_fewer_weights_than_bp"] == 1.0
     assert found[1]["times_fewer_weights_than_bp"] is None
     assert found[0]["step"]["phases_per_step"] == 5.0
     assert found[0]["step"]["products_update"] == found[0]["step"]["products_forward"]
+
+
+@pytest.mark.parametrize("name", known_tables())
+def test_all_work_of_a_bill_is_in_the_energy_or_named_as_unpriced(onchip: Onchip, name: str) -> None:
+    words = ("cost", "fbp:transport=top:0.1", "opzo", "--net", "mlp", "--steps", "2", "--hardware", name)
+    for line in onchip(*words, "--json").out.splitlines():
+        price = json.loads(line)
+        energy, step = price["energy"], price["step"]
+        done = {count for count, number in step.items() if number and count not in NO_WORK}
+        assert done <= WORK.keys()
+        assert done == {count for count in energy["priced"] if step[count]} | set(energy["unpriced"])
+        assert not set(energy["priced"]) & set(energy["unpriced"])
+        assert energy["total_pj"] == pytest.approx(
+            table(name).energy({**step, **dict.fromkeys(energy["unpriced"], 0)}).total_pj
+        )
+
+
+def test_the_energy_of_a_chip_with_one_price_is_that_of_its_synaptic_operations(onchip: Onchip) -> None:
+    words = ("cost", "bp", "dfa", "--net", "mlp", "--hardware", "seneca")
+    result, prices = onchip(*words), [json.loads(line) for line in onchip(*words, "--json").out.splitlines()]
+    for price in prices:
+        step = price["step"]
+        assert price["energy"]["total_pj"] == pytest.approx(
+            2.8 * (step["operations_forward"] + step["operations_error"])
+        )
+        shown = row(result.out, price["rule"], "seneca")["energy of synaptic operations only (seneca)"]
+        assert shown == f"{price['energy']['total_pj'] / 32 / 1000:.3g} nJ"
+        assert not any(name.startswith("energy") for name in step)
+    assert "operations alone" not in result.out, "there is no memory traffic to leave out"
+    assert (
+        "- Unpriced by seneca, and in no sum: operations of updates, updates of neurons, sending of spikes, storage of "
+        "activity, writes of weights (all rules); writes of feedback weights, transport of weights (bp).\n"
+    ) in result.out
 
 
 def test_options_change_what_they_should(onchip: Onchip) -> None:
@@ -65,6 +100,7 @@ def test_options_change_what_they_should(onchip: Onchip) -> None:
     ("words", "message"),
     [
         (["--hardware", "abacus"], "unknown hardware table 'abacus'"),
+        (["--hardware", "loihi2"], "no energy of a synaptic operation is published"),
         (["--bits", "5"], "no prices of 5-bit arithmetic; expected 8, 16, 32"),
         (["nonsense"], "unknown rule 'nonsense'"),
         (["dkp", "--neuron", "ttfs"], "dkp cannot train TTFS"),

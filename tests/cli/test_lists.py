@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
 import onchip as package
 from onchip import devices, rules
+from onchip.cost import energy
 from onchip.training import registry
 
 from .conftest import Onchip
@@ -44,6 +46,30 @@ def test_lists_and_explains_networks(onchip: Onchip) -> None:
         assert explained.startswith(f"{registry.network(name)}\n")
         assert "a convolution to 16 maps" in explained
     assert "did you mean 'mlp'" in onchip("networks", "mpl").err
+
+
+def test_lists_every_energy_table_with_its_numbers_and_their_publication(onchip: Onchip) -> None:
+    listed = onchip("hardware").out
+    for name in energy.known_tables():
+        prices = energy.table(name)
+        assert f"{prices.title}: {prices.scope}" in listed
+        for cited in prices.sources().values():
+            assert f" {cited.value:g} pJ" in listed
+            assert cited.source.split(":")[0] in listed
+    assert "Loihi 2: no energy of a synaptic operation is published" in listed
+
+
+@pytest.mark.parametrize("name", energy.known_tables())
+def test_explains_an_energy_table(onchip: Onchip, name: str) -> None:
+    """Every source in full, and every count of work, as priced or as unpriced."""
+    explained, prices = onchip("hardware", name).out, energy.table(name)
+    assert all(cited.source in explained for cited in prices.sources().values())
+    priced, unpriced = explained.split("Unpriced, and in no sum: ")
+    for count in energy.WORK:
+        line = rf"\b{count}\b"
+        assert bool(re.search(rf"^  {line}  ", priced, re.MULTILINE)) == (count in prices.prices())
+        assert bool(re.search(line, unpriced)) == (count not in prices.prices())
+    assert onchip("hardware", name + "-x").code == 2
 
 
 @pytest.mark.parametrize("kind", ["neuron", "encoder"])

@@ -94,3 +94,27 @@ def test_a_wrong_request_is_refused(arguments: str, message: str, onchip: Onchip
     assert message in result.err
     assert "Traceback" not in result.err
     assert not Path("report").exists()
+
+
+def test_energies_by_any_table_are_computed_from_the_counts(onchip: Onchip, runs: Path) -> None:
+    counts = {"acs_forward": 6e8, "macs_forward": 1e8, "acs_error": 2e8, "macs_error": 1e8, "acs_update": 5e8}
+    for rule, sent in (("bp", 7), ("dfa", 0)):
+        ledger = {**record().ledger, **counts, "transport_value_bits": sent}
+        append(runs / "more.jsonl", record(rule, ledger=ledger))
+    file = str(runs / "more.jsonl")
+    assert onchip("report", file, "--format", "all", "--hardware", "seneca,reckon").code == 0
+    table = Path("report/table.md").read_text(encoding="utf-8")
+    head, _, *rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    for name, price in (("seneca", 2.8), ("reckon", 5.3)):
+        column = head.index(f"µJ / sample: synaptic operations only ({name})")
+        microjoules = 1e9 * price / (100 * 2) * 1e-6  # operations, per sample of two epochs
+        assert [row[column] for row in rows] == [f"{microjoules:.4g}", f"{microjoules:.4g}"]
+        line = f"Unpriced by {name}, and in no sum: operations of updates (all rules); transport of weights (bp)."
+        assert f"- {line}\n" in table
+        for other in ("report.html", "table.csv", "table.tex"):
+            assert line in Path("report", other).read_text(encoding="utf-8")
+        assert Path(f"report/front-energy-{name}.svg").exists()
+    for wrong, message in (("seneca,abacus", "unknown hardware table 'abacus'"), ("seneca,", "an empty name")):
+        result = onchip("report", file, "--hardware", wrong)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert message in result.err

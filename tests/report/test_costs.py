@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from onchip.report.costs import COSTS, costs, traffic
+from onchip.report.costs import COSTS, traffic
 from tests.examples import record
 
 OF = {cost.name: cost.of for cost in COSTS}
@@ -31,14 +31,6 @@ def test_traffic_is_in_bits_if_every_record_knows_them() -> None:
     newer = record(ledger={**record().ledger, **BITS})
     assert traffic([newer]).name == "bits"
     assert traffic([newer, record()]).name == "weights"
-
-
-def test_energy_is_by_the_tables_that_records_name() -> None:
-    priced = {**record().ledger, "energy_pj_a_b": 4e8, "energy_pj_c": 1, "energy_operations_pj_a_b": 7}
-    found = costs([record(), record(ledger=priced)])[len(COSTS) :]
-    assert [(cost.name, cost.column) for cost in found] == [("energy-a-b", "µJ / sample (a-b)"), ("energy-c", None)]
-    assert found[0].of(record(ledger=priced)) == pytest.approx(4e8 * 1e-6 / (100 * 2))
-    assert found[0].of(record()) is None
 
 
 def test_memory_is_no_sum_over_steps() -> None:

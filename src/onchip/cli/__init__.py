@@ -8,6 +8,7 @@ import typer
 from onchip import allocator
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
+from onchip.cli.hardware import hardware
 from onchip.cli.lists import data, devices, encoders, networks, neurons, rules
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
@@ -23,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (compare, train, rules, networks, neurons, encoders, devices, audit, cost, report):
+for command in (compare, train, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
     app.command(cls=Command)(command)
 app.add_typer(data, name="data")
 

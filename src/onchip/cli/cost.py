@@ -12,10 +12,12 @@ import typer
 from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing, require_range, supported
-from onchip.cli.shared.pricelist import HEADER, IMPORTANT, cells, markdown, note, to_json
+from onchip.cli.shared.pricelist import cells, header, important, markdown, note, to_json, unpriced
 from onchip.cli.shared.sizes import Size, size_of
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
 from onchip.cli.shared.terminal import say
+from onchip.cost.energy import known_tables
+from onchip.cost.energy import table as energy_table
 from onchip.errors import RequestError, UnsupportedError
 from onchip.runs.config import RunConfig
 
@@ -67,7 +69,13 @@ def cost(
     batch_size: Annotated[int, typer.Option(help="Samples per training step.")] = DEFAULTS.batch_size,
     train_steps: Annotated[int, typer.Option(help="Training steps that transports are averaged over.")] = 10_000,
     bits: Annotated[int, typer.Option(help="Bits of a number.")] = 32,
-    hardware: Annotated[str, typer.Option(help="Table of the energy of operations.")] = "horowitz-45nm",
+    hardware: Annotated[
+        str,
+        typer.Option(
+            help="Table of energies, as `onchip hardware` lists them.",
+            autocompletion=names("hardware", known_tables()),
+        ),
+    ] = "horowitz-45nm",
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each rule.")] = False,
 ) -> None:
     """Price rules on a network and input size, without training: one step of the engine, counted.
@@ -76,7 +84,6 @@ def cost(
     from one seed. Exit code 2: the request was wrong.
     """
     with failing():
-        from onchip.cost.energy import table as energy_table
         from onchip.cost.estimate import Pricing
         from onchip.training import registry
         from onchip.training.networks import example_network
@@ -100,9 +107,10 @@ def cost(
                 say(to_json(price, bp, about, pricing))
         elif sys.stdout.isatty():
             width = terminal_width()
-            lines, left_out = drawn(HEADER, [cells(price, bp, pricing) for price in prices], IMPORTANT, width)
+            rows = [cells(price, bp, pricing) for price in prices]
+            lines, left_out = drawn(header(pricing.prices), rows, important(pricing.prices), width)
             rest = [f"--json also has: {', '.join(left_out)}."] if left_out else []
-            below = [paragraph(text, width) for text in (*rest, note(pricing))]
+            below = [paragraph(text, width) for text in (*rest, *unpriced(prices, pricing), note(pricing))]
             say("\n\n".join([paragraph(about, width), "\n".join(lines), *below]))
         else:
             say(markdown(prices, bp, about, pricing).removesuffix("\n"))

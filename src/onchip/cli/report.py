@@ -11,6 +11,7 @@ from onchip._files import write_whole
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing
 from onchip.cli.shared.terminal import say
+from onchip.cost.energy import known_tables, table
 from onchip.errors import RequestError, unknown_name
 from onchip.runs.grammar import split
 
@@ -30,6 +31,14 @@ def report(
             autocompletion=names("format", FORMATS),
         ),
     ] = "html",
+    hardware: Annotated[
+        str | None,
+        typer.Option(
+            help="Energy tables, such as seneca,loihi: a column for each.",
+            show_default="the first that the records name",
+            autocompletion=names("hardware", known_tables()),
+        ),
+    ] = None,
 ) -> None:
     """Show runs on one page that needs no network: tables, Pareto fronts, learning curves, settings.
 
@@ -40,6 +49,9 @@ def report(
         for name in chosen:
             if name not in FORMATS:
                 raise unknown_name("format", name, [*FORMATS, "all"])
+        tables = tuple(dict.fromkeys(split(hardware))) if hardware is not None else ()
+        for name in tables:
+            table(name)  # refused before anything is read
         records, left_out = reports.gather(runs)
         for message in left_out:
             say(f"left out: {message}", error=True)
@@ -47,27 +59,30 @@ def report(
         if out.exists() and not out.is_dir():
             raise RequestError(f"{out} is a file; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in _files(groups, left_out, chosen):
+        for name, content in _files(groups, left_out, chosen, tables):
             write_whole(out / name, content)
             say(out / name)
 
 
 def _files(
-    groups: Sequence[reports.Group], left_out: Sequence[str], chosen: Sequence[str]
+    groups: Sequence[reports.Group], left_out: Sequence[str], chosen: Sequence[str], hardware: Sequence[str]
 ) -> Iterator[tuple[str, str | bytes]]:
     """Names and contents of the files of the chosen formats."""
     if "html" in chosen:
-        yield "report.html", reports.page(groups, left_out)
+        yield "report.html", reports.page(groups, left_out, hardware=hardware)
     if "md" in chosen:
-        yield "table.md", "\n".join(reports.as_markdown(group.records, group.title) for group in groups)
+        yield (
+            "table.md",
+            "\n".join(reports.as_markdown(group.records, group.title, hardware=hardware) for group in groups),
+        )
     if "csv" in chosen:
-        yield "table.csv", reports.as_csv(groups)
+        yield "table.csv", reports.as_csv(groups, hardware=hardware)
     if "tex" in chosen:
-        yield "table.tex", reports.as_latex(groups)
+        yield "table.tex", reports.as_latex(groups, hardware=hardware)
     kinds = [kind for kind in reports.KINDS if kind in chosen]
     if kinds:
         for number, group in enumerate(groups, start=1):
             before = "" if len(groups) == 1 else f"{number}-"
-            for drawn in reports.figures(group.records):
+            for drawn in reports.figures(group.records, hardware=hardware):
                 for kind in kinds:
                     yield f"{before}{drawn.name}.{kind}", drawn.content(kind)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from onchip import nn
 from onchip.cost.bill import Bill
-from onchip.cost.energy import Energy, table
+from onchip.cost.energy import Energy, EnergyTable, table
 from onchip.cost.ledger import Ledger
 from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
@@ -79,6 +79,15 @@ class Pricing:
     hardware: str
     memory: ProductCache = field(default_factory=ProductCache, repr=False)
 
+    @property
+    def prices(self) -> EnergyTable:
+        """The table of prices, at these bits.
+
+        Raises:
+            RequestError: no such table, or no prices at this precision.
+        """
+        return table(self.hardware, bits=self.bits)
+
     def price(self, make: Callable[[nn.Sequential], Rule], label: str) -> Price:
         """The price of one rule.
 
@@ -86,7 +95,7 @@ class Pricing:
             UnsupportedError: a rule that cannot train the network, or whose transports depend on training.
             RequestError: no prices at this precision.
         """
-        prices = table(self.hardware, bits=self.bits)
+        prices = self.prices
         before = [parameter.detach().clone() for parameter in self.model.parameters()]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

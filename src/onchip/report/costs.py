@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from onchip.runs.record import Record
 
-ENERGY = "energy_pj_"
-"""How the ledger's keys for energy begin; the name of the price table follows."""
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -19,6 +16,7 @@ class Cost:
         axis: label of its axis in a figure; None has no figure.
         of: a run's record -> the cost; None where the record does not hold it, as older ones may not.
         detail: whether its figure is for readers who want to know more.
+        table: the energy table that it is computed by; empty if it is no energy.
     """
 
     name: str
@@ -26,20 +24,25 @@ class Cost:
     axis: str | None
     of: Callable[[Record], float | None]
     detail: bool = False
+    table: str = ""
 
 
 def _per_step(*counts: str) -> Callable[[Record], float | None]:
     """Counts of the ledger, added, per training step."""
-    return lambda record: _shared(record, counts, record.ledger.get("steps", 0))
+    return lambda record: _shared(_sum(record, counts), record.ledger.get("steps", 0))
 
 
 def _per_sample(*counts: str) -> Callable[[Record], float | None]:
     """Counts of the ledger, added, per training sample."""
-    return lambda record: _shared(record, counts, len(record.history) * record.train_size)
+    return lambda record: per_sample(record, _sum(record, counts))
 
 
-def _shared(record: Record, counts: tuple[str, ...], among: float) -> float | None:
-    total = _sum(record, counts)
+def per_sample(record: Record, total: float | None) -> float | None:
+    """A total over a run, per training sample; None if there is none."""
+    return _shared(total, len(record.history) * record.train_size)
+
+
+def _shared(total: float | None, among: float) -> float | None:
     return None if total is None or among <= 0 else total / among
 
 
@@ -84,23 +87,6 @@ COSTS = (
 """Every kind of cost but energy, in the order of the columns."""
 
 
-def costs(records: Sequence[Record]) -> list[Cost]:
-    """Every kind of cost, with the energy by each price table that the records name; the first has a column."""
-    keys = dict.fromkeys(key for record in records for key in record.ledger if key.startswith(ENERGY))
-    return [*COSTS, *(_energy(key, first=number == 0) for number, key in enumerate(keys))]
-
-
 def traffic(records: Sequence[Record]) -> Cost:
     """The cost that a Pareto front is drawn against: transported bits, or weights where older records have no bits."""
     return BITS if all(BITS.of(record) is not None for record in records) else WEIGHTS
-
-
-def _energy(key: str, *, first: bool) -> Cost:
-    table, of = key.removeprefix(ENERGY).replace("_", "-"), _per_sample(key)
-
-    def microjoules(record: Record) -> float | None:
-        picojoules = of(record)
-        return None if picojoules is None else picojoules * 1e-6
-
-    column = f"µJ / sample ({table})" if first else None
-    return Cost(f"energy-{table}", column, f"energy by {table} per training sample [µJ]", microjoules, detail=not first)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onchip.report.costs import COSTS, costs, traffic
+from onchip.report.costs import COSTS, traffic
 from onchip.report.curves import learning, probed, quantities
 from onchip.report.drawing import Kind, Looks, content, verbatim
+from onchip.report.energy import costs, unpriced
 from onchip.report.pareto import pareto, worth_drawing
 from onchip.report.summary import summarize, title
 from onchip.runs.record import Record
@@ -57,19 +58,24 @@ class Drawn:
         return content(self.drawing, kind, transparent=transparent)
 
 
-def figures(records: Sequence[Record], looks: Looks | None = None) -> list[Drawn]:
+def figures(records: Sequence[Record], looks: Looks | None = None, *, hardware: Sequence[str] = ()) -> list[Drawn]:
     """Accuracy against each cost, learning curves, and what probes saw; only what the records hold.
 
     Args:
         records: runs of one group.
         looks: how rules are told apart; None for figures that stand alone, each with a legend.
+        hardware: energy tables that are asked for, besides those that the records name.
+
+    Raises:
+        RequestError: there is no such energy table.
     """
     good = [record for record in records if record.status == "ok"]
     summaries = summarize(good)
     shown = []
-    for cost in costs(good):
+    for cost in costs(good, hardware):
         if worth_drawing(summaries, cost):
-            front, caption = pareto(summaries, [cost], looks), f"Test accuracy against {cost.axis}."
+            caption = " ".join([f"Test accuracy against {cost.axis}.", *unpriced(summaries, [cost])])
+            front = pareto(summaries, [cost], looks)
             shown.append(Drawn(f"front-{_file_name(cost.name)}", caption, front, cost.detail))
     curves = {
         "learning-accuracy": (

@@ -46,7 +46,7 @@ MARK = (
 )
 
 
-def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
+def page(groups: Sequence[Group], left_out: Sequence[str] = (), *, hardware: Sequence[str] = ()) -> str:
     """The report's page. The same runs give the same page.
 
     Nothing in it is fetched, and whatever a record holds is shown as text: the page's own policy forbids all
@@ -55,6 +55,10 @@ def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
     Args:
         groups: runs that may be compared; at least one group.
         left_out: what could not be read, and why; shown above all else.
+        hardware: energy tables, each a column and a figure; if empty, the first that the records name.
+
+    Raises:
+        RequestError: there is no such energy table.
     """
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
@@ -67,7 +71,7 @@ def page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
         _left_out(left_out),
         _contents(groups),
         BAR.format(legend=_legend(looks)),
-        *(_section(group, number, looks) for number, group in enumerate(groups, start=1)),
+        *(_section(group, number, looks, hardware) for number, group in enumerate(groups, start=1)),
         f"<footer><p>{escape(NOTE)}</p></footer>\n",
         f"<script>\n{script}</script>\n</body>\n</html>\n",
     ]
@@ -101,8 +105,8 @@ def _legend(looks: Looks) -> str:
     return f'<ul class="legend" aria-label="Legend of all figures">{"".join(items)}</ul>\n' if items else ""
 
 
-def _section(group: Group, number: int, looks: Looks) -> str:
-    drawn = figures(group.records, looks)
+def _section(group: Group, number: int, looks: Looks, hardware: Sequence[str]) -> str:
+    drawn = figures(group.records, looks, hardware=hardware)
     main, more = (
         "".join(_figure(one, f"f{number}-{n}-") for n, one in enumerate(drawn) if one.detail == detail)
         for detail in (False, True)
@@ -110,7 +114,7 @@ def _section(group: Group, number: int, looks: Looks) -> str:
     runs = "".join(map(_run, group.records))
     pieces = [
         f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n',
-        _table(table(group.records)),
+        _table(table(group.records, hardware=hardware)),
         f'<p class="faint">{escape(KEY)}</p>\n<div class="figures">\n{main}</div>\n' if main else "",
         _details("More figures", f'<div class="figures">\n{more}</div>') if more else "",
         _details("Settings that these runs share", _pairs(group.settings)),
@@ -145,6 +149,7 @@ def _table(made: Table) -> str:
     return (
         f'<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{''.join(rows)}</tbody></table></div>\n"
+        + "".join(f'<p class="unpriced">{escape(line)}</p>\n' for line in made.unpriced)
     )
 
 

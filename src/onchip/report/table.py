@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onchip._text import one_line
-from onchip.report.costs import costs, traffic
+from onchip.report.costs import traffic
+from onchip.report.energy import costs, unpriced
 from onchip.report.groups import Group
 from onchip.report.markdown import markdown_table
 from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
@@ -46,26 +47,39 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Heads of the columns, rows of as many cells, and short names of the columns, as in `COLUMNS`."""
+    """A table.
+
+    Args:
+        header: heads of the columns.
+        rows: as many cells each.
+        names: short names of the columns, as in `COLUMNS`.
+        unpriced: what each energy leaves out, under which rules.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: tuple[str, ...]
+    unpriced: tuple[str, ...] = ()
 
     def texts(self) -> list[tuple[str, ...]]:
         """The rows as a reader sees them."""
         return [tuple(cell.text for cell in row) for row in self.rows]
 
 
-def table(records: Sequence[Record], chosen: Sequence[str] | None = None) -> Table:
+def table(records: Sequence[Record], chosen: Sequence[str] | None = None, *, hardware: Sequence[str] = ()) -> Table:
     """One row per rule. Columns without a number in any record are left out.
 
     Args:
         records: The runs; at least one.
         chosen: Names of columns, in the order in which they follow the first; None for all.
+        hardware: Energy tables, each a column; if empty, the first that the records name.
+
+    Raises:
+        RequestError: There is no such energy table.
     """
     summaries = summarize(records)
     good = [record for summary in summaries for record in summary.good]
+    kinds = [cost for cost in costs(good, hardware) if cost.column]
     best = {summary.label for summary in on_front(summaries, traffic(good))}
     columns: list[tuple[str, str, list[Cell]]] = [
         ("rule", "rule", [Cell(summary.label) for summary in summaries]),
@@ -78,9 +92,8 @@ def table(records: Sequence[Record], chosen: Sequence[str] | None = None) -> Tab
         ("seeds", "seeds", [Cell(_seeds(summary)) for summary in summaries]),
         ("pareto", "Pareto", [Cell("yes" if summary.label in best else "") for summary in summaries]),
         *(
-            (cost.name.partition("-")[0], cost.column, [_count(summary.spread(cost.of)) for summary in summaries])
-            for cost in costs(good)
-            if cost.column
+            (cost.name.partition("-")[0], cost.column or "", [_count(summary.spread(cost.of)) for summary in summaries])
+            for cost in kinds
         ),
         ("speed", "samples/s", [_count(summary.spread(lambda r: r.samples_per_second)) for summary in summaries]),
     ]
@@ -88,7 +101,8 @@ def table(records: Sequence[Record], chosen: Sequence[str] | None = None) -> Tab
     if chosen is not None:
         used = [used[0], *(column for name in chosen for column in used if column[0] == name)]
     names, header, cells = zip(*used, strict=True)
-    return Table(header, tuple(zip(*cells, strict=True)), names)
+    left_out = unpriced(summaries, [cost for cost in kinds if cost.column in header])
+    return Table(header, tuple(zip(*cells, strict=True)), names, tuple(left_out))
 
 
 def failures(records: Sequence[Record]) -> list[str]:
@@ -96,27 +110,39 @@ def failures(records: Sequence[Record]) -> list[str]:
     return [f"{r.label}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
 
 
-def as_markdown(records: Sequence[Record], heading: str | None = None, *, columns: Sequence[str] | None = None) -> str:
-    """The table as Markdown with its columns aligned, and below it what failed. Needs a record at least."""
-    result = table(records, columns)
+def as_markdown(
+    records: Sequence[Record],
+    heading: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    hardware: Sequence[str] = (),
+) -> str:
+    """The table as Markdown with its columns aligned, and below it what failed and what no energy contains.
+
+    Needs a record at least.
+    """
+    result = table(records, columns, hardware=hardware)
     failed = [f"- failed: {one_line(line)}" for line in failures(records)]
+    left_out = [f"- {one_line(line)}" for line in result.unpriced]
     heading = one_line(heading or title(records))
-    blocks = [[heading], [markdown_table(result.header, result.texts(), padded=True)], failed, [NOTE]]
+    drawn = markdown_table(result.header, result.texts(), padded=True)
+    blocks = [[heading], [drawn], failed, left_out, [NOTE]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def as_csv(groups: Sequence[Group]) -> str:
+def as_csv(groups: Sequence[Group], *, hardware: Sequence[str] = ()) -> str:
     """All groups in one table of full precision: mean and standard deviation in columns of their own.
 
+    The last column says what the energies of the group leave out.
     No text begins as a formula does, so that a spreadsheet shows it and computes nothing.
     """
-    tables = [table(group.records) for group in groups]
+    tables = [table(group.records, hardware=hardware) for group in groups]
     heads = list(dict.fromkeys(name for each in tables for name in each.header))
     numeric = {n for each in tables for row in each.rows for n, c in zip(each.header, row, strict=True) if c.spread}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = (name for head in heads for name in ((head, f"{head}, sd") if head in numeric else (head,)))
-    writer.writerow(["runs", *map(_inert, columns)])
+    writer.writerow(["runs", *map(_inert, columns), "unpriced"])
     for group, one in zip(groups, tables, strict=True):
         for row in one.rows:
             cells = dict(zip(one.header, row, strict=True))
@@ -130,7 +156,7 @@ def as_csv(groups: Sequence[Group]) -> str:
                 else:
                     deviation = cell.spread.deviation
                     line += [repr(cell.spread.mean), "" if deviation is None else repr(deviation)]
-            writer.writerow(line)
+            writer.writerow([*line, _inert(" ".join(one.unpriced))])
     return buffer.getvalue()
 
 
@@ -139,17 +165,17 @@ def _inert(text: str) -> str:
     return re.sub(r"(^|;)(?=\s*[-=+@＝＋－＠].)", r"\1'", one_line(text))
 
 
-def as_latex(groups: Sequence[Group]) -> str:
+def as_latex(groups: Sequence[Group], *, hardware: Sequence[str] = ()) -> str:
     """One `table` per group, with rules of the `booktabs` package."""
-    return "\n".join(_latex(group) for group in groups)
+    return "\n".join(_latex(group, hardware) for group in groups)
 
 
-def _latex(group: Group) -> str:
-    result = table(group.records)
+def _latex(group: Group, hardware: Sequence[str]) -> str:
+    result = table(group.records, hardware=hardware)
     rows = [" & ".join(map(_escaped, row)) + r" \\" for row in (result.header, *result.texts())]
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_escaped(group.title)}. {_escaped(NOTE)}}}",
+        rf"\caption{{{_escaped(' '.join([f'{group.title}.', *result.unpriced, NOTE]))}}}",
         rf"\begin{{tabular}}{{l{'r' * (len(result.header) - 1)}}}",
         r"\toprule",
         rows[0],

@@ -47,5 +47,6 @@ def show_table(
     if left_out:
         left_out = [paragraph(f"{file or 'the file'} also has: {', '.join(left_out)}. --columns chooses.", width)]
     failed = [paragraph(f"failed: {line}", width) for line in report.failures(records)]
-    blocks = [[paragraph(report.title(records), width)], lines, left_out, failed, [paragraph(report.NOTE, width)]]
+    below = [paragraph(text, width) for text in (*table.unpriced, report.NOTE)]
+    blocks = [[paragraph(report.title(records), width)], lines, left_out, failed, *([text] for text in below)]
     say("\n\n".join("\n".join(block) for block in blocks if block), error=to_error)

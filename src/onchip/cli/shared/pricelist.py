@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from onchip.cost.energy import EnergyTable
+from onchip.report.energy import unpriced_lines
 from onchip.report.markdown import markdown_table
 from onchip.report.summary import count
 
@@ -14,13 +16,28 @@ if TYPE_CHECKING:
 
 COUNTED = "forward", "error", "update"
 TRANSPORTED = "rule", "weights transported / step", "fewer than bp", "bits / step", "of these index", "compares / step"
-STORED = "stored activity", "draws / step", "feedback memory", "phases", "update locking", "energy", "operations alone"
-HEADER = (*TRANSPORTED, *COUNTED, *STORED)
-IMPORTANT = "energy", "bits / step", *COUNTED, "stored activity", "feedback memory", *HEADER[1:]
+STORED = "stored activity", "draws / step", "feedback memory", "phases", "update locking"
+COUNTS = (*TRANSPORTED, *COUNTED, *STORED)
+
+
+def header(prices: EnergyTable) -> tuple[str, ...]:
+    """Heads of the columns; those of energy say what the table prices."""
+    energy = f"energy of {prices.scope} ({prices.name})"
+    return (*COUNTS, energy, "operations alone") if _prices_memory(prices) else (*COUNTS, energy)
+
+
+def important(prices: EnergyTable) -> tuple[str, ...]:
+    """The same, the most important first, without that of the rules."""
+    energy = header(prices)[len(COUNTS) :]
+    return (energy[0], "bits / step", *COUNTED, "stored activity", "feedback memory", *COUNTS[1:], *energy[1:])
+
+
+def _prices_memory(prices: EnergyTable) -> bool:
+    return any(price.memory_pj for price in prices.prices().values())
 
 
 def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
-    """A row of the table, in `HEADER`'s order."""
+    """A row of the table, in the order of `header`."""
     step, samples = price.step, pricing.batch_size
     fewer = _fewer(price, bp)
     return (
@@ -37,7 +54,7 @@ def cells(price: Price, bp: Price | None, pricing: Pricing) -> tuple[str, ...]:
         f"{step['phases_per_step']:g}",
         f"{step['update_locking_phases']:.3g}",
         _joules(price.energy.total_pj / samples),
-        _joules(price.energy.operations_pj / samples),
+        *([_joules(price.energy.operations_pj / samples)] if _prices_memory(pricing.prices) else []),
     )
 
 
@@ -45,27 +62,28 @@ def note(pricing: Pricing) -> str:
     """What the columns mean."""
     return (
         f"A training step of {pricing.batch_size} samples, transports averaged over {pricing.train_steps:,} steps; "
-        "forward, error, update (operations for values other than zero at a synapse), kept (scalars until the "
-        "update, at most) and energy are per sample. Fewer than bp: scalars, the first copy apart. Wait: phases "
-        f"between a layer's forward product and its update. Energy by the table {pricing.hardware} at {pricing.bits} "
-        "bits, memory traffic included. k, M, G: 10^3, 10^6, 10^9. docs/costs.md explains them."
+        "forward, error, update (operations for values other than zero at a synapse), stored activity (scalars until "
+        "the update, at most) and energy are per sample. Fewer than bp: scalars, the first copy apart. Update locking: "
+        "phases between a layer's forward product and its update. Energy: what the table "
+        f"{pricing.hardware} prices, at {pricing.bits} bits. k, M, G: 10^3, 10^6, 10^9. docs/costs.md explains them."
     )
+
+
+def unpriced(prices: Sequence[Price], pricing: Pricing) -> list[str]:
+    """What the bills hold and the sums do not, in a line; none if all is priced."""
+    return unpriced_lines(pricing.prices, {price.rule: price.energy.unpriced for price in prices})
 
 
 def markdown(prices: Sequence[Price], bp: Price | None, about: str, pricing: Pricing) -> str:
     """The table as Markdown."""
     rows = [cells(price, bp, pricing) for price in prices]
-    unpriced = [
-        f"- {price.rule}: {price.energy.table} has no price for {', '.join(price.energy.unpriced)}"
-        for price in prices
-        if price.energy.unpriced
-    ]
-    blocks = [[about], [markdown_table(HEADER, rows, padded=True)], unpriced, [note(pricing)]]
+    lines = [f"- {line}" for line in unpriced(prices, pricing)]
+    blocks = [[about], [markdown_table(header(pricing.prices), rows, padded=True)], lines, [note(pricing)]]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def to_json(price: Price, bp: Price | None, about: str, pricing: Pricing) -> str:
-    """One line of JSON: every count of a training step, and its energy in picojoules."""
+    """One line of JSON: every count of a training step, and the energy, in picojoules, of those with a price."""
     return json.dumps(
         {
             "rule": price.rule,
@@ -78,8 +96,10 @@ def to_json(price: Price, bp: Price | None, about: str, pricing: Pricing) -> str
             "step": price.step,
             "energy": {
                 "table": price.energy.table,
+                "scope": price.energy.scope,
                 "total_pj": price.energy.total_pj,
                 "operations_pj": price.energy.operations_pj,
+                "priced": list(pricing.prices.prices()),
                 "unpriced": price.energy.unpriced,
             },
         }

@@ -35,7 +35,7 @@ class Loihi(EnergyTable):
     idle_neuron_pj: Cited
     spike_pj: Cited
 
-    scope = "synapses, neurons and spikes"
+    scope = "synapses and neurons with their spikes"
 
     def prices(self) -> Mapping[str, UnitPrice]:
         synapse, update = UnitPrice(self.synapse_pj.value), UnitPrice(self.update_pj.value)

@@ -7,7 +7,8 @@ _TABLE = "Tang et al. 2023, Frontiers in Neuroscience 17:1187252 (SENECA), table
 
 
 def _chip(name: str, title: str, node_nm: int | None, operation_pj: float, primary: str) -> SynapticOperations:
-    return SynapticOperations(name, title, node_nm, Cited(operation_pj, f"{_TABLE}, after {primary}"))
+    node = "" if node_nm is None else f", {node_nm} nm"
+    return SynapticOperations(name, title + node, node_nm, Cited(operation_pj, f"{_TABLE}, after {primary}"))
 
 
 PUBLISHED = (
@@ -19,10 +20,10 @@ PUBLISHED = (
         "IBM's TrueNorth",
         28,
         2.5,
-        "Akopyan et al. 2015, IEEE TCAD 34(10): 400 10^9 operations per second and watt at best",
+        "Akopyan et al. 2015, IEEE TCAD 34(10), which is 400 10^9 operations per second and watt, at best",
     ),
     _chip("tianjic", "Tianjic", 28, 1.54, "Deng et al. 2020, IEEE JSSC 55(8)"),
-    _chip("neuronflow", "NeuronFlow", 28, 20.0, "Moreira et al. 2020, DATE"),
+    _chip("neuronflow", "NeuronFlow", 28, 20.0, "Moreira et al. 2020"),
     _chip(
         "spinnaker",
         "SpiNNaker",
@@ -32,7 +33,7 @@ PUBLISHED = (
         "1.8 10^9 synaptic events per second, which is up to 27 nJ (not pJ) per event, all included",
     ),
     _chip("spinnaker2", "SpiNNaker2", 22, 10.0, "Höppner et al. 2021, arXiv 2103.08392"),
-    _chip("seneca", "imec's SENECA", 22, 2.8, "the authors' measurement"),
+    _chip("seneca", "imec's SENECA", 22, 2.8, "its abstract, which says around 2.8 pJ, and synthesis in 22 nm"),
 )
 """The table's authors give these numbers for comparison at a high level only, since operations differ.
 
