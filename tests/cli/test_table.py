@@ -98,3 +98,15 @@ def test_columns_can_be_chosen(onchip: Onchip) -> None:
 def test_every_column_has_a_name() -> None:
     table = report.table(records(1))
     assert set(table.names[1:]) == set(report.COLUMNS)
+
+
+def test_what_is_unpriced_stands_below_the_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    runs = [record("bp", ledger={**LEDGER, "spikes": 3}), record("opzo", ledger={**LEDGER, "random_draws": 5})]
+    output.show_table(runs, to_error=False, columns=["test", "energy"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Unpriced by horowitz-45nm, and in no sum: sending of spikes (bp); random numbers (opzo)." in printed
+    output.show_table(runs, to_error=False, columns=["test", "bits"])
+    assert "Unpriced" not in capsys.readouterr().out

@@ -77,7 +77,7 @@ def _priced(name: str, title: str, bits: int, memory: Cited) -> CMOS45:
     if bits not in _ARITHMETIC:
         raise RequestError(
             f"{name} has no prices of {bits}-bit arithmetic; expected {', '.join(map(str, sorted(_ARITHMETIC)))}, "
-            "or the table loihi"
+            "or the table of a chip, such as loihi"
         )
     add, multiply = _ARITHMETIC[bits]
     return CMOS45(name, title, bits, add, multiply, memory)
