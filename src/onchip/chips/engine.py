@@ -26,10 +26,14 @@ def refusals(program: Program, chip: Chip) -> Iterator[str]:
         return
     for what, names, most in (("pre", PRE_TRACES, chip.traces.pre), ("post", POST_TRACES, chip.traces.post)):
         used = [trace.name for trace in program.traces if trace.name in names]
-        if used and (most.value is None or len(used) > most.value):
+        if (
+            used
+            and (most.known or chip.engine.grammar.value == SUM_OF_PRODUCTS)
+            and (most.value is None or len(used) > most.value)
+        ):
             yield f"{', '.join(used)}: the chip has {most.text} {what}synaptic traces"
     written = chip.neurons.written.value or ()
-    for trace in program.traces:
+    for trace in program.traces if chip.engine.grammar.value == SUM_OF_PRODUCTS else ():
         if trace.written and trace.name not in written:
             yield f"{trace.name}: a neuron's program writes {chip.neurons.written.text}"
     yield from _unlike_periods(program)

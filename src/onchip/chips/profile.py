@@ -87,7 +87,7 @@ class Synapses:
 
     weight_bits: Annotated[Bits, "bits of a weight, besides its sign"] = UNKNOWN_FACT
     signed: Annotated[Switch, "whether one synapse takes both signs"] = UNKNOWN_FACT
-    rounding: Annotated[Fact[str], choice("stochastic", "nearest", "down", "any", "analog"), "rounding of updates"] = (
+    rounding: Annotated[Fact[str], choice("stochastic", "nearest", "down", "analog"), "rounding of updates"] = (
         UNKNOWN_FACT
     )
     state_bits: Annotated[Bits, "bits of a second number of each synapse, besides its sign (a tag)"] = UNKNOWN_FACT

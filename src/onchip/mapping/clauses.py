@@ -89,6 +89,16 @@ def spike_times(case: Case) -> Iterator[Reason]:
         yield case.lacks("spike times", case.chip.engine.grammar, what, "neurons over time steps, such as lif")
 
 
+def presynaptic_trace(case: Case) -> Iterator[Reason]:
+    """Updates need the presynaptic activity of each time step, wherever it is filtered."""
+    fact = case.chip.traces.pre
+    if fact.value == 0 and case.synapse.update.terms:
+        what = "updates need the presynaptic trace at each time step, and no such trace is read"
+        yield case.lacks(
+            "presynaptic trace", fact, what, "a rule of correlations of spikes, of which there is none here"
+        )
+
+
 def state_per_synapse(case: Case) -> Iterator[Reason]:
     """Eligibilities that do not factorize need a state of each synapse."""
     update, fact = case.synapse.update, case.chip.synapses.state_bits
@@ -138,6 +148,16 @@ def learned_feedback(case: Case) -> Iterator[Reason]:
             yield case.lacks("learned feedback", fact, what, "fixed feedback weights, as dfa, fa and decolle have")
 
 
+def weight_decay(case: Case) -> Iterator[Reason]:
+    """A share of a weight that is lost needs the weight as a factor."""
+    fact = case.chip.engine.grammar
+    if fact.value not in (OUTER_PRODUCT, FIXED):
+        return
+    if any(each.decay for path in case.synapse.paths for each in path.learning):
+        what = "feedback weights lose a share of themselves at each step, which is no product of two sides"
+        yield case.lacks("weight decay", fact, what, "decay=0 where a rule has it")
+
+
 def batch_statistics(case: Case) -> Iterator[Reason]:
     """Means over other samples need these samples at once."""
     fact = case.chip.engine.batch
@@ -157,6 +177,8 @@ def noise(case: Case) -> Iterator[Reason]:
 def real_errors(case: Case) -> Iterator[Reason]:
     """Errors that are real numbers need spikes that carry numbers."""
     fact = case.chip.neurons.graded_bits
+    if case.chip.engine.grammar.value == FIXED:
+        return
     travels = [path for path in case.synapse.paths if path.through != "nothing" and path.origin != "target"]
     if travels and case.rule.errors != "spikes" and not fact.value:
         what = "errors are real numbers, but spikes carry none"
@@ -228,10 +250,12 @@ CLAUSES: tuple[Callable[[Case], Iterator[Reason]], ...] = (
     depth,
     through_time,
     spike_times,
+    presynaptic_trace,
     state_per_synapse,
     sharing,
     transport,
     learned_feedback,
+    weight_decay,
     batch_statistics,
     noise,
     real_errors,

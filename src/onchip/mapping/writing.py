@@ -92,7 +92,8 @@ def written_values(synapse: SynapseDescription, chip: Chip, setting: Setting, *,
             values[term.post, scale[1]] = True
     names = _names(chip)
     signed = sum(values.values())
-    paired = chip.traces.signed.value is not True and len(values) + signed + gated <= len(names)
+    any_sign = chip.traces.signed.value is True or chip.engine.grammar.value == FIXED
+    paired = not any_sign and len(values) + signed + gated <= len(names)
     if len(values) + gated > len(names):
         raise UnsupportedError(
             f"{len(values) + gated} values of the postsynaptic neuron at each time step; the chip has {len(names)} "
@@ -101,7 +102,7 @@ def written_values(synapse: SynapseDescription, chip: Chip, setting: Setting, *,
     free = iter(names)
     written: list[Written] = []
     for (factors, gain), may_be_negative in values.items():
-        for part in _parts(may_be_negative, paired=paired, signed=chip.traces.signed.value is True):
+        for part in _parts(may_be_negative, paired=paired, signed=any_sign):
             written.append(Written(next(free), part, factors, gain, at_end=synapse.update.per_sequence))
     if gated:
         written.append(Written(next(free), "gate"))
@@ -142,7 +143,7 @@ def _parts(may_be_negative: bool, *, paired: bool, signed: bool) -> tuple[Part, 
 
 def _names(chip: Chip) -> tuple[str, ...]:
     """The traces that a neuron's program may write."""
-    if chip.engine.grammar.value in (SUM_OF_PRODUCTS, FIXED):
+    if chip.engine.grammar.value == SUM_OF_PRODUCTS:
         allowed = chip.neurons.written.value or ()
         return tuple(name for name in POST_TRACES if name in allowed)[: chip.traces.post.value or 0]
     return POST_TRACES
