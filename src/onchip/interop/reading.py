@@ -20,7 +20,7 @@ from onchip.interop.conventions import Conventions
 from onchip.interop.folding import fold
 from onchip.interop.nested import Flat, flat
 from onchip.interop.parts import OF_NODE
-from onchip.interop.parts.base import Found, NeuronReader, Shape, SynapseReader, WeightlessReader
+from onchip.interop.parts.base import Found, NeuronReader, NodeReader, Shape, SynapseReader, WeightlessReader
 from onchip.interop.parts.unsaid import NODES
 from onchip.interop.readers import reader_of
 from onchip.interop.structure import Branches, Chain, structure
@@ -116,9 +116,9 @@ class _Reading:
             raise UnsupportedError(f"the graph has {len(names)} nodes of type {kind}; expected one")
         return names[0]
 
-    def part(self, name: str) -> Any:
+    def part(self, name: str) -> NodeReader | None:
         """What reads a node."""
-        return OF_NODE.get(type(self.graph.nodes[name]).__name__)
+        return OF_NODE.get(self.found(name).part)
 
     def found(self, name: str) -> Found:
         """A node to be read."""

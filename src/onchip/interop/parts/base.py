@@ -64,6 +64,12 @@ class Found:
     node: Any
     memory: Mapping[str, Any]
 
+    @property
+    def part(self) -> str:
+        """The type of node by which it is read: a convolution of ours may stand for a pool."""
+        pools = self.kind == "Conv2d" and self.memory.get("stands_for") == "AvgPool2d"
+        return "AvgPool2d" if pools else self.kind
+
     def numbers(self, name: str) -> Numbers:
         """A numerical field in double precision.
 

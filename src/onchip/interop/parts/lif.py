@@ -81,7 +81,7 @@ def read_decay(found: Found, name: str, shape: Shape, conventions: Conventions) 
     """
     tau = spread(found, name, shape)
     decay = conventions.decay(tau)
-    if (tau <= 0).any() or (decay < -1e-9).any():
+    if (tau < 0).any() or not (decay >= -1e-9).all():
         raise UnsupportedError(
             f"{found.kind} {found.name!r} has {name} of {tau.min():g}, below the time step of {conventions.dt:g}; give "
             "the time step that the network was made for: dt=..., or its reader="

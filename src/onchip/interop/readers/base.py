@@ -44,6 +44,7 @@ class Reader:
         flatten_batch: Whether `Flatten` counts the batch as an axis, so that files for it take unbatched input.
         grouped: Whether it takes convolutions with groups.
         pads_sums: Whether it honors the padding of SumPool2d.
+        averages: Whether it takes AvgPool2d, or needs a convolution that computes averages.
         maps: Whether neurons may have the shape of maps, (C, H, W).
         sums_at_output: Whether several edges may lead to the output.
         caveat: What is to be known of every file for it; empty for nothing.
@@ -68,6 +69,7 @@ class Reader:
     flatten_batch: bool = False
     grouped: bool = True
     pads_sums: bool = True
+    averages: Literal["pool", "convolution"] = "pool"
     maps: bool = True
     sums_at_output: bool = True
     caveat: str = ""
