@@ -100,9 +100,7 @@ def test_unknown_tables_and_precisions_are_refused_with_a_list() -> None:
         table("horowitz")
     with pytest.raises(RequestError, match="'loihi2': Loihi 2: no energy of a synaptic operation is published"):
         table("loihi2")
-    with pytest.raises(
-        RequestError, match="no prices of 4-bit arithmetic; expected 8, 16, 32, or the table of a chip"
-    ):
+    with pytest.raises(RequestError, match="no prices of 4-bit arithmetic; expected 8, 16, 32, or the table of a chip"):
         table("horowitz-45nm", bits=4)
 
 
