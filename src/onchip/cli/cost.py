@@ -13,7 +13,8 @@ from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing, require_range, supported
 from onchip.cli.shared.pricelist import cells, header, important, markdown, note, to_json, unpriced
-from onchip.cli.shared.sizes import Size, size_of
+from onchip.cli.shared.samples import sample_of
+from onchip.cli.shared.sizes import size_of
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
 from onchip.cli.shared.terminal import say
 from onchip.cost.energy import known_tables
@@ -22,16 +23,9 @@ from onchip.errors import RequestError, UnsupportedError
 from onchip.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from onchip import nn
     from onchip.cost.estimate import Price, Pricing
-    from onchip.nn.signals import Signal
-    from onchip.training.networks import Network
 
 DEFAULTS = RunConfig()
-SAMPLES = 2
-"""Samples of the step that is counted: estimates of feedback center the output over them."""
 
 
 def cost(
@@ -95,7 +89,7 @@ def cost(
         size = replace(size, classes=classes or size.classes)
         energy_table(hardware, bits=bits)  # refused before anything is computed
         network = example_network(net, neuron, size.shape, size.classes)
-        sample = _sample(network, data, size, encoder, steps)
+        sample = sample_of(network, data, size, encoder, steps)
         loss = registry.loss(None, network.kind)
         pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)
         bp, prices = _priced(pricing, rules)
@@ -114,39 +108,6 @@ def cost(
             say("\n\n".join([paragraph(about, width), "\n".join(lines), *below]))
         else:
             say(markdown(prices, bp, about, pricing).removesuffix("\n"))
-
-
-def _sample(
-    network: Network, data: str, size: Size, encoder: str | None, steps: int
-) -> tuple[nn.Sequential, Signal, Tensor]:
-    """The network and a few samples with labels, all of one seed."""
-    import torch
-
-    from onchip.training import registry
-
-    generator = torch.Generator().manual_seed(0)
-    encode, _ = registry.encoder(encoder, network.kind, steps=steps, generator=generator, samples=size.samples)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = network.make()
-    if data == "digits":
-        from onchip.data import load
-
-        split = load("digits").train
-        samples, labels = split.samples[:SAMPLES].float() / 255, split.labels[:SAMPLES] % size.classes
-    elif size.data is not None:
-        from onchip.data import batches
-
-        samples, _ = next(batches(size.data.train, SAMPLES, shuffle=False))
-        samples, labels = samples[:SAMPLES], size.data.train.sample_labels[:SAMPLES]
-    else:
-        over_time = (steps,) if size.samples.over_time else ()
-        samples = torch.rand(SAMPLES, *over_time, *size.shape, generator=generator)
-        labels = torch.randint(size.classes, (SAMPLES,), generator=generator)
-    signal = encode(samples)
-    if network.own is not None:
-        network.own.check_output(model, signal, size.classes)
-    return model, signal, labels
 
 
 def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, list[Price]]:

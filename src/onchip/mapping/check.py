@@ -93,8 +93,14 @@ def judge(
         () if word == UNSUPPORTED else tuple(derivations),
         memory,
         traffic_of(rule, setting, inputs, bill),
-        None if bill is None else energy_of(chip, bill),
+        None if bill is None else energy_of(chip, bill, stored=_stores(derivations)),
     )
+
+
+def _stores(derivations: Iterable[Derivation]) -> bool:
+    """Whether activity is stored; also where no derivation says that traces take its place."""
+    timings = {each.timing for each in derivations}
+    return not timings or "stored sequence" in timings
 
 
 def _underived(case: Case, why: str) -> Iterable[Reason]:

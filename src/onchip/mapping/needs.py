@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from onchip.chips.profile import Chip
+from onchip.cost.energy.work import WORK
 from onchip.learning.description import RuleDescription, SynapseDescription
 from onchip.mapping.setting import Inputs, Setting
 from onchip.mapping.verdict import Derivation, Energy, MemoryNeed, Traffic
@@ -13,16 +14,16 @@ from onchip.mapping.verdict import Derivation, Energy, MemoryNeed, Traffic
 __all__ = ["energy_of", "memory_of", "traffic_of"]
 
 PRICED: Mapping[str, tuple[str, ...]] = {
-    "synapse": ("operations_forward", "operations_error"),
-    "update": ("operations_update",),
+    "synapse": ("acs_forward", "macs_forward", "acs_error", "macs_error"),
+    "update": ("acs_update", "macs_update"),
     "neuron_active": ("spikes",),
     "neuron_idle": ("neuron_updates",),
     "spike": ("spikes",),
 }
 """Counts of a bill that each price is for; idle neurons are updates less spikes."""
 
-OTHERS = ("weights_transported", "transport_compares", "transport_products", "transport_sorts", "random_draws")
-"""Counts of a bill that no profile prices."""
+INCLUDED = {"writes_weights": "update", "state_updates": "neuron_idle"}
+"""Counts of a bill that are part of what another price is for."""
 
 
 def memory_of(
@@ -88,20 +89,23 @@ def traffic_of(rule: RuleDescription, setting: Setting, inputs: Inputs, bill: Ma
     return Traffic(round(errors), round(targets), weights)
 
 
-def energy_of(chip: Chip, bill: Mapping[str, float]) -> Energy:
+def energy_of(chip: Chip, bill: Mapping[str, float], *, stored: bool) -> Energy:
     """What a training step costs, by the prices of the chip.
 
     Args:
         chip: The chip.
         bill: Counts of a step of one sample, by the names of `Ledger.summary`.
+        stored: Whether activity is stored for the update, in place of traces.
     """
-    counts = {name: sum(bill[count] for count in counted) for name, counted in PRICED.items()}
+    counts = {name: float(sum(bill[count] for count in counted)) for name, counted in PRICED.items()}
     counts["neuron_idle"] -= bill["spikes"]
     prices = {name: getattr(chip.prices, name) for name in PRICED}
     parts = {name: price.value * counts[name] for name, price in prices.items() if price.known and counts[name]}
-    unpriced = {name: float(counts[name]) for name, price in prices.items() if not price.known and counts[name]}
-    unpriced |= {name: float(bill[name]) for name in OTHERS if bill[name]}
-    return Energy(parts, unpriced)
+    covered = {count for name, counted in PRICED.items() if prices[name].known for count in counted}
+    covered |= {count for count, name in INCLUDED.items() if prices[name].known}
+    if not stored:
+        covered.add("stored_activity")
+    return Energy(parts, {count: float(bill[count]) for count in WORK if bill[count] and count not in covered})
 
 
 def _neurons(synapse: SynapseDescription, inputs: Inputs) -> int:
