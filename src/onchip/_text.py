@@ -22,5 +22,10 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def inert(text: str) -> str:
+    """Text that no spreadsheet takes for a formula, also one that splits lines at semicolons."""
+    return re.sub(r"(^|;)(?=\s*[-=+@＝＋－＠].)", r"\1'", one_line(text))
+
+
 def _is_seen(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"

@@ -10,6 +10,7 @@ from onchip.cli.audit import audit
 from onchip.cli.cost import cost
 from onchip.cli.hardware import hardware
 from onchip.cli.lists import data, devices, encoders, networks, neurons, rules
+from onchip.cli.predict import predict
 from onchip.cli.report import report
 from onchip.cli.runs import compare, train
 from onchip.cli.shared.command import Command
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (compare, train, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
+for command in (compare, train, predict, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
     app.command(cls=Command)(command)
 app.add_typer(data, name="data")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onchip._text import one_line
+from onchip._text import inert, one_line
 from onchip.report.costs import traffic
 from onchip.report.energy import costs, unpriced
 from onchip.report.groups import Group
@@ -142,27 +142,22 @@ def as_csv(groups: Sequence[Group], *, hardware: Sequence[str] = ()) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = (name for head in heads for name in ((head, f"{head}, sd") if head in numeric else (head,)))
-    writer.writerow(["runs", *map(_inert, columns), "unpriced"])
+    writer.writerow(["runs", *map(inert, columns), "unpriced"])
     for group, one in zip(groups, tables, strict=True):
         for row in one.rows:
             cells = dict(zip(one.header, row, strict=True))
-            line = [_inert(group.title)]
+            line = [inert(group.title)]
             for head in heads:
                 cell = cells.get(head, Cell(""))
                 if head not in numeric:
-                    line.append(_inert(cell.text))
+                    line.append(inert(cell.text))
                 elif cell.spread is None:
                     line += ["", ""]
                 else:
                     deviation = cell.spread.deviation
                     line += [repr(cell.spread.mean), "" if deviation is None else repr(deviation)]
-            writer.writerow([*line, _inert(" ".join(one.unpriced))])
+            writer.writerow([*line, inert(" ".join(one.unpriced))])
     return buffer.getvalue()
-
-
-def _inert(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, also one that splits lines at semicolons."""
-    return re.sub(r"(^|;)(?=\s*[-=+@＝＋－＠].)", r"\1'", one_line(text))
 
 
 def as_latex(groups: Sequence[Group], *, hardware: Sequence[str] = ()) -> str:
