@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,7 @@ from onchip.errors import DataError
 from onchip.interop import package
 from onchip.interop.parts import OF_NODE
 from onchip.interop.parts.unsaid import NODES
-
-Tree = dict[str, Any]
-"""The content of an HDF5 group: numbers, text, arrays, and trees of these."""
+from onchip.interop.trees import Tree, digest
 
 KINDS = frozenset({*OF_NODE, *NODES, "Input", "NIRGraph", "Output"})
 """Types of nodes that a file may name."""
@@ -32,22 +30,24 @@ class NIRFile:
 
     Args:
         graph: The `nir.NIRGraph`.
+        digest: SHA-256 of the graph's content.
         version: Of the package that wrote it.
         groups: The content of other groups than the graph's, such as `learning`, by name.
     """
 
     graph: Any
+    digest: str
     version: str
     groups: Mapping[str, Tree]
 
 
-def write(path: Path, graph: Any, groups: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+def write(path: Path, graph: Any, groups: Callable[[str], Mapping[str, Tree]] | None = None) -> None:
     """Writes a graph, and groups beside it that other readers do not open, in one piece.
 
     Args:
         path: The file; its folder must exist.
         graph: A `nir.NIRGraph`.
-        groups: Content of other groups by name: numbers, text, arrays, and mappings of these.
+        groups: Makes the content of other groups, by name, for the SHA-256 of the graph.
 
     Raises:
         RequestError: The package `nir` is not installed.
@@ -57,9 +57,10 @@ def write(path: Path, graph: Any, groups: Mapping[str, Mapping[str, Any]] | None
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         nir.write(str(temporary), graph)
-        with h5py.File(temporary, "r+") as file:
-            for name, content in (groups or {}).items():
-                _fill(file.create_group(name), content)
+        if groups is not None:
+            with h5py.File(temporary, "r+") as file:
+                for name, content in groups(digest(_Walk(h5py).tree(file, "node"))).items():
+                    _fill(file.create_group(name), content)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
@@ -92,12 +93,13 @@ def read(path: Path) -> NIRFile:
         raise DataError(f"{path} is no NIR file, or damaged: {' '.join(str(error).split()):.200}") from error
     except DataError as error:
         raise DataError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+    node = trees.pop("node")
     try:
-        graph = _graph(trees.pop("node"))
+        graph = _graph(node)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     groups = {name: tree for name, tree in trees.items() if isinstance(tree, dict)}
-    return NIRFile(graph, version if isinstance(version, str) else "", groups)
+    return NIRFile(graph, digest(node), version if isinstance(version, str) else "", groups)
 
 
 class _Walk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from onchip._types import decoded
@@ -36,7 +36,6 @@ class Document:
     """The rule, the network that it trains, and how the two are found in the graph.
 
     Args:
-        graph: SHA-256 of the graph beside the group.
         writer: The program that wrote it.
         rule: Text from which the program that wrote it makes the rule, such as `fbp:period=100`.
         options: All its options.
@@ -48,10 +47,10 @@ class Document:
         network: The layers of the network in full, with what a graph cannot say.
         optimizer: None where it was not given.
         certificate: Results of an audit of the rule on this network; None where none was made.
+        graph: SHA-256 of the graph beside the group.
         version: Of this format.
     """
 
-    graph: str
     writer: str
     rule: str
     options: dict[str, Number]
@@ -63,7 +62,12 @@ class Document:
     network: tuple[Layer, ...]
     optimizer: OptimizerFacts | None = None
     certificate: dict[str, Any] | None = None
+    graph: str = ""
     version: int = VERSION
+
+    def of(self, graph: str) -> Document:
+        """The document for a graph of this SHA-256."""
+        return replace(self, graph=graph)
 
     def to_json(self) -> str:
         """The document as the file holds it."""

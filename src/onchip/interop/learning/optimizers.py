@@ -11,7 +11,9 @@ from onchip.errors import DataError, UnsupportedError
 from onchip.interop.learning.document import OptimizerFacts
 from onchip.learning.rule import Rule
 
-KNOWN: dict[str, type[torch.optim.Optimizer]] = {each.__name__: each for each in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)}
+KNOWN: dict[str, type[torch.optim.Optimizer]] = {
+    each.__name__: each for each in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+}
 PREFIX = "optimizer/"
 
 
@@ -29,7 +31,9 @@ def facts(optimizer: torch.optim.Optimizer, rule: Rule) -> tuple[OptimizerFacts,
     (group,) = optimizer.param_groups
     trained, known = [id(each) for each in group["params"]], [id(each) for each in rule.parameters()]
     if trained != known:
-        raise UnsupportedError(f"{name} trains other parameters than rule.parameters(); expected {name}(rule.parameters())")
+        raise UnsupportedError(
+            f"{name} trains other parameters than rule.parameters(); expected {name}(rule.parameters())"
+        )
     state = optimizer.state_dict()
     options = {key: value for key, value in state["param_groups"][0].items() if key != "params"}
     tensors = {

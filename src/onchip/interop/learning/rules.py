@@ -39,18 +39,21 @@ class Learning:
     certificate: Certificate | None = None
     precision: str = "float32"
 
-    def written(self, model: Sequential, nodes: Mapping[str, str], graph: str) -> tuple[Document, dict[str, Tensor]]:
+    def written(self, model: torch.nn.Module, nodes: Mapping[str, str]) -> tuple[Document, dict[str, Tensor]]:
         """The document and the tensors of the group.
 
         Args:
             model: The network.
-            nodes: Node of the graph for each layer of the network, by name.
-            graph: Digest of the graph.
+            nodes: Node of the graph with the weights of each layer of the network, by name.
 
         Raises:
-            RequestError: The text names another rule, or other options than the rule has.
+            RequestError: The rule trains another network, or the text names another rule, or other options than the
+                rule has.
             UnsupportedError: The rule, its optimizer or a layer cannot be described.
         """
+        own = next(model.parameters(), None)
+        if own is None or all(own is not parameter for parameter in self.rule.parameters()):
+            raise RequestError(f"the rule {self.text!r} trains another network than the one that is exported")
         part = registry.part("rule", self.text)
         description = self.rule.describe()
         layers = described(model)
@@ -71,7 +74,6 @@ class Learning:
             tensors |= state
         weights = next(model.parameters()).dtype
         document = Document(
-            graph=graph,
             writer=f"onchip {onchip.__version__}",
             rule=part.label,
             options=part.options,
