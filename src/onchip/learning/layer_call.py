@@ -152,6 +152,8 @@ class LayerCall:
     def backward(self, error: Tensor, learned: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """Gradients for the signal, weight and bias, recurrent weight and bias, and the neurons' learned constants."""
         layer, neuron, context = self._layer, self._layer.neuron, self._context
+        for watching in context.observers:
+            watching.arrived(layer.name, error)
         for observer in context.factor_observers:
             if self._recurrent is not None:
                 self._recurrent.report_factors(observer, error, self._saved)

@@ -37,6 +37,9 @@ class Observer:
     def fired(self, layer: str, updates: int, spikes: Callable[[], int], states: int = 1) -> None:
         """The layer's neurons, of so many states each, were updated `updates` times; `spikes` counts what they sent."""
 
+    def arrived(self, layer: str, error: Tensor) -> None:
+        """An error (T, B, features...) arrived at the activity of the layer's neurons; it may be overwritten."""
+
     def stored(self, layer: str, scalars: int) -> None:
         """The layer stores that many more scalars until its update; a negative number is released."""
 

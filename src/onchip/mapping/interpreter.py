@@ -70,7 +70,7 @@ class Interpreter:
         weight.copy_(self._on_grid("w", weight))
 
     def rest(self) -> None:
-        """Sets all traces to 0, and begins an epoch, as before a new sample; weights and tags stay."""
+        """Sets all traces to 0 and begins to count epochs, as before a new sample; weights and tags stay."""
         weight = self.variables["w"]
         sizes = {"x": weight.shape[1], "y": weight.shape[0]}
         self.traces = {each.name: weight.new_zeros(sizes[each.name[0]]) for each in self.program.traces}
