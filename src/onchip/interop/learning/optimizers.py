@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,9 +12,8 @@ from onchip.errors import DataError, UnsupportedError
 from onchip.interop.learning.document import OptimizerFacts
 from onchip.learning.rule import Rule
 
-KNOWN: dict[str, type[torch.optim.Optimizer]] = {
-    each.__name__: each for each in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
-}
+KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+KNOWN: dict[str, Callable[..., torch.optim.Optimizer]] = {kind.__name__: kind for kind in KINDS}
 PREFIX = "optimizer/"
 
 
@@ -24,7 +24,7 @@ def facts(optimizer: torch.optim.Optimizer, rule: Rule) -> tuple[OptimizerFacts,
         UnsupportedError: It is of another kind, has several groups of parameters, or trains other ones.
     """
     name = type(optimizer).__name__
-    if KNOWN.get(name) is not type(optimizer):
+    if type(optimizer) not in KINDS:
         raise UnsupportedError(f"a file cannot hold the optimizer {name}; expected {', '.join(KNOWN)}, or none")
     if len(optimizer.param_groups) != 1:
         raise UnsupportedError(f"{name} has {len(optimizer.param_groups)} groups of parameters; expected one")
