@@ -11,6 +11,7 @@ import typer
 
 from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
+from onchip.cli.shared.exchanged import network_in, nir_file, refuse_beside
 from onchip.cli.shared.failing import failing, require_range, supported
 from onchip.cli.shared.pricelist import cells, header, important, markdown, note, to_json, unpriced
 from onchip.cli.shared.samples import sample_of
@@ -32,8 +33,9 @@ def cost(
     rules: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Rules, such as bp fbp:period=10. If left out, all that can train the network.",
-            metavar="[RULE]...",
+            help="Rules, such as bp fbp:period=10; if left out, all that can train the network. FILE.nir is a network "
+            "from elsewhere, in place of --net, --neuron, --data and --classes.",
+            metavar="[FILE.nir] [RULE]...",
             show_default=False,
             autocompletion=names("rule"),
         ),
@@ -85,10 +87,16 @@ def cost(
         require_range(steps=steps, batch_size=batch_size, train_steps=train_steps, bits=bits)
         if classes is not None and not 2 <= classes <= 100_000:
             raise RequestError(f"classes got {classes}; expected 2 to 100,000")
-        size = size_of("data", data)
-        size = replace(size, classes=classes or size.classes)
         energy_table(hardware, bits=bits)  # refused before anything is computed
-        network = example_network(net, neuron, size.shape, size.classes)
+        file, rules = nir_file(rules)
+        if file is None:
+            size = size_of("data", data)
+            size = replace(size, classes=classes or size.classes)
+            network = example_network(net, neuron, size.shape, size.classes)
+        else:
+            refuse_beside(file, net=net, neuron=neuron, data=data, classes=classes)
+            net, network, size = network_in(file)
+            data = data if size.shape == size_of("data", data).shape else ""  # random numbers
         sample = sample_of(network, data, size, encoder, steps)
         loss = registry.loss(None, network.kind)
         pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)

@@ -1,5 +1,6 @@
 """Networks to files of NIR graphs, and back, with the rules that train them."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from onchip.interop.learning.document import Document
 from onchip.interop.learning.rules import Learning, Restored, restored
 from onchip.interop.parts import OF_NODE
 from onchip.interop.parts.base import SynapseReader
-from onchip.interop.reading import from_nir, memory_of
+from onchip.interop.reading import from_nir, input_shape, memory_of
 from onchip.interop.trees import Tree
 from onchip.interop.verdict import Verdict
 from onchip.interop.writing import to_nir
 from onchip.nn import Sequential
+from onchip.nn.graph_builder import build_graph
+from onchip.training.networks import Network
+from onchip.training.own_network import neuron_names
 
 
 def export(
@@ -75,14 +79,28 @@ class Imported:
     Args:
         model: The network that the graph says.
         verdicts: A verdict on each node.
+        shape: Shape of its input, without time and batch.
         document: What the group `learning` says; None without one.
         tensors: Those of the group.
     """
 
     model: Sequential
     verdicts: tuple[Verdict, ...]
+    shape: tuple[int, ...]
     document: Document | None
     tensors: Mapping[str, Tensor]
+
+    @property
+    def network(self) -> Network:
+        """The network as a run takes it: what builds copies of it, and what is known of it."""
+        graph = build_graph(self.model)
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return Network(partial(copy.deepcopy, self.model), graph.kind, neuron_names(graph), parameters)
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs."""
+        return len(build_graph(self.model).layers[-1].weight)
 
     def restored(self) -> Restored:
         """The network and the rule that trains it, as they were when they were exported.
@@ -110,13 +128,14 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, dt: float |
     """
     held = file.read(Path(path))
     model, verdicts = from_nir(held.graph, reader=reader, dt=dt)
+    shape = input_shape(held.graph)
     if group.GROUP not in held.groups:
-        return Imported(model, verdicts, None, {})
+        return Imported(model, verdicts, shape, None, {})
     try:
         document, tensors = group.read(held.groups[group.GROUP], held.digest)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return Imported(model, verdicts, document, tensors)
+    return Imported(model, verdicts, shape, document, tensors)
 
 
 def load(path: str | os.PathLike[str], *, reader: str | None = None, dt: float | None = None) -> Sequential:

@@ -70,6 +70,16 @@ def from_nir(
     return _Reading(flat(graph), conventions).network(shape)
 
 
+def input_shape(graph: Any) -> tuple[int, ...]:
+    """Shape of the input of a `nir.NIRGraph`, without time and batch.
+
+    Raises:
+        UnsupportedError: It has not one input, or that says no shape.
+    """
+    reading = _Reading(flat(graph), Conventions(reader_of("nir"), 1.0))
+    return reading.input_shape(reading.only("Input"), None)
+
+
 def memory_of(node: Any) -> Mapping[str, Any]:
     """What our export stored in the metadata of a graph or a node; empty in those of others."""
     metadata = getattr(node, "metadata", None)
