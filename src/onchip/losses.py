@@ -15,7 +15,7 @@ from onchip.errors import RequestError
 from onchip.nn.signals import fold_time
 from onchip.nn.spike_train import winner_take_all
 
-__all__ = ["Loss", "StepLoss", "Winner", "predict", "scores"]
+__all__ = ["Loss", "StepLoss", "Winner", "predict"]
 
 
 class Loss(ABC):
