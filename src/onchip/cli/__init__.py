@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from onchip import allocator
+from onchip.cli import chips
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
 from onchip.cli.hardware import hardware
@@ -28,6 +29,7 @@ app = typer.Typer(
 for command in (compare, train, predict, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
     app.command(cls=Command)(command)
 app.add_typer(data, name="data")
+app.add_typer(chips.app, name="chips")
 
 
 def _print_version(requested: bool) -> None:

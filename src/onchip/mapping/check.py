@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from onchip.chips.engine import refusals
-from onchip.chips.profile import OUTER_PRODUCT, PROGRAMMABLE, Chip
+from onchip.chips.profile import OUTER_PRODUCT, PROGRAMMABLE, SUM_OF_PRODUCTS, Chip
 from onchip.errors import UnsupportedError
 from onchip.learning.description import RuleDescription
 from onchip.learning.rule import Rule
@@ -92,8 +92,9 @@ def judge(
         summary(rule),
         () if word == UNSUPPORTED else tuple(derivations),
         memory,
-        traffic_of(rule, setting, inputs, bill),
-        None if bill is None else energy_of(chip, bill, stored=_stores(derivations)),
+        traffic_of(rule, chip, setting, inputs, bill),
+        None if bill is None or word == UNSUPPORTED else energy_of(rule, chip, bill, stored=_stores(derivations)),
+        () if word == UNSUPPORTED else tuple(dict.fromkeys(_notes(cases))),
     )
 
 
@@ -116,7 +117,9 @@ def _checked(case: Case, derivation: Derivation) -> Iterable[Reason]:
             yield Reason("engine's grammar", UNSUPPORTED, text, "", layers)
     if derivation.timing == "every time step" and case.setting.update == "sequence" and case.setting.steps > 1:
         text = "weights change at each time step, not at the end of the sequence: no tag is free to collect the sum"
-        yield Reason("updates within the sequence", APPROXIMATE, text, "--update step, which is judged as such", layers)
+        yield Reason(
+            "updates within the sequence", APPROXIMATE, text, "updates at each time step, --update step", layers
+        )
 
 
 def _fits(chip: Chip, memory: MemoryNeed) -> Iterable[Reason]:
@@ -152,6 +155,15 @@ def summary(rule: RuleDescription) -> str:
     return f"{' and '.join(paths)}; {past}"
 
 
-def explained_steps(rule: RuleDescription) -> str:
-    """How time steps of the network and the chip relate."""
-    return f"one time step of the network is an epoch of {chip_steps(rule)} time steps of the chip, a hop each"
+def _notes(cases: Iterable[Case]) -> Iterable[str]:
+    """What numbers travel, and how time steps of the network and the chip relate."""
+    for case in cases:
+        chip = case.chip
+        if chip.engine.grammar.value != SUM_OF_PRODUCTS:
+            continue
+        if any(each.through != "nothing" and each.origin != "target" for each in case.synapse.paths):
+            yield f"errors are the payload of graded spikes, of {chip.neurons.graded_bits}"
+        if case.received != "spikes":
+            yield f"the input of layer {case.synapse.layer} is real-valued: the payload of graded spikes is added to x1"
+        steps = chip_steps(case.rule)
+        yield f"one time step of the network is an epoch of {steps} time steps of the chip, one for each hop of a spike"

@@ -8,7 +8,7 @@ the chip lacks, and the reason says so. A new clause is one function in `CLAUSES
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from onchip.chips.facts import Fact
@@ -45,7 +45,7 @@ class Case:
 
     def lacks(self, clause: str, fact: Fact[Any], what: str, change: str) -> Reason:
         """A reason for a fact that is not so, or is unknown."""
-        known = "" if fact.known else " as far as is known"
+        known = "" if fact.known else "; no source says that the chip can do it"
         return Reason(clause, UNSUPPORTED, what + known, change, (self.synapse.layer,))
 
 
@@ -171,7 +171,7 @@ def noise(case: Case) -> Iterator[Reason]:
     fact = case.chip.neurons.noise
     if case.rule.noise and not fact.value:
         what = "noise is added in training, and updates or feedback need its value at each neuron"
-        yield case.lacks("noise", fact, what, "a rule without noise")
+        yield replace(case.lacks("noise", fact, what, "a rule without noise"), layers=())
 
 
 def real_errors(case: Case) -> Iterator[Reason]:

@@ -11,7 +11,7 @@ from onchip.learning.description import RuleDescription, SynapseDescription
 from onchip.mapping.setting import Inputs, Setting
 from onchip.mapping.verdict import Derivation, Energy, MemoryNeed, Traffic
 
-__all__ = ["energy_of", "memory_of", "traffic_of"]
+__all__ = ["copies", "energy_of", "memory_of", "traffic_of"]
 
 PRICED: Mapping[str, tuple[str, ...]] = {
     "synapse": ("acs_forward", "macs_forward", "acs_error", "macs_error"),
@@ -62,11 +62,24 @@ def memory_of(
     )
 
 
-def traffic_of(rule: RuleDescription, setting: Setting, inputs: Inputs, bill: Mapping[str, float] | None) -> Traffic:
+def copies(rule: RuleDescription, chip: Chip) -> bool:
+    """Whether forward weights are copied: they are not where errors pass the very synapses backwards."""
+    transposed = chip.synapses.transposed.value is True
+    return any(
+        path.period is not None and not (transposed and path.through == "forward weights")
+        for each in rule.synapses
+        for path in each.paths
+    )
+
+
+def traffic_of(
+    rule: RuleDescription, chip: Chip, setting: Setting, inputs: Inputs, bill: Mapping[str, float] | None
+) -> Traffic:
     """What is sent in one training step of one sample besides spikes.
 
     Args:
         rule: What the rule does.
+        chip: The chip.
         setting: Time steps.
         inputs: Sizes of the layers.
         bill: Counts of a step, by the names of `Ledger.summary`; None if unknown.
@@ -85,14 +98,15 @@ def traffic_of(rule: RuleDescription, setting: Setting, inputs: Inputs, bill: Ma
                 targets += sent / outputs
             else:
                 errors += sent
-    weights = 0.0 if bill is None else float(bill["weights_transported"])
+    weights = float(bill["weights_transported"]) if bill is not None and copies(rule, chip) else 0.0
     return Traffic(round(errors), round(targets), weights)
 
 
-def energy_of(chip: Chip, bill: Mapping[str, float], *, stored: bool) -> Energy:
+def energy_of(rule: RuleDescription, chip: Chip, bill: Mapping[str, float], *, stored: bool) -> Energy:
     """What a training step costs, by the prices of the chip.
 
     Args:
+        rule: What the rule does.
         chip: The chip.
         bill: Counts of a step of one sample, by the names of `Ledger.summary`.
         stored: Whether activity is stored for the update, in place of traces.
@@ -105,7 +119,10 @@ def energy_of(chip: Chip, bill: Mapping[str, float], *, stored: bool) -> Energy:
     covered |= {count for count, name in INCLUDED.items() if prices[name].known}
     if not stored:
         covered.add("stored_activity")
-    return Energy(parts, {count: float(bill[count]) for count in WORK if bill[count] and count not in covered})
+    if not copies(rule, chip) and not any(path.learning for each in rule.synapses for path in each.paths):
+        covered |= {"transport_value_bits", "transport_index_bits", "writes_feedback"}
+    unpriced = {count: float(bill[count]) for count in WORK if bill[count] and count not in covered}
+    return Energy(parts, unpriced, tuple(dict.fromkeys(prices[name].of for name in parts if prices[name].of)))
 
 
 def _neurons(synapse: SynapseDescription, inputs: Inputs) -> int:

@@ -97,7 +97,6 @@ class Derivation:
         written: What the postsynaptic neurons' program writes.
         timing: When weights change: at the `closing time step` after a sequence, its `last time step`, at `every time
             step`, or after a `stored sequence`, for each of whose time steps the expressions are then evaluated.
-        notes: What the chip must be given besides, in words.
     """
 
     layer: str
@@ -105,7 +104,16 @@ class Derivation:
     bias: Program
     written: tuple[Written, ...]
     timing: Timing
-    notes: tuple[str, ...] = ()
+
+    def legend(self) -> tuple[str, ...]:
+        """What the traces of factors that neurons' programs keep are, such as `p[t] = 0.2 * p[t-1] + ψ[t]`."""
+        factors = {factor for each in self.written for factor in each.factors if factor.trace is not None}
+        return tuple(
+            sorted(
+                f"{TRACED[each.name]}[t] = {each.trace:g} * {TRACED[each.name]}[t-1] + {SYMBOLS[each.name]}[t]"
+                for each in factors
+            )
+        )
 
     @property
     def uses_tag(self) -> bool:
@@ -158,10 +166,12 @@ class Energy:
     Args:
         parts_pj: Picojoules of what the chip has a price for.
         unpriced: Counts of what it has no price for, those of 0 apart.
+        of: The generations of the chip that the prices are of.
     """
 
     parts_pj: Mapping[str, float]
     unpriced: Mapping[str, float]
+    of: tuple[str, ...] = ()
 
     @property
     def total_pj(self) -> float | None:
@@ -182,6 +192,7 @@ class Verdict:
         memory: Memory on the chip.
         traffic: What is sent.
         energy: What it costs; None if the rule's counts are unknown.
+        notes: What the derivations take for granted of the chip, in words.
     """
 
     rule: str
@@ -192,6 +203,7 @@ class Verdict:
     memory: MemoryNeed
     traffic: Traffic
     energy: Energy | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def word(self) -> Word:
