@@ -24,11 +24,16 @@ from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import read
+from onchip.training.inputs import samples_of
+from onchip.training.trained import load as load_model
 from tests.fuzz.mutants import limited
 
 READERS: dict[str, Callable[[Path], object]] = {
     "run.json": lambda path: RunDirectory(path.parent).config(),
     "records.jsonl": read,
+    "model.json": lambda path: load_model(path.parent),
+    "samples.npy": lambda path: samples_of(path, None),
+    "sample.png": lambda path: samples_of(path, None),
     "records": lambda path: report.gather([path]),
     "checkpoint": checkpoint.load,
     "run.toml": lambda path: read_config(path, ["net"]),

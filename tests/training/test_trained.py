@@ -118,8 +118,10 @@ def test_recordings_are_taken_as_bytes(tmp_path: Path) -> None:
     saved = onchip.load(tmp_path)
     assert torch.equal(saved.predict(frames).classes, saved.predict(split).classes)
     assert (saved.predict(frames).classes == split.labels).double().mean().item() == pytest.approx(result.accuracy)
-    with pytest.raises(RequestError, match=r"got samples of float32; expected recordings \(N, F, 2, 6, 6\) as bytes"):
+    with pytest.raises(RequestError, match=r"got samples of float32; expected recordings \(N, 4, 2, 6, 6\) as bytes"):
         saved.predict(frames.float())
+    with pytest.raises(RequestError, match="Divide each recording into 4 frames"):
+        saved.predict(frames[:, :2])
 
 
 @pytest.mark.parametrize(

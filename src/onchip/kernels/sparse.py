@@ -28,12 +28,13 @@ def product(x: Tensor, m: Tensor, bias: Tensor | None = None, *, transposed: boo
         transposed: store the result (N, n) column by column.
     """
     (rows, inner), columns = x.shape, m.shape[1]
-    if rows * inner * columns < SMALL or columns < SPARSE_WIDTH:
+    # A tracer cannot branch on the number of rows.
+    if traced() or rows * inner * columns < SMALL or columns < SPARSE_WIDTH:
         return None
     tensors = [tensor for tensor in (x, m, bias) if tensor is not None]
     plain = all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
     followed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    if not plain or followed or torch.is_autocast_enabled("cpu") or traced():
+    if not plain or followed or torch.is_autocast_enabled("cpu"):
         return None
     count, scan = native.function("onchip_nonzero"), native.function("onchip_sparse")
     if count is None or scan is None or not (x.is_contiguous() or x.t().is_contiguous()):

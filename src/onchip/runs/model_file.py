@@ -110,6 +110,7 @@ class InputFacts:
         standardization: How sequences are scaled; None where they are not.
         encoder: With its options.
         steps: Time steps T per sample, of sequences those of the longest to train on; None for spike times.
+        frames: Frames of a recording; None for other samples.
         batch_size: Samples at a time when the network was tested.
         seed: Of the random draws in a test.
     """
@@ -119,6 +120,7 @@ class InputFacts:
     divisor: Literal[1, 255]
     encoder: str
     steps: Size | None
+    frames: Size | None = None
     standardization: Standardization | None = None
     batch_size: Size = 32
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0

@@ -50,6 +50,7 @@ def keep(folder: Path, resolved: Resolved, model: nn.Module, rule: Rule, record:
         divisor=255 if data.kind.divisor == 255.0 else 1,
         encoder=resolved.encoder_name,
         steps=record.steps,
+        frames=data.steps if data.kind.over_time and not data.kind.own_steps else None,
         standardization=data.standardization,
         batch_size=config.batch_size,
         seed=config.seed,

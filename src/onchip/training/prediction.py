@@ -75,12 +75,12 @@ def predict(
         lengths: Time steps of each sequence; None where all have T.
         batch_size: Samples at a time; None for as many as in the test.
     """
-    kind = _kind(facts)
+    kind = kind_of(facts)
     split = _checked(samples, facts, kind) if isinstance(samples, Split) else _split(samples, lengths, facts, kind)
     if isinstance(samples, Split) and lengths is not None:
         raise RequestError("predict got lengths beside a Split, which has its own; leave them out")
     graph, device = build_graph(model), next(model.parameters()).device
-    encode, read = _encoder(graph.kind, facts, kind, device), []
+    encode, read = encoder_of(graph.kind, facts, kind, device), []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(facts.seed)  # of neurons that draw
         for inputs, labels in batches(split, batch_size or facts.batch_size, shuffle=False, device=device):
@@ -93,7 +93,12 @@ def predict(
     return Prediction(total.argmax(-1), total, tuple(names))
 
 
-def _kind(facts: InputFacts) -> SampleKind:
+def kind_of(facts: InputFacts) -> SampleKind:
+    """What the samples are.
+
+    Raises:
+        DataError: This version knows no such samples.
+    """
     kind = KINDS.get((facts.samples, facts.divisor))
     if kind is None:
         raise DataError(
@@ -102,7 +107,12 @@ def _kind(facts: InputFacts) -> SampleKind:
     return kind
 
 
-def _encoder(signals: SignalKind, facts: InputFacts, kind: SampleKind, device: torch.device) -> Encoder:
+def encoder_of(signals: SignalKind, facts: InputFacts, kind: SampleKind, device: torch.device) -> Encoder:
+    """What turns such samples into signals, with random draws as in the test of a run.
+
+    Raises:
+        DataError: This version has no such encoder, or it is for other samples or signals.
+    """
     generator = torch.Generator(device).manual_seed(spread(facts.seed, EVALUATION))
     try:
         return registry.encoder(facts.encoder, signals, steps=facts.steps or 1, generator=generator, samples=kind)[0]
@@ -120,7 +130,7 @@ def _split(samples: Any, lengths: Tensor | None, facts: InputFacts, kind: Sample
         if kind is IMAGES:
             kind = FLOAT_IMAGES
     axes = ", ".join(map(str, facts.shape))
-    leading = "N, " if kind.leading == 1 else "N, F, " if kind is RECORDINGS else "N, T, "
+    leading = "N, " if kind.leading == 1 else f"N, {facts.frames or 'T'}, "
     form = f"{kind.name} ({leading}{axes})"
     if values.dtype not in kind.dtypes:
         takes = {IMAGES: "bytes (uint8), or floats in [0, 1]", RECORDINGS: "bytes (uint8)"}.get(kind, "floats")
@@ -131,11 +141,15 @@ def _split(samples: Any, lengths: Tensor | None, facts: InputFacts, kind: Sample
         if tuple(values.shape) == facts.shape or values.dim() == len(facts.shape) + kind.leading - 1:
             remedy = "Give a single one an axis of its own, samples[None]"
         raise RequestError(f"got samples of shape {tuple(values.shape)}; expected {form}. {remedy}")
+    if facts.frames not in (None, values.shape[1]):
+        remedy = f"Divide each recording into {facts.frames} frames, as those to train on were"
+        raise RequestError(f"got samples of shape {tuple(values.shape)}; expected {form}. {remedy}")
     if not len(values):
         raise RequestError(f"got no samples, shape {tuple(values.shape)}; expected at least one")
     scale = facts.standardization
     if scale is not None:
-        values = ((values.double() - torch.tensor(scale.mean)) / torch.tensor(scale.deviation)).float()
+        mean, deviation = (torch.tensor(each, dtype=torch.float64) for each in (scale.mean, scale.deviation))
+        values = ((values.double() - mean) / deviation).float()
     return Split(values, torch.zeros(len(values), dtype=torch.int64), kind, lengths)
 
 

@@ -85,6 +85,10 @@ class Neuron(torch.nn.Module, ABC):
         """Constants that are learned, by name, each computed from a parameter; a backward pass saves `<name>_error`."""
         return {}
 
+    def draws(self) -> bool:
+        """Whether the activity in evaluation depends on random numbers."""
+        return False
+
     def options(self) -> dict[str, Any]:
         """What its class has to be called with for neurons like these, their learned constants as they are now.
 

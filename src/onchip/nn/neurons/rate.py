@@ -41,6 +41,9 @@ class Rate(Neuron):
         self._trials = trials
         self._encode = train
 
+    def draws(self) -> bool:
+        return self._trials is not None
+
     def options(self) -> dict[str, Any]:
         return {"trials": self._trials, "train": self._encode}
 

@@ -105,6 +105,9 @@ class Stochastic(_Streamed):
         self._described = f"train={train}, potential={potential!r}, gate={gate!r}"
         self._options = {"train": train, "potential": potential, "time_constant": time_constant, "gate": gate}
 
+    def draws(self) -> bool:
+        return True
+
     def options(self) -> dict[str, Any]:
         return dict(self._options)
 
@@ -186,6 +189,9 @@ class MeanReadout(_Streamed):
     def __init__(self, *, inference: Literal["potential", "vote"] = "potential") -> None:
         super().__init__(memory=1.0)
         self.inference = inference
+
+    def draws(self) -> bool:
+        return self.inference == "vote"
 
     def options(self) -> dict[str, Any]:
         return {"inference": self.inference}
