@@ -79,7 +79,8 @@ def test_options_change_the_verdict(onchip: Onchip) -> None:
 
 
 def test_json_holds_the_derivation_and_what_cannot_be_trained(onchip: Onchip) -> None:
-    result = onchip("chips", "check", "loihi", "--net", "F8", "--rules", "dfa,ssnn_bp", "--lr", "0.25", "--json", "--steps", "3")
+    options = ("--rules", "dfa,ssnn_bp", "--lr", "0.25", "--json", "--steps", "3")
+    result = onchip("chips", "check", "loihi", "--net", "F8", *options)
     dfa, other = map(json.loads, result.out.splitlines())
     assert (dfa["rule"], dfa["word"]) == ("dfa", "faithful")
     assert dfa["about"] == "F8 of lif neurons, input 1x8x8, T = 3, on loihi: Intel Loihi"

@@ -161,6 +161,7 @@ def test_spike_times_and_states_per_synapse_are_no_products() -> None:
     layers = [nn.Linear(6, 8, bias=False), nn.TTFS(), nn.Linear(8, 3, bias=False), nn.TTFSReadout()]
     times = nn.Sequential(*layers)
     assert set(clauses(judge(described("bp", times), LOIHI))) == {"spike times", "weight transport"}
+    assert "spike times" in clauses(judge(described("dfa", nn.Sequential(*layers)), LOIHI))
     adaptive = nn.Sequential(nn.Linear(6, 8), nn.ALIF(), nn.Linear(8, 3))
     assert clauses(judge(described("eprop", adaptive), LOIHI)) == {"state per synapse": ("0",)}
     equal = nn.Sequential(nn.Linear(6, 8), nn.CubaLIF(decay=0.5, current_decay=0.5), nn.Linear(8, 3))

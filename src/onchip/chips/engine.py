@@ -65,8 +65,8 @@ def representable(scale: float, bits: int | None) -> bool:
     """Whether a scale is a mantissa of so many bits, its sign included, times a power of 2; any is if bits is None."""
     if bits is None:
         return True
-    odd, _ = abs(scale).as_integer_ratio()
-    odd >>= (odd & -odd).bit_length() - 1
+    numerator, _ = abs(scale).as_integer_ratio()  # over a power of 2
+    odd = numerator >> ((numerator & -numerator).bit_length() - 1)
     return odd < 2 ** (bits - 1)
 
 

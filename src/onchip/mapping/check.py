@@ -94,7 +94,7 @@ def judge(
         memory,
         traffic_of(rule, chip, setting, inputs, bill),
         None if bill is None or word == UNSUPPORTED else energy_of(rule, chip, bill, stored=_stores(derivations)),
-        () if word == UNSUPPORTED else tuple(dict.fromkeys(_notes(cases))),
+        () if word == UNSUPPORTED else tuple(_notes(cases)),
     )
 
 
@@ -155,15 +155,16 @@ def summary(rule: RuleDescription) -> str:
     return f"{' and '.join(paths)}; {past}"
 
 
-def _notes(cases: Iterable[Case]) -> Iterable[str]:
+def _notes(cases: list[Case]) -> Iterable[str]:
     """What numbers travel, and how time steps of the network and the chip relate."""
-    for case in cases:
-        chip = case.chip
-        if chip.engine.grammar.value != SUM_OF_PRODUCTS:
-            continue
-        if any(each.through != "nothing" and each.origin != "target" for each in case.synapse.paths):
-            yield f"errors are the payload of graded spikes, of {chip.neurons.graded_bits}"
-        if case.received != "spikes":
-            yield f"the input of layer {case.synapse.layer} is real-valued: the payload of graded spikes is added to x1"
-        steps = chip_steps(case.rule)
-        yield f"one time step of the network is an epoch of {steps} time steps of the chip, one for each hop of a spike"
+    chip, rule = cases[0].chip, cases[0].rule
+    if chip.engine.grammar.value != SUM_OF_PRODUCTS:
+        return
+    paths = [path for each in rule.synapses for path in each.paths]
+    if any(path.through != "nothing" and path.origin != "target" for path in paths):
+        yield f"errors are the payload of graded spikes, of {chip.neurons.graded_bits}"
+    if real := [case.synapse.layer for case in cases if case.received != "spikes"]:
+        layers = f"layer{'s' if len(real) > 1 else ''} {', '.join(real)}"
+        yield f"the input of {layers} is real-valued: the payload of graded spikes is added to x1"
+    steps = chip_steps(rule)
+    yield f"one time step of the network is an epoch of {steps} time steps of the chip, one for each hop of a spike"

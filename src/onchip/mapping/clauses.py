@@ -84,8 +84,8 @@ def through_time(case: Case) -> Iterator[Reason]:
 
 def spike_times(case: Case) -> Iterator[Reason]:
     """Derivatives by spike times are no products of two sides."""
-    if case.synapse.update.history == "spike times" and not case.free:
-        what = "the derivative by a spike time is no sum of products"
+    if "spike times" in (case.synapse.update.history, case.synapse.signal) and not case.free:
+        what = "the derivative by a spike time is no sum of products over time steps"
         yield case.lacks("spike times", case.chip.engine.grammar, what, "neurons over time steps, such as lif")
 
 
