@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from onchip import report
+from onchip.chips import chip
 from onchip.cli.shared.config import read_config
 from onchip.data import load
 from onchip.data.datasets import find
@@ -37,6 +38,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "records": lambda path: report.gather([path]),
     "checkpoint": checkpoint.load,
     "run.toml": lambda path: read_config(path, ["net"]),
+    "chip.toml": lambda path: chip(str(path)),
     "a.bin": lambda path: read_bin(path, (34, 34)),
     "jaer.aedat": read_jaer,
     "caer.aedat": read_caer,

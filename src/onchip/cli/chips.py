@@ -171,7 +171,7 @@ def _show(judged: list[Judged], about: str, *, as_json: bool) -> None:
         cells = [one_line(cell) for cell in each.row()]
         drawn.add_row(*cells, style=styles.get(cells[1], "dim"))
     Console(highlight=False, markup=False).print(drawn)
-    say("\n\n".join(["", *below, *(paragraph(text, terminal_width()) for text in (JUDGED, LEGEND))]))
+    say("\n" + "\n\n".join([*below, *(paragraph(text, terminal_width()) for text in (JUDGED, LEGEND))]))
 
 
 def _verdicts(
