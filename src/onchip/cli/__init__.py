@@ -9,6 +9,7 @@ from onchip import allocator
 from onchip.cli import chips
 from onchip.cli.audit import audit
 from onchip.cli.cost import cost
+from onchip.cli.exchange import export, import_
 from onchip.cli.hardware import hardware
 from onchip.cli.lists import data, devices, encoders, networks, neurons, rules
 from onchip.cli.predict import predict
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 for command in (compare, train, predict, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
     app.command(cls=Command)(command)
+app.command(cls=Command)(export)
+app.command("import", cls=Command)(import_)
 app.add_typer(data, name="data")
 app.add_typer(chips.app, name="chips")
 

@@ -1,0 +1,156 @@
+"""`onchip export` and `onchip import`: networks to and from the files of other tools."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onchip.cli.shared.completion import names
+from onchip.cli.shared.failing import failing
+from onchip.cli.shared.table import paragraph, terminal_width
+from onchip.cli.shared.terminal import say
+from onchip.errors import RequestError, unknown_name
+from onchip.runs.directory import slug
+
+if TYPE_CHECKING:
+    from onchip import nn
+    from onchip.interop import Verdict
+
+FORMATS = ("nir",)
+READERS = ("nir", "norse", "sinabs", "snntorch", "spikingjelly")
+
+Reader = Annotated[
+    str | None,
+    typer.Option(
+        help="Program whose conventions the file follows: " + ", ".join(READERS) + ".",
+        show_default="nir, or what the file says",
+        autocompletion=names("reader", READERS),
+    ),
+]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder that train wrote, or compare with --keep-weights.")],
+    to: Annotated[str, typer.Option(help="Format of the file.", autocompletion=names("to", FORMATS))] = "nir",
+    reader: Reader = None,
+    rule: Annotated[str | None, typer.Option(help="Rule of the run, if the folder holds several.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run, if the folder holds several.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file. If left out, one in the folder of the run.")] = None,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Also write what the reader runs in another way.")
+    ] = False,
+    net: Annotated[
+        str | None, typer.Option(help="What built the network if that was code of yours: my_net.py:build.")
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Shape of the input, such as 1x28x28, if the folder does not say it.")
+    ] = None,
+) -> None:
+    """Write a trained network to a file that other tools read, with a verdict on each of its layers.
+
+    faithful: the reader runs the same equations, equal but for rounding; approximate: others, written only with
+    --approximate; unsupported: refused. docs/nir.md says what each reader makes of each layer.
+    """
+    with failing():
+        if to not in FORMATS:
+            raise unknown_name("format", to, FORMATS)
+        from onchip import interop
+
+        model, found, label = _trained(run, rule, seed, net)
+        sizes = found if shape is None else _sizes(shape)
+        if sizes is None:
+            raise RequestError(f"{run} does not say the shape of its input; expected --shape, such as 1x28x28")
+        name = reader or "nir"
+        verdicts = interop.verdicts(model, sizes, reader=name)
+        _show(verdicts)
+        path = out or run / f"{label}-{name}.nir"
+        if path.is_dir() or not path.parent.is_dir():
+            raise RequestError(f"{path} cannot be the file; expected a name in a folder that exists")
+        interop.export(path, model, sizes, reader=name, approximate=approximate)
+        say(f"written to {path}, for {name} {interop.READERS[name].version}", error=True)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="NIR file.")],
+    reader: Reader = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(help="Time step in seconds.", show_default="what the file says, or that of the reader"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for model.json and model.safetensors, which onchip.load reads."),
+    ] = None,
+) -> None:
+    """Read a network from a file of another tool, and show what became of each of its nodes."""
+    with failing():
+        from onchip import interop
+
+        model, verdicts = interop.from_nir(file, reader=reader, dt=dt)
+        _show(verdicts)
+        if out is None:
+            say("--out DIR stores it; in Python: onchip.interop.load(file)", error=True)
+            return
+        _store(model, file, out)
+        say(f"written to {out}", error=True)
+
+
+def _trained(
+    run: Path, rule: str | None, seed: int | None, net: str | None
+) -> tuple[nn.Sequential, tuple[int, ...] | None, str]:
+    """The network of a run, or of a stored model; the shape of its input where that is known; and a name for it."""
+    from onchip.runs.model_file import NAME
+    from onchip.training.saved import load_run
+    from onchip.training.trained import load
+
+    if not (run / "run.json").exists() and (run / NAME).exists():
+        if rule is not None or seed is not None:
+            raise RequestError(f"{run} holds one model; expected no --rule and no --seed")
+        saved = load(run, net=net)
+        return saved.model, None if saved.input is None else saved.input.shape, "model"
+    runs = load_run(run, net=net)
+    record = runs.record(rule, seed)
+    return runs.model(rule, seed), record.shape, slug(f"{record.label}-{record.seed}")
+
+
+def _store(model: nn.Sequential, file: Path, out: Path) -> None:
+    from onchip.nn.graph_builder import build_graph
+    from onchip.runs.model_file import OutputFacts
+    from onchip.training.model_folder import network_facts, read_of, write
+
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"{out} is a file; choose another --out")
+    graph = build_graph(model)
+    outputs = graph.layers[-1].weight.shape[0]
+    out.mkdir(parents=True, exist_ok=True)
+    output = OutputFacts(tuple(map(str, range(outputs))), read_of(graph.kind))
+    write(out, model, None, network_facts(model, file.name, code=None), None, None, output)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """A shape such as 1x28x28."""
+    if not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*", text):
+        raise RequestError(f"shape got {text!r}; expected positive numbers, such as 1x28x28")
+    return tuple(map(int, text.split("x")))
+
+
+def _show(verdicts: Sequence[Verdict]) -> None:
+    """Prints verdicts: as Markdown into a pipe or a file, in columns on a terminal, with reasons below."""
+    from onchip.interop import markdown
+    from onchip.interop.verdict import HEADER
+
+    if not sys.stdout.isatty():
+        say(markdown(verdicts))
+        return
+    rows = [HEADER[:3], *(verdict.cells()[:3] for verdict in verdicts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row, verdict in zip(rows, [None, *verdicts], strict=True):
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if verdict is not None and verdict.reason:
+            lines = paragraph(verdict.reason, max(20, terminal_width() - 4)).split("\n")
+            say("\n".join(f"    {line}" for line in lines))
