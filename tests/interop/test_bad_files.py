@@ -304,7 +304,7 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "virtual-data": (_changed(_virtual), "the data of 'bias' lie in another file"),
     "huge-data": (_changed(_huge), "more than 4,294,967,296 bytes"),
     "compound-data": (_changed(_compound), "'bias' is of type .*; expected numbers or text"),
-    "no-type": (_changed(_replaced("node/nodes/lif/type", None)), "a node is of type None; expected one of NIR's"),
+    "no-type": (_changed(_replaced("node/nodes/lif/type", None)), "a node is of type no text; expected one of NIR's"),
     "strange-type": (
         _changed(_replaced("node/nodes/lif/type", "Any")),
         "a node is of type 'Any'; expected one of NIR's",
@@ -314,7 +314,7 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "flat-edges": (_changed(_replaced("node/edges", [1, 2, 3])), "edges are not"),
     "missing-field": (_changed(_replaced("node/nodes/lif/tau", None)), "a node of type LIF is incomplete or wrong"),
     "nodes-are-data": (_changed(_replaced("node/nodes", 3)), "a graph has no nodes"),
-    "node-is-data": (_changed(_replaced("node", 3)), "a node is of type None"),
+    "node-is-data": (_changed(_replaced("node", 3)), "a node is of type no text"),
 }
 
 

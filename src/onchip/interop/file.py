@@ -95,7 +95,8 @@ def read(path: Path) -> NIRFile:
         raise DataError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     node = trees.pop("node")
     try:
-        graph = _graph(node)
+        with np.errstate(all="ignore"):
+            graph = _graph(node)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     groups = {name: tree for name, tree in trees.items() if isinstance(tree, dict)}
@@ -140,7 +141,8 @@ def _graph(tree: Any) -> Any:
     nir = package.nir()
     kind = tree.get("type") if isinstance(tree, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise DataError(f"a node is of type {kind!r:.40}; expected one of NIR's, {', '.join(sorted(KINDS))}")
+        got = repr(kind)[:40] if isinstance(kind, str) else "no text"
+        raise DataError(f"a node is of type {got}; expected one of NIR's, {', '.join(sorted(KINDS))}")
     try:
         if kind != "NIRGraph":
             node = nir.dict2NIRNode({name: value for name, value in tree.items() if name != "metadata"})

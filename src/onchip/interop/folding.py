@@ -22,7 +22,7 @@ def fold(module: nn.Module, name: str, gain: Numbers, shift: Numbers, shape: tup
         Whether anything was changed.
 
     Raises:
-        UnsupportedError: Neurons of one map have different gains.
+        UnsupportedError: Neurons of one map have different gains, or a product is no finite number.
     """
     if np.allclose(gain, 1.0, rtol=0.0, atol=1e-6) and not shift.any():
         return False
@@ -37,6 +37,8 @@ def fold(module: nn.Module, name: str, gain: Numbers, shift: Numbers, shape: tup
             bias.mul_(scale).add_(moved)
         elif current.any():
             module.bias = nn.Parameter(moved)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in module.parameters()):
+        raise UnsupportedError(f"the weights of {name!r} times the gain of their neurons are no finite numbers")
     return True
 
 

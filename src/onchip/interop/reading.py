@@ -63,11 +63,12 @@ def from_nir(
     about = memory_of(graph)
     assumed = reader_of(reader or _text(about.get("reader")) or "nir")
     step = dt if dt is not None else about.get("dt", assumed.dt) if reader is None else assumed.dt
-    seconds = float(step) if isinstance(step, (int, float, np.number)) else math.nan
-    require(0.0 < seconds < math.inf, "from_nir", "dt", step, "seconds, above 0")
-    wide = about.get("precision") == "float64"
+    seconds = float(step) if isinstance(step, (int, float, np.integer, np.floating)) else math.nan
+    require(0.0 < seconds < math.inf, "from_nir", "dt", " ".join(f"{step!s:.40}".split()), "seconds, above 0")
+    wide = _text(about.get("precision")) == "float64"
     conventions = Conventions(assumed, seconds, np.float64 if wide else np.float32)
-    return _Reading(flat(graph), conventions).network(shape)
+    with np.errstate(all="ignore"):  # what is no finite number is refused where it shows
+        return _Reading(flat(graph), conventions).network(shape)
 
 
 def input_shape(graph: Any) -> tuple[int, ...]:
@@ -232,7 +233,7 @@ class _Reading:
             fold(recurrent, back, read.gain, np.zeros(()), shape)
             neuron = nn.Recurrent(recurrent, read.neuron)
             self.tell(back, recurrent, "a recurrent connection")
-        if found.memory.get("reset") == "soft":
+        if found.text("reset") == "soft":
             notes.append("the soft reset is that of our metadata")
         self.tell(name, read.neuron, "; ".join(notes))
         return neuron

@@ -67,7 +67,7 @@ class Found:
     @property
     def part(self) -> str:
         """The type of node by which it is read: a convolution of ours may stand for a pool."""
-        pools = self.kind == "Conv2d" and self.memory.get("stands_for") == "AvgPool2d"
+        pools = self.kind == "Conv2d" and self.text("stands_for") == "AvgPool2d"
         return "AvgPool2d" if pools else self.kind
 
     def numbers(self, name: str) -> Numbers:
@@ -83,6 +83,16 @@ class Found:
         if not np.isfinite(numbers).all():
             raise UnsupportedError(f"{self.kind} {self.name!r} has NaN or infinity in {name}; expected finite numbers")
         return numbers
+
+    def text(self, name: str) -> str:
+        """What our export stored under a name, if that is text."""
+        stored = self.memory.get(name)
+        return stored if isinstance(stored, str) else ""
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """What our export stored under a name, if that is 0 or 1."""
+        stored = self.memory.get(name)
+        return bool(stored) if isinstance(stored, (int, np.integer)) and stored in (0, 1) else default
 
     def agrees(self, name: str, derived: Numbers | float) -> bool:
         """Whether our export stored this number or array, and the node still says the same, to 1e-6."""

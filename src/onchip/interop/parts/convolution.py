@@ -56,7 +56,7 @@ class ConvolutionConverter(SynapseWriter, SynapseReader):
             raise UnsupportedError(
                 f"{found.kind} {found.name!r} has {weight.shape[0]} outputs in {groups} groups; expected a multiple"
             )
-        biased = found.memory.get("bias", 1) != 0
+        biased = found.flag("bias", default=True)
         given = found.node.padding
         given = given.decode("ascii", "replace") if isinstance(given, bytes) else given
         if isinstance(given, str) and given not in ("same", "valid"):

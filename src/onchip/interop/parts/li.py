@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from onchip.errors import UnsupportedError
 from onchip.interop.conventions import Conventions
 from onchip.interop.parts import memory
 from onchip.interop.parts.base import Found, NeuronReader, Neurons, NeuronWriter, Shape, Written
@@ -35,7 +36,9 @@ class LIConverter(NeuronWriter, NeuronReader):
             return Neurons(LI(decay=1.0), conventions.if_gain(resistance), np.zeros(shape))
         decay = read_decay(found, "tau", shape, conventions)
         gain = conventions.gain(decay, resistance, conventions.reader.li_gain)
-        shift = (1.0 - decay) * spread(found, "v_leak", shape) / np.where(gain == 0, 1.0, gain)
+        if not np.isfinite(1.0 / gain).all():
+            raise UnsupportedError(f"{found.kind} {found.name!r} has an input that counts for nothing; expected R")
+        shift = (1.0 - decay) * spread(found, "v_leak", shape) / gain
         learns: dict[str, Any] = {"learn_decay": memory.learns(found, ["decay"])}
         neuron = LI(decay=recalled(found, "decay", decay), **learns)
         memory.restore(found, neuron, ["decay"])

@@ -64,7 +64,7 @@ class LIFConverter(NeuronWriter, NeuronReader):
             leak = (1.0 - decay) * spread(found, "v_leak", shape)
         threshold, factor, shift = neurons(found, shape, conventions, gain, leak)
         options: dict[str, Any] = memory.options(found) | {"threshold": threshold}
-        layer = found.memory.get("layer", "IF" if found.kind == "IF" else "LIF")
+        layer = found.text("layer") or found.kind
         if layer == "IF" and (decay == 1.0).all():
             return Neurons(IF(**options), factor, shift)
         options["learn_decay"] = memory.learns(found, ["decay"])

@@ -29,11 +29,11 @@ class LinearConverter(SynapseWriter, SynapseReader):
 
     def read(self, found: Found) -> torch.nn.Module:
         weight = found.numbers("weight")
-        if weight.ndim != 2:
+        if weight.ndim != 2 or not weight.size:
             raise UnsupportedError(
                 f"{found.kind} {found.name!r} has weights of shape {weight.shape}; expected (outputs, inputs)"
             )
-        biased = found.kind == "Affine" and found.memory.get("bias", 1) != 0
+        biased = found.kind == "Affine" and found.flag("bias", default=True)
         module = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=biased, device="meta")
         module.weight = parameter(found, "weight")
         if biased:

@@ -29,7 +29,7 @@ def decays(neuron: Leaky, names: Sequence[str]) -> dict[str, Any]:
 
 def restore(found: Found, neuron: Leaky, names: Sequence[str]) -> None:
     """Gives neurons their precision, and learned decays the parameters, that were stored."""
-    if found.memory.get("precision") == "float64":
+    if found.text("precision") == "float64":
         neuron.double()
     for name in names:
         for held, key in ((f"{name}_parameter", f"{name}_parameter"), (f"{name}_per_neuron", name)):
@@ -60,11 +60,11 @@ def spiking(neuron: Spiking) -> dict[str, Any]:
 def options(found: Found) -> dict[str, Any]:
     """The options of spiking neurons that were stored; a hard reset in files of others."""
     given: dict[str, Any] = {
-        "reset": "soft" if found.memory.get("reset") == "soft" else "hard",
-        "detach_reset": bool(found.memory.get("detach_reset", 0) == 1),
+        "reset": "soft" if found.text("reset") == "soft" else "hard",
+        "detach_reset": found.flag("detach_reset", default=False),
     }
-    text = found.memory.get("surrogate")
-    if isinstance(text, str):
+    text = found.text("surrogate")
+    if text:
         with contextlib.suppress(OnchipError):  # a function of the user's, which a file cannot name
             given["surrogate"] = make_part(text, SURROGATES, "surrogate")
     return given

@@ -54,7 +54,7 @@ def neurons(
     if "v_reset" in vars(found.node) and spread(found, "v_reset", shape).any():
         raise UnsupportedError(f"{found.kind} {found.name!r} resets to v_reset other than 0; expected 0")
     fired_at = conventions.read_threshold(spread(found, "v_threshold", shape))
-    if (gain <= 0).any() or (fired_at <= 0).any():
+    if not ((gain > 0) & (fired_at > 0) & np.isfinite(fired_at / gain)).all():
         raise UnsupportedError(
             f"{found.kind} {found.name!r} has a threshold of {fired_at.min():g} and a gain of {gain.min():g}; expected "
             "positive numbers"

@@ -27,5 +27,8 @@ def parameter(found: Found, name: str, shape: tuple[int, ...] | None = None) -> 
         raise UnsupportedError(
             f"{found.kind} {found.name!r} has {name} of shape {numbers.shape}; expected {shape}, one for each output"
         )
-    wide = found.memory.get("precision") == "float64"
-    return torch.nn.Parameter(torch.from_numpy(numbers.astype(np.float64 if wide else np.float32)))
+    wide = found.text("precision") == "float64"
+    rounded = numbers.astype(np.float64 if wide else np.float32)
+    if not np.isfinite(rounded).all():
+        raise UnsupportedError(f"{found.kind} {found.name!r} has numbers in {name} that are no float32")
+    return torch.nn.Parameter(torch.from_numpy(rounded))
