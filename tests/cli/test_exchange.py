@@ -20,8 +20,10 @@ from tests.cli.conftest import Onchip
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs with a hard reset, with their weights."""
     folder = tmp_path_factory.mktemp("runs") / "hard"
-    settings = {"net": "F16", "neuron": "lif:reset=hard;decay=0.8", "train_size": 40, "epochs": 1}
-    package.compare("bp,dfa", seeds=[3], out=folder, keep_weights=True, **settings)
+    neuron = "lif:reset=hard;decay=0.8"
+    package.compare(
+        "bp,dfa", seeds=[3], net="F16", neuron=neuron, train_size=40, epochs=1, out=folder, keep_weights=True
+    )
     return folder
 
 
@@ -45,7 +47,7 @@ def test_a_run_goes_out_and_comes_back(onchip: Onchip, runs: Path) -> None:
         ["lif", "LIF after '1'", "faithful"],
     ]
     path = runs / "dfa-3-nir.nir"
-    assert f"written to {path}, for nir 1.0.8" in result.err
+    assert f"written to {path}, for nir 1.0.8, with the rule dfa" in result.err
     result = onchip("import", str(path), "--out", "network")
     assert result.code == 0, result.err
     assert ["lif", "LIF(decay=0.8, threshold=1, reset='hard')", "faithful", "-"] in _rows(result.out)
@@ -53,9 +55,27 @@ def test_a_run_goes_out_and_comes_back(onchip: Onchip, runs: Path) -> None:
     expected = package.load_run(runs).model("dfa", 3)(signal)
     assert torch.equal(interop.load(path)(signal), expected)
     assert torch.equal(package.load("network").model(signal), expected)
+    feedback = package.load_run(runs).rule("dfa", 3).state_dict()
+    torch.testing.assert_close(package.load("network").rule.state_dict(), feedback, rtol=0.0, atol=0.0)
+    result = onchip("export", "network", "--out", "again.nir")
+    assert "network does not say the shape of its input; expected --shape" in result.err
+    result = onchip("export", "network", "--out", "again.nir", "--rule", "dfa")
+    assert "network holds one model; expected no --rule and no --seed" in result.err
     result = onchip("export", "network", "--out", "again.nir", "--shape", "1x8x8")
     assert result.code == 0, result.err
+    assert "with the rule dfa" in result.err
     assert torch.equal(interop.load("again.nir")(signal), expected)
+    torch.testing.assert_close(interop.read("again.nir").restored().rule.state_dict(), feedback, rtol=0.0, atol=0.0)
+
+
+def test_the_rule_may_stay_at_home(onchip: Onchip, runs: Path) -> None:
+    result = onchip("export", str(runs), "--rule", "dfa", "--no-learning", "--out", "network.nir")
+    assert result.code == 0, result.err
+    assert interop.read("network.nir").document is None
+    result = onchip("import", "network.nir", "--out", "network")
+    assert result.code == 0, result.err
+    assert "trained by" not in result.err
+    assert package.load("network").file.rule is None
 
 
 def test_a_reader_is_named(onchip: Onchip, runs: Path) -> None:
@@ -98,7 +118,7 @@ def test_on_a_terminal_reasons_stand_below(onchip: Onchip, runs: Path, monkeypat
         (["export", "runs"], "expected one run of: bp with seed 3, dfa with seed 3"),
         (["export", "runs", "--rule", "fa"], "expected one run of"),
         (["export", "runs", "--rule", "bp", "--to", "onnx"], "unknown format 'onnx'"),
-        (["export", "runs", "--rule", "bp", "--reader", "brian"], "unknown reader 'brian'; did you mean 'nir'"),
+        (["export", "runs", "--rule", "bp", "--reader", "brian"], "unknown reader 'brian'"),
         (["export", "runs", "--rule", "bp", "--shape", "8by8"], "shape got '8by8'; expected positive numbers"),
         (["export", "runs", "--rule", "bp", "--shape", "1x9x9"], "Linear '1' got features of shape (81,)"),
         (["export", "runs", "--rule", "bp", "--out", "no/where.nir"], "expected a name in a folder that exists"),

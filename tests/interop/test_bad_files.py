@@ -214,10 +214,15 @@ def test_another_shape_is_refused() -> None:
 
 def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     model = _model()
-    model[0].weight.data[0, 0] = torch.nan
+    next(model.parameters()).data[0, 0] = torch.nan
     with pytest.raises(RequestError, match="Linear '0' has NaN or infinity in its weights"):
         interop.export(tmp_path / "network.nir", model, (6,))
     assert not list(tmp_path.iterdir())
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 def _text(path: Path) -> None:
@@ -295,7 +300,7 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty": (_empty, "is no NIR file, or damaged"),
     "truncated": (_truncated, "is no NIR file, or damaged"),
     "no-node": (_without_node, "is an HDF5 file, but no NIR file: it has no group 'node'"),
-    "a-folder": (lambda path: (path.unlink(), path.mkdir())[1], "cannot be read: not a regular file"),
+    "a-folder": (_folder, "cannot be read: not a regular file"),
     "missing": (lambda path: path.unlink(), "cannot be read: No such file"),
     "external-link": (_changed(_external), "'lif' is a link to somewhere else"),
     "soft-link": (_changed(_soft), "'other' is a link to somewhere else"),
@@ -387,9 +392,15 @@ def test_a_file_is_written_whole_or_not_at_all(path: Path, monkeypatch: pytest.M
 
 
 def test_groups_ride_along_and_other_readers_do_not_see_them(path: Path) -> None:
-    learning = {"schema": 1, "rule": "bp", "0": {"trace": 0.5, "matrix": np.eye(2), "none": np.zeros((0, 3))}}
-    interop.export(path, _model(), (6,), groups={"learning": learning})
+    learning: dict[str, Any] = {
+        "schema": 1,
+        "rule": "bp",
+        "0": {"trace": 0.5, "matrix": np.eye(2), "none": np.zeros((0, 3))},
+    }
+    graph, _ = interop.to_nir(_model(), (6,))
+    file.write(path, graph, lambda digest: {"learning": {**learning, "graph": digest}})
     found = file.read(path)
+    assert found.groups["learning"]["graph"] == found.digest
     assert found.version == nir.version
     assert set(found.groups) == {"learning"}
     assert found.groups["learning"]["rule"] == "bp"

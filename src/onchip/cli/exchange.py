@@ -18,8 +18,9 @@ from onchip.errors import RequestError, unknown_name
 from onchip.runs.directory import slug
 
 if TYPE_CHECKING:
-    from onchip import nn
-    from onchip.interop import Verdict
+    from torch import nn
+
+    from onchip.interop import Imported, Learning, Verdict
 
 FORMATS = ("nir",)
 READERS = ("nir", "norse", "sinabs", "snntorch", "spikingjelly")
@@ -41,6 +42,9 @@ def export(
     rule: Annotated[str | None, typer.Option(help="Rule of the run, if the folder holds several.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run, if the folder holds several.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file. If left out, one in the folder of the run.")] = None,
+    no_learning: Annotated[
+        bool, typer.Option("--no-learning", help="Leave out the rule that trained the network.")
+    ] = False,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="Also write what the reader runs in another way.")
     ] = False,
@@ -51,17 +55,18 @@ def export(
         str | None, typer.Option(help="Shape of the input, such as 1x28x28, if the folder does not say it.")
     ] = None,
 ) -> None:
-    """Write a trained network to a file that other tools read, with a verdict on each of its layers.
+    """Write a trained network, and the rule that trained it, to a file that other tools read.
 
     faithful: the reader runs the same equations, equal but for rounding; approximate: others, written only with
-    --approximate; unsupported: refused. docs/nir.md says what each reader makes of each layer.
+    --approximate; unsupported: refused. docs/nir.md says what each reader makes of each layer, and
+    docs/learning-group.md how the rule is stored, which other readers do not open.
     """
     with failing():
         if to not in FORMATS:
             raise unknown_name("format", to, FORMATS)
         from onchip import interop
 
-        model, found, label = _trained(run, rule, seed, net)
+        model, learning, found, label = _trained(run, rule, seed, net, bare=no_learning)
         sizes = found if shape is None else _sizes(shape)
         if sizes is None:
             raise RequestError(f"{run} does not say the shape of its input; expected --shape, such as 1x28x28")
@@ -71,8 +76,9 @@ def export(
         path = out or run / f"{label}-{name}.nir"
         if path.is_dir() or not path.parent.is_dir():
             raise RequestError(f"{path} cannot be the file; expected a name in a folder that exists")
-        interop.export(path, model, sizes, reader=name, approximate=approximate)
-        say(f"written to {path}, for {name} {interop.READERS[name].version}", error=True)
+        interop.export(path, model, sizes, reader=name, approximate=approximate, learning=learning)
+        trained = "" if learning is None else f", with the rule {learning.text}"
+        say(f"written to {path}, for {name} {interop.READERS[name].version}{trained}", error=True)
 
 
 def import_(
@@ -91,19 +97,30 @@ def import_(
     with failing():
         from onchip import interop
 
-        model, verdicts = interop.from_nir(file, reader=reader, dt=dt)
-        _show(verdicts)
+        imported = interop.read(file, reader=reader, dt=dt)
+        _show(imported.verdicts)
+        if imported.document is not None:
+            say(f"trained by {imported.document.rule}, which comes along", error=True)
         if out is None:
-            say("--out DIR stores it; in Python: onchip.interop.load(file)", error=True)
+            say("--out DIR stores it; in Python: onchip.interop.load(file), and read(file) with the rule", error=True)
             return
-        _store(model, file, out)
+        _store(imported, file, out)
         say(f"written to {out}", error=True)
 
 
 def _trained(
-    run: Path, rule: str | None, seed: int | None, net: str | None
-) -> tuple[nn.Sequential, tuple[int, ...] | None, str]:
-    """The network of a run, or of a stored model; the shape of its input where that is known; and a name for it."""
+    run: Path, rule: str | None, seed: int | None, net: str | None, *, bare: bool
+) -> tuple[nn.Module, Learning | None, tuple[int, ...] | None, str]:
+    """The network of a run, or of a stored model, and its rule; the shape of its input; and a name for the file.
+
+    Args:
+        run: The folder.
+        rule: The rule of the run; None for any.
+        seed: The seed; None for any.
+        net: What built the network; None for what the folder says.
+        bare: Whether the rule is left out.
+    """
+    from onchip.interop import Learning
     from onchip.runs.model_file import NAME
     from onchip.training.saved import load_run
     from onchip.training.trained import load
@@ -112,24 +129,39 @@ def _trained(
         if rule is not None or seed is not None:
             raise RequestError(f"{run} holds one model; expected no --rule and no --seed")
         saved = load(run, net=net)
-        return saved.model, None if saved.input is None else saved.input.shape, "model"
+        shape = None if saved.input is None else saved.input.shape
+        if bare or saved.file.rule is None:
+            return saved.model, None, shape, "model"
+        learning = Learning(saved.rule, saved.file.rule.text, precision=saved.file.rule.precision)
+        return learning.rule.network, learning, shape, "model"
     runs = load_run(run, net=net)
     record = runs.record(rule, seed)
-    return runs.model(rule, seed), record.shape, slug(f"{record.label}-{record.seed}")
+    name = slug(f"{record.label}-{record.seed}")
+    if bare:
+        return runs.model(rule, seed), None, record.shape, name
+    learning = Learning(runs.rule(rule, seed), record.label, precision=str(record.settings.get("precision", "float32")))
+    return learning.rule.network, learning, record.shape, name
 
 
-def _store(model: nn.Sequential, file: Path, out: Path) -> None:
+def _store(imported: Imported, file: Path, out: Path) -> None:
+    """Writes a network, and its rule if that came along, as training leaves them."""
     from onchip.nn.graph_builder import build_graph
     from onchip.runs.model_file import OutputFacts
-    from onchip.training.model_folder import network_facts, read_of, write
+    from onchip.training import registry
+    from onchip.training.model_folder import network_facts, read_of, rule_facts, write
 
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file; choose another --out")
-    graph = build_graph(model)
-    outputs = graph.layers[-1].weight.shape[0]
+    document = imported.document
+    restored = None if document is None else imported.restored()
+    model = imported.model if restored is None else restored.model
+    output = OutputFacts(tuple(map(str, range(imported.classes))), read_of(build_graph(model).kind))
+    made_by = None
+    if document is not None:
+        made_by = rule_facts(registry.part("rule", document.rule), document.precision["products"])
     out.mkdir(parents=True, exist_ok=True)
-    output = OutputFacts(tuple(map(str, range(outputs))), read_of(graph.kind))
-    write(out, model, None, network_facts(model, file.name, code=None), None, None, output)
+    rule = None if restored is None else restored.rule
+    write(out, model, rule, network_facts(model, file.name, code=None), made_by, None, output)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -268,6 +268,15 @@ class Rule:
         named = self._attached().named_parameters()
         return next((name for name, value in named if not bool(torch.isfinite(value).all())), None)
 
+    @property
+    def network(self) -> nn.Module:
+        """The network that the rule trains.
+
+        Raises:
+            RequestError: The rule was detached from it.
+        """
+        return self._attached()
+
     def detach(self) -> nn.Module:
         """Releases the network and returns it; another rule may then train it."""
         model = self._attached()
