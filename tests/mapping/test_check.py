@@ -142,6 +142,9 @@ def test_each_clause_forbids_something() -> None:
     assert clauses(judge(dfa, chip("akida"))).keys() >= {"fixed rule", "last layer"}
     one_core = changed(changed(LOIHI, "memory", cores=1, neurons_per_core=9), "memory", several_chips=False)
     assert clauses(judge(decolle, one_core)) == {"memory": ()}
+    assert clauses(judge(dfa, changed(LOIHI, "synapses", signed=False))) == {"unsigned weights": ("0", "2", "4")}
+    blank = replace(LOIHI, engine=replace(LOIHI.engine, grammar=Fact()))
+    assert clauses(judge(dfa, blank)) == {"form of updates": ("0", "2", "4")}
     decaying = described("dkp")
     assert set(clauses(judge(decaying, chip("crossbar")))) == {"weight decay"}
     setting = Setting(optimizer="adam", batch_size=4)

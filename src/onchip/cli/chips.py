@@ -191,7 +191,10 @@ def _verdicts(
     if network.kind.over_time:
         setting = replace(setting, steps=network.kind.sizes(signal)[1])
     shape = "x".join(map(str, size.shape))
-    about = f"{net} of {network.neuron} neurons, input {shape}, T = {setting.steps}, on {chip.name}: {chip.title}"
+    drawn = "" if data == "digits" or size.data is not None else " of random numbers"
+    about = (
+        f"{net} of {network.neuron} neurons, input {shape}{drawn}, T = {setting.steps}, on {chip.name}: {chip.title}"
+    )
     judged = []
     for part in parts:
         try:

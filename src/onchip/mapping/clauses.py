@@ -1,8 +1,9 @@
 """What a rule may need and a chip may lack: one function for each clause.
 
 A clause looks at a rule's update at the synapses of one layer, and yields a reason for each thing that the chip cannot
-do. It decides by the description of the rule and the facts of the chip alone. A fact that is unknown counts as one that
-the chip lacks, and the reason says so. A new clause is one function in `CLAUSES`.
+do. It decides by the description of the rule and the facts of the chip alone. An ability that is unknown counts as one
+that the chip lacks, and the reason says so; a limit that is unknown does not bind. A new clause is one function in
+`CLAUSES`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,13 @@ class Case:
         """A reason for a fact that is not so, or is unknown."""
         known = "" if fact.known else "; no source says that the chip can do it"
         return Reason(clause, UNSUPPORTED, what + known, change, (self.synapse.layer,))
+
+
+def form_of_updates(case: Case) -> Iterator[Reason]:
+    """Nothing can be derived where the form of an update is unknown."""
+    fact = case.chip.engine.grammar
+    if not fact.known:
+        yield case.lacks("form of updates", fact, "an update must have a form", "a profile that states engine.grammar")
 
 
 def fixed_rule(case: Case) -> Iterator[Reason]:
@@ -219,6 +227,15 @@ def optimizer(case: Case) -> Iterator[Reason]:
     yield case.lacks("optimizer", case.chip.synapses.state_bits, what, "--optimizer sgd --momentum 0")
 
 
+def unsigned_weights(case: Case) -> Iterator[Reason]:
+    """Weights that cross zero need synapses of both signs."""
+    if case.chip.synapses.signed.value is False:
+        text = "a synapse keeps its sign, so that a weight of both signs takes two synapses, each of which ends at 0"
+        yield Reason(
+            "unsigned weights", APPROXIMATE, text, "a chip whose synapses take both signs", (case.synapse.layer,)
+        )
+
+
 def batches(case: Case) -> Iterator[Reason]:
     """Samples come one after another."""
     if case.setting.batch_size > 1 and not case.chip.engine.batch.value:
@@ -245,6 +262,7 @@ def hops(case: Case) -> Iterator[Reason]:
 
 
 CLAUSES: tuple[Callable[[Case], Iterator[Reason]], ...] = (
+    form_of_updates,
     fixed_rule,
     learning_layers,
     depth,
@@ -262,6 +280,7 @@ CLAUSES: tuple[Callable[[Case], Iterator[Reason]], ...] = (
     real_input,
     slope,
     optimizer,
+    unsigned_weights,
     batches,
     hops,
 )
