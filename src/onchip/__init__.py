@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from onchip.training.comparison import compare
     from onchip.training.fit import fit
     from onchip.training.saved import load_run
+    from onchip.training.saving import save
     from onchip.training.trained import load
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "nn",
     "report",
     "rules",
+    "save",
     "transport",
 ]
 
@@ -38,6 +40,7 @@ MODULES = {
     "fit": "onchip.training.fit",
     "load": "onchip.training.trained",
     "load_run": "onchip.training.saved",
+    "save": "onchip.training.saving",
 }
 """Where the functions and classes are that need torch or much else; the other names are packages."""
 

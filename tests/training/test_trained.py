@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -155,35 +156,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return onchip.load(folder)
 
 
-READER = """
-import json, sys
-import torch
-from pathlib import Path
-from safetensors.torch import load_file
-
-folder, samples, out = map(Path, sys.argv[1:])
-facts, tensors = json.loads((folder / "model.json").read_text()), load_file(folder / "model.safetensors")
-x = load_file(samples)["samples"].float() / facts["input"]["divisor"]
-states, total = {}, 0.0
-for _ in range(facts["input"]["steps"]):
-    signal = x
-    for layer in facts["network"]["layers"]:
-        options, name = layer["options"], layer["name"]
-        if layer["type"] == "Flatten":
-            signal = signal.flatten(1)
-        elif layer["type"] == "Linear":
-            signal = signal @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
-        else:
-            assert (layer["type"], options["reset"]) == ("LIF", "hard")
-            potential = signal + options["decay"] * states.get(name, 0.0)
-            signal = (potential >= options["threshold"]).float()
-            states[name] = potential * (1.0 - signal)
-    total = total + signal
-assert facts["output"]["read"] == "sum" and facts["input"]["encoder"] == "constant"
-names = [facts["output"]["classes"][index] for index in total.argmax(1).tolist()]
-out.write_text(json.dumps([names, total.tolist()]))
-assert not any(name.startswith("onchip") for name in sys.modules)
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "leaving.md"
 
 
 def test_a_program_without_onchip_computes_the_same(tmp_path: Path) -> None:
@@ -191,7 +164,10 @@ def test_a_program_without_onchip_computes_the_same(tmp_path: Path) -> None:
     split = load("digits").test
     save_file({"samples": split.samples}, tmp_path / "samples")
     arguments = [str(tmp_path / name) for name in ("run", "samples", "out")]
-    subprocess.run([sys.executable, "-c", READER, *arguments], check=True, cwd=tmp_path)
+    block = re.search(r"<!-- example: reader -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    reader = block[1] + "assert not any(name.startswith('onchip') for name in sys.modules)\n"
+    subprocess.run([sys.executable, "-c", reader, *arguments], check=True, cwd=tmp_path)
     names, scores = json.loads((tmp_path / "out").read_text())
     predicted = onchip.load(tmp_path / "run").predict(split)
     assert names == predicted.labels

@@ -103,6 +103,7 @@ def write(
 
     Raises:
         UnsupportedError: A module's name looks like that of feedback.
+        DataError: A fact is of another type, or out of range.
         OSError: A file cannot be written.
     """
     tensors = model.state_dict()
@@ -120,6 +121,7 @@ def write(
         record=None if record is None else json.loads(record.to_json()),
     )
     text = file.to_json()
+    ModelFile.from_json(text)
     write_whole(folder / WEIGHTS, content)
     write_whole(folder / NAME, text)
 
