@@ -225,6 +225,19 @@ def test_the_rule_goes_on_as_it_was_left(rule: str, tmp_path: Path) -> None:
     assert all(map(torch.equal, saved.model.state_dict().values(), before)), "the model stays as it was trained"
 
 
+def test_a_rule_that_was_attached_is_found_if_its_name_says_all(tmp_path: Path) -> None:
+    options: dict[str, Any] = {}
+    for found in (True, False):
+        model = build()
+        rule = rules.fbp(model, **options)
+        options = {"period": 3}
+        onchip.fit(model, rule, out=tmp_path, force=True, **SHORT)
+        saved = onchip.load(tmp_path)
+        assert saved.file.rule is not None
+        assert saved.file.rule.own is not found
+    assert onchip.load(tmp_path, rule="fbp:period=3").rule.name == "fbp"
+
+
 @pytest.mark.parametrize("given", ["fbp:period=2", functools.partial(rules.fbp, period=2)])
 def test_a_rule_of_the_package_is_found_again(given: Any, tmp_path: Path) -> None:
     onchip.fit(build(), given, out=tmp_path, precision="bfloat16", **SHORT)

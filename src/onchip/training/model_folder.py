@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import onchip
 from onchip._files import write_whole
 from onchip._sealed import read_sealed, sealed_bytes
-from onchip.errors import DataError, OnchipError, RequestError, UnsupportedError
+from onchip.errors import DataError, OnchipError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn.description import built, described
 from onchip.nn.signals import SignalKind
@@ -58,7 +58,7 @@ def keep(folder: Path, resolved: Resolved, model: nn.Module, rule: Rule, record:
     name, code = record.network, config.net if is_own(config.net) else None
     network = network_facts(model, name, code=code, neuron=config.neuron)
     output = OutputFacts(data.classes, read_of(resolved.kind))
-    made_by = rule_facts(resolved.rule, config.precision)
+    made_by = rule_facts(resolved.rule, rule, model, config.precision)
     write(folder, model, rule, network, made_by, facts, output, record)
 
 
@@ -72,14 +72,27 @@ def network_facts(model: nn.Module, name: str, *, code: str | None, neuron: str 
     return NetworkFacts(name, layers, code, None, neuron)
 
 
-def rule_facts(part: registry.Part, precision: Any = "float32") -> RuleFacts:
-    """The facts of a rule; it is one of the user's own unless its text names it, with all its options."""
+def rule_facts(part: registry.Part, rule: Rule, model: nn.Module, precision: Any = "float32") -> RuleFacts:
+    """The facts of a rule; it is one of the user's own unless its text names a rule that does the same."""
+    return RuleFacts(part.label, part.name, part.options, precision, own=not _named(part, rule, model))
+
+
+def does(part: registry.Part, rule: Rule, model: nn.Module) -> bool:
+    """Whether a rule does what a part makes of a network with the layers of its own."""
+    copy = built(described(model), {name: tensor.clone() for name, tensor in model.state_dict().items()})
+    with torch.random.fork_rng(devices=[]):
+        again: Rule = part(copy)
+    return again.describe() == rule.describe()
+
+
+def _named(part: registry.Part, rule: Rule, model: nn.Module) -> bool:
     try:
         named = registry.part("rule", part.label)
-        own = part.own or (named.name, named.options) != (part.name, part.options)
-    except RequestError:
-        own = True
-    return RuleFacts(part.label, part.name, part.options, precision, own)
+        if not part.own:
+            return (named.name, named.options) == (part.name, part.options)
+        return does(named, rule, model)
+    except OnchipError:  # no such rule, or a layer of the user's own
+        return False
 
 
 def read_of(kind: SignalKind) -> Any:

@@ -10,7 +10,7 @@ import torch
 
 from onchip.errors import DataError, RequestError
 from onchip.learning.rule import Rule
-from onchip.nn.description import built, described
+from onchip.nn.description import described
 from onchip.nn.graph_builder import build_graph
 from onchip.runs.model_file import InputFacts, OutputFacts
 from onchip.training import model_folder, registry
@@ -63,7 +63,7 @@ def save(
     if rule is not None:
         part = registry.part("rule", rule.name if made is None else made)
         _check(rule, part, model)
-        facts = model_folder.rule_facts(part)
+        facts = model_folder.rule_facts(part, rule, model)
     elif made is not None:
         raise RequestError(f"save got made={made!r} without a rule; pass the rule, too")
     network = model_folder.network_facts(model, type(model).__name__, code=None)
@@ -85,10 +85,7 @@ def _check(rule: Rule, part: registry.Part, model: torch.nn.Module) -> None:
         raise RequestError(
             f"save got a rule {rule.name!r} that trains another network; expected the one of this network"
         )
-    copy = built(described(model), {name: tensor.clone() for name, tensor in model.state_dict().items()})
-    with torch.random.fork_rng(devices=[]):
-        again: Rule = part(copy)
-    if again.describe() != rule.describe():
+    if not model_folder.does(part, rule, model):
         raise RequestError(
             f"save got a rule {rule.name!r} that does something else than {part.label!r}; say how it was made, such as "
             "made='fbp:period=100'"
