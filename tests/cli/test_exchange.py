@@ -154,3 +154,28 @@ def test_without_the_package_one_line_says_what_to_install(
 
 def test_the_command_line_names_every_reader() -> None:
     assert list(exchange.READERS) == list(interop.READERS)
+
+
+def test_inference_is_a_program_of_torch(onchip: Onchip) -> None:
+    onchip("train", "--net", "F16", "--train-size", "40", "--epochs", "1", "--rule", "dfa", "--out", "run")
+    result = onchip("export", "run", "--to", "pt2")
+    assert result.code == 0, result.err
+    assert result.out.startswith("faithful: on 16 seeded samples it computes what the network computes, to ")
+    assert Path("run/model.pt2").exists()
+    samples = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    scores, _ = torch.export.load("run/model.pt2").module()(samples)
+    torch.testing.assert_close(scores, package.load("run").predict(samples).scores, rtol=1e-4, atol=1e-4)
+    assert "got --reader, which --to pt2 does not take" in onchip("export", "run", "--to", "pt2", "--reader", "nir").err
+    assert "got --approximate" in onchip("export", "run", "--to", "pt2", "--approximate").err
+    assert "expected a name in a folder" in onchip("export", "run", "--to", "pt2", "--out", "absent/x.pt2").err
+
+
+def test_several_runs_are_no_program(onchip: Onchip, runs: Path) -> None:
+    assert "holds no trained model" in onchip("export", str(runs), "--to", "pt2").err
+
+
+def test_random_spikes_are_no_program(onchip: Onchip) -> None:
+    onchip("train", "--net", "F8", "--train-size", "30", "--epochs", "1", "--encoder", "poisson", "--out", "run")
+    result = onchip("export", "run", "--to", "pt2")
+    assert result.code == 2
+    assert "the encoder 'poisson' draws random spikes" in result.err

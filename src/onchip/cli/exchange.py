@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from onchip.interop import Imported, Learning, Verdict
 
-FORMATS = ("nir",)
+FORMATS = ("nir", "pt2")
 READERS = ("nir", "norse", "sinabs", "snntorch", "spikingjelly")
 
 Reader = Annotated[
@@ -37,7 +37,9 @@ Reader = Annotated[
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder that train wrote, or compare with --keep-weights.")],
-    to: Annotated[str, typer.Option(help="Format of the file.", autocompletion=names("to", FORMATS))] = "nir",
+    to: Annotated[
+        str, typer.Option(help="Format: nir, or pt2, a program of torch.", autocompletion=names("to", FORMATS))
+    ] = "nir",
     reader: Reader = None,
     rule: Annotated[str | None, typer.Option(help="Rule of the run, if the folder holds several.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run, if the folder holds several.")] = None,
@@ -57,6 +59,9 @@ def export(
 ) -> None:
     """Write a trained network, and the rule that trained it, to a file that other tools read.
 
+    nir: the network, with a verdict on each of its layers for the program that reads it. pt2: inference as a graph of
+    torch's operations, which needs no onchip; see docs/leaving.md.
+
     faithful: the reader runs the same equations, equal but for rounding; approximate: others, written only with
     --approximate; unsupported: refused. docs/nir.md says what each reader makes of each layer, and
     docs/learning-group.md how the rule is stored, which other readers do not open.
@@ -64,6 +69,10 @@ def export(
     with failing():
         if to not in FORMATS:
             raise unknown_name("format", to, FORMATS)
+        if to == "pt2":
+            nir_only = {"reader": reader, "rule": rule, "seed": seed, "shape": shape}
+            _write_program(run, net, out, {**nir_only, "no-learning": no_learning, "approximate": approximate})
+            return
         from onchip import interop
 
         model, learning, found, label = _trained(run, rule, seed, net, bare=no_learning)
@@ -79,6 +88,32 @@ def export(
         interop.export(path, model, sizes, reader=name, approximate=approximate, learning=learning)
         trained = "" if learning is None else f", with the rule {learning.text}"
         say(f"written to {path}, for {name} {interop.READERS[name].version}{trained}", error=True)
+
+
+def _write_program(run: Path, net: str | None, out: Path | None, others: Mapping[str, object]) -> None:
+    """Writes inference as a program of torch.
+
+    Args:
+        run: The folder of the model.
+        net: What built the network; None for what the folder says.
+        out: The file; None for one in that folder.
+        others: Options that mean nothing here.
+    """
+    given = [name for name, value in others.items() if value not in (None, False)]
+    if given:
+        raise RequestError(f"got --{given[0]}, which --to pt2 does not take; leave it out")
+    from onchip.interop.program import export_program
+    from onchip.training.trained import load
+
+    path = out or run / "model.pt2"
+    if path.is_dir() or not path.parent.is_dir():
+        raise RequestError(f"{path} cannot be the file; expected a name in a folder that exists")
+    found = export_program(path, load(run, net=net))
+    say(
+        f"faithful: on {found.samples} seeded samples it computes what the network computes, to {found.error:.0e} of "
+        f"the largest output in float64; {found.equal} of {found.samples} are equal in float32 but for rounding"
+    )
+    say(f"written to {path}; torch.export.load reads it", error=True)
 
 
 def import_(

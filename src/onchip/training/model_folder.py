@@ -58,7 +58,7 @@ def keep(folder: Path, resolved: Resolved, model: nn.Module, rule: Rule, record:
     name, code = record.network, config.net if is_own(config.net) else None
     network = network_facts(model, name, code=code, neuron=config.neuron)
     output = OutputFacts(data.classes, read_of(resolved.kind))
-    made_by = rule_facts(resolved.rule, rule, model, config.precision)
+    made_by = rule_facts(resolved.rule, config.precision, own=not _named(resolved.rule, rule, model))
     write(folder, model, rule, network, made_by, facts, output, record)
 
 
@@ -72,9 +72,9 @@ def network_facts(model: nn.Module, name: str, *, code: str | None, neuron: str 
     return NetworkFacts(name, layers, code, None, neuron)
 
 
-def rule_facts(part: registry.Part, rule: Rule, model: nn.Module, precision: Any = "float32") -> RuleFacts:
-    """The facts of a rule; it is one of the user's own unless its text names a rule that does the same."""
-    return RuleFacts(part.label, part.name, part.options, precision, own=not _named(part, rule, model))
+def rule_facts(part: registry.Part, precision: Any = "float32", *, own: bool = False) -> RuleFacts:
+    """The facts of a rule: what makes it, the precision of its products, and whether it is one of the user's own."""
+    return RuleFacts(part.label, part.name, part.options, precision, own)
 
 
 def does(part: registry.Part, rule: Rule, model: nn.Module) -> bool:
@@ -86,6 +86,7 @@ def does(part: registry.Part, rule: Rule, model: nn.Module) -> bool:
 
 
 def _named(part: registry.Part, rule: Rule, model: nn.Module) -> bool:
+    """Whether the text of what made a rule names it, with all its options."""
     try:
         named = registry.part("rule", part.label)
         if not part.own:
