@@ -18,7 +18,7 @@ from onchip.devices.chip import ChipCell
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
-from onchip.nn import LIF, Recurrent
+from onchip.nn import LIF, Recurrent, Static
 from onchip.nn import Sequential as Network
 from onchip.nn.synapses import LinearSynapse
 from onchip.runs.config import RunConfig
@@ -227,3 +227,24 @@ def test_a_chip_file_and_options_in_one_text(tmp_path: Path) -> None:
 def test_refuses_what_cannot_be(synapses: str, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         train(dataclasses.replace(SPEC, synapses=synapses), load_data(SPEC))
+
+
+def test_a_static_image_is_taken_at_each_time_step() -> None:
+    updates = []
+    for spikes in (Static(torch.full((2, 6), 0.5), steps=5), torch.full((5, 2, 6), 0.5)):
+        rule = rules.dfa(network().float())
+        device = devices.chip(rule, lr=0.5)
+        torch.manual_seed(1)
+        rule.backward(rule.forward(spikes).square().mean())
+        device.step()
+        updates.append([parameter.detach().clone() for parameter in rule.parameters()])
+    torch.testing.assert_close(updates[0], updates[1])
+
+
+def test_a_checkpoint_of_other_bits_is_refused(tmp_path: Path) -> None:
+    states = []
+    for bits in ("8", "9"):
+        path = chip_file(tmp_path, synapses_weight_bits=f'"{bits} bits"')
+        states.append(devices.chip(rules.dfa(network()), path, lr=0.1))
+    with pytest.raises(RequestError, match=r"of cells of 7 trace bits, 8 weight bits.*expected 7 trace bits, 9 weight"):
+        states[1].load_state_dict(states[0].state_dict())

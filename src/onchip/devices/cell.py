@@ -20,6 +20,12 @@ class MemoryCell(ABC):
     stores_feedback: ClassVar[bool] = False
     """Whether such cells store learned feedback weights, too; otherwise those are digital."""
 
+    per_step: ClassVar[bool] = False
+    """Whether a cell takes the factors of each time step, even if the input is a static image."""
+
+    identity: str = ""
+    """What a checkpoint must agree with, where a file that may change decides on the cells."""
+
     def draw(self, weight: Tensor) -> dict[str, Tensor]:
         """Draws the properties of the cells that store a weight of this shape; by default cells are all equal."""
         return {}

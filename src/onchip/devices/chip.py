@@ -83,6 +83,12 @@ class ChipCell(MemoryCell):
     bound: float | None = None
 
     stores_feedback: ClassVar[bool] = True
+    per_step: ClassVar[bool] = True
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        bits = self.bits
+        return f"{bits.trace} trace bits, {bits.weight} weight bits, rounded: {bits.rounding}"
 
     def __post_init__(self) -> None:
         valid = self.bound is None or (0.0 < self.bound < math.inf and math.frexp(self.bound)[0] == 0.5)

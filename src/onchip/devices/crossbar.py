@@ -107,6 +107,10 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def takes_feedback(self) -> bool:  # type: ignore[override]  # a sink decides once, a crossbar by its cells
         return self._cell.stores_feedback
 
+    @property
+    def per_step(self) -> bool:  # type: ignore[override]
+        return self._cell.per_step
+
     def _store(self, weight: Tensor, *, programmed: bool = False) -> int:
         """Stores a weight in cells; returns how many of its values are outside their bounds."""
         cells = self._cell.draw(weight)
@@ -180,13 +184,19 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
 def _with_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     """The state with the cells' properties and writes; torch would convert them to the weight's type."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
-    return {**state, "cells": [array.state() for array in crossbar._arrays.values()]}
+    identity = {"identity": crossbar._cell.identity} if crossbar._cell.identity else {}
+    return {**state, "cells": [array.state() for array in crossbar._arrays.values()], **identity}
 
 
 def _take_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Restores what `_with_cells` added."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
     crossbar._store_feedback(programmed=True)
+    if state.get("identity", "") != crossbar._cell.identity and "cells" in state:
+        raise RequestError(
+            f"this state is of cells of {state.get('identity') or 'another kind'}; expected "
+            f"{crossbar._cell.identity or 'this kind'}. Restore the file that they are made from, or begin again"
+        )
     own, loaded = [array.state() for array in crossbar._arrays.values()], state.get("cells")
     if not isinstance(loaded, list) or [_shapes(cells) for cells in loaded] != [_shapes(cells) for cells in own]:
         raise RequestError(

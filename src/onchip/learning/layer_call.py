@@ -111,7 +111,9 @@ class LayerCall:
 
     def _take_factors(self, synaptic_input: Signal, state: StreamState) -> None:
         """Computes the presynaptic factor of the update, and that of the bias."""
-        temporal, neuron = self._context.temporal, self._layer.neuron
+        temporal, neuron, sink = self._context.temporal, self._layer.neuron, self._context.sink
+        if isinstance(synaptic_input, Static) and sink is not None and sink.per_step:
+            synaptic_input = expanded(synaptic_input).contiguous()
         if isinstance(synaptic_input, Static):
             self._pre = synaptic_input.image
             factors = temporal.static_factors(synaptic_input.steps, neuron, state.static_trace)

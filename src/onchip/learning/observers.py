@@ -66,9 +66,12 @@ class UpdateSink(ABC):
 
     Attributes:
         takes_feedback: Whether it also takes the updates of feedback weights that are those of the forward weights.
+        per_step: Whether it takes the factors of each time step where the input is a static image, too, whose errors
+            may otherwise be summed over time first.
     """
 
     takes_feedback: bool = False
+    per_step: bool = False
 
     @property
     @abstractmethod
