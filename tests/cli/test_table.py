@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,9 @@ def test_columns_can_be_chosen(onchip: Onchip) -> None:
 
 
 def test_every_column_has_a_name() -> None:
-    table = report.table(records(1))
+    judged = [replace(run, chip={"name": "loihi", "verdict": "faithful", "bits": False}) for run in records(1)]
+    with_bits = [replace(run, chip={**run.chip, "bits": True}) for run in judged]
+    table = report.table(judged + with_bits)
     assert set(table.names[1:]) == set(report.COLUMNS)
 
 

@@ -24,6 +24,8 @@ from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConf
 from onchip.runs.record import Record
 from onchip.runs.request import combined
 
+CHIP_OPTIONS = "chip", "keep_unsupported"
+
 
 def compare(
     context: typer.Context,
@@ -43,6 +45,22 @@ def compare(
     keep_weights: Annotated[
         bool,
         typer.Option("--keep-weights", help="Store the final weights of each run, as train does.", rich_help_panel=RUN),
+    ] = False,
+    chip: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge each rule on this chip, such as loihi or my-chip.toml, and train it with the chip's bits and "
+            "beside that in full precision, by plain SGD; with batches of one sample and --lr 0.05 if left out.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    keep_unsupported: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsupported",
+            help="Train rules that the chip cannot run in full precision, instead of refusing them.",
+            rich_help_panel=TRAINING,
+        ),
     ] = False,
     jobs: Annotated[
         int,
@@ -81,25 +99,24 @@ def _run(context: typer.Context, *, one: bool) -> None:
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
         from onchip.training.registry import distinct
+        from onchip.training.selection import selected
 
         columns = chosen_columns(options["columns"])
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
         asked = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
-        config, rules = asked.base, asked.rules
-        if rules is not None:
-            rules = [rule.label for rule in distinct(rules)]
+        config = asked.base
+        if asked.rules is not None:
+            rules = [rule.label for rule in distinct(asked.rules)]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
         with reading():
             data = load_data(config, root=options["data_root"], download=options["download"])
-        if rules is None:
-            rules, left_out = comparison.trainable(config, data)
-            for reason in left_out:
-                say(f"left out: {reason}", error=True)
-        request = asked.sweep(rules)
-        parts = [short(data.name), short(config.net), *(rules if one else ())]
+        request, left_out = selected(asked, data)
+        for reason in left_out:
+            say(f"left out: {reason}", error=True)
+        parts = [short(data.name), short(config.net), *(request.rules if one else ())]
         out = out or next_directory(Path("runs"), slug("-".join(parts)))
         with bars(len(request.runs())) as watch:
             coming = comparison.compare(
@@ -116,7 +133,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         try:
             if records:
                 order = {rule: place for place, rule in enumerate(request.rules)}
-                records.sort(key=lambda record: order.get(record.label, len(order)))
+                records.sort(key=lambda record: (order.get(record.label, len(order)), bool(record.chip.get("bits"))))
                 report.write(out, records)
                 show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
             say(f"results in {out}", error=True)
@@ -133,7 +150,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
 
 def _again(context: typer.Context, out: Path) -> str:
     """The command that resumes, with all options of this one that `run.json` does not hold."""
-    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights"}
+    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights", *CHIP_OPTIONS}
     stored |= {"config", "out", "resume", "force", "download"}
     stored -= {name for name in SETTINGS if code_name(str(context.params[name])) is not None}  # named each time
     words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
@@ -148,7 +165,7 @@ def _again(context: typer.Context, out: Path) -> str:
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
     fields = set(RunConfig.__dataclass_fields__)
-    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights"}
+    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights", *CHIP_OPTIONS}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
     from_file, before = read_config(context.params["config"], sorted(known)), earlier.to_dict() if earlier else {}
     refuse_unnamed(from_file, given, str(context.params["config"]))

@@ -1,6 +1,8 @@
 """Interface of memory cells: what a cell stores, and how it is written."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
@@ -23,8 +25,8 @@ class MemoryCell(ABC):
     per_step: ClassVar[bool] = False
     """Whether a cell takes the factors of each time step, even if the input is a static image."""
 
-    identity: str = ""
-    """What a checkpoint must agree with, where a file that may change decides on the cells."""
+    profile: Mapping[str, str] = MappingProxyType({})
+    """What a record says of the cells, and a checkpoint must agree with, where a file decides on them."""
 
     def draw(self, weight: Tensor) -> dict[str, Tensor]:
         """Draws the properties of the cells that store a weight of this shape; by default cells are all equal."""

@@ -1,14 +1,15 @@
 """The arithmetic of a chip: traces, errors and weights of few bits."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from onchip._types import checked
-from onchip.chips.bits import Bits, bits_of
+from onchip.chips.bits import Bits, bits_of, digest
 from onchip.chips.reading import chip as chip_named
 from onchip.devices.cell import MemoryCell
 from onchip.devices.crossbar import Crossbar
@@ -71,7 +72,8 @@ def chip(
     Reference: Davies et al. 2018 (Loihi, IEEE Micro 38(1)), section on the learning engine, for such formats; the facts
     of each chip with their sources: `onchip chips`.
     """
-    cell = ChipCell(bits_of(chip_named(profile)), bound)
+    found = chip_named(profile)
+    cell = ChipCell(bits_of(found), bound, {"name": found.name, "digest": digest(found)})
     return Crossbar(rule, cell, lr=lr, lr_scaling=lr_scaling, bias=bias)
 
 
@@ -81,14 +83,10 @@ class ChipCell(MemoryCell):
 
     bits: Bits
     bound: float | None = None
+    profile: Mapping[str, str] = field(default_factory=dict)
 
     stores_feedback: ClassVar[bool] = True
     per_step: ClassVar[bool] = True
-
-    @property
-    def identity(self) -> str:  # type: ignore[override]
-        bits = self.bits
-        return f"{bits.trace} trace bits, {bits.weight} weight bits, rounded: {bits.rounding}"
 
     def __post_init__(self) -> None:
         valid = self.bound is None or (0.0 < self.bound < math.inf and math.frexp(self.bound)[0] == 0.5)

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,6 +111,11 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def per_step(self) -> bool:  # type: ignore[override]
         return self._cell.per_step
 
+    @property
+    def profile(self) -> Mapping[str, str]:
+        """What a record says of the cells, where a file decides on them."""
+        return self._cell.profile
+
     def _store(self, weight: Tensor, *, programmed: bool = False) -> int:
         """Stores a weight in cells; returns how many of its values are outside their bounds."""
         cells = self._cell.draw(weight)
@@ -184,18 +189,18 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
 def _with_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     """The state with the cells' properties and writes; torch would convert them to the weight's type."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
-    identity = {"identity": crossbar._cell.identity} if crossbar._cell.identity else {}
-    return {**state, "cells": [array.state() for array in crossbar._arrays.values()], **identity}
+    profile = {"profile": dict(crossbar.profile)} if crossbar.profile else {}
+    return {**state, "cells": [array.state() for array in crossbar._arrays.values()], **profile}
 
 
 def _take_cells(crossbar: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Restores what `_with_cells` added."""
     assert isinstance(crossbar, Crossbar), "hooks are called with what they are registered on"
     crossbar._store_feedback(programmed=True)
-    if state.get("identity", "") != crossbar._cell.identity and "cells" in state:
+    if "cells" in state and (before := state.get("profile", {})) != crossbar.profile:
         raise RequestError(
-            f"this state is of cells of {state.get('identity') or 'another kind'}; expected "
-            f"{crossbar._cell.identity or 'this kind'}. Restore the file that they are made from, or begin again"
+            f"this state is of cells of the profile {before}; expected {dict(crossbar.profile)}. Restore the file that "
+            "they are made from, or begin again"
         )
     own, loaded = [array.state() for array in crossbar._arrays.values()], state.get("cells")
     if not isinstance(loaded, list) or [_shapes(cells) for cells in loaded] != [_shapes(cells) for cells in own]:

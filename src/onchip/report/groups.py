@@ -103,7 +103,7 @@ def once(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     first: dict[tuple[str, str, str, int], Record] = {}
     messages = []
     for record in records:
-        key = (_kind(record), record.label, json.dumps(record.options, sort_keys=True), record.seed)
+        key = (_kind(record), record.title, json.dumps(record.options, sort_keys=True), record.seed)
         if key in first and first[key].status == "failed" and record.status == "ok":
             first[key] = record  # it was tried again
         elif key in first and first[key] != record:
@@ -113,7 +113,10 @@ def once(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    return {**SETTINGS, **{name: value for name, value in record.settings.items() if name not in FREE}}
+    settings = {**SETTINGS, **{name: value for name, value in record.settings.items() if name not in FREE}}
+    if "verdict" in record.chip:  # with the bits of the chip, and without
+        settings |= {"synapses": None, "chip": record.chip.get("name"), "profile": record.chip.get("digest")}
+    return settings
 
 
 def _kind(record: Record) -> str:

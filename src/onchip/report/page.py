@@ -168,9 +168,10 @@ def _key(cell: Cell) -> str:
 def _run(record: Record) -> str:
     accuracy = record.test_accuracy
     result = f"failed: {record.error}" if accuracy is None else f"test {100 * accuracy:.2f} %"
-    name = f"{record.label}, seed {record.seed}"
+    name = f"{record.title}, seed {record.seed}"
     facts = {
         **{f"option {key}": value for key, value in record.options.items()},
+        **{f"chip {key}": value for key, value in record.chip.items()},
         "parameters": record.parameters,
         "epochs trained": len(record.history),
         "weights of epoch": record.selected_epoch,

@@ -64,7 +64,7 @@ def summarize(records: Sequence[Record]) -> list[Summary]:
     """
     rules: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        rules.setdefault((record.label, _options(record)), []).append(record)
+        rules.setdefault((record.title, _options(record)), []).append(record)
     labels = [label for label, _ in rules]
     return [
         Summary(label if labels.count(label) == 1 else f"{label} {options}", tuple(runs))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onchip._text import inert, one_line
+from onchip.report import on_chip
 from onchip.report.costs import traffic
 from onchip.report.energy import costs, unpriced
 from onchip.report.groups import Group
@@ -26,7 +27,7 @@ NOTE = (
 
 
 COLUMNS = (
-    *("test", "bits", "operations", "energy", "memory", "weights", "seeds", "validation", "pareto"),
+    *("test", "chip", "cost", "bits", "operations", "energy", "memory", "weights", "seeds", "validation", "pareto"),
     *("forward", "error", "update", "speed"),
 )
 """Names of all columns but the first, the most important first."""
@@ -84,6 +85,8 @@ def table(records: Sequence[Record], chosen: Sequence[str] | None = None, *, har
     columns: list[tuple[str, str, list[Cell]]] = [
         ("rule", "rule", [Cell(summary.label) for summary in summaries]),
         ("test", "test %", [_percent(summary.test) for summary in summaries]),
+        ("chip", on_chip.head(records), [Cell(on_chip.verdict(summary)) for summary in summaries]),
+        ("cost", "against full precision", [_difference(on_chip.difference(s, summaries)) for s in summaries]),
         (
             "validation",
             "validation %",
@@ -107,7 +110,7 @@ def table(records: Sequence[Record], chosen: Sequence[str] | None = None, *, har
 
 def failures(records: Sequence[Record]) -> list[str]:
     """One line for each run that failed: which, and why."""
-    return [f"{r.label}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
+    return [f"{r.title}, seed {r.seed}: {r.error}" for r in records if r.status == "failed"]
 
 
 def as_markdown(
@@ -200,6 +203,13 @@ def _percent(spread: Spread | None) -> Cell:
     percent = Spread(tuple(100 * value for value in spread.values))
     deviation = "" if percent.deviation is None else f" ± {percent.deviation:.2f}"
     return Cell(f"{percent.mean:.2f}{deviation}", percent)
+
+
+def _difference(spread: Spread | None) -> Cell:
+    if spread is None:
+        return Cell("")
+    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.2f}"
+    return Cell(f"{spread.mean:+.2f}{deviation}", spread)
 
 
 def _count(spread: Spread | None) -> Cell:

@@ -23,6 +23,26 @@ RULES = ("bp", "ottt", "fbp", "fa", "dfa")
 STREAM_RULES = ("bp", "ssnn_bp", "own_noise_mirror", "fa")
 """The same for neurons that send random spike trains."""
 
+CHIP_RULES = ("dfa", "drtp", "decolle", "eprop", "fa:temporal=online", "s-tllr:feedback=dfa")
+"""The same for a comparison on a chip: rules that transport no weights and whose feedback does not learn."""
+
+PLAIN_DESCENT: dict[str, Any] = {
+    "optimizer": "sgd",
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "precision": "float32",
+    "clip": None,
+    "chunk": None,
+    "synapses": None,
+}
+"""Settings of a comparison on a chip, where nothing but the rule's update reaches a weight."""
+
+CHIP = "chip:"
+"""What the text of synapses with the bits of a chip begins with, in a comparison on a chip."""
+
+ON_CHIP = {**PLAIN_DESCENT, "batch_size": 1, "lr": 0.05}
+"""Settings of such a comparison that are not given."""
+
 OLD_NAMES = {"rates": "lr_scaling"}
 """Settings that earlier records call otherwise: the name there, and the name now."""
 
@@ -192,17 +212,26 @@ class SweepConfig:
         rules: the rules, each with its options.
         seeds: the seeds.
         keep_weights: whether the final weights of each run are stored.
+        chip: a chip, with whose bits each rule is trained, and in full precision beside it; None for full precision.
+        chip_digest: SHA-256 of what the chip's profile says.
+        references: rules that the chip cannot run, which are trained in full precision only.
 
     Raises:
-        RequestError: no rule, no seed, or one of them twice.
+        RequestError: no rule, no seed, or one of them twice; or settings that a chip has not.
     """
 
     base: RunConfig
     rules: tuple[str, ...]
     seeds: tuple[int, ...]
     keep_weights: bool = False
+    chip: str | None = None
+    chip_digest: str | None = None
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, value in PLAIN_DESCENT.items() if self.chip is not None else ():
+            got = getattr(self.base, name)
+            _check(name, got, got == value, f"{'none' if value is None else value} with chip, which has plain descent")
         for what, values in (("rules", self.rules), ("seeds", self.seeds)):
             if not values:
                 raise RequestError(f"a comparison got no {what}; expected at least one")
@@ -212,13 +241,28 @@ class SweepConfig:
 
     def runs(self) -> list[RunConfig]:
         """The settings of every run, seed by seed, so that an interrupted comparison has results of each rule."""
-        return [dataclasses.replace(self.base, rule=rule, seed=seed) for seed in self.seeds for rule in self.rules]
+        runs = [dataclasses.replace(self.base, rule=rule, seed=seed) for seed in self.seeds for rule in self.rules]
+        return runs if self.chip is None else [each for run in runs for each in self._precisions(run, self.chip)]
+
+    def _precisions(self, run: RunConfig, chip: str) -> list[RunConfig]:
+        """A run in full precision, and before it the same with the bits of the chip."""
+        on_chip = dataclasses.replace(run, synapses=f"{CHIP}{chip}")
+        return [run] if run.rule in self.references else [on_chip, run]
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values, as `run.json` stores it."""
         shared = dataclasses.asdict(self.base)
         del shared["rule"], shared["seed"]
-        return {"rules": list(self.rules), "seeds": list(self.seeds), "keep_weights": self.keep_weights, **shared}
+        chip: dict[str, Any] = {}
+        if self.chip is not None:
+            chip = {"chip": self.chip, "chip_digest": self.chip_digest, "references": list(self.references)}
+        return {
+            "rules": list(self.rules),
+            "seeds": list(self.seeds),
+            "keep_weights": self.keep_weights,
+            **chip,
+            **shared,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
@@ -231,7 +275,10 @@ class SweepConfig:
         rules = _typed("rules", rest.pop("rules", None), tuple[str, ...])
         seeds = _typed("seeds", rest.pop("seeds", None), tuple[int, ...])
         keep_weights = _typed("keep_weights", rest.pop("keep_weights", False), bool)
-        return cls(from_mapping(rest), rules, seeds, keep_weights)
+        chip = _typed("chip", rest.pop("chip", None), str | None)
+        digest = _typed("chip_digest", rest.pop("chip_digest", None), str | None)
+        references = _typed("references", rest.pop("references", []), tuple[str, ...])
+        return cls(from_mapping(rest), rules, seeds, keep_weights, chip, digest, references)
 
     def to_json(self) -> str:
         """The content of `run.json`: the comparison and the digest of its values."""

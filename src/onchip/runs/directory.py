@@ -3,11 +3,12 @@
 import contextlib
 import re
 from pathlib import Path
+from typing import Any
 
 from onchip._files import read_regular, write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import CHIP, RunConfig, SweepConfig
 from onchip.runs.lock import DirectoryLock
 from onchip.runs.model_file import NAME
 from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
@@ -159,16 +160,18 @@ def next_directory(parent: Path, name: str) -> Path:
 
 
 def _file_name(config: RunConfig) -> str:
-    return f"{slug(config.rule)}-seed{config.seed}.safetensors"
+    on_chip = f"-{slug(config.synapses)}" if config.synapses and config.synapses.startswith(CHIP) else ""
+    return f"{slug(config.rule)}{on_chip}-seed{config.seed}.safetensors"
 
 
 def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
     """Only rules, seeds and weights to keep may be added: the records are then still valid."""
-    before, now = earlier.to_dict(), sweep.to_dict()
+    no_chip: dict[str, Any] = {"chip": None, "chip_digest": None, "references": []}
+    before, now = no_chip | earlier.to_dict(), no_chip | sweep.to_dict()
     del before["keep_weights"]  # changes no record
     if before["threads"] is None:  # an earlier version did not store it
         del before["threads"]
-    for grid in ("rules", "seeds"):
+    for grid in ("rules", "seeds", "references"):
         if set(before[grid]) <= set(now[grid]):
             del before[grid]
     different = [_difference(name, before[name], now[name]) for name in before if before[name] != now[name]]

@@ -99,6 +99,8 @@ class Record:
         device: where it ran, as torch names it.
         device_name: the processor's name.
         threads: CPU threads that torch used.
+        chip: the chip whose bits the synapses had, or on which the rule was judged: its name, the SHA-256 of its
+            profile, whether the run had its `bits`, and the verdict with its clauses; empty without a chip.
         started: date and time, UTC, ISO 8601.
         provenance: the code, kernels and threads that trained it; more than one entry if it was resumed under others.
     """
@@ -125,6 +127,7 @@ class Record:
     device_name: str
     threads: Count
     started: str
+    chip: dict[str, Plain] = field(default_factory=dict)
     status: Literal["ok", "failed"] = "failed"
     error: str | None = None
     test_accuracy: Share | None = None
@@ -142,6 +145,12 @@ class Record:
     def __post_init__(self) -> None:
         if self.status == "ok" and self.test_accuracy is None:
             raise ValueError("status is 'ok', but test_accuracy is None")
+
+    @property
+    def title(self) -> str:
+        """The label; in a comparison on a chip, also whether the run had its bits."""
+        beside = "verdict" in self.chip and self.chip.get("bits")
+        return f"{self.label}, bits of {self.chip.get('name')}" if beside else self.label
 
     def to_json(self) -> str:
         """The record and the digest of its values as one line of JSON, without the line's end."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from onchip.errors import RequestError
 from onchip.runs.code import SETTINGS, pinned
-from onchip.runs.config import SEEDS, RunConfig, SweepConfig, from_mapping
+from onchip.runs.config import ON_CHIP, SEEDS, RunConfig, SweepConfig, from_mapping
 from onchip.runs.grammar import grid
 
 
@@ -19,15 +19,19 @@ class Request:
         rules: The rules; None for all that can train.
         seeds: The seeds.
         keep_weights: Whether the final weights of each run are stored.
+        chip: The chip on which the rules are compared; None for none.
+        keep_unsupported: Whether rules that the chip cannot run are trained in full precision, not refused.
     """
 
     base: RunConfig
     rules: list[str] | None
     seeds: tuple[int, ...]
     keep_weights: bool
+    chip: str | None = None
+    keep_unsupported: bool = False
 
     def sweep(self, rules: Iterable[str]) -> SweepConfig:
-        """The comparison of these rules."""
+        """The comparison of these rules, without a chip."""
         return SweepConfig(self.base, tuple(rules), self.seeds, self.keep_weights)
 
 
@@ -42,15 +46,29 @@ def combined(options: Mapping[str, Any]) -> Request:
         if isinstance(settings.get(name), str):
             settings[name] = pinned(settings[name])
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
-    keep_weights = settings.pop("keep_weights", False)
-    if not isinstance(keep_weights, bool):
-        raise RequestError(f"keep-weights got {keep_weights!r}; expected true or false")
+    chip, references = settings.pop("chip", None), settings.pop("references", [])
+    settings.pop("chip_digest", None)  # of an earlier run; today's is that of the file as it is
+    keep_weights = _switch(settings, "keep_weights", default=False)
+    keep_unsupported = _switch(settings, "keep_unsupported", default=bool(references))
+    if chip is None and keep_unsupported:
+        raise RequestError("keep-unsupported needs chip, on which rules are judged; leave it out")
+    if chip is not None:
+        if not isinstance(chip, str):
+            raise RequestError(f"chip got {chip!r:.40}; expected a name, or a path that ends with .toml")
+        settings = {**ON_CHIP, **settings}
     if isinstance(rules, str):
         rules = [rules]
     if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, str) for rule in rules)):
         raise RequestError(f"rules got {rules!r}; expected text, or a list of texts")
     calls = rules and [call for text in rules for call in grid(text)]
-    return Request(from_mapping(settings), calls, _seeds(seeds), keep_weights)
+    return Request(from_mapping(settings), calls, _seeds(seeds), keep_weights, chip, keep_unsupported)
+
+
+def _switch(settings: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = settings.pop(name, default)
+    if not isinstance(value, bool):
+        raise RequestError(f"{name.replace('_', '-')} got {value!r}; expected true or false")
+    return value
 
 
 def _seeds(seeds: Any) -> tuple[int, ...]:

@@ -194,6 +194,11 @@ class Run:
     best: dict[str, Tensor] | None = None
     selected_epoch: int = 0
 
+    def chip(self) -> dict[str, Any]:
+        """What a record says of the chip whose bits the synapses have; nothing without one."""
+        profile = self.optimizer.profile if isinstance(self.optimizer, Crossbar) else {}
+        return {**profile, "bits": True} if profile else {}
+
     def bill(self) -> dict[str, int | float]:
         """What the ledger counted, and what the device did, if there is one."""
         written = self.optimizer.summary() if isinstance(self.optimizer, Crossbar) else {}

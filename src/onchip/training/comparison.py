@@ -22,7 +22,7 @@ from onchip.training import sweep
 from onchip.training.builder import Given, load_data
 from onchip.training.objects import data_given, network_given
 from onchip.training.progress import ProgressListener
-from onchip.training.registry import distinct
+from onchip.training.selection import selected
 
 
 def compare(
@@ -36,6 +36,8 @@ def compare(
     resume: bool = False,
     force: bool = False,
     keep_weights: bool = False,
+    chip: str | None = None,
+    keep_unsupported: bool = False,
     jobs: int = 1,
     data_root: str | os.PathLike[str] | None = None,
     download: bool = False,
@@ -60,6 +62,10 @@ def compare(
             your own.
         force: Replace an earlier comparison in `out`.
         keep_weights: Store the final weights of each run in `out`.
+        chip: A chip, as `onchip chips` lists them, or a chip file: each rule is judged on it, and trained with its bits
+            and beside that in full precision, both by plain gradient descent, with batches of one sample and a learning
+            rate of 0.05 unless these are given. Rules that it cannot run are refused.
+        keep_unsupported: Train rules that the chip cannot run in full precision, instead of refusing them.
         jobs: Number of runs at a time, each in a process of its own; 1 trains in this process.
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
@@ -95,6 +101,7 @@ def compare(
     objects = Given(network)
     settings |= {name: text for name, text in (("net", net), ("data", data)) if text is not None}
     given = {"rules": rules, "seeds": seeds, "keep_weights": keep_weights or None}
+    given |= {"chip": chip, "keep_unsupported": keep_unsupported or None}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
@@ -107,14 +114,11 @@ def compare(
             if parts is None
             else divided(data, parts, train_size=asked.base.train_size, validation=asked.base.validation)
         )
-        if asked.rules is None:
-            names, left_out = sweep.trainable(asked.base, loaded, objects)
-            for reason in left_out:
-                warnings.warn(f"left out: {reason}", stacklevel=2)
-        else:
-            names = [rule.label for rule in distinct(asked.rules)]
+        request, left_out = selected(asked, loaded, objects)
+        for reason in left_out:
+            warnings.warn(f"left out: {reason}", stacklevel=2)
         options: dict[str, Any] = {"resume": resume, "force": force, "jobs": jobs, "progress": progress}
-        runs = sweep.compare(asked.sweep(names), loaded, folder, given=objects, **options)
+        runs = sweep.compare(request, loaded, folder, given=objects, **options)
         records = list(stack.enter_context(contextlib.closing(runs)))
         if out is not None:
             report.write(folder, records)

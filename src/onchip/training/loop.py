@@ -129,6 +129,7 @@ def _train(
         probes=run.probes.seen,
         provenance=tuple(run.provenance),
         ledger=run.bill(),
+        chip=run.chip(),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
         samples_per_second=len(data.train) * len(run.history) / run.train_seconds,

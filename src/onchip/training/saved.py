@@ -64,41 +64,45 @@ class SavedRuns:
     records: tuple[Record, ...]
     net: str | torch.nn.Module | Callable[..., torch.nn.Module] | None = None
 
-    def record(self, rule: str | None = None, seed: int | None = None) -> Record:
+    def record(self, rule: str | None = None, seed: int | None = None, *, bits: bool | None = None) -> Record:
         """The record of a run.
 
         Args:
             rule: The rule with its options as in `Record.label`; None for any.
             seed: The seed; None for any.
+            bits: Whether the run had the bits of a chip; None for any.
 
         Raises:
             RequestError: No run has this rule and seed, or several have.
         """
         label = None if rule is None else str(parse(rule))
         found = [one for one in self.records if label in (None, one.label) and seed in (None, one.seed)]
+        found = [one for one in found if bits in (None, bool(one.chip.get("bits")))]
         if len(found) != 1:
-            runs = ", ".join(f"{one.label} with seed {one.seed}" for one in found or self.records) or "none"
-            raise RequestError(f"{self.path} got rule={rule!r}, seed={seed!r}; expected one run of: {runs}")
+            runs = ", ".join(f"{one.title} with seed {one.seed}" for one in found or self.records) or "none"
+            given = f"rule={rule!r}, seed={seed!r}" + ("" if bits is None else f", bits={bits}")
+            raise RequestError(f"{self.path} got {given}; expected one run of: {runs}")
         return found[0]
 
-    def model(self, rule: str | None = None, seed: int | None = None) -> nn.Sequential:
+    def model(self, rule: str | None = None, seed: int | None = None, *, bits: bool | None = None) -> nn.Sequential:
         """The network of a run with its final weights, on the CPU, in evaluation mode.
 
         Args:
             rule: As for `record`.
             seed: As for `record`.
+            bits: As for `record`.
 
         Raises:
             RequestError: As for `record`, or the weights were not kept.
             DataError: The file of the weights is damaged, or of another run.
         """
-        record = self.record(rule, seed)
+        record = self.record(rule, seed, bits=bits)
         model = self._network(record, _settings(record))
         load_weights(model, record, self._weights(record))
         model.eval()
         return model
 
-    def rule(self, rule: str | None = None, seed: int | None = None) -> Rule:
+    def rule(self, rule: str | None = None, seed: int | None = None, *, bits: bool | None = None) -> Rule:
         """The rule of a run, attached to its network, both as they were after the last training step.
 
         With `select="best"`, the weights are those of the best epoch, and the feedback is that of the last one.
@@ -106,6 +110,7 @@ class SavedRuns:
         Args:
             rule: As for `record`.
             seed: As for `record`.
+            bits: As for `record`.
 
         Raises:
             RequestError: As for `record`, or the weights were not kept.
@@ -118,7 +123,7 @@ class SavedRuns:
             >>> onchip.load_run(folder).rule().forward(onchip.Static(torch.rand(2, 1, 8, 8), steps=4)).shape
             torch.Size([4, 2, 10])
         """
-        record = self.record(rule, seed)
+        record = self.record(rule, seed, bits=bits)
         config, path = _settings(record), self._weights(record)
         with own_randomness(config):
             model = self._network(record, config)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from onchip.errors import CheckpointError, DataError, DivergedError, MemoryLimit
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
-from onchip.training import registry
+from onchip.training import on_chip, registry
 from onchip.training.builder import Given, build, describe, own_randomness, resolve
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
@@ -49,7 +50,8 @@ def check(sweep: SweepConfig, data: Dataset, given: Given = Given()) -> None:
         UnsupportedError: A rule cannot train this network.
     """
     seen: dict[str, str] = {}
-    for config in sweep.runs()[: len(sweep.rules)]:
+    runs = {config.rule: config for config in reversed(sweep.runs())}  # those of the first seed
+    for config in (runs[rule] for rule in sweep.rules):
         rule = given.rule or registry.part("rule", config.rule)
         key = json.dumps([rule.name, rule.options], sort_keys=True)
         if key in seen:
@@ -104,6 +106,7 @@ def compare(
     if jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
     check(sweep, data, given)
+    chips = on_chip.facts(sweep, data, given)
     directory = RunDirectory(path)
     settled = directory.config() if resume and sweep.base.threads is None else None
     threads = settled.base.threads if settled else sweep.base.threads
@@ -117,7 +120,7 @@ def compare(
         finished = {key: record for key, record in stored.items() if record.status == "ok"}
         yield from finished.values()
         labels = {text: (given.rule or registry.part("rule", text)).label for text in sweep.rules}
-        keys = {config: (labels[config.rule], config.seed) for config in sweep.runs()}
+        keys = {config: (labels[config.rule], config.seed, config.synapses) for config in sweep.runs()}
         for config in keys:
             if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
@@ -136,7 +139,8 @@ def compare(
             else run_in_workers(work, waiting, jobs, progress, executor=executor)
         )
         with contextlib.closing(runs):  # ends workers while the directory is locked
-            for config, record in runs:
+            for config, trained in runs:
+                record = on_chip.noted(trained, config, chips)
                 stored.pop(keys[config], None)
                 stored[keys[config]] = record
                 write(directory.records, stored.values())
@@ -155,11 +159,11 @@ def compare(
     return locked()
 
 
-def _by_run(records: Iterable[Record]) -> dict[tuple[str, int], Record]:
+def _by_run(records: Iterable[Record]) -> dict[tuple[str, int, Any], Record]:
     """One record per run: of several the first that is not of a failure, or else the last."""
-    runs: dict[tuple[str, int], Record] = {}
+    runs: dict[tuple[str, int, Any], Record] = {}
     for record in records:
-        key = record.label, record.seed
+        key = record.label, record.seed, record.settings.get("synapses")
         if key not in runs or runs[key].status == "failed":
             runs[key] = record
     return runs

@@ -39,7 +39,7 @@ class Bars:
 
     def __init__(self, progress: Progress | None, runs: int) -> None:
         self._progress = progress
-        self._bars: dict[tuple[str, int], TaskID] = {}
+        self._bars: dict[tuple[str, int, object], TaskID] = {}
         if progress is not None:
             self._all = progress.add_task("all runs", total=runs)
 
@@ -53,13 +53,13 @@ class Bars:
             result = f"failed: {record.error}"
         else:
             result = f"test {100 * record.test_accuracy:.2f} %, {record.seconds:.1f} s"
-        line = one_line(f"{record.label}, seed {record.seed}: {result}")
+        line = one_line(f"{record.title}, seed {record.seed}: {result}")
         if self._progress is None:
             say(line, error=True)
             return
         self._progress.console.print(line, markup=False, highlight=False)
         self._progress.advance(self._all)
-        bar = self._bars.pop((record.label, record.seed), None)
+        bar = self._bars.pop((record.label, record.seed, record.settings.get("synapses")), None)
         if bar is not None:
             self._progress.remove_task(bar)
 
@@ -69,18 +69,19 @@ class Bar(ProgressListener):
 
     Args:
         progress: the bars' display; None shows none.
-        bars: the bars that are shown, by rule and seed.
+        bars: the bars that are shown, by rule, seed and synapses.
     """
 
-    def __init__(self, progress: Progress | None, bars: dict[tuple[str, int], TaskID]) -> None:
+    def __init__(self, progress: Progress | None, bars: dict[tuple[str, int, object], TaskID]) -> None:
         self._progress, self._bars = progress, bars
 
     def run_begins(self, config: RunConfig) -> None:
         """Show the bar."""
-        self._run, self._epochs = one_line(f"{config.rule}, seed {config.seed}"), config.epochs
+        synapses = f" with {config.synapses}" if config.synapses else ""
+        self._run, self._epochs = one_line(f"{config.rule}{synapses}, seed {config.seed}"), config.epochs
         if self._progress is not None:
             self._bar = self._progress.add_task(self._run, total=None)
-            self._bars[config.rule, config.seed] = self._bar
+            self._bars[config.rule, config.seed, config.synapses] = self._bar
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
         """Move the bar to the beginning of the epoch; a resumed run does not begin at the first."""

@@ -1,0 +1,30 @@
+"""From what was asked for to the runs of a comparison: which rules there are, and which are left out."""
+
+from onchip.data import Dataset
+from onchip.runs.config import SweepConfig
+from onchip.runs.request import Request
+from onchip.training import on_chip, sweep
+from onchip.training.builder import Given
+from onchip.training.registry import distinct
+
+__all__ = ["selected"]
+
+
+def selected(asked: Request, data: Dataset, given: Given = Given()) -> tuple[SweepConfig, list[str]]:
+    """The comparison that was asked for; and for each default rule that is left out, the reason.
+
+    Args:
+        asked: The request.
+        data: The data set that it names.
+        given: Objects in place of names.
+
+    Raises:
+        RequestError: A setting is wrong, or a rule is named twice.
+        UnsupportedError: A chip cannot run a rule that was asked for.
+    """
+    if asked.chip is not None:
+        return on_chip.judged(asked, data, given)
+    if asked.rules is not None:
+        return asked.sweep(rule.label for rule in distinct(asked.rules)), []
+    rules, left_out = sweep.trainable(asked.base, data, given)
+    return asked.sweep(rules), left_out
