@@ -15,7 +15,7 @@ from onchip.devices.crossbar import Crossbar
 from onchip.errors import OnchipError, RequestError, UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.coincidence import Coincidences
-from onchip.nn import MeanReadout, neurons
+from onchip.nn import MeanReadout, Sequential, neurons
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.spike_train import BernoulliTrain
 from onchip.runs import checkpoint
@@ -249,7 +249,7 @@ def test_serves_a_rule_of_real_errors_or_refuses_it(name: str) -> None:
 @every
 def test_takes_feedback_that_needs_the_updates_or_refuses_it(name: str) -> None:
     torch.manual_seed(0)
-    model = scaled(nn.Sequential(nn.Linear(4, 3), neurons.LIF(), nn.Linear(3, 2)), 3.0)
+    model = scaled(Sequential(nn.Linear(4, 3), neurons.LIF(), nn.Linear(3, 2)), 3.0)
     rule = rules.kolen_pollack(model, decay=0.0)
     if not Trainer(name, STREAMS[0]).device.takes_feedback:
         with pytest.raises(UnsupportedError):
