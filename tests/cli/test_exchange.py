@@ -124,6 +124,8 @@ def test_on_a_terminal_reasons_stand_below(onchip: Onchip, runs: Path, monkeypat
         (["export", "runs", "--rule", "bp", "--out", "no/where.nir"], "expected a name in a folder that exists"),
         (["export", "runs", "--rule", "bp", "--out", "runs"], "runs cannot be the file"),
         (["import", "nowhere.nir"], "nowhere.nir cannot be read: No such file"),
+        (["import", "nowhere.nir", "--reset", "medium"], "unknown reset 'medium'"),
+        (["import", "nowhere.nir", "--shape", "x"], "shape got 'x'; expected positive numbers"),
         (["import", "runs/run.json"], "is no NIR file, or damaged"),
         (["import", "runs/run.json", "--reader", "brian"], "is no NIR file, or damaged"),
     ],

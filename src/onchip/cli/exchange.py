@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from onchip.interop import Imported, Learning, Verdict
+    from onchip.nn.neurons.spiking import Reset
 
 FORMATS = ("nir", "pt2")
+RESETS = ("hard", "soft")
 READERS = ("nir", "norse", "sinabs", "snntorch", "spikingjelly")
 
 Reader = Annotated[
@@ -123,6 +125,13 @@ def import_(
         float | None,
         typer.Option(help="Time step in seconds.", show_default="what the file says, or that of the reader"),
     ] = None,
+    reset: Annotated[
+        str | None,
+        typer.Option(help="Reset of its neurons, hard or soft, which NIR cannot say.", show_default="the reader's"),
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Shape of the input, such as 1x28x28, if the file says another one.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for model.json and model.safetensors, which onchip.load reads."),
@@ -132,7 +141,11 @@ def import_(
     with failing():
         from onchip import interop
 
-        imported = interop.read(file, reader=reader, dt=dt)
+        if reset not in (None, *RESETS):
+            raise unknown_name("reset", str(reset), RESETS)
+        sizes = None if shape is None else _sizes(shape)
+        kind: Reset | None = "soft" if reset == "soft" else "hard" if reset == "hard" else None
+        imported = interop.read(file, reader=reader, dt=dt, shape=sizes, reset=kind)
         _show(imported.verdicts)
         if imported.document is not None:
             say(f"trained by {imported.document.rule}, which comes along", error=True)

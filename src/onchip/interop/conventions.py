@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onchip.interop.readers.base import Gain, Reader
+from onchip.nn.neurons.spiking import Reset
 
 Numbers = NDArray[np.float64]
 
@@ -24,11 +25,13 @@ class Conventions:
         reader: Who reads it.
         dt: Time step, in seconds.
         precision: NumPy's type of the potentials, which decides which number is next to a threshold.
+        reset: Of neurons that are read, where our export stored none; NIR cannot say a soft one.
     """
 
     reader: Reader
     dt: float
     precision: type[np.floating] = np.float32
+    reset: Reset = "hard"
 
     def tau(self, decay: Numbers) -> Numbers:
         """τ for a decay, in seconds (`euler`) or in steps (`exponential`)."""

@@ -22,6 +22,7 @@ from onchip.interop.verdict import Verdict
 from onchip.interop.writing import to_nir
 from onchip.nn import Sequential
 from onchip.nn.graph_builder import build_graph
+from onchip.nn.neurons.spiking import Reset
 from onchip.training.networks import Network
 from onchip.training.own_network import neuron_names
 
@@ -113,13 +114,22 @@ class Imported:
         return restored(self.document, self.tensors)
 
 
-def read(path: str | os.PathLike[str], *, reader: str | None = None, dt: float | None = None) -> Imported:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    reader: str | None = None,
+    dt: float | None = None,
+    shape: Sequence[int] | None = None,
+    reset: Reset | None = None,
+) -> Imported:
     """What a NIR file holds: the network, and the rule that trains it.
 
     Args:
         path: The file.
         reader: As for `from_nir`.
         dt: As for `from_nir`.
+        shape: As for `from_nir`.
+        reset: As for `from_nir`.
 
     Raises:
         RequestError: As `from_nir`.
@@ -127,8 +137,8 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, dt: float |
         UnsupportedError: As `from_nir`.
     """
     held = file.read(Path(path))
-    model, verdicts = from_nir(held.graph, reader=reader, dt=dt)
-    shape = input_shape(held.graph)
+    model, verdicts = from_nir(held.graph, reader=reader, dt=dt, shape=shape, reset=reset)
+    shape = input_shape(held.graph) if shape is None else tuple(shape)
     if group.GROUP not in held.groups:
         return Imported(model, verdicts, shape, None, {})
     try:
@@ -138,17 +148,26 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, dt: float |
     return Imported(model, verdicts, shape, document, tensors)
 
 
-def load(path: str | os.PathLike[str], *, reader: str | None = None, dt: float | None = None) -> Sequential:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    reader: str | None = None,
+    dt: float | None = None,
+    shape: Sequence[int] | None = None,
+    reset: Reset | None = None,
+) -> Sequential:
     """The network in a NIR file.
 
     Args:
         path: The file.
         reader: As for `from_nir`, which also returns the verdicts.
         dt: As for `from_nir`.
+        shape: As for `from_nir`.
+        reset: As for `from_nir`.
 
     Raises:
         RequestError: As `from_nir`.
         DataError: As `from_nir`.
         UnsupportedError: As `from_nir`.
     """
-    return from_nir(path, reader=reader, dt=dt)[0]
+    return from_nir(path, reader=reader, dt=dt, shape=shape, reset=reset)[0]

@@ -26,11 +26,17 @@ from onchip.interop.readers import reader_of
 from onchip.interop.structure import Branches, Chain, structure
 from onchip.interop.verdict import Verdict
 from onchip.nn.graph_builder import build_graph
+from onchip.nn.neurons.spiking import Reset, Spiking
 from onchip.nn.synapses import synapse_of
 
 
 def from_nir(
-    graph: Any, *, reader: str | None = None, dt: float | None = None, shape: Sequence[int] | None = None
+    graph: Any,
+    *,
+    reader: str | None = None,
+    dt: float | None = None,
+    shape: Sequence[int] | None = None,
+    reset: Reset | None = None,
 ) -> tuple[nn.Sequential, tuple[Verdict, ...]]:
     """A NIR graph, or a file of one, as a network of the same spikes.
 
@@ -39,6 +45,8 @@ def from_nir(
         reader: Whose conventions the graph follows, by name; None for those that our export named, else NIR's own.
         dt: Time step, in seconds; None for that of our export, else for the reader's.
         shape: Of the input, without time and batch; None for that of the graph's input node.
+        reset: `hard` or `soft`, of neurons whose reset our export has not stored, because NIR cannot say a soft one;
+            None for that of the reader.
 
     Returns:
         The network, and a verdict on each node.
@@ -56,17 +64,20 @@ def from_nir(
         >>> network[1]
         LIF(decay=0.5, threshold=1, reset='hard')
     """
+    named = None if reader is None else reader_of(reader)
+    require(reset in (None, "hard", "soft"), "from_nir", "reset", reset, "hard or soft")
     if isinstance(graph, (str, os.PathLike)):
         graph = file.read(Path(graph)).graph
     if type(graph).__name__ != "NIRGraph":
         raise RequestError(f"got a {type(graph).__name__}; expected a nir.NIRGraph, or the path of a NIR file")
     about = memory_of(graph)
-    assumed = reader_of(reader or _text(about.get("reader")) or "nir")
+    assumed = named or reader_of(_text(about.get("reader")) or "nir")
     step = dt if dt is not None else about.get("dt", assumed.dt) if reader is None else assumed.dt
     seconds = float(step) if isinstance(step, (int, float, np.integer, np.floating)) else math.nan
     require(0.0 < seconds < math.inf, "from_nir", "dt", " ".join(f"{step!s:.40}".split()), "seconds, above 0")
     wide = _text(about.get("precision")) == "float64"
-    conventions = Conventions(assumed, seconds, np.float64 if wide else np.float32)
+    precision = np.float64 if wide else np.float32
+    conventions = Conventions(assumed, seconds, precision, reset or assumed.resets)
     with np.errstate(all="ignore"):  # what is no finite number is refused where it shows
         return _Reading(flat(graph), conventions).network(shape)
 
@@ -235,6 +246,8 @@ class _Reading:
             self.tell(back, recurrent, "a recurrent connection")
         if found.text("reset") == "soft":
             notes.append("the soft reset is that of our metadata")
+        elif self.conventions.reset == "soft" and isinstance(read.neuron, Spiking) and not found.text("reset"):
+            notes.append("NIR cannot say a soft reset: it was asked for, or is that of the reader")
         self.tell(name, read.neuron, "; ".join(notes))
         return neuron
 

@@ -52,7 +52,7 @@ class CubaLIFConverter(NeuronWriter, NeuronReader):
         if spread(found, "v_leak", shape).any():
             raise UnsupportedError(f"{found.kind} {found.name!r} has v_leak other than 0; expected 0")
         threshold, factor, shift = neurons(found, shape, conventions, gain, np.zeros(shape))
-        options: dict[str, Any] = memory.options(found) | {"threshold": threshold}
+        options: dict[str, Any] = memory.options(found, conventions) | {"threshold": threshold}
         for name, values in (("decay", decay), ("current_decay", current)):
             options[name] = recalled(found, name, values)
         neuron = CubaLIF(learn_decay=memory.learns(found, DECAYS), **options)

@@ -63,7 +63,7 @@ class LIFConverter(NeuronWriter, NeuronReader):
             gain = conventions.gain(decay, resistance, conventions.reader.lif_gain)
             leak = (1.0 - decay) * spread(found, "v_leak", shape)
         threshold, factor, shift = neurons(found, shape, conventions, gain, leak)
-        options: dict[str, Any] = memory.options(found) | {"threshold": threshold}
+        options: dict[str, Any] = memory.options(found, conventions) | {"threshold": threshold}
         layer = found.text("layer") or found.kind
         if layer == "IF" and (decay == 1.0).all():
             return Neurons(IF(**options), factor, shift)

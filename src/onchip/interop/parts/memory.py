@@ -9,6 +9,7 @@ from torch import Tensor
 
 from onchip import surrogate
 from onchip.errors import OnchipError
+from onchip.interop.conventions import Conventions
 from onchip.interop.parts.base import Found
 from onchip.nn.neurons.leaky import Leaky
 from onchip.nn.neurons.spiking import Spiking
@@ -57,10 +58,11 @@ def spiking(neuron: Spiking) -> dict[str, Any]:
     }
 
 
-def options(found: Found) -> dict[str, Any]:
-    """The options of spiking neurons that were stored; a hard reset in files of others."""
+def options(found: Found, conventions: Conventions) -> dict[str, Any]:
+    """The options of spiking neurons that were stored; without them, the reset of the reader, or the one asked for."""
+    stored = found.text("reset")
     given: dict[str, Any] = {
-        "reset": "soft" if found.text("reset") == "soft" else "hard",
+        "reset": stored if stored in ("soft", "hard") else conventions.reset,
         "detach_reset": found.flag("detach_reset", default=False),
     }
     text = found.text("surrogate")
