@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from onchip._types import converted
 from onchip.errors import DataError, UnsupportedError
+from onchip.nn import neurons
 from onchip.nn.graph_builder import build_graph
-from onchip.nn.neurons import ALIF, IF, LIF, READOUTS, TTFS, CubaLIF, Rate, Stochastic
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.pooling import EarliestPool2d
 from onchip.nn.recurrent import Recurrent
@@ -64,7 +64,7 @@ LAYERS: dict[type[nn.Module], dict[str, Any]] = {
 }
 """The layers apart from neurons: the attributes that say how they compute, and their types."""
 
-NEURONS: tuple[type[Neuron], ...] = (ALIF, IF, LIF, TTFS, CubaLIF, Rate, Stochastic, *READOUTS)
+NEURONS: tuple[type[Neuron], ...] = (*(getattr(neurons, name) for name in neurons.__all__), *neurons.READOUTS)
 CONTAINERS: tuple[type[nn.Module], ...] = (Sequential, Residual, Recurrent)
 TYPES = {each.__name__: each for each in (*LAYERS, *NEURONS, *CONTAINERS)}
 
