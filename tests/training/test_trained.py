@@ -313,6 +313,12 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "lost": (lambda facts: facts.pop("output"), "output"),
     "type": (lambda facts: facts["input"].update(steps="4"), "steps"),
     "divisor": (lambda facts: facts["input"].update(divisor=2), "divisor"),
+    "frames": (lambda facts: facts["input"].update(frames=3), "frames of recordings"),
+    "scale": (
+        lambda facts: facts["input"].update(standardization={"mean": [0.0], "deviation": [1.0]}),
+        "channels of sequences",
+    ),
+    "kind": (lambda facts: facts["input"].update(samples="sequences"), "divisor=255"),
     "digest": (lambda facts: facts.update(weights_sha256="f" * 64), r"keep the two files of one run together"),
     "file": (lambda facts: facts.update(weights="../../x"), "weights"),
     "record": (lambda facts: facts["record"].update(seed=9), "record"),

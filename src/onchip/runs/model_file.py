@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from onchip._files import read_regular
 from onchip._types import converted, decoded
-from onchip.errors import DataError
+from onchip.errors import DataError, require
 from onchip.runs.grammar import Scalar
 from onchip.runs.seal import sealed, unsealed
 
@@ -113,6 +113,9 @@ class InputFacts:
         frames: Frames of a recording; None for other samples.
         batch_size: Samples at a time when the network was tested.
         seed: Of the random draws in a test.
+
+    Raises:
+        RequestError: They do not fit each other.
     """
 
     samples: Literal["images", "recordings", "features", "sequences"]
@@ -124,6 +127,23 @@ class InputFacts:
     standardization: Standardization | None = None
     batch_size: Size = 32
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        known = DIVISORS.get(self.samples, ())
+        require(self.divisor in known, self, "divisor", self.divisor, f"{' or '.join(map(str, known))} for this kind")
+        recorded = self.samples == "recordings"
+        require(
+            (self.frames is not None) == recorded, self, "frames", self.frames, "frames of recordings, and no others"
+        )
+        scale = self.standardization
+        if scale is not None:
+            channels = (len(scale.mean), len(scale.deviation))
+            fits = self.samples == "sequences" and channels == self.shape[-1:] * 2
+            require(fits, self, "standardization", channels, f"one of {self.shape[-1:]} channels of sequences")
+
+
+DIVISORS: dict[str, tuple[int, ...]] = {"images": (255, 1), "features": (1,), "recordings": (255,), "sequences": (1,)}
+"""What stored numbers may be divided by, by what the samples are."""
 
 
 @dataclass(frozen=True)
