@@ -68,6 +68,18 @@ def test_a_run_goes_out_and_comes_back(onchip: Onchip, runs: Path) -> None:
     torch.testing.assert_close(interop.read("again.nir").restored().rule.state_dict(), feedback, rtol=0.0, atol=0.0)
 
 
+def test_an_audit_of_the_exported_network_goes_along(onchip: Onchip, runs: Path) -> None:
+    result = onchip("export", str(runs), "--rule", "dfa", "--audit", "--out", "audited.nir")
+    assert result.code == 0, result.err
+    document = interop.read("audited.nir").document
+    assert document is not None
+    assert document.certificate is not None
+    assert document.certificate["holds"]
+    assert document.certificate["about"] == "the exported network, input 1x8x8, 4 steps, 3 samples, seed 0"
+    outcomes = {each["claim"]: each["outcome"] for each in document.certificate["results"]}
+    assert outcomes["no_weight_transport"] == "holds"
+
+
 def test_the_rule_may_stay_at_home(onchip: Onchip, runs: Path) -> None:
     result = onchip("export", str(runs), "--rule", "dfa", "--no-learning", "--out", "network.nir")
     assert result.code == 0, result.err
@@ -123,6 +135,7 @@ def test_on_a_terminal_reasons_stand_below(onchip: Onchip, runs: Path, monkeypat
         (["export", "runs", "--rule", "bp", "--shape", "1x9x9"], "Linear '1' got features of shape (81,)"),
         (["export", "runs", "--rule", "bp", "--out", "no/where.nir"], "expected a name in a folder that exists"),
         (["export", "runs", "--rule", "bp", "--out", "runs"], "runs cannot be the file"),
+        (["export", "runs", "--rule", "bp", "--audit", "--no-learning"], "got --audit and --no-learning"),
         (["import", "nowhere.nir"], "nowhere.nir cannot be read: No such file"),
         (["import", "nowhere.nir", "--reset", "medium"], "unknown reset 'medium'"),
         (["import", "nowhere.nir", "--shape", "x"], "shape got 'x'; expected positive numbers"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,15 +16,11 @@ from onchip.certificates import Certificate
 from onchip.cli.shared.arguments import Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import RUN_FAILED, failing, require_range, supported
+from onchip.cli.shared.samples import random_batch
 from onchip.cli.shared.sizes import Size, size_of
 from onchip.cli.shared.terminal import say
 from onchip.errors import RequestError
 from onchip.runs.grammar import split
-
-if TYPE_CHECKING:
-    import torch
-
-    from onchip.nn.signals import SignalKind
 
 
 def audit(
@@ -96,24 +92,13 @@ def _certificates(
         over = f"{sizes[0]} steps, " if network.kind.over_time else ""
         shape = "x".join(map(str, size.shape))
         about = f"{net} of {network.neuron} neurons, input {shape}, {over}{sizes[1]} samples, seed {seed}"
-        signal, labels = _data(size, sizes, network.kind, seed)
+        signal, labels = random_batch(size.shape, size.classes, sizes, network.kind, seed)
         if network.own is not None:
             network.own.check_output(network.make(), signal, size.classes)
         audit_of = partial(audited, build=network.make, signal=signal, labels=labels, seed=seed, span=span, about=about)
         audits = [partial(audit_of, rule, label=rule.label) for rule in parts]
         certificates += supported(audits, strict=rules is not None)
     return certificates
-
-
-def _data(size: Size, sizes: tuple[int, int], kind: SignalKind, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random input and labels: another current or spike at each step, or spike times of which some never come."""
-    import torch
-
-    steps, batch = sizes
-    generator = torch.Generator().manual_seed(seed)
-    leading = (steps, batch) if kind.over_time else (batch,)
-    signal = kind.random(torch.Size((*leading, *size.shape)), generator)
-    return signal, torch.randint(size.classes, (batch,), generator=generator)
 
 
 def _show(certificates: list[Certificate], *, markdown: bool, as_json: bool) -> None:

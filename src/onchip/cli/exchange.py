@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +21,14 @@ from onchip.runs.directory import slug
 if TYPE_CHECKING:
     from torch import nn
 
+    from onchip.certificates import Certificate
     from onchip.interop import Imported, Learning, Verdict
+    from onchip.nn import Sequential
     from onchip.nn.neurons.spiking import Reset
 
 FORMATS = ("nir", "pt2")
 RESETS = ("hard", "soft")
+AUDIT_STEPS, AUDIT_SAMPLES = 4, 3
 READERS = ("nir", "norse", "sinabs", "snntorch", "spikingjelly")
 
 Reader = Annotated[
@@ -48,6 +52,9 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file. If left out, one in the folder of the run.")] = None,
     no_learning: Annotated[
         bool, typer.Option("--no-learning", help="Leave out the rule that trained the network.")
+    ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Audit the rule on this network, and store the certificate beside it.")
     ] = False,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="Also write what the reader runs in another way.")
@@ -73,8 +80,12 @@ def export(
             raise unknown_name("format", to, FORMATS)
         if to == "pt2":
             nir_only = {"reader": reader, "rule": rule, "seed": seed, "shape": shape}
-            _write_program(run, net, out, {**nir_only, "no-learning": no_learning, "approximate": approximate})
+            _write_program(
+                run, net, out, {**nir_only, "no-learning": no_learning, "approximate": approximate, "audit": audit}
+            )
             return
+        if audit and no_learning:
+            raise RequestError("got --audit and --no-learning; a certificate is stored with the rule, so expected one")
         from onchip import interop
 
         model, learning, found, label = _trained(run, rule, seed, net, bare=no_learning)
@@ -87,6 +98,8 @@ def export(
         path = out or run / f"{label}-{name}.nir"
         if path.is_dir() or not path.parent.is_dir():
             raise RequestError(f"{path} cannot be the file; expected a name in a folder that exists")
+        if audit and learning is not None:
+            learning = replace(learning, certificate=_certificate(model, learning.text, sizes))
         interop.export(path, model, sizes, reader=name, approximate=approximate, learning=learning)
         trained = "" if learning is None else f", with the rule {learning.text}"
         say(f"written to {path}, for {name} {interop.READERS[name].version}{trained}", error=True)
@@ -189,6 +202,24 @@ def _trained(
         return runs.model(rule, seed), None, record.shape, name
     learning = Learning(runs.rule(rule, seed), record.label, precision=str(record.settings.get("precision", "float32")))
     return learning.rule.network, learning, record.shape, name
+
+
+def _certificate(model: nn.Module, rule: str, shape: tuple[int, ...]) -> Certificate:
+    """The audit of a rule on copies of a network, with random input of this shape."""
+    from onchip.audit import audit
+    from onchip.cli.shared.samples import random_batch
+    from onchip.nn.description import built, described
+    from onchip.nn.graph_builder import build_graph
+    from onchip.training import registry
+
+    layers, graph, part = described(model), build_graph(model), registry.part("rule", rule)
+
+    def build() -> Sequential:
+        return built(layers, {name: tensor.clone() for name, tensor in model.state_dict().items()})
+
+    signal, labels = random_batch(shape, len(graph.layers[-1].weight), (AUDIT_STEPS, AUDIT_SAMPLES), graph.kind, 0)
+    sizes = f"input {'x'.join(map(str, shape))}, {AUDIT_STEPS} steps, {AUDIT_SAMPLES} samples, seed 0"
+    return audit(part, build, signal, labels, label=part.label, about=f"the exported network, {sizes}")
 
 
 def _store(imported: Imported, file: Path, out: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from onchip.learning.context import RuleContext
-from onchip.learning.description import ErrorPath, RuleDescription, SynapseDescription
+from onchip.learning.description import ErrorPath, RuleDescription, SynapseDescription, UpdateForm
 from onchip.nn.graph import LayerGraph, SynapticLayer
 
 
@@ -39,7 +39,10 @@ def _described(
 ) -> list[SynapseDescription]:
     """The descriptions of a layer and of its recurrent connection."""
     neuron, recurrent = layer.neuron, layer.recurrent
-    form = context.temporal.form(neuron, context.readout, last=last, recurrent=recurrent is not None)
+    if neuron.signal.over_time:
+        form = context.temporal.form(neuron, context.readout, last=last, recurrent=recurrent is not None)
+    else:
+        form = UpdateForm((), (), "spike times")
     surrogate = getattr(neuron, "surrogate", None)
     return [
         SynapseDescription(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from onchip import nn
-    from onchip.nn.signals import Signal
+    from onchip.nn.signals import Signal, SignalKind
     from onchip.training.networks import Network
 
 SAMPLES = 2
@@ -48,3 +48,24 @@ def sample_of(
     if network.own is not None:
         network.own.check_output(model, signal, size.classes)
     return model, signal, labels
+
+
+def random_batch(
+    shape: tuple[int, ...], classes: int, sizes: tuple[int, int], kind: SignalKind, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Random input and labels: another current or spike at each step, or spike times of which some never come.
+
+    Args:
+        shape: Of an input, without time and batch.
+        classes: Number of classes.
+        sizes: Time steps and samples.
+        kind: The kind of signal.
+        seed: Seed of all draws.
+    """
+    import torch
+
+    steps, batch = sizes
+    generator = torch.Generator().manual_seed(seed)
+    leading = (steps, batch) if kind.over_time else (batch,)
+    signal = kind.random(torch.Size((*leading, *shape)), generator)
+    return signal, torch.randint(classes, (batch,), generator=generator)

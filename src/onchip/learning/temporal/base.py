@@ -30,7 +30,7 @@ class Temporal(ABC):
     three_factors: ClassVar[bool] = True
 
     def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
-        """The update of the synapses of a layer, written out; by default one product per time step.
+        """The update of the synapses of a layer over time steps, written out; by default one product at each.
 
         Args:
             neuron: The postsynaptic neurons.

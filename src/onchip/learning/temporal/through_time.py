@@ -21,8 +21,6 @@ class ThroughTime(Temporal):
     through_time = True
 
     def form(self, neuron: Neuron, readout: Neuron, *, last: bool, recurrent: bool) -> UpdateForm:
-        if not neuron.signal.over_time:
-            return UpdateForm((), (), "spike times")
         if neuron.decays() == () and not recurrent:  # nothing is kept over time
             return super().form(neuron, readout, last=last, recurrent=recurrent)
         return UpdateForm((), (), "whole sequence")
