@@ -62,6 +62,15 @@ def test_the_example_of_devices_writes_cells(capsys: pytest.CaptureFixture[str])
     assert "'cells': 159010, 'cell_writes': " in capsys.readouterr().out
 
 
+def test_the_example_of_the_learning_group_restores_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nir")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "docs" / "learning-group.md", "python")[0], names)
+    assert names["again"].rule.describe() == names["rule"].describe()
+    assert names["again"].optimizer.param_groups[0]["momentum"] == 0.9
+
+
 @every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
