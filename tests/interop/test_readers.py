@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import nir
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from onchip import interop, nn
 from onchip.errors import UnsupportedError
 from onchip.interop.verdict import of_all
 from tests.cases import scaled, spikes
+from tests.interop.euler import simulated
 from tests.interop.peers import PEERS
 from tests.interop.test_round_trip import ALL
 
@@ -111,6 +113,17 @@ def table() -> str:
     heads = ["layer", *interop.READERS]
     lines = [[row, *(_word(row, reader) for reader in interop.READERS)] for row in ROWS]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *lines])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if _word(row, "nir") == "faithful"])
+def test_what_a_file_says_is_what_ours_does(row: str, tmp_path: Path) -> None:
+    """The column `nir`: NIR's equations by Euler's method, from what `nir.read` returns."""
+    model, shape = _network(row, "nir")
+    path, signal = tmp_path / "network.nir", spikes(12, 3, *shape)
+    interop.export(path, model, shape)
+    graph, expected = nir.read(path, type_check=False), model(signal).detach()
+    got = simulated(graph, signal.numpy(), float(graph.metadata["onchip"]["dt"]))
+    torch.testing.assert_close(torch.from_numpy(got), expected, rtol=1e-4, atol=1e-4)
 
 
 FAITHFUL = [(reader, row) for reader in PEERS for row in ROWS if _word(row, reader) == "faithful"]

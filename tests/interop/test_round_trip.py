@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +177,7 @@ def test_a_soft_reset_is_approximate_and_needs_leave(tmp_path: Path) -> None:
     assert graph.nodes["lif"].metadata["onchip"]["verdict"] == "approximate"
     assert "soft reset" in graph.nodes["lif"].metadata["onchip"]["reason"]
     assert graph.metadata["onchip"]["verdict"] == "approximate"
+    assert json.loads(graph.metadata["onchip"]["verdicts"]) == [list(verdict.cells()) for verdict in verdicts]
 
 
 def test_a_node_that_another_tool_has_changed_is_read_as_it_is() -> None:

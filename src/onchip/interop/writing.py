@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,7 @@ class Draft:
             nodes[name] = getattr(nir, written.kind)(**written.fields, metadata={"onchip": stored})
         nodes["output"] = nir.Output(output_type={"output": np.array(self.end)})
         about = {"version": __version__, "format": FORMAT, "reader": self.reader.name, "dt": self.reader.dt}
+        about["verdicts"] = json.dumps([verdict.cells() for verdict in self.verdicts], ensure_ascii=False)
         about |= {"reader_version": self.reader.version, "verdict": of_all(self.verdicts), "precision": self.precision}
         typed = all(written.typed for written, _ in self.nodes.values())
         return nir.NIRGraph(nodes=nodes, edges=list(self.edges), metadata={"onchip": about}, type_check=typed)
