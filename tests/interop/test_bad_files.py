@@ -141,12 +141,6 @@ GRAPHS: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "cannot be followed",
     ),
-    "three-branches": (
-        lambda: _joined(
-            [("input", n) for n in "abc"] + [(n, "output") for n in "abc"], **{n: _linear(3, 6) for n in "abc"}
-        ),
-        "a signal branches to a, b, c",
-    ),
     "groups-that-do-not-fit": (
         lambda: _graph(c=nir.Conv1d(None, np.ones((3, 1, 1)), 1, 0, 1, 2, np.zeros(3))),
         "3 outputs in 2 groups",
@@ -352,6 +346,13 @@ def test_metadata_of_others_does_no_harm() -> None:
     graph.metadata = {"onchip": {"dt": "soon", "reader": b"nir"}}
     with pytest.raises(RequestError, match="dt=soon"):
         interop.from_nir(graph)
+
+
+def test_three_branches_are_two_blocks() -> None:
+    nodes = {name: _linear(3, 6) for name in "abc"}
+    graph = _joined([("input", name) for name in nodes] + [(name, "output") for name in nodes], **nodes)
+    network, _ = interop.from_nir(graph)
+    assert network(torch.ones(1, 1, 6)).flatten().tolist() == [18.0, 18.0, 18.0]
 
 
 def test_a_long_chain_of_blocks_is_read_quickly() -> None:

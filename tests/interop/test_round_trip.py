@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,3 +188,43 @@ def test_a_node_that_another_tool_has_changed_is_read_as_it_is() -> None:
     graph.nodes["lif"].r = graph.nodes["lif"].r * 2
     network, _ = interop.from_nir(graph)
     assert repr(network[1]) == "LIF(decay=0.75, threshold=1, reset='hard')"
+
+
+def _layer(draw: random.Random) -> list[torch.nn.Module]:
+    decay = draw.choice([0.0, 0.5, 0.9, 1.0])
+    make: Callable[[], nn.Neuron] = draw.choice(
+        [lambda: nn.LIF(decay=decay, reset="hard"), lambda: nn.CubaLIF(decay=decay, current_decay=0.3), nn.IF]
+    )
+    weights, bias = nn.Linear(5, 5, bias=draw.random() < 0.5), draw.random() < 0.5
+    plain: list[list[torch.nn.Module]] = [
+        [weights],
+        [weights, make()],
+        [weights, nn.Recurrent(nn.Linear(5, 5, bias=bias), make())],
+    ]
+    return draw.choice(plain)
+
+
+def _blocks(draw: random.Random, depth: int) -> nn.Sequential:
+    """Layers and residual blocks, with and without shortcuts, within each other."""
+    layers: list[torch.nn.Module] = []
+    for _ in range(draw.randint(1, 3)):
+        if depth and draw.random() < 0.5:
+            shortcut = _blocks(draw, depth - 1) if draw.random() < 0.5 else None
+            layers.append(nn.Residual(_blocks(draw, depth - 1), shortcut))
+        else:
+            layers += _layer(draw)
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_blocks_within_blocks_come_back(seed: int) -> None:
+    """The graph knows sums and edges alone; what is found in them may be nested otherwise, and computes the same."""
+    torch.manual_seed(seed)
+    model = scaled(_blocks(random.Random(seed), 3).double(), 2.0)
+    if any("adds the same activity twice" in verdict.reason for verdict in interop.verdicts(model, (5,))):
+        with pytest.raises(UnsupportedError, match="adds the same activity twice"):
+            interop.to_nir(model, (5,), approximate=True)
+        return
+    network, _ = interop.from_nir(interop.to_nir(model, (5,), approximate=True)[0])
+    signal = spikes(5, 2, 5).double()
+    torch.testing.assert_close(network(signal), model(signal), rtol=1e-9, atol=1e-9)

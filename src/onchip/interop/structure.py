@@ -5,6 +5,7 @@ A node gets the sum of what arrives on its edges, so a signal is the set of node
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ MOST_TRIED = 1_000_000
 
 @dataclass(frozen=True)
 class Branches:
-    """Two chains that get the same signal, and whose outputs are added; an empty one passes the signal on."""
+    """Two chains that get the same signal, and whose outputs are added; an empty chain passes the signal on."""
 
     first: Chain
     second: Chain
@@ -81,7 +82,12 @@ def structure(
             raise UnsupportedError(f"node {node!r} leads nowhere; expected a chain from {source!r} to {sink!r}")
     parser = _Parser({node: frozenset(senders) for node, senders in before.items()}, sink)
     chain, leaving = parser.chain(frozenset({source}))
-    if leaving != parser.before[sink] or _size(chain) != len(before) - 2:
+    passed: list[str] = []
+    # Whatever the parser has found: each node gets exactly what the graph says, and none is left out.
+    if (
+        _sent(chain, Counter([source]), parser.before, passed) != Counter(before[sink])
+        or len(passed) != len(before) - 2
+    ):
         raise UnsupportedError(_no_chain(leaving))
     return Structure(chain, recurrent)
 
@@ -117,12 +123,8 @@ class _Parser:
         while True:
             signal = signals[-1]
             takers = self.takers.get(signal, [])
-            if len(takers) > 2:
-                raise UnsupportedError(
-                    f"a signal branches to {', '.join(sorted(takers))}; expected two branches at most"
-                )
-            if len(takers) == 2:
-                branches, end = self.branches(takers)
+            if len(takers) > 1:
+                branches, end = self.branches(signal, takers)
                 items.append(branches)
                 signals.append(end)
             elif takers:
@@ -145,21 +147,58 @@ class _Parser:
         whole = [places[other] for other in others if other in places]
         if whole:
             return max(whole)
-        self.tried += len(others) * len(places)
-        if self.tried > MOST_TRIED:
-            raise UnsupportedError("the graph has more branches than can be followed")
+        self.count(len(others) * len(places))
         return max((at for signal, at in places.items() if any(signal < other for other in others)), default=None)
 
-    def branches(self, takers: list[str]) -> tuple[Branches, Signal]:
-        """Two chains that begin at two nodes which get one signal."""
+    def branches(self, start: Signal, takers: list[str]) -> tuple[Branches, Signal]:
+        """Chains that begin at nodes which get one signal, added up: some of them first where others go on."""
         found = []
         for node in takers:
             chain, end = self.chain(frozenset({node}))
             found.append(((node, *chain), end))
-        (first, one), (second, other) = found
-        if one & other or not any(one | other <= arriving for arriving in self.containing.get(next(iter(one)), [])):
-            raise UnsupportedError(_no_chain(one | other))
-        return Branches(first, second), one | other
+        while True:
+            arriving, met, passes = self.meeting(start, [end for _, end in found])
+            if len(met) == len(found):
+                added = _added([chain for chain, _ in found])
+                return added, frozenset[str]().union(*(end for _, end in found))
+            together = [found[place] for place in met]
+            chain = together[0][0] if len(together) == 1 else (_added([chain for chain, _ in together]),)
+            if passes:
+                chain = (Branches(chain, ()),)
+            further, end = self.chain(arriving)
+            rest = [branch for place, branch in enumerate(found) if place not in met]
+            found = [*rest, ((*chain, *further), end)]
+
+    def meeting(self, start: Signal, ends: list[Signal]) -> tuple[Signal, list[int], bool]:
+        """Where some branches meet: the smallest such signal, their places, and whether the first signal passes by.
+
+        If there is no such signal, all of them meet.
+        """
+        everything = frozenset[str]().union(*ends)
+        candidates = {arriving for end in ends for arriving in self.containing.get(next(iter(end)), [])}
+        self.count(len(candidates) * len(ends))
+        for arriving in sorted(candidates, key=lambda signal: (len(signal), sorted(signal))):
+            met = [place for place, end in enumerate(ends) if end <= arriving]
+            rest = arriving.difference(*(ends[place] for place in met))
+            if rest in (frozenset(), start) and len(met) + bool(rest) > 1:
+                return arriving, met, bool(rest)
+        if not any(everything <= arriving for arriving in candidates):
+            raise UnsupportedError(_no_chain(everything))
+        return everything, list(range(len(ends))), False
+
+    def count(self, tried: int) -> None:
+        """Gives a graph up that has too many branches."""
+        self.tried += tried
+        if self.tried > MOST_TRIED:
+            raise UnsupportedError("the graph has more branches than can be followed")
+
+
+def _added(chains: list[Chain]) -> Branches:
+    """Several branches as pairs of branches."""
+    *first, last = chains
+    if len(first) == 1:
+        return Branches(first[0], last)
+    return Branches(first[0], (_added(chains[1:]),))
 
 
 def _refuse_cycles(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> None:
@@ -177,9 +216,21 @@ def _refuse_cycles(before: Mapping[str, set[str]], after: Mapping[str, set[str]]
         )
 
 
-def _size(chain: Chain) -> int:
-    """Nodes in a chain."""
-    return sum(1 if isinstance(item, str) else _size(item.first) + _size(item.second) for item in chain)
+def _sent(chain: Chain, signal: Counter[str], before: Mapping[str, Signal], passed: list[str]) -> Counter[str]:
+    """What a chain sends for a signal, by how often each node sends it; all nodes on the way are added to `passed`.
+
+    Raises:
+        UnsupportedError: A node gets something else than its edges say.
+    """
+    for item in chain:
+        if isinstance(item, Branches):
+            signal = _sent(item.first, signal, before, passed) + _sent(item.second, signal, before, passed)
+        elif signal != Counter(before[item]):
+            raise UnsupportedError(_no_chain(before[item]))
+        else:
+            passed.append(item)
+            signal = Counter([item])
+    return signal
 
 
 def _no_chain(signal: Signal) -> str:
