@@ -130,7 +130,7 @@ def test_spikes_and_parameters_come_back(name: str, tmp_path: Path) -> None:
     network, verdicts = interop.from_nir(path)
     signal = _signal(shape)
     expected = model(signal)
-    assert expected.abs().sum() > 0
+    assert expected.var(1).sum() > 0, "no neuron fires"
     assert torch.equal(network(signal), expected)
     assert {verdict.word for verdict in verdicts} == {"faithful"}
     ours, theirs = build_graph(model), build_graph(network)
@@ -154,7 +154,9 @@ def test_spikes_need_no_metadata_of_ours(name: str) -> None:
         node.metadata = {}
     network, _ = interop.from_nir(graph)
     signal = _signal(shape)
-    torch.testing.assert_close(network(signal), model(signal), rtol=1e-6, atol=1e-6)
+    expected = model(signal)
+    assert expected.var(1).sum() > 0, "no neuron fires"
+    torch.testing.assert_close(network(signal), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["conv", "recurrent-soft", "cuba-learned"])
