@@ -94,6 +94,12 @@ def test_a_neuron_of_the_users_own_has_no_converter() -> None:
     assert "no converter knows Own" in verdicts[1].reason
 
 
+def test_what_is_unsupported_has_that_reason_alone() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(reset="hard"))
+    verdict = interop.verdicts(model, (1, 8, 8), reader="sinabs")[1]
+    assert (verdict.word, verdict.reason) == ("unsupported", "sinabs 3.1.3 takes no neurons in maps (C, H, W)")
+
+
 def test_an_unknown_layer_is_refused_by_its_name() -> None:
     with pytest.raises(UnsupportedError, match=r"MaxPool2d '2' is unsupported: NIR has no max-pooling"):
         interop.to_nir(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LIF(), torch.nn.MaxPool2d(2)), (1, 8, 8))

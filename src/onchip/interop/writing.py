@@ -90,7 +90,8 @@ class Draft:
         self.used[key] += 1
         node = key if not number else f"{key}_{number}"
         word, reason = self.reader.supports(written.kind)
-        reasons = [written.reason, reason] if word != "unsupported" else [reason]
+        reasons = [reason] if word == "unsupported" else [written.reason]
+        reasons += [reason] if "unsupported" not in (word, written.word) else []
         told = Verdict(node, layer, worse(word, written.word), "; ".join(filter(None, reasons)))
         self.verdicts.append(told)
         stored = {"name": name, "verdict": told.word, "precision": self.precision, **written.memory}
