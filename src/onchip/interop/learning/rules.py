@@ -17,6 +17,7 @@ from onchip.learning.rule import Rule
 from onchip.nn.description import built, described
 from onchip.nn.sequential import Sequential
 from onchip.training import registry
+from onchip.training.model_folder import does
 
 NETWORK, FEEDBACK, RANDOM = "network/", "feedback/", "random"
 
@@ -55,15 +56,10 @@ class Learning:
         if own is None or all(own is not parameter for parameter in self.rule.parameters()):
             raise RequestError(f"the rule {self.text!r} trains another network than the one that is exported")
         part = registry.part("rule", self.text)
-        description = self.rule.describe()
-        layers = described(model)
-        copy = built(layers, {name: tensor.clone() for name, tensor in model.state_dict().items()})
-        with torch.random.fork_rng(devices=[]):
-            again: Rule = part(copy)
-        if again.describe() != description:
+        if not does(part, self.rule, model):
             raise RequestError(
-                f"got the rule {self.text!r} for a rule {description.rule!r} that does something else; expected its "
-                "name with the options that it was made with"
+                f"got the rule {self.text!r} for a rule {self.rule.name!r} that does something else; expected its name "
+                "with the options that it was made with"
             )
         tensors = {NETWORK + name: tensor for name, tensor in model.state_dict().items()}
         tensors |= {FEEDBACK + name: tensor for name, tensor in self.rule.state_dict().items()}
@@ -77,12 +73,12 @@ class Learning:
             writer=f"onchip {onchip.__version__}",
             rule=part.label,
             options=part.options,
-            description=description,
+            description=self.rule.describe(),
             nodes=dict(nodes),
             claims=tuple(claim.name for claim in self.rule.claims.stated()),
             cadence="after each batch",
             precision={"weights": str(weights).removeprefix("torch."), "products": self.precision},
-            network=layers,
+            network=described(model),
             optimizer=facts,
             certificate=None if self.certificate is None else self.certificate.to_dict(),
         )
