@@ -62,8 +62,8 @@ def setting(update: str) -> Setting:
     return Setting(steps=STEPS, lr=RATES[update], update="step" if update == "step" else "sequence")
 
 
-def verdict_of(rule: Rule, setting: Setting) -> Verdict:
-    return check(rule, chips.chip("loihi"), setting=setting)
+def verdict_of(rule: Rule, setting: Setting, chip: str = "loihi") -> Verdict:
+    return check(rule, chips.chip(chip), setting=setting)
 
 
 @functools.cache
@@ -128,12 +128,13 @@ def by_program(
     options: dict[str, Any],
     *,
     update: str = "sequence",
+    chip: str = "loihi",
     change: Change = lambda each: each,
     precision: Precision = Precision(),
 ) -> list[Tensor]:
     """The weights after training by the expressions of the verdict."""
     model, rule = made(network, name, options)
-    derivations = [change(each) for each in verdict_of(rule, setting(update)).derivations]
+    derivations = [change(each) for each in verdict_of(rule, setting(update), chip).derivations]
     training = ProgramTraining(rule, derivations, precision)
     torch.manual_seed(6)
     for spikes, labels in samples():
@@ -173,6 +174,16 @@ def test_changes_at_every_time_step_are_those_of_a_stream(network: str, name: st
     expected = by_rule(network, name, options, update="step")
     assert moved(expected, network, name, options) > 1e-3
     assert distance(by_program(network, name, options, update="step"), expected) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["ottt", "ostl", "sltt", "s_tllr", "dfa", "drtp", "decolle"])
+@pytest.mark.parametrize("network", ["feed-forward", "recurrent"])
+def test_a_crossbar_stores_a_sequence_and_takes_outer_products(network: str, name: str) -> None:
+    _, rule = made(network, name, {})
+    verdict = verdict_of(rule, setting("sequence"), "crossbar")
+    assert verdict.word == "faithful"
+    assert {each.timing for each in verdict.derivations} == {"stored sequence"}
+    assert distance(by_program(network, name, {}, chip="crossbar"), by_rule(network, name, {})) < 1e-10
 
 
 def test_many_rules_were_trained() -> None:

@@ -78,47 +78,41 @@ class ProgramTraining:
         if not streams:
             self.begin()
         for group in self._groups:
-            group.step(self._seen.taken(group.layer))
+            group.step(*self._seen.taken(group.layer))
 
 
 class _Group:
-    """The synapses to the neurons of one layer: their input's, those of its bias, and a recurrent connection's."""
+    """The synapses to the neurons of one layer: those of its input, of its bias, and of a recurrent connection."""
 
     def __init__(self, layer: SynapticLayer, derivations: Mapping[str, Derivation], precision: Precision) -> None:
         self.layer = layer
         derivation = derivations[layer.name]
-        self._arrays = [_Array(layer.parameter, derivation, derivation.program, precision)]
-        self._bias = None
-        if layer.bias is not None:
-            self._bias = _Array(layer.bias, derivation, derivation.bias, precision)
-        self._recurrent = None
+        self._input = _Array(layer.parameter, derivation, derivation.program, precision)
+        self._bias = None if layer.bias is None else _Array(layer.bias, derivation, derivation.bias, precision)
+        self._recurrent: _Array | None = None
         if layer.recurrent is not None:
-            derivation = derivations[layer.recurrent.name]
-            self._recurrent = _Array(layer.recurrent.parameter, derivation, derivation.program, precision)
             if layer.recurrent.bias is not None:
                 raise UnsupportedError(
                     f"recurrent connection {layer.recurrent.name!r} has a bias beside that of its layer; expected "
                     "bias=False"
                 )
+            derivation = derivations[layer.recurrent.name]
+            self._recurrent = _Array(layer.recurrent.parameter, derivation, derivation.program, precision)
         self.begin()
 
     def begin(self) -> None:
+        """Before a sequence."""
         self._neurons: object = None
         self._fired = self.layer.parameter.new_zeros(1, len(self.layer.parameter))
-        for array in self._all:
-            array.begin()
+        for array in (self._input, self._bias, self._recurrent):
+            if array is not None:
+                array.begin()
 
-    @property
-    def _all(self) -> list[_Array]:
-        return [*self._arrays, *(each for each in (self._bias, self._recurrent) if each is not None)]
-
-    def step(self, seen: tuple[Tensor, Tensor]) -> None:
-        """Runs the neurons again over (T, 1, in) inputs, and then the programs with the errors (T, 1, out)."""
-        inputs, error = seen
+    def step(self, inputs: Tensor, error: Tensor) -> None:
+        """Runs the neurons again over their inputs (T, 1, in), and then the programs with the errors (T, 1, out)."""
         slope, delayed = self._run(inputs)
         factors = {"error": error[:, 0], "slope": slope[:, 0]}
-        for array in self._arrays:
-            array.run(inputs[:, 0], factors)
+        self._input.run(inputs[:, 0], factors)
         if self._bias is not None:
             self._bias.run(torch.ones_like(inputs[:, 0, :1]), factors)
         if self._recurrent is not None:
