@@ -10,6 +10,7 @@ import typer
 
 from onchip import report
 from onchip._text import one_line
+from onchip.chips.reading import known_chips
 from onchip.cli.shared.arguments import with_settings
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.config import read_config
@@ -52,6 +53,7 @@ def compare(
             help="Judge each rule on this chip, such as loihi or my-chip.toml, and train it with the chip's bits and "
             "beside that in full precision, by plain SGD; with batches of one sample and --lr 0.05 if left out.",
             rich_help_panel=TRAINING,
+            autocompletion=names("chip", known_chips()),
         ),
     ] = None,
     keep_unsupported: Annotated[
