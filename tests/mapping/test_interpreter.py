@@ -245,6 +245,8 @@ def test_refuses_by_name() -> None:
     synapses = Interpreter(ONE, torch.zeros(4, 5))
     with pytest.raises(RequestError, match=r"got spikes of shape \(3, 4\); expected \(T, 5\)"):
         synapses.run(torch.zeros(3, 4), {})
+    with pytest.raises(RequestError, match=r"got spikes of shape \(0, 5\)"):
+        synapses.run(torch.zeros(0, 5), {"y1": torch.zeros(0, 4)})
     with pytest.raises(RequestError, match=r"got no y1, which the program uses"):
         synapses.run(torch.zeros(3, 5), {})
     with pytest.raises(RequestError, match=r"got y1 of shape \(3, 5\); expected \(3, 4\)"):

@@ -190,7 +190,7 @@ class Interpreter:
 
     def _check(self, spikes: Tensor, post: Mapping[str, Tensor]) -> None:
         outputs, inputs = self.variables["w"].shape
-        if spikes.dim() != 2 or spikes.shape[1] != inputs:
+        if spikes.dim() != 2 or spikes.shape[1] != inputs or not len(spikes):
             raise RequestError(f"an interpreter got spikes of shape {tuple(spikes.shape)}; expected (T, {inputs})")
         for name, values in post.items():
             if values.shape != (len(spikes), outputs):
