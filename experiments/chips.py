@@ -2,8 +2,8 @@
 
 The 7 and 8 bits of Loihi cost at most 1.6 points of test accuracy on digits, mean ± standard deviation of n = 3 seeds:
 `fa` with online credit -1.58 ± 0.80, `eprop` -1.02 ± 0.43, `decolle` -0.65 ± 1.43, `dfa` -0.19 ± 0.64, `drtp` and
-`s_tllr` with direct feedback -0.19 ± 0.70. Backpropagation, which Loihi cannot run, is 1.3 points above the best of these
-rules in full precision.
+`s_tllr` with direct feedback -0.19 ± 0.70. Backpropagation, which Loihi cannot run, is 1.3 points above the best of
+these rules in full precision.
 
     python experiments/chips.py --tune     makes the runs on validation images that choose the learning rates
     python experiments/chips.py            trains the runs that experiments/records/chips.jsonl lacks
