@@ -27,7 +27,7 @@ SYNAPSES = [
     for name in synapses.__all__
     if inspect.isclass(each := getattr(synapses, name)) and issubclass(each, Synapse) and each is not Synapse
 ]
-WEIGHTLESS = {*TIME_STEPS.weightless, *SPIKE_TRAINS.weightless, *SPIKE_TIMES.weightless}
+WEIGHTLESS = list(dict.fromkeys((*TIME_STEPS.weightless, *SPIKE_TRAINS.weightless, *SPIKE_TIMES.weightless)))
 KINDS = [name for name in nir.ir.__all__ if inspect.isclass(getattr(nir, name)) and name != "NIRNode"]
 
 

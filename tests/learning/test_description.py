@@ -183,7 +183,7 @@ def _expected(rule: Rule, model: nn.Sequential, signal: Tensor, described: RuleD
     return found
 
 
-@pytest.mark.parametrize(("name", "options"), WRITTEN, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "options"), WRITTEN, ids=[":".join([name, *options]) for name, options in WRITTEN])
 def test_gradients_follow_from_the_description(name: str, options: dict[str, Any]) -> None:
     torch.manual_seed(3)
     model = _network()
