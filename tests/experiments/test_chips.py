@@ -31,6 +31,9 @@ def test_rates_were_chosen_on_validation_images() -> None:
         validated = {r.settings["lr"]: r.validation_accuracy or 0.0 for r in runs if r.label == rule}
         assert set(validated) == set(script.RATES)
         assert validated[rate] == max(validated.values())
+        assert min(script.RATES) < rate < max(script.RATES), "the grid is wide enough"
+    assert {record.seed for record in runs} == {script.TUNING_SEED}
+    assert script.TUNING_SEED not in {record.seed for record in read(script.RECORDS)}
 
 
 def test_the_chip_runs_the_rules_faithfully() -> None:
