@@ -13,7 +13,7 @@ from rich.table import Table
 from onchip import report
 from onchip._text import one_line
 from onchip.certificates import Certificate
-from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.arguments import InputSize, Net
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import RUN_FAILED, failing, require_range, supported
 from onchip.cli.shared.samples import random_batch
@@ -41,12 +41,7 @@ def audit(
         str,
         typer.Option(help="Neurons, such as lif:decay=0.9, or lif,ttfs for each.", autocompletion=names("neuron")),
     ] = "lif",
-    data_like: Annotated[
-        str,
-        typer.Option(
-            help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")
-        ),
-    ] = "digits",
+    data_like: InputSize = "digits",
     steps: Annotated[int, typer.Option(help="Time steps T of the input, at least 2.")] = 4,
     batch_size: Annotated[int, typer.Option(help="Samples, at least 2.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of network, input and changes.")] = 0,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from onchip import chips
 from onchip._text import one_line
-from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.arguments import EncoderName, InputSize, Net, NeuronName, Steps
 from onchip.cli.shared.command import Command
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.failing import failing, require_range
@@ -91,24 +91,10 @@ def check(
             autocompletion=names("rule"),
         ),
     ] = None,
-    neuron: Annotated[
-        str, typer.Option(help="Neuron, such as lif:decay=0.9.", autocompletion=names("neuron"))
-    ] = DEFAULTS.neuron,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")
-        ),
-    ] = DEFAULTS.data,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="How samples become signals.",
-            show_default="the one that suits data and neuron",
-            autocompletion=names("encoder"),
-        ),
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Time steps T of one sample.")] = DEFAULTS.steps,
+    neuron: NeuronName = DEFAULTS.neuron,
+    data: InputSize = DEFAULTS.data,
+    encoder: EncoderName = None,
+    steps: Steps = DEFAULTS.steps,
     lr: Annotated[float, typer.Option(help="Learning rate in the expressions.")] = 2.0**-7,
     optimizer: Annotated[
         str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onchip.cli.shared.arguments import Net
+from onchip.cli.shared.arguments import EncoderName, InputSize, Net, NeuronName, Steps
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.exchanged import network_in, nir_file, refuse_beside
 from onchip.cli.shared.failing import failing, require_range, supported
@@ -41,27 +41,13 @@ def cost(
         ),
     ] = None,
     net: Net = DEFAULTS.net,
-    neuron: Annotated[
-        str, typer.Option(help="Neuron, such as lif:decay=0.9.", autocompletion=names("neuron"))
-    ] = DEFAULTS.neuron,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")
-        ),
-    ] = DEFAULTS.data,
+    neuron: NeuronName = DEFAULTS.neuron,
+    data: InputSize = DEFAULTS.data,
     classes: Annotated[
         int | None, typer.Option(help="Number of classes.", show_default="the data set's, or 10")
     ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="How samples become signals.",
-            show_default="the one that suits data and neuron",
-            autocompletion=names("encoder"),
-        ),
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Time steps T of one sample.")] = DEFAULTS.steps,
+    encoder: EncoderName = None,
+    steps: Steps = DEFAULTS.steps,
     batch_size: Annotated[int, typer.Option(help="Samples per training step.")] = DEFAULTS.batch_size,
     train_steps: Annotated[int, typer.Option(help="Training steps that transports are averaged over.")] = 10_000,
     bits: Annotated[int, typer.Option(help="Bits of a number.")] = 32,

@@ -22,6 +22,24 @@ Net = Annotated[
     ),
 ]
 
+NeuronName = Annotated[str, typer.Option(help="Neuron, such as lif:decay=0.9.", autocompletion=names("neuron"))]
+
+InputSize = Annotated[
+    str,
+    typer.Option(help="Size of the input: a data set's name, CxHxW, or my_data.py:load.", autocompletion=names("data")),
+]
+
+EncoderName = Annotated[
+    str | None,
+    typer.Option(
+        help="How samples become signals.",
+        show_default="the one that suits data and neuron",
+        autocompletion=names("encoder"),
+    ),
+]
+
+Steps = Annotated[int, typer.Option(help="Time steps T of one sample.")]
+
 
 def _option(group: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=group)
