@@ -1,4 +1,4 @@
-"""Networks from NIR files as arguments of `onchip cost`."""
+"""Networks from NIR files as arguments of `onchip cost` and `onchip chips check`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def test_a_network_from_a_file_costs_what_the_same_network_costs_by_name(onchip:
         assert found.pop("about") != expected.pop("about")
         assert found == expected
     assert str(exported) in of_file.out
+
+
+def test_a_chip_judges_a_network_from_a_file_as_the_same_network_by_name(onchip: Onchip, exported: Path) -> None:
+    of_file = onchip("chips", "check", "loihi", "--net", str(exported), "--rules", "dfa,bp", "--json")
+    assert of_file.code == 0, of_file.err
+    by_name = onchip(
+        *("chips", "check", "loihi", "--net", "mlp", "--neuron", "lif:reset=hard", "--rules", "dfa,bp", "--json")
+    )
+    found = of_file.out.replace(f"{exported} of lif neurons", "mlp of lif:reset=hard neurons")
+    assert found == by_name.out
 
 
 def test_every_rule_that_can_train_it_is_priced(onchip: Onchip, exported: Path) -> None:

@@ -17,9 +17,9 @@ from onchip._text import one_line
 from onchip.cli.shared.arguments import EncoderName, InputSize, Net, NeuronName, Steps
 from onchip.cli.shared.command import Command
 from onchip.cli.shared.completion import names
+from onchip.cli.shared.exchanged import network_asked
 from onchip.cli.shared.failing import failing, require_range
 from onchip.cli.shared.samples import sample_of
-from onchip.cli.shared.sizes import size_of
 from onchip.cli.shared.table import paragraph, terminal_width
 from onchip.cli.shared.terminal import say
 from onchip.cli.shared.verdicts import HEADER, JUDGED, LEGEND, Judged, details, table
@@ -166,11 +166,9 @@ def _verdicts(
     """What is said of each rule, and of which network and chip."""
     from onchip.cost.estimate import Pricing
     from onchip.training import registry
-    from onchip.training.networks import example_network
 
     parts = registry.distinct(rules or registry.known("rule"))
-    size = size_of("data", data)
-    network = example_network(net, neuron, size.shape, size.classes)
+    network, size, data = network_asked(net, neuron, data)
     model, signal, labels = sample_of(network, data, size, encoder, setting.steps)
     loss = registry.loss(None, network.kind)
     pricing = Pricing(model, network.kind, signal, labels, loss, 1, 10_000, 32, "horowitz-45nm")

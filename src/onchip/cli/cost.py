@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,10 @@ import typer
 
 from onchip.cli.shared.arguments import EncoderName, InputSize, Net, NeuronName, Steps
 from onchip.cli.shared.completion import names
-from onchip.cli.shared.exchanged import network_in, nir_file, refuse_beside
+from onchip.cli.shared.exchanged import network_asked, nir_file
 from onchip.cli.shared.failing import failing, require_range, supported
 from onchip.cli.shared.pricelist import cells, header, important, markdown, note, to_json, unpriced
 from onchip.cli.shared.samples import sample_of
-from onchip.cli.shared.sizes import size_of
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
 from onchip.cli.shared.terminal import say
 from onchip.cost.energy import known_tables
@@ -68,21 +66,17 @@ def cost(
     with failing():
         from onchip.cost.estimate import Pricing
         from onchip.training import registry
-        from onchip.training.networks import example_network
 
         require_range(steps=steps, batch_size=batch_size, train_steps=train_steps, bits=bits)
         if classes is not None and not 2 <= classes <= 100_000:
             raise RequestError(f"classes got {classes}; expected 2 to 100,000")
         energy_table(hardware, bits=bits)  # refused before anything is computed
         file, rules = nir_file(rules)
-        if file is None:
-            size = size_of("data", data)
-            size = replace(size, classes=classes or size.classes)
-            network = example_network(net, neuron, size.shape, size.classes)
-        else:
-            refuse_beside(file, net=net, neuron=neuron, data=data, classes=classes)
-            net, network, size = network_in(file)
-            data = data if size.shape == size_of("data", data).shape else ""  # random numbers
+        if file is not None:
+            if net != DEFAULTS.net:
+                raise RequestError(f"got net {net} and {file}; expected one network")
+            net = file
+        network, size, data = network_asked(net, neuron, data, classes)
         sample = sample_of(network, data, size, encoder, steps)
         loss = registry.loss(None, network.kind)
         pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)

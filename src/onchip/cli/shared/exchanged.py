@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from onchip.cli.shared.sizes import Size
+from onchip.cli.shared.sizes import Size, size_of
 from onchip.errors import RequestError
 from onchip.runs.config import RunConfig
 
@@ -28,31 +29,32 @@ def nir_file(arguments: Sequence[str] | None) -> tuple[str | None, list[str] | N
     return (files[0] if files else None), (others or None)
 
 
-def refuse_beside(file: str, **options: object) -> None:
-    """Refuses settings that the network in a file has itself.
+def network_asked(net: str, neuron: str, data: str, classes: int | None = None) -> tuple[Network, Size, str]:
+    """The network of a name or of a NIR file, what it takes, and the data of that size; empty for random numbers.
 
     Args:
-        file: The file.
-        options: Each of these settings.
+        net: As the user wrote it, like the others.
+        neuron: Neuron of the layers.
+        data: A data set, or a size.
+        classes: Number of classes; None for that of the data.
 
     Raises:
-        RequestError: One of them is not left out.
-    """
-    for name, value in options.items():
-        if value != getattr(RunConfig(), name, None):
-            raise RequestError(f"got {name} {value} and {file}, which says that itself; leave one of both out")
-
-
-def network_in(file: str) -> tuple[str, Network, Size]:
-    """The name of the network in a NIR file, the network, and what it takes.
-
-    Raises:
-        RequestError: The package `nir` is not installed.
+        RequestError: There is no such network, neuron or data set; or a file says what is named beside it, too; or the
+            package `nir` is not installed.
         DataError: The file cannot be read, or is no NIR file.
         UnsupportedError: The graph has a node that no network of ours has.
     """
-    from onchip import interop
-    from onchip.data.samples import IMAGES
+    from onchip.training.networks import example_network
 
-    imported = interop.read(file)
-    return file, imported.network, Size(imported.shape, imported.classes, IMAGES)
+    size = size_of("data", data)
+    if not net.lower().endswith(SUFFIX):
+        size = replace(size, classes=classes or size.classes)
+        return example_network(net, neuron, size.shape, size.classes), size, data
+    for name, value in {"neuron": neuron, "data": data, "classes": classes}.items():
+        if value != getattr(RunConfig(), name, None):
+            raise RequestError(f"got {name} {value} and {net}, which says that itself; leave one of both out")
+    from onchip import interop
+
+    imported = interop.read(net)
+    taken = Size(imported.shape, imported.classes, size.samples)
+    return imported.network, taken, data if taken.shape == size.shape else ""
