@@ -226,21 +226,21 @@ def _store(imported: Imported, file: Path, out: Path) -> None:
     """Writes a network, and its rule if that came along, as training leaves them."""
     from onchip.nn.graph_builder import build_graph
     from onchip.runs.model_file import OutputFacts
-    from onchip.training import registry
-    from onchip.training.model_folder import network_facts, read_of, rule_facts, write
+    from onchip.training import model_folder, registry
 
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file; choose another --out")
     document = imported.document
     restored = None if document is None else imported.restored()
     model = imported.model if restored is None else restored.model
-    output = OutputFacts(tuple(map(str, range(imported.classes))), read_of(build_graph(model).kind))
+    output = OutputFacts(tuple(map(str, range(imported.classes))), model_folder.read_of(build_graph(model).kind))
     made_by = None
     if document is not None:
-        made_by = rule_facts(registry.part("rule", document.rule), document.precision["products"])
+        made_by = model_folder.rule_facts(registry.part("rule", document.rule), document.precision["products"])
     out.mkdir(parents=True, exist_ok=True)
     rule = None if restored is None else restored.rule
-    write(out, model, rule, network_facts(model, file.name, code=None), made_by, None, output)
+    network = model_folder.network_facts(model, file.name, code=None)
+    model_folder.write(out, model, rule, network, made_by, None, output)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -57,7 +57,6 @@ class Inputs:
     Args:
         received: What arrives at the synapses of each layer; spikes where it is left out.
         neurons: Neurons of each layer; where it is left out, as many as the weights have rows.
-        spikes: Spikes of all neurons in one sample.
     """
 
     received: Mapping[str, Received] = field(default_factory=dict)

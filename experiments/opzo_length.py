@@ -1,0 +1,158 @@
+"""How far are direct rules from spatial backpropagation when training is long and the data set is whole?
+
+    python experiments/opzo_length.py              trains the runs that experiments/records/opzo_length*.jsonl lack
+    python experiments/opzo_length.py --nets conv-wide --seeds 0
+    python experiments/opzo_length.py --table      writes the tables of docs/opzo.md from the records
+
+Fashion-MNIST, of which 4,000, 15,000 or all 60,000 training images are used, for 1 to 16 epochs. The whole test split
+is evaluated once per run, after its last step. Learning rates are chosen per rule and network on 3,000 validation
+images, after training on 4,000 others for 4 epochs, with a seed that is used for nothing else. Runs come in the order
+of their importance: the main row of every rule, then what shows the influence of length and size, then more seeds of
+the main row.
+
+Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from _records import FOLDER, accuracy, difference, train_missing
+from _tables import SEEDS, parser, spread, write
+from onchip.report.markdown import markdown_table
+from onchip.runs.config import RunConfig
+from onchip.runs.record import Record, read
+
+RECORDS = FOLDER / "opzo_length.jsonl"
+TUNING = FOLDER / "opzo_length_tuning.jsonl"
+
+NETS = ("conv-wide", "conv-deep")
+BP = "ottt"  # spatial backpropagation with the traces that all other rows use too
+THIRD = "THIRD"  # of the training steps
+RULES = (
+    *(BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp"),
+    *("local-learning", "opzo:local=true", "opzo:grid=7"),
+)
+CURVE = (BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", "dfa", "noisy-bp")
+"""Rules whose gap is followed over length and size."""
+
+MAIN = (60_000, 4)
+LENGTHS = ((4_000, 4), (4_000, 1), (4_000, 16), (15_000, 4), (60_000, 1), (4_000, 2), (4_000, 8), (15_000, 1))
+"""Training images and epochs, in the order in which they are trained."""
+
+TUNING_SEED = 1000
+LEARNING_RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
+BASE = RunConfig(
+    data="fashion-mnist", validation=0.0, schedule="cosine", steps=4, batch_size=32, optimizer="sgd", momentum=0.9
+)
+
+
+def tuning(net: str) -> Iterator[RunConfig]:
+    """The runs that choose the learning rates."""
+    for rule in RULES:
+        for lr in LEARNING_RATES:
+            config = replace(BASE, net=net, train_size=4_000, epochs=4, validation=0.05, seed=TUNING_SEED, lr=lr)
+            yield with_rule(config, rule)
+
+
+def learning_rate(net: str, rule: str) -> float:
+    """The learning rate with the best validation accuracy."""
+    tuned = with_rule(replace(BASE, train_size=4_000, epochs=4), rule).rule
+    tried = [record for record in read(TUNING) if record.settings["net"] == net and record.settings["rule"] == tuned]
+    best = max(tried, key=lambda record: (record.validation_accuracy or 0.0, -float(record.settings["lr"])))
+    return float(best.settings["lr"])
+
+
+def with_rule(config: RunConfig, rule: str) -> RunConfig:
+    """The run of a rule, with the training steps that its options count."""
+    steps = -(-(config.train_size or 60_000) // config.batch_size) * config.epochs
+    return replace(config, rule=rule.replace(THIRD, str(-(-steps // 3))))
+
+
+def runs(net: str, rules: tuple[str, ...], size: int, epochs: int, seed: int) -> Iterator[RunConfig]:
+    """One run per rule."""
+    for rule in rules:
+        config = replace(BASE, net=net, train_size=size, epochs=epochs, seed=seed, lr=learning_rate(net, rule))
+        yield with_rule(config, rule)
+
+
+def tables() -> dict[str, str]:
+    """The main row of every rule, and the gap to spatial backpropagation over length and size."""
+    records, parts, gaps = read(RECORDS), [], []
+    for net in NETS:
+        main = [record for record in records if cell(record, net) == MAIN]
+        rows = [row(net, rule, main) for rule in RULES if of_rule(rule, main)]
+        if rows:
+            header = ("rule", "lr", "seeds", "test %", "against ottt")
+            text = f"`{net}`, all 60,000 images, {MAIN[1]} epochs, T = {BASE.steps}, batch {BASE.batch_size}:"
+            parts += [text, markdown_table(header, rows)]
+        lines = []
+        for size, epochs in sorted({*LENGTHS, MAIN}):
+            those = [record for record in records if cell(record, net) == (size, epochs)]
+            gap = {rule: gap_of(rule, those) for rule in CURVE[1:]}
+            if of_rule(BP, those):
+                found = spread([accuracy(record) for record in of_rule(BP, those)])
+                lines.append((f"{size:,}", str(epochs), found, *gap.values()))
+        if lines:
+            header = ("images", "epochs", BP, *(rule.replace(THIRD, "a third") for rule in CURVE[1:]))
+            gaps += [f"`{net}`, test % of {BP}, and what each rule is above it:", markdown_table(header, lines)]
+    return {"opzo_length": "\n\n".join([*parts, *gaps])}
+
+
+def cell(record: Record, net: str) -> tuple[int, int] | None:
+    """Images and epochs of a record of the network."""
+    return (record.train_size, record.epochs) if record.settings["net"] == net else None
+
+
+def of_rule(rule: str, records: list[Record]) -> list[Record]:
+    """The records of a rule, whatever number a third of the steps is."""
+    name, third = rule.replace(THIRD, ""), THIRD in rule
+    return [
+        record
+        for record in records
+        if (record.settings["rule"].startswith(name) if third else record.settings["rule"] == rule)
+    ]
+
+
+def gap_of(rule: str, records: list[Record]) -> str:
+    """How many points a rule is above spatial backpropagation, per seed."""
+    bp = {record.seed: record for record in of_rule(BP, records)}
+    gaps = [difference(record, bp[record.seed]) for record in of_rule(rule, records) if record.seed in bp]
+    return spread(gaps, "+") if gaps else "-"
+
+
+def row(net: str, rule: str, records: list[Record]) -> tuple[str, ...]:
+    """One row of the main table."""
+    of = of_rule(rule, records)
+    gap = "" if rule == BP else gap_of(rule, records)
+    shown = f"`{rule.replace(THIRD, 'a third')}`"
+    return (shown, f"{of[0].settings['lr']:g}", str(len(of)), spread([accuracy(record) for record in of]), gap)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "opzo.md")
+    arguments.add_argument("--nets", default=",".join(NETS), help="networks, separated by commas")
+    arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="seeds of the main row")
+    options = arguments.parse_args()
+    if options.table:
+        write("opzo.md", tables())
+        return
+    nets = options.nets.split(",")
+    if not set(nets) <= set(NETS):
+        arguments.error(f"got --nets {options.nets}; expected names out of {', '.join(NETS)}")
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for net in nets:
+        train_missing(TUNING, tuning(net))
+    for net in nets:
+        train_missing(RECORDS, runs(net, RULES, *MAIN, seed=seeds[0]))
+    for size, epochs in LENGTHS:
+        for net in nets:
+            train_missing(RECORDS, runs(net, CURVE, size, epochs, seed=seeds[0]))
+    for seed in seeds[1:]:
+        for net in nets:
+            train_missing(RECORDS, runs(net, RULES, *MAIN, seed=seed))
+
+
+if __name__ == "__main__":
+    main()
