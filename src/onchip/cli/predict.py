@@ -65,8 +65,7 @@ def predict(
             found = trained.predict(
                 values, lengths=None if lengths is None else lengths_of(lengths), batch_size=batch_size
             )
-        write = _json if as_json else _csv if as_csv else _plain
-        lines = write(names, found)
+        lines = (_json if as_json else _csv if as_csv else _plain)(names, found)
         if out is None:
             for line in lines:
                 say(line)
