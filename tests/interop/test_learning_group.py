@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import onchip
 from onchip import interop, nn, rules, surrogate
 from onchip._sealed import digest as seal
 from onchip.audit import audit
@@ -140,6 +141,20 @@ def test_the_document_says_what_the_rule_does(tmp_path: Path) -> None:
     assert Document.from_json(document.to_json()) == document
 
 
+def test_every_layer_and_nothing_else_has_a_node(tmp_path: Path) -> None:
+    model = _maps()
+    rule = rules.dfa(model)
+    # For norse, the average pool is written as a convolution, which holds no weights of the network.
+    learning = interop.Learning(rule, "dfa")
+    interop.export(tmp_path / "net.nir", model, (2, 8, 8), reader="norse", approximate=True, learning=learning)
+    document = interop.read(tmp_path / "net.nir").document
+    assert document is not None
+    assert list(document.nodes) == [layer.name for layer in rule.layers]
+    graph = nir.read(tmp_path / "net.nir", type_check=False)
+    for layer in rule.layers:
+        np.testing.assert_array_equal(graph.nodes[document.nodes[layer.name]].weight, layer.weight.detach().numpy())
+
+
 def test_other_readers_do_not_open_the_group(tmp_path: Path) -> None:
     model, _ = _exported(tmp_path / "net.nir")
     interop.export(tmp_path / "plain.nir", model, (6,))
@@ -165,7 +180,7 @@ def test_products_in_bfloat16_are_restored(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(6, 5), nn.LIF(reset="hard"), nn.Linear(5, 3))
     rule = rules.dfa(model).in_bfloat16()
-    learning = interop.Learning(rule, "dfa", precision="bfloat16")
+    learning = interop.Learning(rule, "dfa")
     interop.export(tmp_path / "net.nir", model, (6,), learning=learning)
     signal = torch.rand(4, 2, 6)
     restored = interop.read(tmp_path / "net.nir").restored()
@@ -309,3 +324,20 @@ def test_the_digest_is_the_one_of_the_page() -> None:
     ):
         expected.update(header.encode() + content)
     assert digest(tree) == expected.hexdigest()
+
+
+def test_the_precision_of_a_rule_that_is_stored_by_hand_is_the_rule_s(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.LIF(reset="hard"), nn.Linear(5, 3))
+    rule = rules.dfa(model)
+    onchip.save(tmp_path / "full", model, rule, made="dfa")
+    onchip.save(tmp_path / "half", model, rule.in_bfloat16(), made="dfa")
+    assert not onchip.load(tmp_path / "full").rule.bfloat16
+    assert onchip.load(tmp_path / "half").rule.bfloat16
+
+
+def test_the_document_has_the_types_of_double_precision(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.LIF(reset="hard"), nn.Linear(5, 3)).double()
+    interop.export(tmp_path / "net.nir", model, (6,), learning=interop.Learning(rules.dfa(model), "dfa"))
+    document = interop.read(tmp_path / "net.nir").document
+    assert document is not None
+    assert document.precision == {"weights": "float64", "products": "float64"}

@@ -194,3 +194,8 @@ def test_a_folder_of_an_earlier_version_loads(saved: SavedRuns, tmp_path: Path) 
     del values["keep_weights"], values["sha256"]
     (tmp_path / "run.json").write_text(json.dumps(values))
     assert onchip.load_run(tmp_path).config == dataclasses.replace(saved.config, keep_weights=False)
+
+
+def test_a_rule_trained_in_bfloat16_is_loaded_in_bfloat16(tmp_path: Path) -> None:
+    onchip.compare("dfa", seeds=1, out=tmp_path, keep_weights=True, precision="bfloat16", **TINY)
+    assert onchip.load_run(tmp_path).rule().bfloat16

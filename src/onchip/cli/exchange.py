@@ -193,14 +193,14 @@ def _trained(
         shape = None if saved.input is None else saved.input.shape
         if bare or saved.file.rule is None:
             return saved.model, None, shape, "model"
-        learning = Learning(saved.rule, saved.file.rule.text, precision=saved.file.rule.precision)
+        learning = Learning(saved.rule, saved.file.rule.text)
         return learning.rule.network, learning, shape, "model"
     runs = load_run(run, net=net)
     record = runs.record(rule, seed)
     name = slug(f"{record.label}-{record.seed}")
     if bare:
         return runs.model(rule, seed), None, record.shape, name
-    learning = Learning(runs.rule(rule, seed), record.label, precision=str(record.settings.get("precision", "float32")))
+    learning = Learning(runs.rule(rule, seed), record.label)
     return learning.rule.network, learning, record.shape, name
 
 
@@ -230,15 +230,13 @@ def _store(imported: Imported, file: Path, out: Path) -> None:
 
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file; choose another --out")
-    document = imported.document
-    restored = None if document is None else imported.restored()
-    model = imported.model if restored is None else restored.model
+    restored = None if imported.document is None else imported.restored()
+    model, rule, made_by = imported.model, None, None
+    if restored is not None:
+        model, rule = restored.model, restored.rule
+        made_by = model_folder.rule_facts(registry.part("rule", restored.document.rule), rule)
     output = OutputFacts(tuple(map(str, range(imported.classes))), model_folder.read_of(build_graph(model).kind))
-    made_by = None
-    if document is not None:
-        made_by = model_folder.rule_facts(registry.part("rule", document.rule), document.precision["products"])
     out.mkdir(parents=True, exist_ok=True)
-    rule = None if restored is None else restored.rule
     network = model_folder.network_facts(model, file.name, code=None)
     model_folder.write(out, model, rule, network, made_by, None, output)
 

@@ -56,6 +56,7 @@ class Engine:
     context: RuleContext
     noise: Added | None
     boundary: LossBoundary = field(init=False)
+    bfloat16: bool = field(init=False, default=False)
     _silent_layers: SilentLayers = field(init=False)
     _unchanged: Unchanged = field(init=False)
 
@@ -161,6 +162,7 @@ class Engine:
         refuse_bfloat16(self.name, self.graph)
         warn_if_emulated(self.graph.layers[0].parameter.device)
         self.wrap(lambda layer: BFloat16Synapse(layer.synapse), None)
+        self.bfloat16 = True
 
     def deliver(self, sink: UpdateSink) -> None:
         """Sends updates to a sink from now on."""

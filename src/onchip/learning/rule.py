@@ -163,7 +163,7 @@ class Rule:
         return self._feedback
 
     def describe(self) -> RuleDescription:
-        """What the rule does at each synapse, as plain data; see docs/nir.md for the form.
+        """What the rule does at each synapse, as plain data; see docs/learning-group.md for the form.
 
         Raises:
             UnsupportedError: A part of the rule does not describe itself.
@@ -175,6 +175,11 @@ class Rule:
             (0.5,)
         """
         return self._engine.describe()
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether products at synapses are computed in bfloat16 in training, as after `in_bfloat16`."""
+        return self._engine.bfloat16
 
     @property
     def by_sample(self) -> bool:

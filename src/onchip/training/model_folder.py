@@ -58,7 +58,7 @@ def keep(folder: Path, resolved: Resolved, model: nn.Module, rule: Rule, record:
     name, code = record.network, config.net if is_own(config.net) else None
     network = network_facts(model, name, code=code, neuron=config.neuron)
     output = OutputFacts(data.classes, read_of(resolved.kind))
-    made_by = rule_facts(resolved.rule, config.precision, own=not _named(resolved.rule, rule, model))
+    made_by = rule_facts(resolved.rule, rule, own=not _named(resolved.rule, rule, model))
     write(folder, model, rule, network, made_by, facts, output, record)
 
 
@@ -72,9 +72,9 @@ def network_facts(model: nn.Module, name: str, *, code: str | None, neuron: str 
     return NetworkFacts(name, layers, code, None, neuron)
 
 
-def rule_facts(part: registry.Part, precision: Any = "float32", *, own: bool = False) -> RuleFacts:
+def rule_facts(part: registry.Part, rule: Rule, *, own: bool = False) -> RuleFacts:
     """The facts of a rule: what makes it, the precision of its products, and whether it is one of the user's own."""
-    return RuleFacts(part.label, part.name, part.options, precision, own)
+    return RuleFacts(part.label, part.name, part.options, "bfloat16" if rule.bfloat16 else "float32", own)
 
 
 def does(part: registry.Part, rule: Rule, model: nn.Module) -> bool:

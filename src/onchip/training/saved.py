@@ -133,7 +133,7 @@ class SavedRuns:
             attached.load_state_dict(checkpoint.load(feedback_file(path))["feedback"])
         except (DataError, LookupError, RequestError) as error:
             raise DataError(f"{feedback_file(path)} cannot be used: {error}; train that run again") from error
-        return attached
+        return attached.in_bfloat16() if config.precision == "bfloat16" else attached
 
     def _network(self, record: Record, config: RunConfig) -> nn.Sequential:
         make_neuron, _ = registry.neuron(config.neuron)

@@ -63,7 +63,7 @@ def save(
     if rule is not None:
         part = registry.part("rule", rule.name if made is None else made)
         _check(rule, part, model)
-        facts = model_folder.rule_facts(part)
+        facts = model_folder.rule_facts(part, rule)
     elif made is not None:
         raise RequestError(f"save got made={made!r} without a rule; pass the rule, too")
     network = model_folder.network_facts(model, type(model).__name__, code=None)

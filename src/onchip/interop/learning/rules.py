@@ -31,14 +31,12 @@ class Learning:
         text: Its name with the options that it was made with, such as `fbp:period=100`.
         optimizer: The optimizer of `rule.parameters()`, so that its next step can be made elsewhere; None for none.
         certificate: The result of an audit, of `onchip.audit`; None for none.
-        precision: Of the products at synapses in training.
     """
 
     rule: Rule
     text: str
     optimizer: torch.optim.Optimizer | None = None
     certificate: Certificate | None = None
-    precision: str = "float32"
 
     def written(self, model: torch.nn.Module, nodes: Mapping[str, str]) -> tuple[Document, dict[str, Tensor]]:
         """The document and the tensors of the group.
@@ -68,16 +66,16 @@ class Learning:
         if self.optimizer is not None:
             facts, state = optimizers.facts(self.optimizer, self.rule)
             tensors |= state
-        weights = next(model.parameters()).dtype
+        weights = str(own.dtype).removeprefix("torch.")
         document = Document(
             writer=f"onchip {onchip.__version__}",
             rule=part.label,
             options=part.options,
             description=self.rule.describe(),
-            nodes=dict(nodes),
+            nodes={layer.name: nodes[layer.name] for layer in self.rule.layers},
             claims=tuple(claim.name for claim in self.rule.claims.stated()),
             cadence="after each batch",
-            precision={"weights": str(weights).removeprefix("torch."), "products": self.precision},
+            precision={"weights": weights, "products": "bfloat16" if self.rule.bfloat16 else weights},
             network=described(model),
             optimizer=facts,
             certificate=None if self.certificate is None else self.certificate.to_dict(),
