@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from onchip.data import Flip, Split, batches
+from onchip.data import SEQUENCES, Flip, Split, batches
 from onchip.errors import RequestError
 
 
@@ -64,6 +64,52 @@ def test_batches_go_to_the_device_asked_for() -> None:
         assert images.device.type == labels.device.type == "meta"
 
 
+@given(st.integers(0, 30), st.integers(1, 12), st.integers(1, 5), st.booleans(), st.booleans())
+def test_shares_of_ranks_are_the_batches_of_one_process(
+    n: int, batch_size: int, size: int, shuffle: bool, drop_last: bool
+) -> None:
+    def one_pass(**options: Any) -> list[tuple[Tensor, Tensor]]:
+        return list(batches(make(n), batch_size, generator=seeded(), shuffle=shuffle, drop_last=drop_last, **options))
+
+    ranks = [one_pass(part=(rank, size)) for rank in range(size)]
+    for (images, labels), *shares in zip(one_pass(), *ranks, strict=True):
+        lengths = [len(own) for _, own in shares]
+        assert lengths == sorted(lengths, reverse=True)
+        assert max(lengths) - min(lengths) <= 1
+        assert torch.equal(torch.cat([own for own, _ in shares]), images)
+        assert torch.equal(torch.cat([own for _, own in shares]), labels)
+
+
+def test_a_rank_reads_its_share_alone() -> None:
+    split = make(10)
+    seen: list[int] = []
+
+    class Stored:
+        shape, ndim, dtype, device = split.stored.shape, split.stored.ndim, split.stored.dtype, split.stored.device
+
+        def __len__(self) -> int:
+            return 10
+
+        def __getitem__(self, index: Tensor) -> Tensor:
+            seen.append(len(index))
+            return split.samples[index]
+
+    recorded = Split(Stored(), split.labels)  # type: ignore[arg-type]
+    assert sum(len(labels) for _, labels in batches(recorded, 4, generator=seeded(), part=(1, 2))) == 5
+    assert seen == [2, 2, 1]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_time_steps_of_a_share_are_those_of_the_whole_batch(rank: int) -> None:
+    lengths = torch.tensor([2, 1, 5, 3])
+    split = Split(torch.randn(4, 6, 2), torch.arange(4), SEQUENCES, lengths)
+    ((whole, labels),) = batches(split, 4, shuffle=False)
+    ((own, targets),) = batches(split, 4, shuffle=False, part=(rank, 2))
+    assert own.shape == (2, 5, 2)
+    assert torch.equal(own, whole[2 * rank : 2 * rank + 2])
+    assert torch.equal(targets, labels[:, 2 * rank : 2 * rank + 2])
+
+
 @pytest.mark.parametrize(
     ("batch_size", "options", "said"),
     [
@@ -71,6 +117,9 @@ def test_batches_go_to_the_device_asked_for() -> None:
         (2.5, {"shuffle": False}, "batch_size=2.5; expected"),
         (2, {}, "no generator"),
         (2, {"shuffle": False, "augment": Flip()}, "no generator"),
+        (2, {"shuffle": False, "part": (2, 2)}, r"part=\(2, 2\); expected"),
+        (2, {"shuffle": False, "part": (0, 0)}, r"part=\(0, 0\); expected"),
+        (2, {"shuffle": False, "part": (-1, 2)}, r"part=\(-1, 2\); expected"),
     ],
 )
 def test_a_wrong_request_is_refused_before_the_first_batch(batch_size: int, options: dict[str, Any], said: str) -> None:

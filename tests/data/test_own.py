@@ -162,6 +162,15 @@ def test_sequences_may_have_lengths_and_labels_per_step(form: str) -> None:
     assert expected[1][1].tolist() == [[-1, 0], [2, -1], [-1, -1]], "what is beyond the length has no target"
 
 
+@pytest.mark.parametrize("form", ["pair", "dataset", "iterable", "loader", "shuffled loader", "batches"])
+def test_ranks_share_the_batches_of_one_process(form: str) -> None:
+    split = own_split(FORMS[form](), "train")
+    ranks = [list(batches(split, 5, generator=seeded(), part=(rank, 3))) for rank in range(3)]
+    for (inputs, labels), *shares in zip(batches(split, 5, generator=seeded()), *ranks, strict=True):
+        assert torch.equal(torch.cat([own for own, _ in shares]), inputs)
+        assert torch.equal(torch.cat([own for _, own in shares]), labels)
+
+
 def test_a_dataset_is_divided_as_tensors_are() -> None:
     parts = own_splits((Indexed(), (INPUTS, LABELS)), "own")
     divisions = [divided("own", each, train_size=12, validation=0.2) for each in (parts, tensors())]

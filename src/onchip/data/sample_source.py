@@ -10,6 +10,25 @@ from torch import Tensor
 
 from onchip.data.samples import SampleKind
 
+Part = tuple[int, int]
+"""One of several processes that share each batch: its rank, counted from 0, and their number."""
+
+WHOLE: Part = (0, 1)
+"""One process that takes whole batches."""
+
+
+def share(count: int, part: Part) -> slice:
+    """Which samples of a batch of `count` a rank takes: contiguous, and the first ranks one more where it is uneven.
+
+    Example:
+        >>> [share(5, (rank, 3)) for rank in range(3)]
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    rank, size = part
+    least, more = divmod(count, size)
+    start = rank * least + min(rank, more)
+    return slice(start, start + least + (rank < more))
+
 
 class SampleSource(Protocol):
     """Labeled samples that training takes: a `Split`, or a stream of a loader's batches."""
@@ -47,8 +66,13 @@ class SampleSource(Protocol):
     def n_batches(self, batch_size: int) -> int:
         """Batches in a pass."""
 
-    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass: stored samples (B, ...) and labels (B,) or (T, B), in an order of the generator or their own."""
+    def draw(
+        self, batch_size: int, generator: torch.Generator | None, part: Part = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass: stored samples (B, ...) and labels (B,) or (T, B), in an order of the generator or their own.
+
+        With a `part` of (rank, size), of each batch the `share` of that rank, which may be empty.
+        """
 
     def to(self, device: torch.device | str) -> SampleSource:
         """The same samples on another device."""

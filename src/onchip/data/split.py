@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip.data.mapped import Mapped
-from onchip.data.sample_source import SampleSource
+from onchip.data.sample_source import WHOLE, Part, SampleSource, share
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
@@ -101,7 +101,7 @@ class Split:
         """The class of each sample, (N,), also where labels are per time step."""
         return self.labels if self.labels.ndim == 1 else _per_step(self.labels, self.lengths).amax(1)
 
-    def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+    def batch(self, index: Tensor | slice, part: Part = WHOLE) -> tuple[Tensor, Tensor]:
         """Samples as they are stored, and their labels in a loss's shape.
 
         Sequences are cut to the longest of the batch. With lengths, or labels per time step, the labels are per step,
@@ -109,14 +109,21 @@ class Split:
 
         Args:
             index: (B,) int64 on the split's device, or a slice.
+            part: (rank, size), whose `share` of the batch alone is read; its time steps are those of the whole batch.
 
         Returns:
             Samples (B, ...), and labels (B,) or (T, B).
         """
-        samples, labels = self.stored[index], self.labels[index]
+        labels = self.labels[index]
         lengths = None if self.lengths is None else self.lengths[index]
-        if lengths is not None and len(lengths):
-            samples = samples[:, : int(lengths.amax())]
+        longest = None if lengths is None or not len(lengths) else int(lengths.amax())
+        if part != WHOLE:
+            own = share(len(labels), part)
+            index = index[own] if isinstance(index, Tensor) else _narrowed(index, own, len(self))
+            labels, lengths = labels[own], None if lengths is None else lengths[own]
+        samples = self.stored[index]
+        if longest is not None:
+            samples = samples[:, :longest]
         if labels.ndim == 1 and lengths is None:
             return samples, labels
         per_step = labels[:, None].expand(samples.shape[:2]) if labels.ndim == 1 else labels[:, : samples.shape[1]]
@@ -126,19 +133,22 @@ class Split:
         """Batches in a pass; the last one may be smaller."""
         return -(-len(self) // batch_size)
 
-    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def draw(
+        self, batch_size: int, generator: torch.Generator | None, part: Part = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """One pass in batches, as `batch` returns them.
 
         Args:
             batch_size: Samples per batch.
             generator: Of the order, on any device; None for the split's own order.
+            part: (rank, size), whose `share` of each batch alone is read.
         """
         order = None
         if generator is not None:
             order = torch.randperm(len(self), generator=generator, device=generator.device).to(self.device)
         for start in range(0, len(self), batch_size):
             chosen = slice(start, start + batch_size)
-            yield self.batch(chosen if order is None else order[chosen])
+            yield self.batch(chosen if order is None else order[chosen], part)
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device, moved once and whole."""
@@ -213,6 +223,12 @@ class Split:
                 raise RequestError(
                     f"Split got {said} of sequence {at}; expected one class at one step or more, and -1 at the others"
                 )
+
+
+def _narrowed(index: slice, own: slice, count: int) -> slice:
+    """Some places of a slice of `count` samples, as a slice of them."""
+    chosen = range(*index.indices(count))[own]
+    return slice(chosen.start, chosen.stop, chosen.step)
 
 
 def _per_step(labels: Tensor, lengths: Tensor | None) -> Tensor:

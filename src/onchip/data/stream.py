@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from onchip.data.sample_source import WHOLE, Part
 from onchip.data.samples import SampleKind
 from onchip.data.split import Split
 from onchip.data.tensors import tensor_split
@@ -106,12 +107,16 @@ class Stream:
         """Batches in a pass."""
         return self.batches if self.batch_size is not None else math.ceil(len(self) / batch_size)
 
-    def draw(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def draw(
+        self, batch_size: int, generator: torch.Generator | None, part: Part = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """One pass: samples as they come, and their labels, as `Split.batch` has them.
 
         Args:
             batch_size: Samples per batch, for loaders that take any.
             generator: Of the order; None for the order of the samples.
+            part: (rank, size), whose `share` of each batch is returned. Every rank reads all samples, because what a
+                loader draws for one depends on those that it has read before.
 
         Raises:
             DataError: The loader fails, its samples are of another kind or shape than before or have wrong labels, or
@@ -132,7 +137,7 @@ class Stream:
                     f"labels were below {classes}"
                 )
             met += len(split)
-            samples, labels = split.batch(slice(None))
+            samples, labels = split.batch(slice(None), part)
             yield samples.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
         if met != len(self):
             raise DataError(
