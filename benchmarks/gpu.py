@@ -60,15 +60,26 @@ def contenders(net: str, chosen: list[str], batch: int, device: torch.device) ->
     return steps | {name: make for name, make in others.items() if name.startswith("spikingjelly")}
 
 
-def measure(net: str, chosen: list[str], batch: int, rounds: int, device: torch.device) -> dict[str, dict[str, float]]:
-    """Images per second of each contender, and how many times as fast as the BPTT of spikingjelly it is."""
-    steps = {name: make() for name, make in contenders(net, chosen, batch, device).items()}
+def measure(net: str, chosen: list[str], batch: int, rounds: int, device: torch.device) -> dict[str, dict[str, Any]]:
+    """Images per second of each contender, and how many times as fast as the BPTT of spikingjelly it is.
+
+    What fails in its first step has its error in place of numbers, and the others are measured.
+    """
+    steps: dict[str, Step] = {}
+    failed: dict[str, dict[str, str]] = {}
+    for name, make in contenders(net, chosen, batch, device).items():
+        try:
+            (step := make())()
+            steps[name] = step
+        except Exception as error:
+            failed[name] = {"error": f"{type(error).__name__}: {error}"[:500]}
     times = in_turns(steps, rounds, warm_up=WARM_UP, timer=partial(seconds, device=device))
     base = next((name for name in times if "BPTT" in name), None)
-    return {
+    rows: dict[str, dict[str, Any]] = {
         name: {"images_per_second": batch / statistics.median(spent)} | (speed(times[base], spent) if base else {})
         for name, spent in times.items()
     }
+    return rows | failed
 
 
 def main() -> None:
@@ -88,10 +99,16 @@ def main() -> None:
     result["kernels"] = kernels.active(device)
     print(", ".join(f"{key} {value}" for key, value in result.items()))
     result["rows"] = measure(options.net, options.rules.split(","), options.batch, options.rounds, device)
+    result["cudnn_tf32"] = torch.backends.cudnn.allow_tf32
     for name, row in result["rows"].items():
+        if "error" in row:
+            print(f"{name:24} failed: {row['error'].splitlines()[0]}")
+            continue
         ratio = f"  {row['times_as_fast']:5.2f} times as fast" if "times_as_fast" in row else ""
         print(f"{name:24} {row['images_per_second']:9.0f} images/s{ratio}")
     save(options.json, result)
+    if all("error" in row for row in result["rows"].values()):
+        raise SystemExit("every step failed")
 
 
 if __name__ == "__main__":

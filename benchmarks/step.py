@@ -48,9 +48,10 @@ SHAPES: dict[str, tuple[int, int, int]] = {
     "conv_wide": (1, 28, 28),
     "mlp_wide": (1, 28, 28),
     "conv_rgb": (3, 32, 32),
+    "conv5": (3, 32, 32),
     "vgg7": (3, 32, 32),
 }
-BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8, "vgg7": 8}
+BATCH = {"conv_wide": 64, "mlp_wide": 128, "conv_rgb": 8, "conv5": 32, "vgg7": 8}
 CONV_RGB = Layout("64C3-P2-128C3-P2-256C3-P2")
 TIMES = ("vgg7",)
 """Networks of neurons with spike times, which have no time steps."""
