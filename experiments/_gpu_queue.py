@@ -84,7 +84,7 @@ def pieces(device: str, tiny: bool = False) -> list[Piece]:
         Piece("tests", "tests/gpu", 6.0, 1.0),
         Piece("scan", "bandwidth of the scans", 1.0, 1.0, ("scan.py", "--device", device, *_small(tiny, "scan"))),
         *(
-            Piece(f"step-{net}", f"images/s of {net}, beside spikingjelly", 2.0, 2.0, _step(net, device, tiny))
+            Piece(f"step-{net}", f"images/s of {net}, beside spikingjelly", 3.0, 3.0, _step(net, device, tiny))
             for net in ("conv_rgb", "conv5")
         ),
         *_trainings(device, tiny),

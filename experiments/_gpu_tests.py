@@ -1,4 +1,4 @@
-"""A plugin of pytest for the queue of gpu.py: it stores each outcome at once, leaves out what has one, and stops in time.
+"""A plugin of pytest for the queue of gpu.py: stores each outcome at once, leaves out what has one, stops in time.
 
 An error of CUDA may leave the process without a usable device; then the session stops, and the next test gets a process
 of its own. The environment says where outcomes are kept (ONCHIP_OUTCOMES) and when to stop (ONCHIP_UNTIL, seconds since

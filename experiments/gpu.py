@@ -7,14 +7,14 @@ NOT YET RUN ON A GPU: no claim is made here. Without one, only its smallest piec
     python experiments/gpu.py --only conv5-opzo-short-0 --minutes 20
     python experiments/gpu.py --pack DIR --data PATH   code, pictures and state for a machine that has nothing
     python experiments/gpu.py --tiny --device cpu      the same pieces, tiny, without a GPU
-    python experiments/gpu.py --table                  writes the table of docs/gpu.md from experiments/records/gpu.jsonl
+    python experiments/gpu.py --table                  writes the table of docs/gpu.md from records/gpu.jsonl
 
 First come tests/gpu, then the benchmarks, then runs on CIFAR-10 (JPEG): VGG-7 under `fbp`, the five-layer network under
 direct rules, and SSNN-BP; for each rule first a short run, then one as long as the paper's. `--data` is the folder of
 `cifar10-jpeg.tar.xz` or of `cifar10-jpeg`, one folder of pictures per class and split. The state of the queue is in the
 folder `--out`, and nowhere else: take it along to the next machine. A training run goes on after its last epoch; a test
-that has an outcome is not run again; a piece that failed waits for `--only` or for another commit. Nothing is committed:
-copy `results.jsonl` to experiments/records/gpu.jsonl for that.
+that has an outcome is not run again; a piece that failed waits for `--only` or for another commit. Nothing is
+committed: copy `results.jsonl` to experiments/records/gpu.jsonl for that.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from _records import FOLDER, append_lines, read_lines
 from _tables import SEEDS, command, spread
 from onchip.data import Dataset
 from onchip.encoding import Frames
-from onchip.nn.signals import Static
+from onchip.nn.signals import Static, tensor_of
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.training.builder import build, load_data, resolve
@@ -70,14 +70,14 @@ class Row:
         return dataclasses.replace(BASE, seed=seed, **self.settings)
 
 
-CLIPPED = {"rule": "bp", "neuron": "rate", "steps": 1, "loss": "steploss:0"}
-PAPER = {
+CLIPPED: dict[str, Any] = {"rule": "bp", "neuron": "rate", "steps": 1, "loss": "steploss:0"}
+PAPER: dict[str, Any] = {
     "rule": "ssnn_bp:gain=2;train=bernoulli;temporal=coincidences",
     "neuron": "stochastic:train=bernoulli",
     "encoder": "poisson",
     "loss": "winner",
 }
-OURS = {"rule": "ssnn_bp", "neuron": "stochastic"}
+OURS: dict[str, Any] = {"rule": "ssnn_bp", "neuron": "stochastic"}
 SPIKING = "temporal=counts;code=spikes"
 
 
@@ -213,7 +213,7 @@ def measured(row: Row, config: RunConfig, data: Dataset) -> dict[str, Any]:
 
 def mean_image(images: torch.Tensor, steps: int) -> Static:
     """Static images; of a recording, the mean of its spikes over time."""
-    return Static(Frames(steps)(images).mean(0) if images.dim() == 5 else images, 1)
+    return Static(tensor_of(Frames(steps)(images)).mean(0) if images.dim() == 5 else images, 1)
 
 
 def tables() -> dict[str, str]:

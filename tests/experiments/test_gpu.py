@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,7 +73,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
 ) -> None:
     """The clock stands at the end of the first epoch, and then in the middle of the third."""
     state, now = _gpu_queue.State(tmp_path), [0.0]
-    monkeypatch.setattr(_gpu_worker.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     steps = -(-64 // 16)
     ticks = _gpu_worker.Clock.stepped
 
@@ -100,7 +101,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
 def test_pieces_come_in_order_and_what_failed_waits_for_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call = gpu.Call(options(tmp_path), gpu.time.monotonic())
+    call = gpu.Call(options(tmp_path), time.monotonic())
     done: list[str] = []
 
     def ran(self: gpu.Call, piece: _gpu_queue.Piece) -> None:
@@ -123,7 +124,7 @@ def test_pieces_come_in_order_and_what_failed_waits_for_other_code(
 
 
 def test_a_piece_that_does_not_fit_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = gpu.Call(options(tmp_path, minutes=1.0), gpu.time.monotonic())
+    call = gpu.Call(options(tmp_path, minutes=1.0), time.monotonic())
     call.tiny = False
     gpu.work(call, [dataclasses.replace(ROW, least=1.5)], None)
     assert "conv5-opzo-short-0 waits: it needs 1.5 minutes, and 0.7 are left" in capsys.readouterr().out
@@ -172,7 +173,7 @@ def test_what_a_bare_machine_needs_is_packed(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "another").exists()
     with pytest.raises(SystemExit, match="exists already"):
         _gpu_pack.pack(tmp_path / "pack", archive, state.out, None)
-    with pytest.raises(SystemExit, match="no cifar10-jpeg.tar.xz and no folder cifar10-jpeg"):
+    with pytest.raises(SystemExit, match=r"no cifar10-jpeg\.tar\.xz and no folder cifar10-jpeg"):
         _gpu_pack.pack(tmp_path / "another", tmp_path / "state", state.out, None)
 
 
@@ -199,7 +200,7 @@ def test_outcomes_of_tests_are_kept_and_a_lost_device_ends_the_process(tmp_path:
     plugin.pytest_sessionfinish()
     assert session.shouldstop == "an error of CUDA"
     assert left.read_text() == "1"
-    known, good, lost = read_lines(path)
+    _, good, lost = read_lines(path)
     assert (good["test"], good["outcome"], good["seconds"]) == ("good", "passed", 0.5)
     assert (lost["outcome"], "CUDA error" in lost["message"]) == ("failed", True)
 
@@ -207,7 +208,7 @@ def test_outcomes_of_tests_are_kept_and_a_lost_device_ends_the_process(tmp_path:
 def test_a_test_whose_process_dies_has_crashed_and_the_next_gets_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = gpu.Call(options(tmp_path, minutes=10.0), gpu.time.monotonic())
+    call = gpu.Call(options(tmp_path, minutes=10.0), time.monotonic())
     turns = iter([("it died\nexit status -11", None), (None, "0")])
 
     def process(self: gpu.Call, piece: _gpu_queue.Piece, arguments: list[str], **environment: str) -> str | None:
@@ -225,7 +226,7 @@ def test_a_test_whose_process_dies_has_crashed_and_the_next_gets_another(
 
 
 def test_an_epoch_that_is_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = gpu.Call(options(tmp_path, minutes=0.0), gpu.time.monotonic())
+    call = gpu.Call(options(tmp_path, minutes=0.0), time.monotonic())
 
     def process(self: gpu.Call, piece: _gpu_queue.Piece, arguments: list[str], **environment: str) -> str | None:
         call.answer.write_text(json.dumps({"finished": False, "completed": 0, "seconds_per_epoch": 600.0}))
