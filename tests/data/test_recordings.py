@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from onchip.data import Split, batches
-from onchip.data.mapped import Mapped
+from onchip.data.on_disk import OnDisk
 from onchip.data.progress import watching
 from onchip.data.recordings import EventFile, read_splits
 from onchip.errors import DataError
@@ -60,8 +60,8 @@ def test_files_are_read_once_and_batches_come_from_the_disk(files: Files, tmp_pa
     again, _ = files.splits(tmp_path)
     assert files.reads == 4
     assert torch.equal(first.samples, again.samples)
-    assert isinstance(again.stored, Mapped)
-    assert isinstance(again.take(torch.tensor([3, 1])).stored, Mapped)
+    assert isinstance(again.stored, OnDisk)
+    assert isinstance(again.take(torch.tensor([3, 1])).stored, OnDisk)
     got = torch.cat([images for images, _ in batches(again, 4, shuffle=False)])
     assert torch.equal((got * 255).round().to(torch.uint8), first.samples)
     assert len(pickle.dumps(again)) < 3000
@@ -86,7 +86,7 @@ def test_a_change_is_noticed(change: str, files: Files, tmp_path: Path) -> None:
 
 def test_damaged_frames_are_made_again(files: Files, tmp_path: Path) -> None:
     whole = files.splits(tmp_path)[0].samples
-    (path,) = (tmp_path / "binned").iterdir()
+    (path,) = (tmp_path / "binned").glob("*.npy")
     content = bytearray(path.read_bytes())
     content[140] ^= 1
     path.unlink()
@@ -103,7 +103,7 @@ def test_binning_that_stops_leaves_nothing(error: type[BaseException], files: Fi
 
     with pytest.raises(error), watching(stop):
         files.splits(tmp_path)
-    assert not list((tmp_path / "binned").iterdir())
+    assert [path.suffix for path in (tmp_path / "binned").iterdir()] == [".lock"]
     assert len(files.splits(tmp_path)[0]) == 6
 
 

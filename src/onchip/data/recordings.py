@@ -1,21 +1,18 @@
 """Files of recordings to splits of frames: binned once, in parts, into a file from which batches are read."""
 
-import errno
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from onchip.data.mapped import Mapped
 from onchip.data.progress import report
-from onchip.data.readers.frame_cache import FrameCache
+from onchip.data.readers.sample_cache import SampleCache
 from onchip.data.samples import RECORDINGS, SampleKind
 from onchip.data.split import Split
 from onchip.errors import DataError
@@ -70,27 +67,13 @@ def read_splits(
     """
     files = [file for split in splits for file in split]
     count = sum(len(file.labels) for file in files)
-    cache = FrameCache(
+    cache = SampleCache(
         root / "binned" / f"{name}-{'x'.join(map(str, shape))}.npy",
-        _fingerprint([name, VERSION], root, files),
-        (count, *shape),
+        _fingerprint([name, VERSION, str(shape)], root, files),
+        count,
+        "frames",
     )
-    frames: Mapped | Tensor | None = None if again else cache.get()
-    if frames is None:
-        try:
-            cache.put(_frames(name, shape, files, count))
-            frames = cache.get()
-            if frames is None:
-                raise OSError(errno.EIO, "the disk gives back something else", str(cache.path))
-        except OSError as error:
-            warnings.warn(
-                f"frames could not be stored ({error}); they stay in memory, and will be made again next time. Point "
-                "--data-root (ONCHIP_DATA) at a folder that you may write to",
-                stacklevel=2,
-            )
-            frames = torch.empty(count, *shape, dtype=torch.uint8)
-            for row, each in zip(frames, _frames(name, shape, files, count), strict=True):
-                row.copy_(torch.from_numpy(each))
+    frames = cache.samples(partial(_frames, name, shape, files, count), again=again)
     labels = torch.tensor([label for file in files for label in file.labels], dtype=torch.int64)
     whole = Split(frames, labels, kind)
     sizes = [sum(len(file.labels) for file in split) for split in splits]
@@ -105,7 +88,7 @@ def _frames(name: str, shape: tuple[int, ...], files: Sequence[EventFile], count
         before = done
         for frames in file.read():
             assert frames.shape == shape
-            yield frames
+            yield frames[None]
             done += 1
             report(what, done, count)
         if done - before != len(file.labels):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from onchip.data.mapped import Mapped
+from onchip.data.on_disk import OnDisk
 from onchip.data.sample_source import WHOLE, Part, SampleSource, share
 from onchip.data.samples import IMAGES, SampleKind
 from onchip.errors import DataError, RequestError
@@ -50,7 +50,7 @@ class Split:
         (12,)
     """
 
-    stored: Tensor | Mapped
+    stored: Tensor | OnDisk
     labels: Tensor
     kind: SampleKind = IMAGES
     lengths: Tensor | None = None
@@ -118,8 +118,7 @@ class Split:
         lengths = None if self.lengths is None else self.lengths[index]
         longest = None if lengths is None or not len(lengths) else int(lengths.amax())
         if part != WHOLE:
-            own = share(len(labels), part)
-            index = index[own] if isinstance(index, Tensor) else _narrowed(index, own, len(self))
+            own, index = share(len(labels), part), self._own(index, part)
             labels, lengths = labels[own], None if lengths is None else lengths[own]
         samples = self.stored[index]
         if longest is not None:
@@ -143,11 +142,15 @@ class Split:
             generator: Of the order, on any device; None for the split's own order.
             part: (rank, size), whose `share` of each batch alone is read.
         """
+        # What is on disk is chosen here, and what is on a GPU there: neither waits for the other.
+        place = self.device if isinstance(self.stored, Tensor) else torch.device("cpu")
         order = None
         if generator is not None:
-            order = torch.randperm(len(self), generator=generator, device=generator.device).to(self.device)
+            order = torch.randperm(len(self), generator=generator, device=generator.device).to(place)
         for start in range(0, len(self), batch_size):
-            chosen = slice(start, start + batch_size)
+            chosen, following = (slice(begin, begin + batch_size) for begin in (start, start + batch_size))
+            if isinstance(self.stored, OnDisk):  # reads the next batch beside the training step on this one
+                self.stored.announce(self._own(following if order is None else order[following], part))
             yield self.batch(chosen if order is None else order[chosen], part)
 
     def to(self, device: torch.device | str) -> Split:
@@ -155,11 +158,19 @@ class Split:
         lengths = None if self.lengths is None else self.lengths.to(device)
         return replace(self, stored=self.stored.to(device), labels=self.labels.to(device), lengths=lengths)
 
-    def take(self, index: Tensor) -> Split:
-        """The samples at `index`, (M,) int64, in that order."""
+    def take(self, index: Tensor | slice) -> Split:
+        """The samples at `index`, (M,) int64, in that order; those of a slice without a copy."""
         lengths = None if self.lengths is None else self.lengths[index]
         stored = self.stored[index] if isinstance(self.stored, Tensor) else self.stored.select(index)
         return replace(self, stored=stored, labels=self.labels[index], lengths=lengths)
+
+    def _own(self, index: Tensor | slice, part: Part) -> Tensor | slice:
+        """The share of a part in a batch of these samples."""
+        if isinstance(index, Tensor):
+            return index[share(len(index), part)]
+        chosen = range(*index.indices(len(self)))
+        chosen = chosen[share(len(chosen), part)]
+        return slice(chosen.start, chosen.stop, chosen.step)
 
     def _check_samples(self) -> None:
         samples, kind = self.stored, self.kind
@@ -223,12 +234,6 @@ class Split:
                 raise RequestError(
                     f"Split got {said} of sequence {at}; expected one class at one step or more, and -1 at the others"
                 )
-
-
-def _narrowed(index: slice, own: slice, count: int) -> slice:
-    """Some places of a slice of `count` samples, as a slice of them."""
-    chosen = range(*index.indices(count))[own]
-    return slice(chosen.start, chosen.stop, chosen.step)
 
 
 def _per_step(labels: Tensor, lengths: Tensor | None) -> Tensor:

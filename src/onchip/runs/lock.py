@@ -36,7 +36,7 @@ class DirectoryLock:
             self._lock.acquire(blocking=False)
         except Timeout:
             raise RequestError(
-                f"{directory} is in use by {_holder(file)}; wait until it ends, end it, or choose another --out"
+                f"{directory} is in use by {holder(file)}; wait until it ends, end it, or choose another --out"
             ) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
@@ -45,9 +45,7 @@ class DirectoryLock:
                 f"{directory} is on a file system without locks ({error.strerror}): two processes could write at "
                 "once; choose another --out"
             ) from error
-        since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        with contextlib.suppress(OSError):  # a full disk: whoever is refused learns less
-            file.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}\n", encoding="utf-8")
+        sign(file)
 
     def __enter__(self) -> "DirectoryLock":
         return self
@@ -56,7 +54,15 @@ class DirectoryLock:
         self._lock.release()
 
 
-def _holder(file: Path) -> str:
+def sign(file: Path) -> None:
+    """Write into the file of a lock who holds it."""
+    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    with contextlib.suppress(OSError):  # a full disk: whoever is refused learns less
+        file.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}\n", encoding="utf-8")
+
+
+def holder(file: Path) -> str:
+    """Who holds a lock, by what is in its file."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="utf-8").strip() or "another process"
     return "another process"

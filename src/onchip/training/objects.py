@@ -177,11 +177,11 @@ def _source(given: Any) -> str:
 
 
 def _identity(split: SampleSource) -> Iterable[str | Tensor]:
-    """What tells samples from others: all of them where they are in memory, else their shape and labels."""
+    """What tells samples from others: all of them, or their file's seal; of a loader their shape and labels."""
     yield f"{split.kind.name} {split.sample_shape}"
     yield torch.bincount(split.sample_labels)
-    if isinstance(split, Split) and isinstance(split.stored, Tensor):
-        yield split.stored
+    if isinstance(split, Split):
+        yield split.stored if isinstance(split.stored, Tensor) else split.stored.identity
         yield split.labels
         if split.lengths is not None:
             yield split.lengths

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from onchip.data import batches, check, load
-from onchip.data.mapped import Mapped
+from onchip.data.on_disk import OnDisk
 from onchip.data.readers.shd import read_labels, read_spikes
 from onchip.errors import DataError, RequestError
 from onchip.runs.config import RunConfig
@@ -46,7 +46,7 @@ def test_spikes_become_sequences(tmp_path: Path) -> None:
 
 def test_the_steps_add_up_to_the_spikes_and_batches_come_from_the_disk(root: Path) -> None:
     data = load("shd", root=root, validation=0)
-    assert isinstance(data.train.stored, Mapped)
+    assert isinstance(data.train.stored, OnDisk)
     assert (data.train.samples.sum((1, 2)) == 60).all()
     sequences, labels = next(batches(data.train, 8, shuffle=False))
     assert (sequences.shape, sequences.dtype, labels.tolist()) == ((8, 100, 700), torch.float32, list(range(8)))

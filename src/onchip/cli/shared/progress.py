@@ -114,19 +114,20 @@ def bars(runs: int) -> Iterator[Bars]:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Shows the progress of what the block reads, if it takes long: a bar, or else a line for each tenth."""
+    """Shows the progress of what the block reads, if it takes long: a bar, or else a line and one for each tenth."""
     from onchip.data.progress import watching  # torch takes seconds: only when something is read
 
     with contextlib.ExitStack() as stack:
         display = stack.enter_context(_display()) if sys.stderr.isatty() else None
-        begin, tasks = time.monotonic(), dict[str, TaskID]()
+        begin, tasks, shown = time.monotonic(), dict[str, TaskID](), dict[str, int]()
 
         def show(what: str, done: int, total: int) -> None:
             if display is not None:
                 if what not in tasks:
                     tasks[what] = display.add_task(one_line(what), total=total)
                 display.update(tasks[what], completed=done)
-            elif done and done * 10 // total > (done - 1) * 10 // total and time.monotonic() - begin > QUIET:
+            elif done * 10 // total > shown.get(what, -1) and time.monotonic() - begin > QUIET:
+                shown[what] = done * 10 // total
                 say(f"{what}: {done:,} of {total:,}", error=True)
 
         stack.enter_context(watching(show))

@@ -2,111 +2,133 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from onchip.data.readers.decoded_cache import DecodedCache
-from onchip.data.readers.pictures import decode
+from onchip._types import checked
+from onchip.data.on_disk import OnDisk
+from onchip.data.readers.class_folders import ClassFolder, list_classes, visible
+from onchip.data.readers.pictures import LONGEST, ColorFound, pieces
+from onchip.data.readers.sample_cache import SampleCache
 from onchip.data.source import DatasetSource, RawSplits
 from onchip.data.split import Split
 from onchip.data.stratify import hold_out
-from onchip.errors import DataError, RequestError
+from onchip.errors import DataError, RequestError, require
+from onchip.runs.grammar import bind, parse
 
 TEST, SEED = 0.2, 0  # test share and its draw where the folder has no test split of its own, as for digits
-VERSION = "1"  # of what decoding gives; a change here invalidates every cached decoding
+VERSION = "2"  # of what decoding gives; a change here invalidates every cached decoding
+OPTIONS = re.compile(r"(?:;\s*\w+\s*=[^;=]*)+$")
+VALIDATION = "val", "validation"
+"""Names of a folder of validation pictures; the first is ImageNet's."""
 
 
-def folder(path: str) -> DatasetSource:
-    """Pictures of one size, one folder per class.
+def folder(text: str) -> DatasetSource:
+    """Pictures of one size, one folder per class: PATH, or PATH;size=64 to make them so.
 
-    Either PATH/train/CLASS and PATH/test/CLASS (and PATH/validation/CLASS if you like), or PATH/CLASS, of
-    which a fifth becomes the test split: the same fifth each time, stratified. Classes are in order of name.
+    Any of these, with one folder per class in each; classes are in order of name:
+
+    - PATH/train and PATH/test, and PATH/val (or PATH/validation) if you like;
+    - PATH/train and PATH/val alone, as ImageNet is laid out: its authors keep the labels of the test pictures, and
+      published accuracies are those on `val`, which is therefore the test split here, used once. Validation pictures
+      are drawn from `train`;
+    - the classes themselves, of which a fifth becomes the test split: the same fifth each time, stratified.
+
     Hidden files (those that start with a dot) are ignored, as are loose files beside `train` and `test`.
-    Decoded pictures are cached under the data root, and decoded again when a file's name, size or time changes.
+    Decoded pictures are stored under the data root, and decoded again when a file's name, size or time changes.
     """
+    options = found[0] if (found := OPTIONS.search(text)) else ""
+    path = text[: len(text) - len(options)]
     if not path:
         raise RequestError("folder: got no path; expected folder:PATH, e.g. folder:~/pictures")
+    given = parse(f"folder:{options[1:]}").options if options else {}
+    size = _size(**bind("data set 'folder'", _size, given))
     base = Path(os.path.abspath(os.path.expanduser(path)))
-    return DatasetSource(f"folder:{path}", None, files=(), read=lambda root: _read(base, root / "decoded"))
+
+    def read(root: Path, *, again: bool = False) -> RawSplits:
+        return _read(base, root / "decoded", size, again)
+
+    return DatasetSource(f"folder:{text}", None, files=(), read=read, reread=partial(read, again=True))
 
 
-@dataclass(frozen=True)
-class _Picture:
-    path: Path
-    label: int
-    stamp: str  # size and time of change
+@checked
+def _size(*, size: int | None = None) -> int | None:
+    """The options of a folder: the side to which its pictures are resized and cropped."""
+    require(size is None or 1 <= size <= LONGEST, "folder", "size", size, f"1 to {LONGEST:,} pixels")
+    return size
 
 
-def _read(base: Path, cache_root: Path) -> RawSplits:
-    classes, splits = _list(base)
-    pictures = [picture for split in splits.values() for picture in split]
-    stamps = "".join(f"{picture.path.relative_to(base)}\0{picture.stamp}\0" for picture in pictures)
-    cache = DecodedCache(cache_root, base, hashlib.sha256(os.fsencode(VERSION + stamps)).hexdigest())
-    if (images := cache.get(len(pictures))) is None:
-        cache.put(images := decode([picture.path for picture in pictures]))
-    labels = torch.tensor([picture.label for picture in pictures])
-    whole = Split(images, labels)
+def _read(base: Path, cache_root: Path, size: int | None, again: bool) -> RawSplits:
+    digest = hashlib.sha256(f"{VERSION}\0{size}\0".encode())
+    names, splits = _list(base, digest)
+    folders = [each for split in splits.values() for each in split]
+    count = sum(each.count for each in folders)
+    place = hashlib.sha256(os.fsencode(base)).hexdigest()[:16]
+    path = cache_root / f"{base.name}-{place}{f'-{size}' if size else ''}.npy"
+    cache = SampleCache(path, digest.hexdigest(), count, "decoded pictures")
+    samples = _decoded(cache, base.name, folders, size, again)
+    if isinstance(samples, OnDisk):
+        path.with_name(f"{base.name}-{place}.safetensors").unlink(missing_ok=True)  # of versions before this one
+    sizes = [sum(each.count for each in split) for split in splits.values()]
+    labels = [_labels([each.count for each in split]) for split in splits.values()]
+    whole = Split(samples, torch.cat(labels))
     if list(splits) == [""]:
-        train, test = hold_out(labels, TEST, SEED)
-        return RawSplits(classes, whole.take(train), whole.take(test))
-    sizes = [len(split) for split in splits.values()]
-    parts = map(Split, images.split(sizes), labels.split(sizes))
-    named = dict(zip(splits, parts, strict=True))
-    return RawSplits(classes, named["train"], named["test"], named.get("validation"))
+        train, test = hold_out(whole.labels, TEST, SEED)
+        return RawSplits(names, whole.take(train), whole.take(test))
+    ends = torch.tensor(sizes).cumsum(0).tolist()
+    parts = {name: whole.take(slice(end - length, end)) for name, length, end in zip(splits, sizes, ends, strict=True)}
+    return RawSplits(names, parts["train"], parts["test"], parts.get("validation"))
 
 
-def _list(base: Path) -> tuple[tuple[str, ...], dict[str, list[_Picture]]]:
+def _decoded(
+    cache: SampleCache, name: str, folders: list[ClassFolder], size: int | None, again: bool
+) -> OnDisk | Tensor:
+    def files() -> Iterator[Path]:
+        return chain.from_iterable(each.files() for each in folders)
+
+    count = sum(each.count for each in folders)
+    decoded = partial(pieces, name, files, count, size)
+    try:
+        return cache.samples(decoded, again=again)
+    except ColorFound:  # behind grey ones: all become RGB
+        return cache.samples(partial(decoded, color=True), again=again)
+
+
+def _labels(counts: list[int]) -> Tensor:
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+def _list(base: Path, digest: "hashlib._Hash") -> tuple[tuple[str, ...], dict[str, list[ClassFolder]]]:
     """The classes, and the pictures of each split; the split is "" where they are drawn."""
-    folders = {entry.name for entry in _visible(base) if entry.is_dir()}
+    folders = {entry.name for entry in visible(base) if entry.is_dir()}
     if not folders & {"train", "test"}:
-        classes, pictures = _list_classes(base)
-        return classes, {"": pictures}
-    if not {"train", "test"} <= folders <= {"train", "validation", "test"}:
+        splits = {"": list_classes(base, digest)}
+        return tuple(each.path.name for each in splits[""]), splits
+    held = [name for name in VALIDATION if name in folders]
+    if len(held) > 1 or "train" not in folders or not folders & {"test", *held} or folders - {"train", "test", *held}:
         raise DataError(
-            f"{base} holds the folders {', '.join(sorted(folders))}; expected train and test, and validation "
-            "if you like, with one folder per class in each. Add what is missing; rename or move the others"
+            f"{base} holds the folders {', '.join(sorted(folders))}; expected train and test, and val (or validation) "
+            "if you like, or train and val, with one folder per class in each. Add what is missing; rename or move the "
+            "others"
         )
-    listed = {name: _list_classes(base / name) for name in ("train", "validation", "test") if name in folders}
-    classes = listed["train"][0]
-    for name, (others, _) in listed.items():
-        if odd := sorted(set(others) ^ set(classes)):
+    roles = {"train": "train", **dict.fromkeys(held, "validation"), "test": "test"}
+    if "test" not in folders:
+        roles = {"train": "train", held[0]: "test"}
+    splits = {}
+    for name, role in roles.items():
+        digest.update(f"{name}\0".encode())
+        splits[role] = list_classes(base / name, digest)
+    classes = tuple(each.path.name for each in splits["train"])
+    for name, role in roles.items():
+        if odd := sorted({each.path.name for each in splits[role]} ^ set(classes)):
             raise DataError(
                 f"{base / name} and {base / 'train'} differ in the classes {', '.join(odd)}; expected the "
                 "same classes in both. Add the missing folders with pictures, or remove the others"
             )
-    return classes, {name: pictures for name, (_, pictures) in listed.items()}
-
-
-def _list_classes(base: Path) -> tuple[tuple[str, ...], list[_Picture]]:
-    pictures: list[_Picture] = []
-    classes = sorted(_visible(base), key=lambda entry: entry.name)
-    for label, entry in enumerate(classes):
-        if not entry.is_dir():
-            raise DataError(f"{entry.path} lies outside any class; expected only folders here, one per class. Move it")
-        files = sorted(_visible(Path(entry.path)), key=lambda file: file.name)
-        if not files:
-            raise DataError(f"{entry.path} holds no picture; expected at least one. Fill or remove the folder")
-        for file in files:
-            if not file.is_file():
-                raise DataError(f"{file.path} is no file; expected only pictures in a class folder. Move it elsewhere")
-            stat = file.stat()
-            pictures.append(_Picture(Path(file.path), label, f"{stat.st_size}\0{stat.st_mtime_ns}"))
-    if len(classes) < 2:
-        raise DataError(
-            f"{base} holds {len(classes)} class folders; expected at least 2. Give the folder that holds one "
-            "folder per class, or train and test"
-        )
-    return tuple(entry.name for entry in classes), pictures
-
-
-def _visible(base: Path) -> Iterator[os.DirEntry[str]]:
-    """Entries of a folder that are not hidden."""
-    try:
-        with os.scandir(base) as entries:
-            yield from (entry for entry in entries if not entry.name.startswith("."))
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{base} cannot be read: {reason}. Give a folder that exists and that you may read") from error
+    return classes, splits
