@@ -1,0 +1,148 @@
+"""What does a folder of pictures that is larger than the memory it may take cost, at the first start and later?
+
+    python benchmarks/folder.py [--pictures 200000] [--side 64] [--json FILE]
+
+Writes a folder of JPEG pictures to a temporary directory, laid out as ImageNet is, and runs `onchip train` on it twice,
+each time in a new process, for one epoch of a small network: the first start decodes and stores all pictures, the
+second reads what is stored. For each, the seconds, the pictures that were decoded, and the peak of resident memory
+(VmHWM, in which every page of the process counts; Linux only). Then, in this process, listing the folder, and gathering
+shuffled batches from the file as against a tensor in memory. The directory is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from _measure import about, in_turns, paired, parser, save
+from onchip.data import Split, load
+from onchip.data.readers.class_folders import list_classes
+from watched import peak_growth
+
+ENCODINGS = 400
+CLASSES = 100
+TEST = 0.05
+"""Share of the pictures in `val`."""
+
+NET = "P8-F16"
+TRAINING = ("--rule", "bp", "--net", NET, "--steps", "1", "--epochs", "1", "--batch-size", "256", "--threads", "1")
+GATHERED = 32, 256
+"""Samples per batch when gathering is measured."""
+
+
+def make(base: Path, pictures: int, side: int) -> None:
+    """Write pictures of smooth noise, a few hundred different ones, in train/CLASS and val/CLASS."""
+    rng = np.random.default_rng(0)
+    encodings = []
+    for _ in range(min(ENCODINGS, pictures)):
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        buffer = io.BytesIO()
+        coarse.resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=85)
+        encodings.append(buffer.getvalue())
+    classes = min(CLASSES, pictures // 4)
+    in_test = max(classes, round(TEST * pictures))
+    for split, count in (("train", pictures - in_test), ("val", in_test)):
+        for name in range(classes):
+            (base / split / f"{name:03d}").mkdir(parents=True)
+        for index in range(count):
+            path = base / split / f"{index % classes:03d}" / f"{index:07d}.jpg"
+            path.write_bytes(encodings[index % len(encodings)])
+
+
+def child(report: Path, arguments: list[str]) -> None:
+    """Run `onchip`, and write the number of decoded pictures and the peak of memory to a file."""
+    from onchip import cli
+    from onchip.data.readers import pictures
+
+    decode_one, decoded = pictures._decode_one, 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return decode_one(*given)
+
+    pictures._decode_one = counted
+    sys.argv = ["onchip", *arguments]
+    try:
+        cli.main()
+    finally:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+        report.write_text(json.dumps({"decoded": decoded, "peak_mib": peak / 2**10}), encoding="utf-8")
+
+
+def start(place: Path, number: int) -> dict[str, float]:
+    """One training run in a process of its own."""
+    report = place / f"start-{number}.json"
+    arguments = ["train", "--data", f"folder:{place / 'pictures'}", "--out", str(place / f"run-{number}"), *TRAINING]
+    command = [sys.executable, __file__, "--child", str(report), *arguments]
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, env={**os.environ, "ONCHIP_DATA": str(place)}, stdout=subprocess.DEVNULL)
+    whole = time.perf_counter() - begin
+    record = json.loads((place / f"run-{number}" / "records.jsonl").read_text(encoding="utf-8"))
+    return {"seconds": whole, "training_seconds": record["train_seconds"], **json.loads(report.read_text())}
+
+
+def gathering(split: Split, batch: int, rounds: int) -> dict[str, float]:
+    """How many times as fast shuffled batches come from the file as from memory."""
+    kept = Split(split.samples, split.labels)
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[: batch * 50].split(batch)
+
+    def gather(source: Split) -> None:
+        for index in order:
+            source.batch(index)
+
+    times = in_turns({"memory": lambda: gather(kept), "file": lambda: gather(split)}, rounds)
+    low, middle, high = paired(times["memory"], times["file"])
+    return {"times_as_fast": middle, "quartile_low": low, "quartile_high": high}
+
+
+def measured(pictures: int, side: int, rounds: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="onchip-folder-") as name:
+        place = Path(name)
+        make(place / "pictures", pictures, side)
+        print(f"{pictures:,} pictures of {side}x{side} written", flush=True)
+        starts = []
+        for number in (1, 2):
+            starts.append(start(place, number))
+            print(f"start {number}: {starts[-1]}", flush=True)
+        begin = time.perf_counter()
+        listed = []
+        grown = peak_growth(lambda: listed.extend(list_classes(place / "pictures/train", hashlib.sha256())), steps=1)
+        listing = {"seconds": time.perf_counter() - begin, "peak_growth_mib": grown}
+        print(f"listing: {listing}", flush=True)
+        data = load(f"folder:{place / 'pictures'}", root=place)
+        gathered = {str(batch): gathering(data.train, batch, rounds) for batch in GATHERED}
+        print(f"gathering, times as fast as from memory: {gathered}", flush=True)
+    return {"cpus": os.cpu_count(), "starts": starts, "listing": listing, "gathering": gathered}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(Path(sys.argv[2]), sys.argv[3:])
+        return
+    options = parser(__doc__, 10, 1)
+    options.add_argument("--pictures", type=int, default=200_000, help="at least 40")
+    options.add_argument("--side", type=int, default=64, help="pixels")
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    result = measured(given.pictures, given.side, given.rounds)
+    size = given.pictures * 3 * given.side**2 / 2**20
+    settings = {"pictures": given.pictures, "side": given.side, "net": NET, "pixels_mib": size}
+    save(given.json, {**about(**settings), **result})
+
+
+if __name__ == "__main__":
+    main()
