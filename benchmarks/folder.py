@@ -6,7 +6,7 @@ Writes a folder of JPEG pictures to a temporary directory, laid out as ImageNet 
 each time in a new process, for one epoch of a small network: the first start decodes and stores all pictures, the
 second reads what is stored. For each, the seconds, the pictures that were decoded, and the peak of resident memory
 (VmHWM, in which every page of the process counts; Linux only). Then, in this process, listing the folder, and gathering
-shuffled batches from the file as against a tensor in memory. The directory is removed.
+shuffled batches from the file, read or from a map of it, as against a tensor in memory. The directory is removed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from _measure import about, in_turns, paired, parser, save
+from _measure import about, in_turns, parser, save, speed
 from onchip.data import Split, load
 from onchip.data.readers.class_folders import list_classes
 from watched import peak_growth
@@ -95,18 +96,20 @@ def start(place: Path, number: int) -> dict[str, float]:
     return {"seconds": whole, "training_seconds": record["train_seconds"], **json.loads(report.read_text())}
 
 
-def gathering(split: Split, batch: int, rounds: int) -> dict[str, float]:
-    """How many times as fast shuffled batches come from the file as from memory."""
-    kept = Split(split.samples, split.labels)
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[: batch * 50].split(batch)
+def gathering(split: Split, file: Path, batch: int, rounds: int) -> dict[str, dict[str, float]]:
+    """How many times as fast as from memory shuffled batches come from the file, and from a map of it."""
+    kept, mapped = split.samples, np.load(file, mmap_mode="c")
+    pages = torch.from_numpy(mapped)
+    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[: batch * 50].split(batch)
 
-    def gather(source: Split) -> None:
-        for index in order:
-            source.batch(index)
+    def dropped(index: torch.Tensor) -> None:
+        pages[index]
+        mapped._mmap.madvise(mmap.MADV_DONTNEED)
 
-    times = in_turns({"memory": lambda: gather(kept), "file": lambda: gather(split)}, rounds)
-    low, middle, high = paired(times["memory"], times["file"])
-    return {"times_as_fast": middle, "quartile_low": low, "quartile_high": high}
+    ways = {"memory": kept.__getitem__, "read": split.stored.__getitem__}
+    ways |= {"mapped": pages.__getitem__, "mapped, dropped after each batch": dropped}
+    times = in_turns({name: lambda way=way: [way(index) for index in rows] for name, way in ways.items()}, rounds)
+    return {name: speed(times["memory"], times[name]) for name in ways if name != "memory"}
 
 
 def measured(pictures: int, side: int, rounds: int) -> dict[str, Any]:
@@ -124,9 +127,43 @@ def measured(pictures: int, side: int, rounds: int) -> dict[str, Any]:
         listing = {"seconds": time.perf_counter() - begin, "peak_growth_mib": grown}
         print(f"listing: {listing}", flush=True)
         data = load(f"folder:{place / 'pictures'}", root=place)
-        gathered = {str(batch): gathering(data.train, batch, rounds) for batch in GATHERED}
+        (file,) = (place / "decoded").glob("*.npy")
+        gathered = {str(batch): gathering(data.train, file, batch, rounds) for batch in GATHERED}
         print(f"gathering, times as fast as from memory: {gathered}", flush=True)
     return {"cpus": os.cpu_count(), "starts": starts, "listing": listing, "gathering": gathered}
+
+
+def table(result: dict[str, Any]) -> str:
+    """The tables of docs/large-data.md."""
+    first, second = result["starts"]
+    starts = {"pictures decoded": ("decoded", ","), "seconds": ("seconds", ".0f")}
+    starts |= {
+        "seconds of training, one epoch": ("training_seconds", ".0f"),
+        "peak of resident memory, MiB": ("peak_mib", ",.0f"),
+    }
+    listing, gathered = result["listing"], result["gathering"]
+    facts = {
+        "pixels, MiB": f"{result['pixels_mib']:,.0f}",
+        "listing the training pictures, s": f"{listing['seconds']:.1f}",
+        "listing the training pictures, MiB": f"{listing['peak_growth_mib']:.1f}",
+        **{
+            f"batches of {batch}, {way}: times as fast as from a tensor": f"{each['times_as_fast']:.2f}"
+            for batch, ways in gathered.items()
+            for way, each in ways.items()
+        },
+        "machine": f"{result['cpus']} CPUs, {result['machine']}, {result['date']}",
+    }
+    return "\n".join(
+        [
+            "| | first start | second start |",
+            "| --- | ---: | ---: |",
+            *(f"| {name} | {first[key]:{form}} | {second[key]:{form}} |" for name, (key, form) in starts.items()),
+            "",
+            "| | |",
+            "| --- | ---: |",
+            *(f"| {name} | {value} |" for name, value in facts.items()),
+        ]
+    )
 
 
 def main() -> None:
@@ -140,8 +177,10 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     result = measured(given.pictures, given.side, given.rounds)
     size = given.pictures * 3 * given.side**2 / 2**20
-    settings = {"pictures": given.pictures, "side": given.side, "net": NET, "pixels_mib": size}
-    save(given.json, {**about(**settings), **result})
+    settings: dict[str, Any] = {"pictures": given.pictures, "side": given.side, "net": NET, "pixels_mib": size}
+    whole = {**about(**settings), **result}
+    print(table(whole))
+    save(given.json, whole)
 
 
 if __name__ == "__main__":

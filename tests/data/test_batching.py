@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onchip.data import SEQUENCES, Flip, Split, batches
+from onchip.data.readers.sample_file import SampleFile
 from onchip.errors import RequestError
 
 
@@ -97,6 +99,25 @@ def test_a_rank_reads_its_share_alone() -> None:
     recorded = Split(Stored(), split.labels)  # type: ignore[arg-type]
     assert sum(len(labels) for _, labels in batches(recorded, 4, generator=seeded(), part=(1, 2))) == 5
     assert seen == [2, 2, 1]
+
+
+@pytest.mark.parametrize("part", [(0, 1), (0, 2), (1, 2)])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_from_the_disk_are_those_from_memory(part: tuple[int, int], shuffle: bool, tmp_path: Path) -> None:
+    split = make(11)
+    file = SampleFile(tmp_path / "a.npy", "a" * 64, 11)
+    file.write([split.samples.numpy()])
+    stored = file.read()
+    assert stored is not None
+    chosen = torch.tensor([1, 3, 4, 5, 9, 2, 0])
+    there = Split(stored, split.labels).take(chosen)
+    passes = [batches(each, 3, generator=seeded(), shuffle=shuffle, part=part) for each in (there, split.take(chosen))]
+    for (images, labels), (expected, wanted) in zip(*passes, strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, wanted)
+    away = Split(stored.to("meta", room=0), split.labels.to("meta"))  # as on a GPU without room for all
+    for images, labels in batches(away, 4, generator=seeded(), shuffle=shuffle, part=part):
+        assert images.device.type == labels.device.type == "meta"
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -1,4 +1,4 @@
-"""Checkpoints, weights and the cache of decoded pictures."""
+"""Checkpoints, weights and stored samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip._sealed import read_sealed
-from onchip.data.readers.decoded_cache import DecodedCache
+from onchip.data.readers.sample_file import SampleFile
 from onchip.runs import checkpoint
 from tests.examples import record
 from tests.fuzz.mutants import check_all, damaged, outcome
@@ -53,16 +53,16 @@ def test_damaged_weights_are_refused(record_property: Count, tmp_path: Path) -> 
     check_all(damaged(path.read_bytes()), check, 100, record_property)
 
 
-def test_a_damaged_cache_is_a_miss(record_property: Count, tmp_path: Path) -> None:
-    cache = DecodedCache(tmp_path, Path("/pictures"), "fingerprint")
-    cache.put(IMAGES)
+def test_damaged_samples_are_a_miss(record_property: Count, tmp_path: Path) -> None:
+    file = SampleFile(tmp_path / "a.npy", "a" * 64, len(IMAGES))
+    file.write([IMAGES.numpy()])
 
     def check(content: bytes) -> None:
-        cache.path.write_bytes(content)
-        images = cache.get(len(IMAGES))
-        assert images is None or torch.equal(images, IMAGES)
+        file.path.write_bytes(content)
+        images = file.read()
+        assert images is None or torch.equal(images[:], IMAGES)
 
-    check_all(damaged(cache.path.read_bytes()), check, 80, record_property)
+    check_all(damaged(file.path.read_bytes()), check, 80, record_property)
 
 
 def _same(found: tuple[dict[str, Tensor], dict[str, str]], whole: tuple[dict[str, Tensor], dict[str, str]]) -> bool:

@@ -108,8 +108,8 @@ class RunConfig:
 
     data: str = _data(
         "digits",
-        "Data set: a name of `onchip data list`, such as n-mnist or n-mnist:frames=6, folder:PATH, ts:PATH, or "
-        "my_data.py:load.",
+        "Data set: a name of `onchip data list`, such as n-mnist or n-mnist:frames=6, folder:PATH (or "
+        "'folder:PATH;size=64'), ts:PATH, or my_data.py:load.",
     )
     train_size: int | None = _data(
         None, "Training samples to use, drawn class by class. If left out, all.", "at least 1 sample", _one
