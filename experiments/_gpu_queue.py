@@ -6,7 +6,9 @@ entry per test; `runs/`, per training run a checkpoint and its progress; and log
 
 from __future__ import annotations
 
+import functools
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,12 +113,16 @@ def _trainings(device: str, tiny: bool) -> Iterator[Piece]:
             yield Piece(f"{name}-{length}-{seed}", about, used * guess / 60, 1.5, config=own)
 
 
+@functools.cache
 def code() -> dict[str, Any]:
-    """Which code runs: the commit of this checkout, or that of which this is a packed copy."""
+    """Which code runs: the commit of this checkout, or that of which this is a packed copy, and whether it is that."""
     if COMMIT.exists():
         return dict(json.loads(COMMIT.read_text(encoding="utf-8")))
     own = provenance.code()
-    return {"commit": own.commit, "clean": own.clean}
+    if own.commit is None:
+        return {"commit": None, "clean": None}
+    asked = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {"commit": own.commit, "clean": not asked.stdout.strip()}
 
 
 class State:

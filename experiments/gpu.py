@@ -84,7 +84,12 @@ class Call:
     def _about(self) -> dict[str, Any]:
         cuda = torch.device(self.device).type == "cuda" and torch.cuda.is_available()
         name = torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine()
-        versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
+        versions: dict[str, str | None] = {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+        }
+        versions["cudnn_tf32"] = str(torch.backends.cudnn.allow_tf32)
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return {"device": self.device, "device_name": name, "date": when, "code": code(), "versions": versions}
 
