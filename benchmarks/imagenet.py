@@ -42,7 +42,7 @@ from onchip.training import registry
 IMAGES, EPOCHS, CLASSES, STEPS, SIDE = 1_281_167, 100, 1_000, 6, 224
 """ImageNet-1k's training images; T as in Xiao et al. 2022 (OTTT), who trained a ResNet-34 on it."""
 RULES = (
-    *("bp", "ottt", "eprop", "fa", "fbp", "kolen-pollack", "weight-mirror", "dfa", "drtp", "dkp", "opzo"),
+    *("bp", "ottt", "eprop", "fa", "fbp", "weight-mirror", "dfa", "drtp", "dkp", "opzo"),
     *("local-learning", "dkp:grid=1", "opzo:grid=1"),
 )
 GPUS = 1, 8, 64

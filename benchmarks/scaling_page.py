@@ -65,7 +65,8 @@ The time is that of a step on one image on one CPU thread, with 10 classes ({abo
 
 With so many classes, direct errors are hardly cheaper than those of `bp`: each neuron has a row of {classes:,}
 numbers in its feedback matrix, {memory:.0f} GB in float32 for all of them. A coarse grid (`grid=1`: one number per map
-and class) avoids both. It has to be no finer than the smallest maps, which here is one number, that of the last pool.
+and class) avoids both. It has to be no finer than the smallest maps, which here is one number, that of the last pool. (`dkp` forms
+its feedback's update on all pixels and only then on the grid, which suits few classes.)
 
 ## Estimates for GPUs
 

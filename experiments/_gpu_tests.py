@@ -15,7 +15,7 @@ import pytest
 
 from _records import append_lines, read_lines
 
-OUTCOMES, UNTIL, LEFT = "ONCHIP_OUTCOMES", "ONCHIP_UNTIL", "ONCHIP_LEFT"
+OUTCOMES, UNTIL, LEFT, COMMIT = "ONCHIP_OUTCOMES", "ONCHIP_UNTIL", "ONCHIP_LEFT", "ONCHIP_COMMIT"
 LOST = "CUDA error", "illegal memory access", "device-side assert", "unspecified launch failure"
 """Parts of messages after which a process may have no usable device."""
 
@@ -27,12 +27,17 @@ class Outcomes:
         path: The file of outcomes.
         left: A file for the number of tests that have none yet, written when the session ends by itself.
         until: When to stop.
+        commit: Which code is tested. What failed under it is not run again; what passed is not under any.
     """
 
-    def __init__(self, path: Path, left: Path, until: float) -> None:
-        self.path, self.left, self.until = path, left, until
-        self.known = {entry["test"] for entry in read_lines(path)}
-        self.waiting = 0
+    def __init__(self, path: Path, left: Path, until: float, commit: str) -> None:
+        self.path, self.left, self.until, self.commit = path, left, until, commit
+        self.known = {
+            entry["test"]
+            for entry in read_lines(path)
+            if entry["outcome"] == "passed" or (entry["outcome"] != "skipped" and entry["commit"] == commit)
+        }
+        self.waiting, self.broken = 0, False
         self.reports: list[pytest.TestReport] = []
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,6 +45,9 @@ class Outcomes:
         items[:] = [item for item in items if item.nodeid not in self.known]
         config.hook.pytest_deselected(items=done)
         self.waiting = len(items)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.broken = self.broken or report.failed
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
@@ -56,7 +64,8 @@ class Outcomes:
         outcome = next(kind for kind in ("failed", "skipped", "passed") if kind in outcomes)
         message = "\n".join(str(report.longrepr) for report in self.reports if report.outcome == "failed")[-2000:]
         seconds = round(sum(report.duration for report in self.reports), 3)
-        append_lines(self.path, [{"test": nodeid, "outcome": outcome, "seconds": seconds, "message": message}])
+        entry = {"test": nodeid, "outcome": outcome, "seconds": seconds, "commit": self.commit, "message": message}
+        append_lines(self.path, [entry])
         self.left.with_suffix(".test").unlink(missing_ok=True)
         self.waiting -= 1
         if any(part in message for part in LOST):
@@ -65,10 +74,11 @@ class Outcomes:
             self.session.shouldstop = "out of time"
 
     def pytest_sessionfinish(self) -> None:
-        self.left.write_text(str(self.waiting), encoding="utf-8")
+        if not self.broken:  # else tests are missing
+            self.left.write_text(str(self.waiting), encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if OUTCOMES in os.environ:
         paths = Path(os.environ[OUTCOMES]), Path(os.environ[LEFT])
-        config.pluginmanager.register(Outcomes(*paths, float(os.environ[UNTIL])))
+        config.pluginmanager.register(Outcomes(*paths, float(os.environ[UNTIL]), os.environ[COMMIT]))

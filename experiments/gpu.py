@@ -26,6 +26,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ import torch
 
 from _gpu_pack import LIMIT, lay_out, pack
 from _gpu_queue import ROOT, Piece, State, code, pieces
-from _gpu_tests import LEFT, OUTCOMES, UNTIL
+from _gpu_tests import COMMIT, LEFT, OUTCOMES, UNTIL
 from _gpu_worker import MARGIN
 from _records import FOLDER, append_lines, read_lines
 from _tables import write
@@ -44,6 +45,9 @@ RECORDS = FOLDER / "gpu.jsonl"
 EXPERIMENTS, BENCHMARKS = ROOT / "experiments", ROOT / "benchmarks"
 STOPPING = 15.0
 """Seconds that a process gets to end by itself, before the end of the call."""
+HANGS = 120.0
+"""Seconds after which a test that does not end is taken to hang."""
+LATE = "did not end in time, and was killed"
 RESTARTS = 30
 """Processes of tests in one call, of which each may lose its device."""
 
@@ -113,7 +117,7 @@ class Call:
                     timeout=max(1.0, self.left() + STOPPING - 5.0),
                 ).returncode
             except subprocess.TimeoutExpired:
-                return "it did not end in time, and was killed"
+                return f"it {LATE}"
         if ended == 0:
             return None
         said = self.state.log(piece).read_bytes()[place:].decode(errors="replace").strip()
@@ -129,7 +133,7 @@ class Call:
         error = self._process(piece, arguments)
         epochs, _ = self.state.epochs(piece)
         if error is not None:  # what was killed in training may go on, if it gets on
-            killed = "was killed" in error and epochs > before
+            killed = LATE in error and epochs > before
             return "stopped" if killed else "failed", {"error": error, "epochs": epochs}
         answer = json.loads(self.answer.read_text(encoding="utf-8"))
         if answer["finished"]:
@@ -155,23 +159,29 @@ class Call:
         """Runs tests until all have an outcome; a test whose process dies has crashed."""
         running, error, waiting = self.answer.with_suffix(".test"), None, None
         arguments = ["-m", "pytest", "tests/gpu", "-p", "_gpu_tests", "-p", "no:cacheprovider", "-W", "default"]
+        commit = json.dumps(code())
         for _ in range(RESTARTS):
             self.answer.unlink(missing_ok=True)
             until = time.time() + self.left()
-            places = {OUTCOMES: str(self.state.tests), LEFT: str(self.answer), UNTIL: f"{until:.1f}"}
-            error = self._process(piece, arguments, **places)
+            places = {OUTCOMES: str(self.state.tests), LEFT: str(self.answer)}
+            error = self._process(piece, arguments, **places, **{UNTIL: f"{until:.1f}", COMMIT: commit})
             if running.exists():
-                crashed = {"test": running.read_text(encoding="utf-8"), "outcome": "crashed", "seconds": 0.0}
-                append_lines(self.state.tests, [{**crashed, "message": error}])
+                spent = round(time.time() - running.stat().st_mtime, 1)
+                if _crashed(error) or spent > HANGS:  # else it was stopped because the call is over
+                    crashed = {"test": running.read_text(encoding="utf-8"), "outcome": "crashed", "seconds": spent}
+                    append_lines(self.state.tests, [{**crashed, "commit": commit, "message": error}])
                 running.unlink()
             waiting = int(self.answer.read_text(encoding="utf-8")) if self.answer.exists() else None
             if waiting == 0 or self.left() < STOPPING or (waiting is None and not _crashed(error)):
                 break
-        outcomes = [entry["outcome"] for entry in read_lines(self.state.tests)]
-        counts: dict[str, Any] = {kind: outcomes.count(kind) for kind in dict.fromkeys(sorted(outcomes))}
+        outcomes = {entry["test"]: entry["outcome"] for entry in read_lines(self.state.tests)}  # the last of each
+        counts = dict(sorted(Counter(outcomes.values()).items()))
+        bad = {kind: counts[kind] for kind in ("failed", "crashed") if kind in counts}
         if waiting == 0:
-            return "done", {"result": counts}
-        return ("stopped", {"result": counts}) if outcomes else ("failed", {"error": error or "no test has run"})
+            return ("failed", {"error": f"tests: {bad}", "result": counts}) if bad else ("done", {"result": counts})
+        if waiting is None and error is not None and LATE not in error:
+            return "failed", {"error": error, "result": counts}
+        return "stopped", {"result": counts}
 
 
 def _crashed(error: str | None) -> bool:
@@ -218,7 +228,7 @@ def tables() -> dict[str, str]:
 
 def found(entry: dict[str, Any]) -> str:
     """The result of a piece in a few words."""
-    if entry["status"] != "done":
+    if entry["status"] != "done" and "result" not in entry:
         return f"{entry['epochs']} epochs" if "epochs" in entry else ""
     if "record" in entry:
         record = entry["record"]

@@ -180,16 +180,22 @@ def test_what_a_bare_machine_needs_is_packed(tmp_path: Path, monkeypatch: pytest
 def test_outcomes_of_tests_are_kept_and_a_lost_device_ends_the_process(tmp_path: Path) -> None:
     """As pytest calls the plugin, for three tests: one passes, one loses the device, the third has to wait."""
     path, left = tmp_path / "tests.jsonl", tmp_path / "left"
-    append_lines(path, [{"test": "known", "outcome": "passed"}])
-    plugin = _gpu_tests.Outcomes(path, left, until=2e9)
+    before = [
+        ("known", "passed", "old"),
+        ("good", "failed", "old"),
+        ("bad", "failed", "new"),
+        ("third", "skipped", "new"),
+    ]
+    append_lines(path, ({"test": test, "outcome": outcome, "commit": commit} for test, outcome, commit in before))
+    plugin = _gpu_tests.Outcomes(path, left, until=2e9, commit="new")
     session: Any = SimpleNamespace(shouldstop=False)
     plugin.pytest_sessionstart(session)
     deselected: list[Any] = []
     config: Any = SimpleNamespace(hook=SimpleNamespace(pytest_deselected=lambda items: deselected.extend(items)))
-    items: list[Any] = [SimpleNamespace(nodeid=name) for name in ("known", "good", "lost", "third")]
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in ("known", "good", "bad", "lost", "third")]
     plugin.pytest_collection_modifyitems(config, items)
     assert [item.nodeid for item in items] == ["good", "lost", "third"]
-    assert [item.nodeid for item in deselected] == ["known"]
+    assert [item.nodeid for item in deselected] == ["known", "bad"], "it has passed, or failed under this commit"
     for name, outcome, message in (("good", "passed", ""), ("lost", "failed", "RuntimeError: CUDA error: an illegal")):
         assert not session.shouldstop
         plugin.pytest_runtest_logstart(name)
@@ -200,9 +206,14 @@ def test_outcomes_of_tests_are_kept_and_a_lost_device_ends_the_process(tmp_path:
     plugin.pytest_sessionfinish()
     assert session.shouldstop == "an error of CUDA"
     assert left.read_text() == "1"
-    _, good, lost = read_lines(path)
+    good, lost = read_lines(path)[len(before) :]
     assert (good["test"], good["outcome"], good["seconds"]) == ("good", "passed", 0.5)
     assert (lost["outcome"], "CUDA error" in lost["message"]) == ("failed", True)
+    left.unlink()
+    broken: Any = SimpleNamespace(failed=True)
+    plugin.pytest_collectreport(broken)
+    plugin.pytest_sessionfinish()
+    assert not left.exists(), "of tests that cannot be imported nobody knows how many there are"
 
 
 def test_a_test_whose_process_dies_has_crashed_and_the_next_gets_another(
@@ -220,9 +231,17 @@ def test_a_test_whose_process_dies_has_crashed_and_the_next_gets_another(
         return error
 
     monkeypatch.setattr(gpu.Call, "_process", process)
-    assert call._tested(TINY["tests"]) == ("done", {"result": {"crashed": 1}})
+    assert call._tested(TINY["tests"]) == ("failed", {"error": "tests: {'crashed': 1}", "result": {"crashed": 1}})
     (entry,) = read_lines(call.state.tests)
     assert (entry["test"], entry["message"]) == ("tests/gpu/test_scans.py::one", "it died\nexit status -11")
+    turns = iter([("ImportError: no module", None)])
+    monkeypatch.setattr(gpu.Call, "_process", lambda self, piece, arguments, **environment: next(turns)[0])
+    assert call._tested(TINY["tests"])[0] == "failed", "some tests were not found"
+    monkeypatch.setattr(gpu.Call, "_process", process)
+    call.end = 0.0
+    turns = iter([("it did not end in time, and was killed", None)])
+    assert call._tested(TINY["tests"]) == ("stopped", {"result": {"crashed": 1}}), "it runs again in another call"
+    assert len(read_lines(call.state.tests)) == 1
 
 
 def test_an_epoch_that_is_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
