@@ -10,7 +10,7 @@ the number of products of a step: it grows with the square of the width, and the
 What does not grow, such as Python's own work and layers that stay as they are, makes an exponent smaller.
 
 The feed-forward network gets frames, the recurrent one sequences of spikes. Memory that is freed is kept, as the
-command line of `onchip` does (onchip.allocator). Ranks are measured by ranks.py.
+command line of `onchip` does (onchip.allocator).
 """
 
 from __future__ import annotations

@@ -41,10 +41,6 @@ ABOVE = """
 Above {most}: {which}.
 """
 
-RANKS = """
-What several processes gain is measured by `benchmarks/ranks.py`; see the page on torchrun.
-"""
-
 IMAGENET = """
 ## What ImageNet would take
 
@@ -56,17 +52,18 @@ The network is ResNet-34 (He et al. 2016) with LIF neurons, T = {steps}, standar
 `--net resnet34` has the stem for small images, with which such images would take some 16 times as many products.
 
 Counted by the ledger for one image and all its time steps, as `onchip cost` does (products in units of 10^9, zeros
-included; numbers in millions):
+included; numbers in millions; stored activity in a stream where the rule can learn in one):
 
 """
 
 MEASURED = """
-The time is that of a step on one image on one CPU thread, with 10 classes ({about}).
+The time is that of a step on one image on one CPU thread, with 10 classes
+({about}).
 
 With so many classes, direct errors are hardly cheaper than those of `bp`: each neuron has a row of {classes:,}
 numbers in its feedback matrix, {memory:.0f} GB in float32 for all of them. A coarse grid (`grid=1`: one number per map
-and class) avoids both. It has to be no finer than the smallest maps, which here is one number, that of the last pool. (`dkp` forms
-its feedback's update on all pixels and only then on the grid, which suits few classes.)
+and class) avoids both. It has to be no finer than the smallest maps, which here is one number, that of the last pool.
+(`dkp` forms the update of its feedback on all pixels and only then on the grid, which suits few classes.)
 
 ## Estimates for GPUs
 
@@ -183,7 +180,6 @@ def main() -> None:
     parts.append(f"\n{_described(scaling)}.\n")
     fast = above(scaling["nets"])
     parts.append(ABOVE.format(most=MOST, which="; ".join(fast)) if fast else WITHIN.format(most=MOST))
-    parts.append(RANKS)
     rows, gpu = large["rows"], GPU()
     memory = 4 * max(row["feedback_memory"] for row in rows.values()) / 1e9
     parts += [IMAGENET.format(steps=large["steps"], side=large["side"], classes=CLASSES), counted(rows) + "\n"]
