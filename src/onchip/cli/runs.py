@@ -65,9 +65,27 @@ def compare(
         ),
     ] = False,
     jobs: Annotated[
-        int,
-        typer.Option(help="Runs at a time, each in a process with its share of the threads.", rich_help_panel=RUN),
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Runs at a time, each in a process with its share of the threads; on a cluster, all if left out.",
+            show_default="1",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Where runs train: dask:tcp://host:8786, or slurm:partition=gpu;time=60. Workers must share --out.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Part i of n of the runs, such as 0/4, into a folder of its own in --out; report merges them.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     **_: Any,
 ) -> None:
     """Train one network under several rules, each under several seeds, and compare them.
@@ -100,6 +118,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
+        from onchip.training.clusters import cluster
         from onchip.training.registry import distinct
         from onchip.training.selection import selected
 
@@ -113,6 +132,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
             rules = [rule.label for rule in distinct(asked.rules)]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
+        named = options.get("cluster")
+        workers = None if named is None else cluster(named, options["jobs"])
         with reading():
             data = load_data(config, root=options["data_root"], download=options["download"])
         request, left_out = selected(asked, data)
@@ -127,7 +148,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 out,
                 resume=resume,
                 force=force,
-                jobs=options.get("jobs", 1),
+                jobs=options.get("jobs"),
+                workers=workers,
                 progress=watch,
             )
             records, code = _followed(coming, watch, as_json=options["as_json"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 MODEL = NAME, MODEL_WEIGHTS
+SHARED = ".cluster"
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"
 
 
@@ -80,10 +82,11 @@ class RunDirectory:
             _refuse_differences(self.path, earlier, sweep)
         elif force:
             self._clear()
-        elif any(file.exists() for file in self._own_files()):
+        elif self._own_files():
             raise RequestError(
                 f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
             )
+        shutil.rmtree(self.path / SHARED, ignore_errors=True)  # workers that somebody left behind then end
         write_whole(self.path / CONFIG, sweep.to_json())
 
     def checkpoint(self, config: RunConfig) -> Path:
@@ -98,6 +101,15 @@ class RunDirectory:
         """The file of a run's final weights, if they were kept."""
         path = self.path / WEIGHTS / _file_name(config)
         return path if path.exists() else None
+
+    def shared(self) -> Path:
+        """The folder through which workers on other machines get their work; its absolute path."""
+        return self.path.absolute() / SHARED
+
+    def withdraw(self) -> None:
+        """Undo `open`, unless a run has left something since; to be called by who has the lock."""
+        if self._own_files() == [self.path / CONFIG]:
+            (self.path / CONFIG).unlink()
 
     def remove_checkpoint(self, config: RunConfig) -> None:
         """Delete the checkpoint of a run that has its record, if it has one."""
@@ -123,9 +135,10 @@ class RunDirectory:
         return self.path / kind / _file_name(config)
 
     def _own_files(self) -> list[Path]:
-        """Every file that a sweep may have left here."""
+        """Every file that a sweep has left here."""
         tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
-        return [*(self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)), *tensors]
+        files = [self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)]
+        return [*(file for file in files if file.exists()), *tensors]
 
     def _clear(self) -> None:
         for file in self._own_files():

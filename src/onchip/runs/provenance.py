@@ -1,6 +1,7 @@
 """Which code trains: the package's version, and the commit of the checkout that it runs from."""
 
 import functools
+import hashlib
 import os
 import subprocess
 from dataclasses import dataclass
@@ -74,3 +75,13 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return ran.stdout.strip() if ran.returncode == 0 else None
+
+
+@functools.cache
+def digest_of_files() -> str:
+    """SHA-256 of the package's files: what a version number does not say of a checkout."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -7,7 +7,6 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
 from onchip.training import on_chip, registry
 from onchip.training.builder import Given, build, describe, own_randomness, resolve
+from onchip.training.clusters import Local, Workers
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
@@ -71,8 +71,8 @@ def compare(
     given: Given = Given(),
     resume: bool = False,
     force: bool = False,
-    jobs: int = 1,
-    executor: Callable[[], Executor] | None = None,
+    jobs: int | None = None,
+    workers: Workers | None = None,
     progress: Callable[[], ProgressListener] = ProgressListener,
 ) -> Generator[Record, None, None]:
     """Train every run of a sweep into a directory of records.
@@ -87,10 +87,9 @@ def compare(
         resume: Take over the records in the directory, continue a run that was interrupted, and try those again that
             failed. Unless the sweep names a number of threads, it is the one that the directory has.
         force: Delete what an earlier sweep left in the directory.
-        jobs: The number of runs at a time, each in a process of its own; 1 trains in this process.
-        executor: Makes the PEP 3148 executor of one run at a time, such as one of a cluster; see
-            `onchip.training.executor`. None starts processes on this machine, among which the threads that torch uses
-            here are divided.
+        jobs: The number of runs at a time without `workers`, each in a process of its own, among which the threads that
+            torch uses here are divided; 1 or None trains in this process.
+        workers: Where the runs train instead; connected before the directory is made, and closed at the end.
         progress: Makes the progress callbacks of a run.
 
     Returns:
@@ -98,22 +97,29 @@ def compare(
         or that torch stopped (too little memory), has a record, too, with status `failed`.
 
     Raises:
-        RequestError: The sweep is wrong, or the directory has other runs, or is in use.
+        RequestError: The sweep is wrong, or the directory has other runs, or is in use; or the workers are not there,
+            or have other versions than this process.
         UnsupportedError: A rule cannot train this network.
-        ChildProcessError: The process of a run died; raised when all others are finished.
+        ChildProcessError: The processes of a run died again and again; raised when all others are finished.
         OSError: A file cannot be written, because the disk is full, for one; what was written before can be resumed.
     """
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
+    if workers is None and jobs is not None and jobs > 1:
+        workers = Local(jobs)
     check(sweep, data, given)
     chips = on_chip.facts(sweep, data, given)
     directory = RunDirectory(path)
     settled = directory.config() if resume and sweep.base.threads is None else None
-    threads = settled.base.threads if settled else sweep.base.threads
-    if threads is None and executor is None:
-        threads = max(1, torch.get_num_threads() // jobs)
-    sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
-    lock = directory.open(sweep, resume=resume, force=force)
+    with contextlib.ExitStack() as stack:
+        if workers is not None:
+            stack.enter_context(workers)
+        threads = settled.base.threads if settled else sweep.base.threads
+        if threads is None:
+            threads = torch.get_num_threads() if workers is None else workers.threads
+        sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
+        lock = directory.open(sweep, resume=resume, force=force)
+        connected = stack.pop_all()
 
     def records() -> Generator[Record, None, None]:
         stored = _by_run(read(directory.records))
@@ -125,18 +131,19 @@ def compare(
             if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
+        shared = directory.shared() if workers is not None and workers.elsewhere else None
         work = functools.partial(
             _run,
             data=data,
             given=given,
-            directory=directory,
+            directory=RunDirectory(path.absolute()),  # workers may have another working directory
             keep_weights=sweep.keep_weights,
             keep_model=sweep.keep_weights and len(keys) == 1,
         )
         runs = (
             ((config, work(config, progress())) for config in waiting)
-            if jobs == 1 and executor is None
-            else run_in_workers(work, waiting, jobs, progress, executor=executor)
+            if workers is None
+            else run_in_workers(work, waiting, workers, progress, shared=shared)
         )
         with contextlib.closing(runs):  # ends workers while the directory is locked
             for config, trained in runs:
@@ -152,7 +159,12 @@ def compare(
     def locked() -> Generator[Record, None, None]:
         with lock:
             try:
-                yield from records()
+                with connected:
+                    yield from records()
+            except RequestError:  # of workers that do not fit
+                if not resume:
+                    directory.withdraw()
+                raise
             finally:
                 directory.remove_parts()  # of workers that were ended while they wrote
 
