@@ -186,7 +186,11 @@ def _shared_folder(parent: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(10):  # a worker may be making a file there, which it makes once
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.02)
         with contextlib.suppress(OSError):
             parent.rmdir()
 
