@@ -132,15 +132,6 @@ def test_an_error_comes_through_and_ends_the_rest(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_who_stops_asking_leaves_no_process() -> None:
-    with Local(1) as workers:
-        coming = run_in_workers(work, [SPECS[0], SPECS[2]], workers, ProgressListener)
-        _, made = next(coming)
-        coming.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(made.threads, 0)
-
-
 def test_who_stops_asking_ends_runs_elsewhere(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         coming = run_in_workers(work, [SPECS[0], SPECS[4]], Pool(threads), ProgressListener, shared=tmp_path / "a")

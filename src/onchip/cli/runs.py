@@ -24,8 +24,10 @@ from onchip.runs.code import SETTINGS, code_name, refuse_unnamed, short
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
 from onchip.runs.record import Record
 from onchip.runs.request import combined
+from onchip.runs.shards import parse_shard, shard_folder
 
 CHIP_OPTIONS = "chip", "keep_unsupported"
+SWEEP_OPTIONS = "rules", "seeds", "keep_weights", "shard", *CHIP_OPTIONS
 
 
 def compare(
@@ -126,6 +128,10 @@ def _run(context: typer.Context, *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
+        if (shard := options.get("shard")) is not None:
+            if out is None:
+                raise RequestError("--shard needs --out, the directory in which each part has its own")
+            out = shard_folder(out, parse_shard(shard))
         asked = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
         config = asked.base
         if asked.rules is not None:
@@ -174,7 +180,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
 
 def _again(context: typer.Context, out: Path) -> str:
     """The command that resumes, with all options of this one that `run.json` does not hold."""
-    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights", *CHIP_OPTIONS}
+    stored = {*RunConfig.__dataclass_fields__, *SWEEP_OPTIONS}
     stored |= {"config", "out", "resume", "force", "download"}
     stored -= {name for name in SETTINGS if code_name(str(context.params[name])) is not None}  # named each time
     words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
@@ -189,9 +195,12 @@ def _again(context: typer.Context, out: Path) -> str:
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
     fields = set(RunConfig.__dataclass_fields__)
-    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights", *CHIP_OPTIONS}
+    known = fields if one else fields - {"rule", "seed"} | {*SWEEP_OPTIONS}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
-    from_file, before = read_config(context.params["config"], sorted(known)), earlier.to_dict() if earlier else {}
+    from_file, before = (
+        read_config(context.params["config"], sorted(known - {"shard"})),
+        earlier.to_dict() if earlier else {},
+    )
     refuse_unnamed(from_file, given, str(context.params["config"]))
     refuse_unnamed(before, given, str(context.params["out"]))
     options = {**from_file, **given}

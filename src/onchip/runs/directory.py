@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -177,18 +178,30 @@ def _file_name(config: RunConfig) -> str:
     return f"{slug(config.rule)}{on_chip}-seed{config.seed}.safetensors"
 
 
+def differences(earlier: SweepConfig, sweep: SweepConfig, *, free: Collection[str] = ()) -> list[str]:
+    """The settings in which two sweeps differ, in words.
+
+    Args:
+        earlier: One sweep.
+        sweep: The other one.
+        free: Names of settings, as in `SweepConfig.to_dict`, that may differ.
+    """
+    absent: dict[str, Any] = {"chip": None, "chip_digest": None, "references": [], "shard": None}
+    before, now = absent | earlier.to_dict(), absent | sweep.to_dict()
+    names = [name for name in before if name not in free and before[name] != now[name]]
+    return [_difference(name, before[name], now[name]) for name in names]
+
+
 def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
     """Only rules, seeds and weights to keep may be added: the records are then still valid."""
-    no_chip: dict[str, Any] = {"chip": None, "chip_digest": None, "references": []}
-    before, now = no_chip | earlier.to_dict(), no_chip | sweep.to_dict()
-    del before["keep_weights"]  # changes no record
+    before, now, free = earlier.to_dict(), sweep.to_dict(), ["keep_weights"]  # which changes no record
     if before["threads"] is None:  # an earlier version did not store it
-        del before["threads"]
-    for grid in ("rules", "seeds", "references"):
-        if set(before[grid]) <= set(now[grid]):
-            del before[grid]
-    different = [_difference(name, before[name], now[name]) for name in before if before[name] != now[name]]
-    if different:
+        free.append("threads")
+    if earlier.shard is None:  # another part may have been given the runs of a grid that grows
+        free += [
+            name for name in ("rules", "seeds", "references") if set(before.get(name, ())) <= set(now.get(name, ()))
+        ]
+    if different := differences(earlier, sweep, free=free):
         raise RequestError(
             f"{path} was made for another request: {'; '.join(different)}. "
             "Leave these out to resume it, or choose another --out"

@@ -19,6 +19,7 @@ from onchip.runs.config import SEEDS
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record
 from onchip.runs.request import combined
+from onchip.runs.shards import parse_shard, shard_folder
 from onchip.training import sweep
 from onchip.training.builder import Given, load_data
 from onchip.training.clusters import Pool, Workers
@@ -44,6 +45,7 @@ def compare(
     jobs: int | None = None,
     cluster: str | None = None,
     executor: Executor | None = None,
+    shard: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
     download: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
@@ -76,6 +78,7 @@ def compare(
         cluster: Where runs train instead, such as "dask:tcp://host:8786" or "slurm:partition=gpu;time=60"; see
             docs/cluster.md. Its workers must share `out`.
         executor: The same, as any `concurrent.futures.Executor` of a program's own. It stays open.
+        shard: Part of the runs, "0/4" for the first of four, whose folder is made in `out`.
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
         progress: Makes the listener of each run; by default, nothing is reported.
@@ -96,8 +99,10 @@ def compare(
         >>> [(record.label, record.ledger["weights_transported"] > 0) for record in records]
         [('bp', True), ('dfa', False)]
     """
-    if out is None and (resume or force or keep_weights):
-        raise RequestError("resume, force and keep_weights need out, the folder of the comparison; got None")
+    if out is None and (resume or force or keep_weights or shard is not None):
+        raise RequestError("resume, force, keep_weights and shard need out, the folder of the comparison; got None")
+    if shard is not None and out is not None:
+        out = shard_folder(Path(out), parse_shard(shard))
     net, network = network_given(net) if net is not None else (None, None)
     if network is not None and not network.fresh:
         raise RequestError("compare got a network, which can be trained once; expected a function that builds one")
@@ -111,7 +116,7 @@ def compare(
     objects = Given(network)
     settings |= {name: text for name, text in (("net", net), ("data", data)) if text is not None}
     given = {"rules": rules, "seeds": seeds, "keep_weights": keep_weights or None}
-    given |= {"chip": chip, "keep_unsupported": keep_unsupported or None}
+    given |= {"shard": shard, "chip": chip, "keep_unsupported": keep_unsupported or None}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)

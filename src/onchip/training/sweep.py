@@ -50,7 +50,7 @@ def check(sweep: SweepConfig, data: Dataset, given: Given = Given()) -> None:
         UnsupportedError: A rule cannot train this network.
     """
     seen: dict[str, str] = {}
-    runs = {config.rule: config for config in reversed(sweep.runs())}  # those of the first seed
+    runs = {config.rule: config for config in reversed(sweep.grid())}  # those of the first seed
     for config in (runs[rule] for rule in sweep.rules):
         rule = given.rule or registry.part("rule", config.rule)
         key = json.dumps([rule.name, rule.options], sort_keys=True)
@@ -138,7 +138,7 @@ def compare(
             given=given,
             directory=RunDirectory(path.absolute()),  # workers may have another working directory
             keep_weights=sweep.keep_weights,
-            keep_model=sweep.keep_weights and len(keys) == 1,
+            keep_model=sweep.keep_weights and len(sweep.grid()) == 1,
         )
         runs = (
             ((config, work(config, progress())) for config in waiting)

@@ -91,8 +91,7 @@ class Dask(Workers):
         return max(1, min(self._present.values()))
 
     def room(self, running: int) -> bool:
-        if time.monotonic() - self._looked >= LOOK:
-            self._look()
+        self._look_if_due()
         if not self._present:
             self._require_worker()
         return bool(self._free()) and (self.jobs is None or running < self.jobs)
@@ -105,6 +104,7 @@ class Dask(Workers):
         return future
 
     def gone(self, future: Future[Any]) -> str | None:
+        self._look_if_due()
         worker = self._busy.get(future)
         if worker is None or worker in self._present or future.done():
             return None
@@ -118,6 +118,10 @@ class Dask(Workers):
         self._busy = {future: worker for future, worker in self._busy.items() if not future.done()}
         busy = set(self._busy.values())
         return [worker for worker in self._present if worker not in busy]
+
+    def _look_if_due(self) -> None:
+        if time.monotonic() - self._looked >= LOOK:
+            self._look()
 
     def _look(self) -> None:
         try:

@@ -61,7 +61,12 @@ class Slurm(Workers):
         require(gpus >= 0, "cluster slurm", "gpus", gpus, "at least 0 GPUs")
         super().__init__(jobs)
         self._manager, self._cpus = manager, cpus
-        self._options = {"timeout_min": time, "cpus_per_task": cpus, "mem_gb": memory, "gpus_per_node": gpus or None}
+        self._options: dict[str, Any] = {
+            "timeout_min": time,
+            "cpus_per_task": cpus,
+            "mem_gb": memory,
+            "gpus_per_node": gpus or None,
+        }
         if manager == "slurm":
             slurm = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
             self._options |= {f"slurm_{name}": value for name, value in slurm.items()}
