@@ -98,7 +98,7 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         records, damaged = read_sound(folder / RECORDS) if (folder / RECORDS).exists() else ([], [])
         notes += [f"{folder.parent / message}" for message in damaged]
         for record in records:
-            key = tuple(record.settings.get(name) for name in ("rule", "seed", "synapses"))
+            key = record.settings.get("rule"), record.settings.get("seed"), record.settings.get("synapses")
             if key in found and "failed" not in (record.status, found[key][0].status):
                 _refuse_contradiction(*found[key], record, folder)
             if key not in found or found[key][0].status == "failed":
@@ -107,9 +107,9 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     if strange := found.keys() - grid.keys():
         record, folder = found[min(strange, key=str)]
         raise RequestError(f"{folder} has {record.title}, seed {record.seed}, which is no run of its sweep")
-    records = tuple(found[key][0] for key in grid if key in found)
+    ordered = tuple(found[key][0] for key in grid if key in found)
     missing = tuple(run for key, run in grid.items() if key not in found)
-    return Merged(whole, records, tuple(notes), missing, tuple(sources))
+    return Merged(whole, ordered, tuple(notes), missing, tuple(sources))
 
 
 def _is_part(folder: Path) -> bool:
