@@ -136,7 +136,8 @@ def compare(
             _run,
             data=data,
             given=given,
-            directory=RunDirectory(path.absolute()),  # workers may have another working directory
+            # Workers elsewhere may have another working directory.
+            directory=RunDirectory(path.absolute()) if workers is not None and workers.elsewhere else directory,
             keep_weights=sweep.keep_weights,
             keep_model=sweep.keep_weights and len(sweep.grid()) == 1,
         )
