@@ -41,6 +41,11 @@ def test_an_exponent_above_the_limit_is_named(script: Any) -> None:
     assert script("scaling_page")["above"](nets) == ["`bp` in T (recurrent, 1.25)"]
 
 
+def test_twice_the_samples_in_twice_the_time_has_an_exponent_of_1_in_processes(script: Any) -> None:
+    row = {"efficiency": 0.5, "efficiency_quartile_low": 0.25, "efficiency_quartile_high": 1.0}
+    assert "| `bp` | 1.00 (-0.00 to 2.00) | 0.50 |" in script("scaling_page")["ranks"]({"rows": {"bp": row}})
+
+
 def test_the_slope_of_a_power_is_its_exponent(script: Any) -> None:
     exponents = script("scaling")["exponents"]
     sizes = [2.0, 4.0, 16.0]
