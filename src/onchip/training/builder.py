@@ -268,7 +268,7 @@ def build(resolved: Resolved) -> Run:
     if config.precision == "bfloat16":
         rule.in_bfloat16()
     rule.observe(ledger := Ledger())
-    optimizer = _optimizer(config, rule)
+    optimizer = optimizer_for(config, rule)
     rule.step_after(optimizer)
     schedule = LambdaLR(optimizer, partial(_learning_rate, config, steps))
     probes = Probes(config.probe, config.epochs, steps)
@@ -343,7 +343,8 @@ def _encoder(config: RunConfig, data: Dataset, kind: SignalKind, generator: torc
     return registry.encoder(config.encoder, kind, steps=config.steps, generator=generator, samples=data.kind)
 
 
-def _optimizer(config: RunConfig, rule: Rule) -> torch.optim.Optimizer:
+def optimizer_for(config: RunConfig, rule: Rule) -> torch.optim.Optimizer:
+    """What applies the gradients of a rule; a `Crossbar` under `synapses`."""
     if config.synapses is not None:
         return registry.part("device", config.synapses)(rule, lr=config.lr, lr_scaling=config.lr_scaling)
     parameters = groups(rule.parameters(), config.lr_scaling)
