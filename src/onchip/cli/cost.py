@@ -70,6 +70,9 @@ def cost(
     chunk: Annotated[
         int | None, typer.Option(help="With --memory: samples of a step to compute at a time.", show_default="all")
     ] = DEFAULTS.chunk,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="With --memory: compute each layer again in the backward pass.")
+    ] = DEFAULTS.recompute,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each rule.")] = False,
 ) -> None:
     """Price rules on a network and input size, without training: one step of the engine, counted.
@@ -85,7 +88,7 @@ def cost(
         if classes is not None and not 2 <= classes <= 100_000:
             raise RequestError(f"classes got {classes}; expected 2 to 100,000")
         limit = None if memory_limit is None else parsed("memory-limit", memory_limit)
-        asked = {"optimizer": optimizer, "precision": precision, "chunk": chunk}
+        asked = {"optimizer": optimizer, "precision": precision, "chunk": chunk, "recompute": recompute}
         for name, value in {**asked, "memory_limit": memory_limit}.items() if not memory else ():
             if value != getattr(DEFAULTS, name, None):
                 raise RequestError(f"{name.replace('_', '-')} got {value}; expected --memory beside it")

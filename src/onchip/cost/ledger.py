@@ -71,6 +71,9 @@ class Ledger(Observer):
             self.counted[layer, "fired/updates"] += updates
             self.counted[layer, "fired/spikes"] += spikes()
 
+    def recomputed(self, layer: str, updates: int, states: int = 1) -> None:
+        self.fired(layer, updates, lambda: 0, states)
+
     def stored(self, layer: str, scalars: int) -> None:
         for name in (layer, ""):
             now = self._stored[name] = self._stored[name] + scalars

@@ -111,7 +111,7 @@ def recorded(step: Callable[[Callable[[int], None]], Iterable[torch.Tensor]]) ->
         warnings.simplefilter("ignore")  # of rules that estimate feedback from few samples
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
             gradients = {gradient.data_ptr() for gradient in step(_mark)}
-    results = profiled.profiler.kineto_results  # type: ignore[union-attr]
+    results = profiled.profiler.kineto_results
     events = sorted(_allocation_events(results.experimental_event_tree()))
     changes, sizes = list[int](), list[int]()
     live, holds = dict[int, int](), dict[int, int]()

@@ -50,6 +50,7 @@ class RuleContext:
         factor_observers: Observers of the factors of every update.
         sink: Destination of updates instead of `.grad`; None for `.grad`.
         learning: Whether feedback may learn from this forward pass.
+        recompute: Whether a layer stores its input alone, and computes all else again in the backward pass.
         present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
     """
 
@@ -61,4 +62,5 @@ class RuleContext:
     factor_observers: tuple[FactorObserver, ...] = ()
     sink: UpdateSink | None = None
     learning: bool = True
+    recompute: bool = False
     present: Tensor | None = None

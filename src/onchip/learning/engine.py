@@ -24,6 +24,7 @@ from onchip.learning.refusals import (
     refuse_factors,
     refuse_other_device,
     refuse_padding,
+    refuse_recomputation,
     refuse_sink,
     refuse_stream,
 )
@@ -163,6 +164,11 @@ class Engine:
         warn_if_emulated(self.graph.layers[0].parameter.device)
         self.wrap(lambda layer: BFloat16Synapse(layer.synapse), None)
         self.bfloat16 = True
+
+    def recompute(self) -> None:
+        """Stores the inputs of layers alone from now on, and computes all else again in the backward pass."""
+        refuse_recomputation(self.name, self.feedback)
+        self.context.recompute = True
 
     def deliver(self, sink: UpdateSink) -> None:
         """Sends updates to a sink from now on."""

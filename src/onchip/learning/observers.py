@@ -37,6 +37,9 @@ class Observer:
     def fired(self, layer: str, updates: int, spikes: Callable[[], int], states: int = 1) -> None:
         """The layer's neurons, of so many states each, were updated `updates` times; `spikes` counts what they sent."""
 
+    def recomputed(self, layer: str, updates: int, states: int = 1) -> None:
+        """The layer's neurons were updated again, for the backward pass alone, and sent nothing; its product, too."""
+
     def arrived(self, layer: str, error: Tensor) -> None:
         """An error (T, B, features...) arrived at the activity of the layer's neurons; it may be overwritten."""
 

@@ -237,6 +237,19 @@ class Rule:
         self._engine.in_bfloat16()
         return self
 
+    def recompute(self) -> Rule:
+        """Stores less and computes more from now on, with equal gradients, bit for bit, and returns the rule.
+
+        After a forward pass each layer keeps its input, spikes as bits; its product, potentials and traces are computed
+        again when its error has arrived. Observers see the products twice. Streams, which hold one time step, stay as
+        they are.
+
+        Raises:
+            UnsupportedError: The feedback adds noise to the drive of neurons.
+        """
+        self._engine.recompute()
+        return self
+
     def wrap(
         self,
         *,

@@ -132,6 +132,9 @@ class RunConfig:
         "at least 1 sample at a time",
         _one,
     )
+    recompute: bool = _training(
+        False, "Store less: compute each layer again in the backward pass. Equal results, in more time."
+    )
     lr: float = _training(
         5e-3, "Learning rate at the start.", "a learning rate above 0, 1e6 at most", lambda x: 0.0 < x <= 1e6
     )

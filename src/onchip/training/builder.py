@@ -267,6 +267,8 @@ def build(resolved: Resolved) -> Run:
         rule: Rule = resolved.rule(model)
     if config.precision == "bfloat16":
         rule.in_bfloat16()
+    if config.recompute:
+        rule.recompute()
     rule.observe(ledger := Ledger())
     optimizer = optimizer_for(config, rule)
     rule.step_after(optimizer)

@@ -29,7 +29,7 @@ class Footprint:
     """A network and settings, for which the memory of rules is asked.
 
     Args:
-        config: The settings: encoder, time steps, loss, optimizer, precision, chunk. Its names of data, network and
+        config: The settings: encoder, time steps, loss, optimizer, precision, chunk, recomputation. Its names of data, network and
             rule are not used.
         network: The network.
         shape: Features of a sample at one time step.
@@ -100,6 +100,8 @@ class TrainingSteps:
             self._rule.wrap(synapse=replaced)
         if config.precision == "bfloat16":
             self._rule.in_bfloat16()
+        if config.recompute:
+            self._rule.recompute()
         self._rule.observe(Ledger(every=1))
         self._optimizer = optimizer_for(config, self._rule)
         self._rule.step_after(self._optimizer)
@@ -112,8 +114,11 @@ class TrainingSteps:
         asked, kind = self._asked, self._asked.network.kind
         leading = (batch, steps) if asked.samples.over_time else (batch,)
         samples, labels = torch.rand(*leading, *asked.shape), torch.arange(batch) % asked.classes
-        encoding = {"steps": steps, "generator": torch.Generator(), "samples": asked.samples}
-        signal = registry.encoder(asked.config.encoder, kind, **encoding)[0](samples)
+        generator = torch.Generator()
+        encode, _ = registry.encoder(
+            asked.config.encoder, kind, steps=steps, generator=generator, samples=asked.samples
+        )
+        signal = encode(samples)
         mark(BATCH_READY)
         gradients(self._rule, _Marked(self._loss, mark), signal, labels, kind, chunk)
         found = [parameter.grad for parameter in self._rule.parameters() if parameter.grad is not None]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onchip.cost.memory import MemoryNeed
 
 PARTS = "weights", "optimizer", "feedback", "batch", "gradients", "activity", "working"
-SETTINGS = "steps", "batch_size", "chunk", "optimizer", "precision"
+SETTINGS = "steps", "batch_size", "chunk", "recompute", "optimizer", "precision"
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -89,6 +89,7 @@ def parsed(option: str, text: str) -> float:
 def note(config: RunConfig) -> str:
     """What the columns mean."""
     chunks = "" if config.chunk is None else f", {config.chunk} at a time"
+    chunks += ", recomputed," if config.recompute else ""
     return (
         f"Memory that is allocated at the peak of a training step of {config.batch_size} samples{chunks}, under "
         f"{config.optimizer} in {config.precision}, predicted from steps on few samples. Activity: what a forward pass "
