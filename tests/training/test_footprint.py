@@ -53,8 +53,8 @@ def test_parts_are_those_that_can_be_counted_by_hand() -> None:
 def test_a_larger_batch_needs_what_it_is_larger_by() -> None:
     need = footprint("F400-F400", steps=8).need(registry.part("rule", "bp"))
     grown = need(2000).activity - need(1000).activity
-    # A static drive and the spikes that it causes, potentials and spikes of the second layer, and the output.
-    assert grown == 4 * 1000 * (400 + 8 * 400 + 2 * 8 * 400 + 8 * 10)
+    # In the backward pass of the second layer: a static drive, the spikes that it causes, potentials and the output.
+    assert grown == 4 * 1000 * (400 + 8 * 400 + 8 * 400 + 8 * 10)
     assert need(2000).weights == need(1000).weights
     fits = most_samples(need, 2**30)
     assert need(fits).total <= 2**30 < need(fits + 1).total

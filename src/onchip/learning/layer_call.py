@@ -86,10 +86,14 @@ class LayerCall:
         packed = self._index > 0 and not context.feedback.direct
         self._kept, self._parameters = Kept(signal, packed=packed, draws=neuron.draws()), parameters
         activity = self._run(signal, *parameters, again=False)
+        self.forget()
+        return activity
+
+    def forget(self) -> None:
+        """Drops what a forward pass has stored, which autograd would keep until the whole backward pass ends."""
         self._saved, self._pre = SavedTensors(pool=self._saved.pool), torch.empty(0)
         if self._recurrent is not None:
             self._recurrent.forget()
-        return activity
 
     def _recompute(self) -> None:
         """Computes again what `backward` needs; feedback learns nothing from it, and neurons send nothing."""
@@ -317,4 +321,6 @@ class _LayerFunction(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, None, *ctx.call.backward(error, ctx.learned, ctx.needs_input_grad[3:])
+        gradients = ctx.call.backward(error, ctx.learned, ctx.needs_input_grad[3:])
+        ctx.call.forget()
+        return None, None, None, *gradients

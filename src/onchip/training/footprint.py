@@ -29,8 +29,8 @@ class Footprint:
     """A network and settings, for which the memory of rules is asked.
 
     Args:
-        config: The settings: encoder, time steps, loss, optimizer, precision, chunk, recomputation. Its names of data, network and
-            rule are not used.
+        config: The settings: encoder, time steps, loss, optimizer, precision, chunk, recomputation. Its names of data,
+            network and rule are not used.
         network: The network.
         shape: Features of a sample at one time step.
         classes: Number of classes.
@@ -102,7 +102,7 @@ class TrainingSteps:
             self._rule.in_bfloat16()
         if config.recompute:
             self._rule.recompute()
-        self._rule.observe(Ledger(every=1))
+        self._rule.observe(Ledger())  # whose exact counts, at every 50th step, go through operands in pieces
         self._optimizer = optimizer_for(config, self._rule)
         self._rule.step_after(self._optimizer)
         self._loss = registry.loss(config.loss, footprint.network.kind)
