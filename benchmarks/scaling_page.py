@@ -6,6 +6,7 @@ python benchmarks/scaling_page.py > docs/scaling.md
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ No exponent is above {most}.
 """
 ABOVE = """
 Above {most}: {which}.
+"""
+
+RANKS = """
+Processes (`python benchmarks/ranks.py`): `{net}`, batch {batch} and one thread for each. With N processes a step has N
+times the samples, so 0 would be ideal; the efficiency is the samples/s of two over twice those of one.
+
+{table}
+
+{about}.
 """
 
 IMAGENET = """
@@ -101,6 +111,16 @@ def exponents(net: dict[str, Any]) -> str:
     header = ["rule", *(f"{axis} {_range(rows)}" for axis, rows in net.items())]
     body = [(f"`{name}`", *(_exponent(rows[name]) if name in rows else "-" for rows in net.values())) for name in names]
     return markdown_table(header, body)
+
+
+def ranks(result: dict[str, Any]) -> str:
+    """The exponents of a step's time in the number of processes, from one and two."""
+    rows = []
+    for name, row in result["rows"].items():
+        middle, low, high = (row[key] for key in ("efficiency", "efficiency_quartile_low", "efficiency_quartile_high"))
+        exponent, least, most = (-math.log2(share) for share in (middle, high, low))
+        rows.append((f"`{name}`", f"{exponent:.2f} ({least:.2f} to {most:.2f})", f"{middle:.2f}"))
+    return markdown_table(("rule", "processes 1 to 2", "efficiency"), rows)
 
 
 def above(nets: dict[str, Any]) -> list[str]:
@@ -180,6 +200,9 @@ def main() -> None:
     parts.append(f"\n{_described(scaling)}.\n")
     fast = above(scaling["nets"])
     parts.append(ABOVE.format(most=MOST, which="; ".join(fast)) if fast else WITHIN.format(most=MOST))
+    if (RESULTS / "ranks.json").exists():
+        both = _read("ranks")
+        parts.append(RANKS.format(net=both["net"], batch=both["batch"], table=ranks(both), about=_described(both)))
     rows, gpu = large["rows"], GPU()
     memory = 4 * max(row["feedback_memory"] for row in rows.values()) / 1e9
     parts += [IMAGENET.format(steps=large["steps"], side=large["side"], classes=CLASSES), counted(rows) + "\n"]

@@ -41,6 +41,11 @@ def test_an_exponent_above_the_limit_is_named(script: Any) -> None:
     assert script("scaling_page")["above"](nets) == ["`bp` in T (recurrent, 1.25)"]
 
 
+def test_twice_the_samples_in_twice_the_time_has_an_exponent_of_1_in_processes(script: Any) -> None:
+    row = {"efficiency": 0.5, "efficiency_quartile_low": 0.25, "efficiency_quartile_high": 1.0}
+    assert "| `bp` | 1.00 (-0.00 to 2.00) | 0.50 |" in script("scaling_page")["ranks"]({"rows": {"bp": row}})
+
+
 def test_the_slope_of_a_power_is_its_exponent(script: Any) -> None:
     exponents = script("scaling")["exponents"]
     sizes = [2.0, 4.0, 16.0]
@@ -102,3 +107,17 @@ def test_counts_of_bp_on_imagenet_are_those_of_the_network(script: Any) -> None:
     neurons = 64 * 112 * 112 + sum((2 * number + (maps > 64)) * maps * side * side for maps, side, number in blocks)
     assert row["neuron_updates"] == 6 * (neurons + 1000)
     assert math.isclose(row["reduced"], 21.8e6, rel_tol=0.01)
+
+
+def test_measured_numbers_of_a_gpu_take_the_place_of_ours(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, kept = tmp_path / "gpu.json", BENCHMARKS / "results" / "imagenet.json"
+    own.write_text(json.dumps({"name": "ours", "utilization": 0.15}), encoding="utf-8")
+    options = ["--counts", str(kept), "--gpu", str(own), "--json", str(tmp_path / "out.json")]
+    monkeypatch.setattr("sys.argv", ["imagenet.py", *options])
+    script("imagenet")["main"]()
+    ours = json.loads(kept.read_text(encoding="utf-8"))["estimates"]["bp"]["8"]
+    theirs = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["estimates"]["bp"]["8"]
+    assert theirs["products"] == pytest.approx(2 * ours["products"])
+    assert theirs["scans"] == ours["scans"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: The disk is full, for one; it names the path.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Random, because processes on several machines, which may have the same number, share a folder.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

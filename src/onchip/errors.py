@@ -9,7 +9,6 @@ __all__ = [
     "DivergedError",
     "MemoryLimitError",
     "OnchipError",
-    "ProcessLostError",
     "RequestError",
     "UnsupportedError",
     "require",
@@ -43,10 +42,6 @@ class DivergedError(OnchipError):
 
 class MemoryLimitError(OnchipError):
     """A device has too little memory for what was asked of it."""
-
-
-class ProcessLostError(OnchipError):
-    """A process that trains a network together with this one has ended, or has another network by now."""
 
 
 def require(condition: bool, owner: object, name: str, value: object, expected: str) -> None:

@@ -130,3 +130,37 @@ def test_vgg11_is_priced_in_seconds(onchip: Onchip, neuron: str) -> None:
     result = onchip("cost", "--net", "vgg11", "--neuron", neuron, "--data", "3x32x32", "--batch-size", "1")
     assert result.code == 0
     assert time.process_time() - begin < 40
+
+
+def test_the_memory_of_a_step_is_printed_by_part(onchip: Onchip) -> None:
+    asked = ("cost", "--memory", "bp", "dfa", "--net", "F32", "--steps", "3", "--batch-size", "50")
+    found = [json.loads(line) for line in onchip(*asked, "--json", "--memory-limit", "1MiB").out.splitlines()]
+    assert [need["rule"] for need in found] == ["bp", "dfa"]
+    for need in found:
+        parts = ("weights", "optimizer", "feedback", "batch", "gradients", "activity", "working")
+        assert need["peak"] == pytest.approx(sum(need[part] for part in parts), abs=7)
+        assert need["weights"] == 4 * (64 * 32 + 32 + 32 * 10 + 10)
+        assert need["limit"] == 2**20
+        assert need["largest_batch"] > 50
+    assert found[1]["feedback"] - found[0]["feedback"] == 4 * 32 * 10
+    table = onchip(*asked).out
+    assert "| rule |" in table
+    assert "| dfa " in table
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--memory-limit", "8GiB"), "memory-limit got 8GiB; expected --memory beside it"),
+        (("--chunk", "8"), "chunk got 8; expected --memory beside it"),
+        (("--memory", "--memory-limit", "-3"), "memory-limit got '-3'; expected a size above 0 such as 8GiB"),
+        (("--memory", "--memory-limit", "1e400"), "memory-limit got '1e400'; expected a size above 0"),
+        (("--memory", "--chunk", "0"), "chunk got 0; expected at least 1 sample"),
+        (("--memory", "--optimizer", "adm"), "'adm'"),
+    ],
+)
+def test_wrong_requests_for_memory_are_refused(onchip: Onchip, words: tuple[str, ...], message: str) -> None:
+    result = onchip("cost", "bp", "--net", "F8", *words)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1

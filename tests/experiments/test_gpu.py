@@ -30,11 +30,6 @@ TINY = {piece.name: piece for piece in _gpu_queue.pieces("cpu", tiny=True)}
 ROW = TINY["conv5-opzo-short-0"]
 
 
-def script(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(_gpu_queue.ROOT / "experiments" / "gpu.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
 def options(out: Path, minutes: float = 1.0) -> Any:
     return SimpleNamespace(out=out, work=out / "work", device="cpu", tiny=True, data=out, minutes=minutes)
 
@@ -51,21 +46,28 @@ def data() -> Dataset:
     return load_data(ROW.config)
 
 
-def test_the_smallest_piece_runs_on_a_cpu_and_is_not_run_again(tmp_path: Path) -> None:
-    asked = ("--tiny", "--device", "cpu", "--out", str(tmp_path / "state"), "--work", str(tmp_path / "work"))
-    ran = script("--only", "ssnn-short-0", *asked)
-    assert ran.returncode == 0, ran.stderr
-    (entry,) = read_lines(tmp_path / "state" / "results.jsonl")
+def test_the_smallest_piece_runs_on_a_cpu_and_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    asked = ["gpu.py", "--tiny", "--device", "cpu", "--out", str(state), "--work", str(tmp_path / "work")]
+    monkeypatch.setattr(sys, "argv", [*asked, "--only", "ssnn-short-0"])
+    gpu.main()  # which trains in a process of its own
+    (entry,) = read_lines(state / "results.jsonl")
     assert (entry["piece"], entry["status"], entry["epochs"]) == ("ssnn-short-0", "done", _gpu_queue.TINY_EPOCHS)
     assert entry["device"] == "cpu"
     assert entry["code"] == _gpu_queue.code()
     assert entry["versions"]["torch"] == torch.__version__
     assert entry["record"]["settings"]["rule"] == "ssnn_bp"
-    assert not list((tmp_path / "state" / "runs").glob("*.safetensors")), "a finished run needs no checkpoint"
+    assert not list((state / "runs").glob("*.safetensors")), "a finished run needs no checkpoint"
     assert f"{entry['record']['test_accuracy']:.2%}" in gpu.found(entry)
-    call = gpu.Call(options(tmp_path / "state"), 0.0)
-    gpu.work(call, [TINY["ssnn-short-0"]], None)
-    assert len(read_lines(tmp_path / "state" / "results.jsonl")) == 1
+    assert "| ssnn-short-0 | done | 0 |" in capsys.readouterr().out
+    gpu.main()
+    assert len(read_lines(state / "results.jsonl")) == 1
+    monkeypatch.setattr(sys, "argv", [*asked, "--only", "vgg8"])
+    with pytest.raises(SystemExit):
+        gpu.main()
+    assert "got --only vgg8; expected one of tests, scan," in capsys.readouterr().err
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(

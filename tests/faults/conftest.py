@@ -25,7 +25,8 @@ TIMES = "seconds", "train_seconds", "samples_per_second", "started", "sha256"
 
 # Processes are forked from one that has loaded torch: this saves each of them seconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["onchip.training.sweep", "onchip.report", "onchip.cli"])
+PRELOADED = ["onchip.training.sweep", "onchip.report", "onchip.cli"]
+CONTEXT.set_forkserver_preload(PRELOADED)
 
 
 class Shell:
@@ -61,14 +62,8 @@ class Shell:
         until(lambda: (self.folder / out / "run.json").exists() or not process.is_alive())
 
     def results(self, out: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, torch.Tensor]]]:
-        """The records of a run folder without their times, by rule and seed, and the weights by their files' names."""
-        records = []
-        for line in (self.folder / out / "records.jsonl").read_text().splitlines():
-            record = {name: value for name, value in json.loads(line).items() if name not in TIMES}
-            record["history"] = [{**epoch, "seconds": 0} for epoch in record["history"]]
-            records.append(record)
-        weights = {file.name: load_file(file) for file in (self.folder / out).glob("weights/*.safetensors")}
-        return sorted(records, key=lambda record: (record["label"], record["seed"])), weights
+        """See `results`."""
+        return results(self.folder / out)
 
     def files(self, out: str) -> set[str]:
         """Paths of all files in a run folder."""
@@ -104,6 +99,17 @@ class Shell:
             process.join(PATIENCE)
             for number in self.others(process):
                 os.kill(number, signal.SIGKILL)
+
+
+def results(folder: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, torch.Tensor]]]:
+    """The records of a run folder without their times, by rule and seed, and the weights by their files' names."""
+    records = []
+    for line in (folder / "records.jsonl").read_text().splitlines():
+        record = {name: value for name, value in json.loads(line).items() if name not in TIMES}
+        record["history"] = [{**epoch, "seconds": 0} for epoch in record["history"]]
+        records.append(record)
+    weights = {file.name: load_file(file) for file in folder.glob("weights/*.safetensors")}
+    return sorted(records, key=lambda record: (record["label"], record["seed"])), weights
 
 
 def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:

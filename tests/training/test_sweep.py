@@ -18,6 +18,7 @@ from onchip.runs.directory import RunDirectory, next_directory, slug
 from onchip.runs.record import Record, read
 from onchip.training import sweep as module
 from onchip.training.builder import load_data
+from onchip.training.clusters import Pool
 from onchip.training.loop import train
 from onchip.training.sweep import check, compare, trainable
 
@@ -187,7 +188,8 @@ def test_runs_are_in_workers_if_there_are_several_or_an_executor(
         yield from ()
 
     monkeypatch.setattr(module, "run_in_workers", workers)
-    records = list(compare(REQUEST, data, tmp_path, jobs=jobs, executor=ThreadPoolExecutor if elsewhere else None))
+    pool = Pool(ThreadPoolExecutor(1)) if elsewhere else None
+    records = list(compare(REQUEST, data, tmp_path, jobs=jobs, workers=pool))
     assert bool(sent) is in_workers
     assert bool(records) is not in_workers
 

@@ -12,6 +12,7 @@ from onchip.cli.shared.arguments import EncoderName, InputSize, Net, NeuronName,
 from onchip.cli.shared.completion import names
 from onchip.cli.shared.exchanged import network_asked, nir_file
 from onchip.cli.shared.failing import failing, require_range, supported
+from onchip.cli.shared.memorylist import RuleMemory, parsed, print_memory
 from onchip.cli.shared.pricelist import cells, header, important, markdown, note, to_json, unpriced
 from onchip.cli.shared.samples import sample_of
 from onchip.cli.shared.table import drawn, paragraph, terminal_width
@@ -19,10 +20,12 @@ from onchip.cli.shared.terminal import say
 from onchip.cost.energy import known_tables
 from onchip.cost.energy import table as energy_table
 from onchip.errors import RequestError, UnsupportedError
-from onchip.runs.config import RunConfig
+from onchip.runs.config import RunConfig, from_mapping
 
 if TYPE_CHECKING:
     from onchip.cost.estimate import Price, Pricing
+    from onchip.training.footprint import Footprint
+    from onchip.training.registry import Part
 
 DEFAULTS = RunConfig()
 
@@ -56,6 +59,20 @@ def cost(
             autocompletion=names("hardware", known_tables()),
         ),
     ] = "horowitz-45nm",
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Print the memory of a training step instead, predicted from small ones.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None, typer.Option(help="With --memory: a size, such as 8GiB, for the largest batch that fits into it.")
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="With --memory: adam, adamw or sgd.")] = DEFAULTS.optimizer,
+    precision: Annotated[str, typer.Option(help="With --memory: float32 or bfloat16.")] = DEFAULTS.precision,
+    chunk: Annotated[
+        int | None, typer.Option(help="With --memory: samples of a step to compute at a time.", show_default="all")
+    ] = DEFAULTS.chunk,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="With --memory: compute each layer again in the backward pass.")
+    ] = DEFAULTS.recompute,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each rule.")] = False,
 ) -> None:
     """Price rules on a network and input size, without training: one step of the engine, counted.
@@ -70,6 +87,11 @@ def cost(
         require_range(steps=steps, batch_size=batch_size, train_steps=train_steps, bits=bits)
         if classes is not None and not 2 <= classes <= 100_000:
             raise RequestError(f"classes got {classes}; expected 2 to 100,000")
+        limit = None if memory_limit is None else parsed("memory-limit", memory_limit)
+        asked = {"optimizer": optimizer, "precision": precision, "chunk": chunk, "recompute": recompute}
+        for name, value in {**asked, "memory_limit": memory_limit}.items() if not memory else ():
+            if value != getattr(DEFAULTS, name, None):
+                raise RequestError(f"{name.replace('_', '-')} got {value}; expected --memory beside it")
         energy_table(hardware, bits=bits)  # refused before anything is computed
         file, rules = nir_file(rules)
         if file is not None:
@@ -77,12 +99,24 @@ def cost(
                 raise RequestError(f"got net {net} and {file}; expected one network")
             net = file
         network, size, data = network_asked(net, neuron, data, classes)
+        shape = "x".join(map(str, size.shape))
+        if memory:
+            from onchip.training.footprint import Footprint
+
+            config = from_mapping({"encoder": encoder, "steps": steps, "batch_size": batch_size, **asked})
+            over = f"T = {steps}, " if network.kind.over_time else ""
+            about = f"{net} of {network.neuron} neurons, input {shape}, {over}batches of {batch_size}"
+            footprint = Footprint(config, network, size.shape, size.classes, size.samples)
+            needs = [
+                partial(_memory, footprint, make, limit) for make in registry.distinct(rules or registry.known("rule"))
+            ]
+            print_memory(supported(needs, strict=rules is not None), about, config, memory_limit, as_json=as_json)
+            return
         sample = sample_of(network, data, size, encoder, steps)
         loss = registry.loss(None, network.kind)
         pricing = Pricing(sample[0], network.kind, *sample[1:], loss, batch_size, train_steps, bits, hardware)
         bp, prices = _priced(pricing, rules)
         over = f"T = {network.kind.sizes(pricing.signal)[1]}, " if pricing.kind.over_time else ""
-        shape = "x".join(map(str, size.shape))
         about = f"{net} of {network.neuron} neurons, input {shape}, {over}batches of {batch_size}"
         if as_json:
             for price in prices:
@@ -96,6 +130,16 @@ def cost(
             say("\n\n".join([paragraph(about, width), "\n".join(lines), *below]))
         else:
             say(markdown(prices, bp, about, pricing).removesuffix("\n"))
+
+
+def _memory(footprint: Footprint, rule: Part, limit: float | None) -> RuleMemory:
+    """The memory of one rule, and the largest batch within a limit."""
+    from onchip.cost.memory import most_samples
+
+    need = footprint.need(rule)
+    return RuleMemory(
+        rule.label, need(footprint.config.batch_size), None if limit is None else most_samples(need, limit)
+    )
 
 
 def _priced(pricing: Pricing, rules: list[str] | None) -> tuple[Price | None, list[Price]]:

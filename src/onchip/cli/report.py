@@ -1,5 +1,6 @@
 """`onchip report`: the results of runs on one page."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from onchip.cli.shared.terminal import say
 from onchip.cost.energy import known_tables, table
 from onchip.errors import RequestError, unknown_name
 from onchip.runs.grammar import split
+from onchip.runs.merging import merge, parts
+from onchip.runs.record import Record
 
 FORMATS = ("html", "md", "csv", "tex", "svg", "png")
 
@@ -42,7 +45,8 @@ def report(
 ) -> None:
     """Show runs on one page that needs no network: tables, Pareto fronts, learning curves, settings.
 
-    Runs on other data, networks or settings are shown apart. Records that cannot be read are named and left out.
+    Runs on other data, networks or settings are shown apart. Records that cannot be read are named and left out. Parts
+    of a comparison, as --shard writes them, become one whole in --out, which can be resumed if runs are missing.
     """
     with failing():
         chosen = FORMATS if formats == "all" else tuple(dict.fromkeys(split(formats)))
@@ -52,7 +56,12 @@ def report(
         tables = tuple(dict.fromkeys(split(hardware))) if hardware is not None else ()
         for name in tables:
             table(name)  # refused before anything is read
-        records, left_out = reports.gather(runs)
+        folders, notes = parts(runs, out)
+        if folders:
+            records, left_out = _merged(folders, out)
+        else:
+            records, left_out = reports.gather(runs)
+            left_out += notes
         for message in left_out:
             say(f"left out: {message}", error=True)
         groups = reports.grouped(records)
@@ -62,6 +71,21 @@ def report(
         for name, content in _files(groups, left_out, chosen, tables):
             write_whole(out / name, content)
             say(out / name)
+
+
+def _merged(folders: Sequence[Path], out: Path) -> tuple[list[Record], list[str]]:
+    """The records of the parts of a comparison, of which a folder is written; and what was left out."""
+    whole = merge(folders, out)
+    if not whole.records:
+        raise RequestError("; ".join(["no record could be read", *whole.notes]))
+    whole.write(out)
+    say(f"{len(whole.records)} of {len(whole.sweep.grid())} runs, of {len(folders)} parts, in {out}", error=True)
+    if whole.missing:
+        names = [f"{run.rule}, seed {run.seed}" for run in whole.missing[:5]]
+        names += [f"and {len(whole.missing) - 5} more"] if len(whole.missing) > 5 else []
+        command = shlex.join(["onchip", "compare", "--out", str(out), "--resume"])
+        say(f"missing: {'; '.join(names)}. Train them here with: {command}", error=True)
+    return list(whole.records), list(whole.notes)
 
 
 def _files(

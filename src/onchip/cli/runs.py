@@ -4,7 +4,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,20 +17,17 @@ from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, RUN_FAILED, failing
 from onchip.cli.shared.interrupts import exit_code, interruptible
 from onchip.cli.shared.output import chosen_columns, show_table
-from onchip.cli.shared.processes import processes, silent_but_first
 from onchip.cli.shared.progress import Bars, bars, reading
-from onchip.cli.shared.terminal import mute, say
-from onchip.errors import ProcessLostError, RequestError
+from onchip.cli.shared.terminal import say
+from onchip.errors import RequestError
 from onchip.runs.code import SETTINGS, code_name, refuse_unnamed, short
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
-from onchip.runs.launch import command
 from onchip.runs.record import Record
 from onchip.runs.request import combined
-
-if TYPE_CHECKING:
-    from onchip.learning.ranks import Ranks
+from onchip.runs.shards import parse_shard, shard_folder
 
 CHIP_OPTIONS = "chip", "keep_unsupported"
+SWEEP_OPTIONS = "rules", "seeds", "keep_weights", "shard", *CHIP_OPTIONS
 
 
 def compare(
@@ -70,9 +67,27 @@ def compare(
         ),
     ] = False,
     jobs: Annotated[
-        int,
-        typer.Option(help="Runs at a time, each in a process with its share of the threads.", rich_help_panel=RUN),
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Runs at a time, each in a process with its share of the threads; on a cluster, all if left out.",
+            show_default="1",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Where runs train: dask:tcp://host:8786, or slurm:partition=gpu;time=60. Workers must share --out.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Part i of n of the runs, such as 0/4, into a folder of its own in --out; report merges them.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     **_: Any,
 ) -> None:
     """Train one network under several rules, each under several seeds, and compare them.
@@ -85,10 +100,7 @@ def compare(
 
 
 def train(context: typer.Context, **_: Any) -> None:
-    """Train one network by one rule, and store its weights beside its record.
-
-    Several processes, which share each batch: torchrun --nproc-per-node 4 -m onchip train, with the same options.
-    """
+    """Train one network by one rule, and store its weights beside its record."""
     _run(context, one=True)
 
 
@@ -104,11 +116,11 @@ def _run(context: typer.Context, *, one: bool) -> None:
         one: Whether it is a single run, whose weights are stored, instead of a comparison.
     """
     options = context.params
-    with silent_but_first(), failing(), contextlib.ExitStack() as stack:
-        stack.enter_context(interruptible())
+    with failing(), interruptible():
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
+        from onchip.training.clusters import cluster
         from onchip.training.registry import distinct
         from onchip.training.selection import selected
 
@@ -116,17 +128,21 @@ def _run(context: typer.Context, *, one: bool) -> None:
         out, resume, force = options["out"], options["resume"], options["force"]
         if resume and (force or out is None):
             raise RequestError("--resume needs --out, the directory to continue in, and goes without --force")
+        if (shard := options.get("shard")) is not None:
+            if out is None:
+                raise RequestError("--shard needs --out, the directory in which each part has its own")
+            out = shard_folder(out, parse_shard(shard))
         asked = combined(_gathered(context, one, RunDirectory(out).config() if resume else None))
         config = asked.base
         if asked.rules is not None:
             rules = [rule.label for rule in distinct(asked.rules)]
             if one and len(rules) > 1:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
-        ranks = stack.enter_context(processes(config.device))
-        with ranks.together():
-            with reading():
-                data = load_data(config, root=options["data_root"], download=options["download"])
-            request, left_out = selected(asked, data)
+        named = options.get("cluster")
+        workers = None if named is None else cluster(named, options["jobs"])
+        with reading():
+            data = load_data(config, root=options["data_root"], download=options["download"])
+        request, left_out = selected(asked, data)
         for reason in left_out:
             say(f"left out: {reason}", error=True)
         parts = [short(data.name), short(config.net), *(request.rules if one else ())]
@@ -138,14 +154,14 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 out,
                 resume=resume,
                 force=force,
-                jobs=options.get("jobs", 1),
+                jobs=options.get("jobs"),
+                workers=workers,
                 progress=watch,
-                ranks=ranks,
             )
-            records, code = _followed(coming, watch, ranks, as_json=options["as_json"])
+            records, code = _followed(coming, watch, as_json=options["as_json"])
             coming.close()  # ends the workers, if Ctrl-C came between two records
         try:
-            if records and ranks.first:
+            if records:
                 order = {rule: place for place, rule in enumerate(request.rules)}
                 records.sort(key=lambda record: (order.get(record.label, len(order)), bool(record.chip.get("bits"))))
                 report.write(out, records)
@@ -164,7 +180,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
 
 def _again(context: typer.Context, out: Path) -> str:
     """The command that resumes, with all options of this one that `run.json` does not hold."""
-    stored = {*RunConfig.__dataclass_fields__, "rules", "seeds", "keep_weights", *CHIP_OPTIONS}
+    stored = {*RunConfig.__dataclass_fields__, *SWEEP_OPTIONS}
     stored |= {"config", "out", "resume", "force", "download"}
     stored -= {name for name in SETTINGS if code_name(str(context.params[name])) is not None}  # named each time
     words = ["onchip", str(context.command.name), "--out", str(out), "--resume"]
@@ -173,15 +189,18 @@ def _again(context: typer.Context, out: Path) -> str:
         if name not in stored and _is_given(context, name):
             value = context.params[name]
             words += parameter.opts[:1] if value is True else [parameter.opts[0], str(value)]
-    return shlex.join(command(words))
+    return shlex.join(words)
 
 
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
     """Settings of the run to resume, then those of the file, then those of the command line."""
     fields = set(RunConfig.__dataclass_fields__)
-    known = fields if one else fields - {"rule", "seed"} | {"rules", "seeds", "keep_weights", *CHIP_OPTIONS}
+    known = fields if one else fields - {"rule", "seed"} | {*SWEEP_OPTIONS}
     given = {name: value for name, value in context.params.items() if name in known and _is_given(context, name)}
-    from_file, before = read_config(context.params["config"], sorted(known)), earlier.to_dict() if earlier else {}
+    from_file, before = (
+        read_config(context.params["config"], sorted(known - {"shard"})),
+        earlier.to_dict() if earlier else {},
+    )
     refuse_unnamed(from_file, given, str(context.params["config"]))
     refuse_unnamed(before, given, str(context.params["out"]))
     options = {**from_file, **given}
@@ -201,7 +220,7 @@ def _is_given(context: typer.Context, option: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _followed(coming: Iterator[Record], watch: Bars, ranks: "Ranks", *, as_json: bool) -> tuple[list[Record], int]:
+def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], int]:
     """The records of runs as they finish, and the exit code: Ctrl-C ends them early, a lost process at the end."""
     records = []
     try:
@@ -214,11 +233,6 @@ def _followed(coming: Iterator[Record], watch: Bars, ranks: "Ranks", *, as_json:
         return records, exit_code(interrupt)
     except OSError as error:  # the disk is full, or a worker is lost
         return records, _failed(error)
-    except ProcessLostError as error:
-        if ranks.fails_first():
-            mute(False)
-            say(f"error: {one_line(str(error))}", error=True)
-        return records, RUN_FAILED
     return records, DONE
 
 

@@ -6,10 +6,11 @@ from functools import partial
 
 import torch
 
+from onchip.data.dataset import Dataset
 from onchip.data.datasets import find
 from onchip.data.root import data_root
 from onchip.data.source import RawSplits
-from onchip.data.split import Dataset, Samples, Split
+from onchip.data.split import Samples, Split
 from onchip.data.stratify import stratified_order
 from onchip.errors import RequestError
 from onchip.runs.code import short

@@ -11,9 +11,10 @@ from typing import Any, cast
 from torch import Tensor
 from torch.utils import data as torch_data
 
+from onchip.data.dataset import Dataset
 from onchip.data.sample_source import SampleSource
 from onchip.data.source import RawSplits
-from onchip.data.split import Dataset, Samples, Split
+from onchip.data.split import Samples, Split
 from onchip.data.stream import Stream, read_once
 from onchip.data.tensors import tensor_split
 from onchip.errors import RequestError

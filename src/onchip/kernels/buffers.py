@@ -7,6 +7,8 @@ fault per page. On the machine of docs/speed.md that took twice as long as the s
 import ctypes
 import math
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ LARGE = 32 * 2**20
 """Bytes from which glibc asks the system for memory of its own (DEFAULT_MMAP_THRESHOLD_MAX)."""
 
 _free: list[Tensor] = []
+_shared = True
 
 
 def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Tensor:
@@ -25,7 +28,7 @@ def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Ten
     A large one on a CPU takes the memory of one that is gone, if there was one of its size.
     """
     size = math.prod(shape) * like.element_size()
-    if size < LARGE or like.device.type != "cpu" or traced():
+    if size < LARGE or not _shared or like.device.type != "cpu" or traced():
         return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device)
     # The tensor keeps the loan alive; when both are gone, the memory is free again.
     memory = _taken(size)
@@ -38,6 +41,17 @@ def empty_like(like: Tensor) -> Tensor:
     """As torch's, by `empty`."""
     plan = torch.empty_like(like, device="meta")
     return empty(tuple(plan.shape), plan.stride(), like)
+
+
+@contextmanager
+def unshared() -> Iterator[None]:
+    """New memory for each buffer in a block, so that all of them are seen as allocations."""
+    global _shared
+    before, _shared = _shared, False
+    try:
+        yield
+    finally:
+        _shared = before
 
 
 def release() -> None:

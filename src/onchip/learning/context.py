@@ -8,7 +8,6 @@ from onchip.learning.coding.base import ErrorCode
 from onchip.learning.eligibility import SynapseStates
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
-from onchip.learning.ranks import ALONE, Ranks
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron, State
 
@@ -51,8 +50,8 @@ class RuleContext:
         factor_observers: Observers of the factors of every update.
         sink: Destination of updates instead of `.grad`; None for `.grad`.
         learning: Whether feedback may learn from this forward pass.
+        recompute: Whether a layer stores its input alone, and computes all else again in the backward pass.
         present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
-        ranks: The processes that share each batch.
     """
 
     feedback: Feedback
@@ -63,5 +62,5 @@ class RuleContext:
     factor_observers: tuple[FactorObserver, ...] = ()
     sink: UpdateSink | None = None
     learning: bool = True
+    recompute: bool = False
     present: Tensor | None = None
-    ranks: Ranks = ALONE

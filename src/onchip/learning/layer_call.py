@@ -14,6 +14,7 @@ from onchip.errors import UnsupportedError
 from onchip.kernels.lif import weighted_sum
 from onchip.learning.context import RuleContext, StreamState
 from onchip.learning.eligibility import SynapseStates, split
+from onchip.learning.recomputation import Kept
 from onchip.learning.recurrent_call import RecurrentCall
 from onchip.learning.three_factors import three_factors
 from onchip.learning.updates import Synapses
@@ -50,6 +51,9 @@ class LayerCall:
         self._eligible: Tensor | None = None
         self._saved = SavedTensors()
         self._stored = 0
+        self._recomputes = context.recompute and state is None and torch.is_grad_enabled()
+        self._kept: Kept | None = None
+        self._parameters: tuple[Tensor, Tensor | None, Tensor | None, Tensor | None] | None = None
 
     def __call__(self, signal: Signal) -> Tensor:
         """The layer's activity for a signal at its synapses, recorded by autograd."""
@@ -74,6 +78,43 @@ class LayerCall:
         recurrent_bias: Tensor | None,
     ) -> Tensor:
         """Activity of the layer, (T, B, features...) or (B, features...); saves what `backward` needs."""
+        context, neuron = self._context, self._layer.neuron
+        parameters = weight, bias, recurrent_weight, recurrent_bias
+        if not self._recomputes:
+            return self._run(signal, *parameters, again=False)
+        # The input of the network is there anyway, and under direct feedback that of each layer.
+        packed = self._index > 0 and not context.feedback.direct
+        self._kept, self._parameters = Kept(signal, packed=packed, draws=neuron.draws()), parameters
+        activity = self._run(signal, *parameters, again=False)
+        self.forget()
+        return activity
+
+    def forget(self) -> None:
+        """Drops what a forward pass has stored, which autograd would keep until the whole backward pass ends."""
+        self._saved, self._pre = SavedTensors(pool=self._saved.pool), torch.empty(0)
+        if self._recurrent is not None:
+            self._recurrent.forget()
+
+    def _recompute(self) -> None:
+        """Computes again what `backward` needs; feedback learns nothing from it, and neurons send nothing."""
+        if self._kept is not None:
+            assert self._parameters is not None
+            kept, self._kept = self._kept, None
+            self._release()
+            with kept.again() as signal:
+                self._run(signal, *self._parameters, again=True)
+            self._report_stored()
+
+    def _run(
+        self,
+        signal: Signal,
+        weight: Tensor,
+        bias: Tensor | None,
+        recurrent_weight: Tensor | None,
+        recurrent_bias: Tensor | None,
+        *,
+        again: bool,
+    ) -> Tensor:
         layer, neuron, context = self._layer, self._layer.neuron, self._context
 
         def product(inputs: Tensor) -> Tensor:
@@ -88,7 +129,7 @@ class LayerCall:
             self._take_factors(synaptic_input, state)
         else:  # whose states stand for the traces of all inputs
             self._pre = tensor_of(synaptic_input)
-        if context.learning:
+        if context.learning and not again:
             drive = context.feedback.at_drive(self._index, drive)
         updates = expanded(drive).numel()
         if self._recurrent is None:
@@ -101,6 +142,10 @@ class LayerCall:
         state.post_trace = context.temporal.postsynaptic(neuron, activity, self._saved, state.post_trace)
         if self._filters is not None:
             self._advance_synapses(expanded(synaptic_input), activity, state, self._filters)
+        if again:
+            for observer in context.observers:
+                observer.recomputed(layer.name, updates, neuron.states)
+            return activity
         if context.learning:
             context.feedback.fired(self._index, activity, neuron.probability(self._saved))
             if self._recurrent is not None:
@@ -156,6 +201,7 @@ class LayerCall:
         layer, neuron, context = self._layer, self._layer.neuron, self._context
         for watching in context.observers:
             watching.arrived(layer.name, error)
+        self._recompute()
         for observer in context.factor_observers:
             if self._recurrent is not None:
                 self._recurrent.report_factors(observer, error, self._saved)
@@ -238,6 +284,7 @@ class LayerCall:
         return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
 
     def _report_stored(self) -> None:
+        self._stored = 0 if self._kept is None else self._kept.scalars
         tensors: list[Tensor | None] = [self._pre, *self._saved.values.values()]
         if self._recurrent is not None:
             tensors.append(self._recurrent.pre)
@@ -245,7 +292,7 @@ class LayerCall:
             state = self._state
             traces = (*(state.trace or ()), *(state.recurrent_trace or ()), *(state.post_trace or ()))
             tensors += [*(state.neurons or ()), *traces, state.activity]
-            self._stored = 0 if state.synapses is None else state.synapses.numel()
+            self._stored += 0 if state.synapses is None else state.synapses.numel()
         self._stored += sum(tensor.numel() for tensor in tensors if isinstance(tensor, Tensor))
         for observer in self._context.observers:
             observer.stored(self._layer.name, self._stored)
@@ -274,4 +321,6 @@ class _LayerFunction(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, None, *ctx.call.backward(error, ctx.learned, ctx.needs_input_grad[3:])
+        gradients = ctx.call.backward(error, ctx.learned, ctx.needs_input_grad[3:])
+        ctx.call.forget()
+        return None, None, None, *gradients

@@ -37,6 +37,12 @@ class RecurrentCall:
         self._responses: list[Tensor] | None = [] if mirrored else None
         self.pre = self.arriving = torch.empty(0)
 
+    def forget(self) -> None:
+        """Drops what a second `run` makes again."""
+        self.pre = self.arriving = torch.empty(0)
+        if self._responses is not None:
+            self._responses.clear()
+
     def run(
         self, drive: Tensor, state: StreamState, weight: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, SavedTensors]:

@@ -133,6 +133,15 @@ def refuse_factors(rule: str, graph: LayerGraph, temporal: Temporal, code: Error
         )
 
 
+def refuse_recomputation(rule: str, feedback: Feedback) -> None:
+    """Raises UnsupportedError if feedback changes the drive of neurons, which could not be computed again."""
+    if feedback.at_neurons and feedback.perturbs:
+        raise UnsupportedError(
+            f"{rule} adds noise to the drive of its neurons, and recomputation would need it again; add it after the "
+            "neurons (place=after), or leave recompute out"
+        )
+
+
 def refuse_bfloat16(rule: str, graph: LayerGraph) -> None:
     """Raises UnsupportedError for neurons with spike times."""
     if not graph.kind.over_time:

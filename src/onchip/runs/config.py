@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from onchip._types import converted, decoded
 from onchip.errors import DataError, RequestError, unknown_name
 from onchip.runs.seal import sealed, unsealed
+from onchip.runs.shards import parse_shard, share
 
 SEEDS = 3
 """Number of seeds of a comparison that names none: 0, 1, 2."""
@@ -131,6 +132,9 @@ class RunConfig:
         "at least 1 sample at a time",
         _one,
     )
+    recompute: bool = _training(
+        False, "Store less: compute each layer again in the backward pass. Equal results, in more time."
+    )
     lr: float = _training(
         5e-3, "Learning rate at the start.", "a learning rate above 0, 1e6 at most", lambda x: 0.0 < x <= 1e6
     )
@@ -215,9 +219,10 @@ class SweepConfig:
         chip: a chip, with whose bits each rule is trained, and in full precision beside it; None for full precision.
         chip_digest: SHA-256 of what the chip's profile says.
         references: rules that the chip cannot run, which are trained in full precision only.
+        shard: (i, n) for part i, from 0, of n parts of the runs; None for all.
 
     Raises:
-        RequestError: no rule, no seed, or one of them twice; or settings that a chip has not.
+        RequestError: no rule, no seed, or one of them twice; or settings that a chip has not; or a part without a run.
     """
 
     base: RunConfig
@@ -227,6 +232,7 @@ class SweepConfig:
     chip: str | None = None
     chip_digest: str | None = None
     references: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, value in PLAIN_DESCENT.items() if self.chip is not None else ():
@@ -238,8 +244,17 @@ class SweepConfig:
             twice = [value for value in values if list(values).count(value) > 1]
             if twice:
                 raise RequestError(f"{what} names {twice[0]!r} twice; name it once")
+        if self.shard is not None and not self.runs():
+            raise RequestError(f"shard {self.shard[0]}/{self.shard[1]} has no run: there are {len(self.grid())} in all")
 
     def runs(self) -> list[RunConfig]:
+        """The settings of every run, those of other shards apart, in the order of `grid`."""
+        grid = self.grid()
+        if self.shard is None:
+            return grid
+        return [grid[place] for place in share([(run.rule, run.synapses) for run in grid], self.shard)]
+
+    def grid(self) -> list[RunConfig]:
         """The settings of every run, seed by seed, so that an interrupted comparison has results of each rule."""
         runs = [dataclasses.replace(self.base, rule=rule, seed=seed) for seed in self.seeds for rule in self.rules]
         return runs if self.chip is None else [each for run in runs for each in self._precisions(run, self.chip)]
@@ -256,11 +271,13 @@ class SweepConfig:
         chip: dict[str, Any] = {}
         if self.chip is not None:
             chip = {"chip": self.chip, "chip_digest": self.chip_digest, "references": list(self.references)}
+        shard: dict[str, Any] = {} if self.shard is None else {"shard": "{}/{}".format(*self.shard)}
         return {
             "rules": list(self.rules),
             "seeds": list(self.seeds),
             "keep_weights": self.keep_weights,
             **chip,
+            **shard,
             **shared,
         }
 
@@ -278,7 +295,9 @@ class SweepConfig:
         chip = _typed("chip", rest.pop("chip", None), str | None)
         digest = _typed("chip_digest", rest.pop("chip_digest", None), str | None)
         references = _typed("references", rest.pop("references", []), tuple[str, ...])
-        return cls(from_mapping(rest), rules, seeds, keep_weights, chip, digest, references)
+        shard = rest.pop("shard", None)
+        parsed = None if shard is None else parse_shard(shard)
+        return cls(from_mapping(rest), rules, seeds, keep_weights, chip, digest, references, parsed)
 
     def to_json(self) -> str:
         """The content of `run.json`: the comparison and the digest of its values."""

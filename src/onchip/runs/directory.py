@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 MODEL = NAME, MODEL_WEIGHTS
+SHARED = ".cluster"
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"
 
 
@@ -80,10 +83,11 @@ class RunDirectory:
             _refuse_differences(self.path, earlier, sweep)
         elif force:
             self._clear()
-        elif any(file.exists() for file in self._own_files()):
+        elif self._own_files():
             raise RequestError(
                 f"{self.path} already holds a run; choose another --out, or --resume it, or --force to replace it"
             )
+        shutil.rmtree(self.path / SHARED, ignore_errors=True)  # workers that somebody left behind then end
         write_whole(self.path / CONFIG, sweep.to_json())
 
     def checkpoint(self, config: RunConfig) -> Path:
@@ -98,6 +102,15 @@ class RunDirectory:
         """The file of a run's final weights, if they were kept."""
         path = self.path / WEIGHTS / _file_name(config)
         return path if path.exists() else None
+
+    def shared(self) -> Path:
+        """The folder through which workers on other machines get their work; its absolute path."""
+        return self.path.absolute() / SHARED
+
+    def withdraw(self) -> None:
+        """Undo `open`, unless a run has left something since; to be called by who has the lock."""
+        if self._own_files() == [self.path / CONFIG]:
+            (self.path / CONFIG).unlink()
 
     def remove_checkpoint(self, config: RunConfig) -> None:
         """Delete the checkpoint of a run that has its record, if it has one."""
@@ -123,9 +136,10 @@ class RunDirectory:
         return self.path / kind / _file_name(config)
 
     def _own_files(self) -> list[Path]:
-        """Every file that a sweep may have left here."""
+        """Every file that a sweep has left here."""
         tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
-        return [*(self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)), *tensors]
+        files = [self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)]
+        return [*(file for file in files if file.exists()), *tensors]
 
     def _clear(self) -> None:
         for file in self._own_files():
@@ -164,18 +178,30 @@ def _file_name(config: RunConfig) -> str:
     return f"{slug(config.rule)}{on_chip}-seed{config.seed}.safetensors"
 
 
+def differences(earlier: SweepConfig, sweep: SweepConfig, *, free: Collection[str] = ()) -> list[str]:
+    """The settings in which two sweeps differ, in words.
+
+    Args:
+        earlier: One sweep.
+        sweep: The other one.
+        free: Names of settings, as in `SweepConfig.to_dict`, that may differ.
+    """
+    absent: dict[str, Any] = {"chip": None, "chip_digest": None, "references": [], "shard": None}
+    before, now = absent | earlier.to_dict(), absent | sweep.to_dict()
+    names = [name for name in before if name not in free and before[name] != now[name]]
+    return [_difference(name, before[name], now[name]) for name in names]
+
+
 def _refuse_differences(path: Path, earlier: SweepConfig, sweep: SweepConfig) -> None:
     """Only rules, seeds and weights to keep may be added: the records are then still valid."""
-    no_chip: dict[str, Any] = {"chip": None, "chip_digest": None, "references": []}
-    before, now = no_chip | earlier.to_dict(), no_chip | sweep.to_dict()
-    del before["keep_weights"]  # changes no record
+    before, now, free = earlier.to_dict(), sweep.to_dict(), ["keep_weights"]  # which changes no record
     if before["threads"] is None:  # an earlier version did not store it
-        del before["threads"]
-    for grid in ("rules", "seeds", "references"):
-        if set(before[grid]) <= set(now[grid]):
-            del before[grid]
-    different = [_difference(name, before[name], now[name]) for name in before if before[name] != now[name]]
-    if different:
+        free.append("threads")
+    if earlier.shard is None:  # another part may have been given the runs of a grid that grows
+        free += [
+            name for name in ("rules", "seeds", "references") if set(before.get(name, ())) <= set(now.get(name, ()))
+        ]
+    if different := differences(earlier, sweep, free=free):
         raise RequestError(
             f"{path} was made for another request: {'; '.join(different)}. "
             "Leave these out to resume it, or choose another --out"

@@ -1,11 +1,11 @@
 """Which code trains: the package's version, and the commit of the checkout that it runs from."""
 
 import functools
+import hashlib
 import os
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onchip
 
@@ -42,7 +42,6 @@ class Stretch:
         kernels: The kernels that ran: native, triton or torch.
         threads: The number of CPU threads that torch used.
         device_name: The processor's name.
-        processes: The number of processes that shared each batch.
     """
 
     epoch: int
@@ -53,14 +52,6 @@ class Stretch:
     kernels: str
     threads: int
     device_name: str
-    processes: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Its values for a checkpoint, as earlier versions wrote them where there was a single process."""
-        values = asdict(self)
-        if self.processes == 1:
-            del values["processes"]
-        return values
 
 
 @functools.cache
@@ -84,3 +75,13 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return ran.stdout.strip() if ran.returncode == 0 else None
+
+
+@functools.cache
+def digest_of_files() -> str:
+    """SHA-256 of the package's files: what a version number does not say of a checkout."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ from onchip.errors import RequestError
 from onchip.runs.code import SETTINGS, pinned
 from onchip.runs.config import ON_CHIP, SEEDS, RunConfig, SweepConfig, from_mapping
 from onchip.runs.grammar import grid
+from onchip.runs.shards import parse_shard
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Request:
         keep_weights: Whether the final weights of each run are stored.
         chip: The chip on which the rules are compared; None for none.
         keep_unsupported: Whether rules that the chip cannot run are trained in full precision, not refused.
+        shard: (i, n) for part i of n of the runs; None for all.
     """
 
     base: RunConfig
@@ -29,9 +31,10 @@ class Request:
     keep_weights: bool
     chip: str | None = None
     keep_unsupported: bool = False
+    shard: tuple[int, int] | None = None
 
     def sweep(self, rules: Iterable[str]) -> SweepConfig:
-        """The comparison of these rules, without a chip."""
+        """The comparison of these rules, without a chip, and of all its parts."""
         return SweepConfig(self.base, tuple(rules), self.seeds, self.keep_weights)
 
 
@@ -47,6 +50,7 @@ def combined(options: Mapping[str, Any]) -> Request:
             settings[name] = pinned(settings[name])
     rules, seeds = settings.pop("rules", None), settings.pop("seeds", SEEDS)
     chip, references = settings.pop("chip", None), settings.pop("references", [])
+    shard = settings.pop("shard", None)
     settings.pop("chip_digest", None)  # of an earlier run; today's is that of the file as it is
     keep_weights = _switch(settings, "keep_weights", default=False)
     keep_unsupported = _switch(settings, "keep_unsupported", default=bool(references))
@@ -61,7 +65,8 @@ def combined(options: Mapping[str, Any]) -> Request:
     if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, str) for rule in rules)):
         raise RequestError(f"rules got {rules!r}; expected text, or a list of texts")
     calls = rules and [call for text in rules for call in grid(text)]
-    return Request(from_mapping(settings), calls, _seeds(seeds), keep_weights, chip, keep_unsupported)
+    part = None if shard is None else parse_shard(shard)
+    return Request(from_mapping(settings), calls, _seeds(seeds), keep_weights, chip, keep_unsupported, part)
 
 
 def _switch(settings: dict[str, Any], name: str, *, default: bool) -> bool:

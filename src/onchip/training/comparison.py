@@ -5,6 +5,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ from torch import nn
 from onchip import report
 from onchip.data.loading import divided
 from onchip.errors import RequestError
-from onchip.learning.ranks import Ranks, only_given
 from onchip.runs.code import refuse_unnamed
 from onchip.runs.config import SEEDS
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record
 from onchip.runs.request import combined
+from onchip.runs.shards import parse_shard, shard_folder
 from onchip.training import sweep
 from onchip.training.builder import Given, load_data
+from onchip.training.clusters import Pool, Workers
+from onchip.training.clusters import cluster as cluster_named
 from onchip.training.objects import data_given, network_given
 from onchip.training.progress import ProgressListener
 from onchip.training.selection import selected
@@ -39,11 +42,13 @@ def compare(
     keep_weights: bool = False,
     chip: str | None = None,
     keep_unsupported: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    executor: Executor | None = None,
+    shard: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
     download: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
-    ranks: Ranks | None = None,
     **settings: Any,
 ) -> list[Record]:
     """Trains one network under several rules, each under several seeds.
@@ -68,11 +73,15 @@ def compare(
             and beside that in full precision, both by plain gradient descent, with batches of one sample and a learning
             rate of 0.05 unless these are given. Rules that it cannot run are refused.
         keep_unsupported: Train rules that the chip cannot run in full precision, instead of refusing them.
-        jobs: Number of runs at a time, each in a process of its own; 1 trains in this process.
+        jobs: Number of runs at a time, each in a process of its own; None or 1 trains in this process. On a cluster or
+            executor, None is as many as it has room for.
+        cluster: Where runs train instead, such as "dask:tcp://host:8786" or "slurm:partition=gpu;time=60"; see
+            docs/cluster.md. Its workers must share `out`.
+        executor: The same, as any `concurrent.futures.Executor` of a program's own. It stays open.
+        shard: Part of the runs, "0/4" for the first of four, whose folder is made in `out`.
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
         progress: Makes the listener of each run; by default, nothing is reported.
-        ranks: The processes that train each run together, from `onchip.Ranks.join`; None for this one alone.
         settings: The other settings, as the command line names them, with underscores: `neuron`, `epochs`, `lr`
             and so on; see `onchip.runs.config.RunConfig`.
 
@@ -90,9 +99,10 @@ def compare(
         >>> [(record.label, record.ledger["weights_transported"] > 0) for record in records]
         [('bp', True), ('dfa', False)]
     """
-    ranks = only_given(ranks)
-    if out is None and (resume or force or keep_weights):
-        raise RequestError("resume, force and keep_weights need out, the folder of the comparison; got None")
+    if out is None and (resume or force or keep_weights or shard is not None):
+        raise RequestError("resume, force, keep_weights and shard need out, the folder of the comparison; got None")
+    if shard is not None and out is not None:
+        out = shard_folder(Path(out), parse_shard(shard))
     net, network = network_given(net) if net is not None else (None, None)
     if network is not None and not network.fresh:
         raise RequestError("compare got a network, which can be trained once; expected a function that builds one")
@@ -102,10 +112,11 @@ def compare(
         settings = {**({"batch_size": parts.train.batch_size} if parts.train.batch_size else {}), **settings}
     elif classes is not None:
         raise RequestError(f"compare got classes={classes} for the data {data!r}, which decide on it; leave it out")
+    workers = _workers(cluster, executor, jobs)
     objects = Given(network)
     settings |= {name: text for name, text in (("net", net), ("data", data)) if text is not None}
     given = {"rules": rules, "seeds": seeds, "keep_weights": keep_weights or None}
-    given |= {"chip": chip, "keep_unsupported": keep_unsupported or None}
+    given |= {"shard": shard, "chip": chip, "keep_unsupported": keep_unsupported or None}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
@@ -121,9 +132,25 @@ def compare(
         request, left_out = selected(asked, loaded, objects)
         for reason in left_out:
             warnings.warn(f"left out: {reason}", stacklevel=2)
-        options: dict[str, Any] = {"resume": resume, "force": force, "jobs": jobs, "progress": progress, "ranks": ranks}
+        options: dict[str, Any] = {
+            "resume": resume,
+            "force": force,
+            "jobs": jobs,
+            "progress": progress,
+            "workers": workers,
+        }
         runs = sweep.compare(request, loaded, folder, given=objects, **options)
         records = list(stack.enter_context(contextlib.closing(runs)))
-        if out is not None and ranks.first:
+        if out is not None:
             report.write(folder, records)
     return records
+
+
+def _workers(cluster: str | None, executor: Executor | None, jobs: int | None) -> Workers | None:
+    if cluster is not None and executor is not None:
+        raise RequestError("compare got a cluster and an executor; expected one of them")
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
+    if executor is not None:
+        return Pool(executor, jobs)
+    return None if cluster is None else cluster_named(cluster, jobs)

@@ -1,221 +1,208 @@
-"""Several training runs at a time, each in a worker of a PEP 3148 executor."""
+"""Several training runs at a time, each in a worker: on this machine, or on a cluster."""
 
 import contextlib
-import dataclasses
-import functools
-import json
-import os
-import pickle
+import hashlib
+import secrets
 import shutil
-import signal
 import tempfile
-import threading
 import time
-from collections import deque
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from pathlib import Path
 
-import loky
 from loky.backend import resource_tracker
 
 from onchip._files import write_whole
 from onchip.errors import RequestError
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Epoch, Record
-from onchip.training import worker
+from onchip.runs.record import Record
+from onchip.training.clusters.base import Workers
+from onchip.training.clusters.local import signals_blocked
 from onchip.training.progress import ProgressListener
+from onchip.training.status import StatusReader, beating
+from onchip.training.task import ALIVE, WORK, Work, packed, train_run, versions
 
-Work = Callable[[RunConfig, ProgressListener], Record]
-
-INTERVAL = 0.1
-"""Seconds between two reports of progress: a bar needs no more."""
+TRIES = 3
+"""Workers that a run may lose between two epochs that it finishes."""
+INTERVAL, FAR_INTERVAL = 0.1, 1.0
+"""Seconds between two reports of progress, here and through a folder of other machines: a bar needs no more."""
+PATIENCE = 60.0
+"""Seconds without a sign of life of this process after which workers elsewhere end: twelve signs, so that a network
+file system may be slow."""
 
 
 def run_in_workers(
     work: Work,
     configs: Iterable[RunConfig],
-    jobs: int,
+    workers: Workers,
     progress: Callable[[], ProgressListener],
     *,
-    executor: Callable[[], AbstractContextManager[Executor]] | None = None,
+    shared: Path | None = None,
 ) -> Generator[tuple[RunConfig, Record], None, None]:
     """Yield runs as they finish, several at a time.
 
-    Work and progress pass through files in a temporary folder, which workers on other machines must be able to read
-    and write. When this generator is interrupted or closed, local workers are ended, and the folder is removed, at
-    which others end at their next training step; the files that their runs have written stay. When this process is
-    killed, its local workers end, too, and loky's resource tracker removes the folder.
+    Work and progress pass through files in a folder of this process. A run has a status file for each time that it is
+    submitted, and whoever trains it ends when that file is gone, or when this process is. So there is one writer of a
+    run's checkpoint, but for a superseded one until its next step; what that one may still write is equal, bit for bit,
+    to what the other writes, because both go on from the same checkpoint.
+
+    A run whose worker died goes on in another one after the last epoch that it finished. On this machine, where memory
+    may be what it died of, its last try is alone.
+
+    When this generator is interrupted or closed, local workers are ended, and the folder is removed, at which others
+    end at their next training step; the files that their runs have written stay.
 
     Args:
         work: Trains one run and reports its progress. It is pickled once, and loaded once per worker.
         configs: The runs.
-        jobs: The number of runs at a time.
+        workers: Where they train; connected.
         progress: Makes the progress callbacks of a run. It is called in this process.
-        executor: Makes an executor for one run at a time; called `jobs` times, and again for each one that broke.
-            None starts local processes.
+        shared: A folder that workers elsewhere share; None for workers on this machine.
 
     Raises:
-        ChildProcessError: A worker died. It is raised when all other runs are finished.
+        ChildProcessError: A run lost `TRIES` workers; it is raised when all other runs are finished. Or the workers
+            are gone as a whole.
+        RequestError: A worker does not fit: it has other versions, or does not share the folder.
         Exception: Whatever `work` raises, at once.
     """
-    waiting, lost = deque(configs), list[str]()
-    running: dict[Future[Record], _Run] = {}
-    new_executor = executor or _local_executor
-    # On the way out, the folder is removed first: this tells the workers to end, for which their executors then wait.
-    with contextlib.ExitStack() as executors, _temporary_folder() as folder:
-        write_whole(folder / "work", _pickled(work))
-
-        def begin(own: Executor) -> None:
-            run = _Run(waiting.popleft(), own, folder / f"progress-{len(waiting)}", progress())
-            running[_submit(own, _train, folder / "work", run.config, run.file)] = run
-
-        for _ in range(min(jobs, len(waiting))):
-            begin(executors.enter_context(new_executor()))
-        while running:
-            done, _ = wait(running, timeout=INTERVAL, return_when=FIRST_COMPLETED)
+    configs = list(configs)
+    interval = FAR_INTERVAL if workers.elsewhere else INTERVAL
+    waiting = [_Run(index, config, progress()) for index, config in enumerate(configs)]
+    running: dict[Future[Record | None], _Run] = {}
+    given_up: list[str] = []
+    # On the way out, the folder is removed first: this tells workers to end.
+    with _folder(shared) as folder, contextlib.ExitStack() as stack:
+        content = packed(work, configs)
+        write_whole(folder / WORK, content)
+        expected: dict[str, str] = {}
+        if workers.elsewhere:
+            stack.enter_context(beating(folder / ALIVE))
+            expected = versions()
+        job = (str(folder), hashlib.sha256(content).hexdigest(), expected)
+        how = (interval, PATIENCE if workers.elsewhere else None)
+        del content
+        while waiting or running:
+            while (run := _next(waiting, running.values(), workers)) is not None:
+                waiting.remove(run)
+                status = run.begin(folder)
+                running[workers.submit(folder, train_run, *job, run.index, status, *how)] = run
+            done = wait(running, timeout=interval, return_when=FIRST_COMPLETED).done if running else set()
+            if not running:
+                time.sleep(interval)
             for run in running.values():
-                run.report()
-            for future in done:
+                run.status.report()
+            for future in [*done, *(running.keys() - done)]:
+                record, reason = _outcome(future, workers)
+                if record is None and reason is None:
+                    continue
                 run = running.pop(future)
-                record, own = None, run.executor
-                try:
-                    record = future.result()
-                except BrokenExecutor as error:
-                    lost.append(f"{run.config.rule}, seed {run.config.seed} ({_reason(error)})")
-                    own = executors.enter_context(new_executor()) if waiting else own
-                if waiting:
-                    begin(own)
+                run.end()
                 if record is not None:
                     yield run.config, record
-    if lost:
+                elif run.lost < TRIES:
+                    warnings.warn(f"{run.name} lost its worker ({reason}) and is submitted again", stacklevel=2)
+                    waiting.append(run)
+                else:
+                    given_up.append(f"{run.name} ({reason})")
+    if given_up:
+        remedy = "" if workers.elsewhere else " and fewer --jobs"
         raise ChildProcessError(
-            f"the processes of these runs were killed, most likely because memory ran out: {'; '.join(lost)}. "
-            "Go on with --resume and fewer --jobs"
+            f"the processes of these runs died {TRIES} times without finishing an epoch, most likely because memory "
+            f"ran out: {'; '.join(given_up)}. Go on with --resume{remedy}"
         )
 
 
 class _Run:
-    """A run in a worker, and the reader of its progress."""
+    """A run, and how often it lost its worker since it last finished an epoch."""
 
-    def __init__(self, config: RunConfig, executor: Executor, file: Path, progress: ProgressListener) -> None:
-        self.config, self.executor, self.file = config, executor, file
-        self._progress, self._read = progress, 0
-        file.touch()
-        progress.run_begins(config)
+    status: StatusReader
 
-    def report(self) -> None:
-        """Pass on what the worker has written since the last call, in whole lines."""
-        with self.file.open("rb") as stream:
-            stream.seek(self._read)
-            lines = stream.read().rpartition(b"\n")[0]
-        for line in lines.splitlines(keepends=True):
-            event, *details = json.loads(line)
-            if event == "stepped":
-                for _ in range(details[0]):
-                    self._progress.stepped()
-            elif event == "epoch_begins":
-                self._progress.epoch_begins(*details)
-            else:
-                self._progress.epoch_ended(Epoch(*details))
-        self._read += len(lines) + bool(lines)
+    def __init__(self, index: int, config: RunConfig, progress: ProgressListener) -> None:
+        self.index, self.config, self.lost = index, config, 0
+        self.name = f"{config.rule}, seed {config.seed}"
+        self._progress, self._submitted, self._known = progress, 0, False
 
+    def begin(self, folder: Path) -> str:
+        """Make the status file of a new submission, and return its name."""
+        self._submitted += 1
+        name = f"run-{self.index}-{self._submitted}"
+        self.status = StatusReader(folder / name, self.config, self._progress, known=self._known)
+        return name
 
-class _ProgressFile(ProgressListener):
-    """Progress callbacks that write lines for `_Run` to read; the run ends when the file is removed."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._steps, self._written = file, 0, 0.0
-
-    def epoch_begins(self, epoch: int, steps: int) -> None:
-        self._write("epoch_begins", epoch, steps)
-
-    def stepped(self) -> None:
-        self._steps += 1
-        if time.monotonic() - self._written >= INTERVAL:
-            self._write_steps()
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        self._write_steps()
-        self._write("epoch_ended", *dataclasses.astuple(epoch))
-
-    def _write_steps(self) -> None:
-        self._write("stepped", self._steps)
-        self._steps, self._written = 0, time.monotonic()
-
-    def _write(self, event: str, *details: object) -> None:
-        try:
-            with self._file.open("r+b") as stream:  # unlike "ab", does not make the file again
-                stream.seek(0, os.SEEK_END)
-                stream.write(json.dumps([event, *details]).encode() + b"\n")
-        except FileNotFoundError:
-            raise KeyboardInterrupt from None
+    def end(self) -> None:
+        """End the submission, which is finished or lost."""
+        self.status.report()
+        self.status.close()
+        self._known |= self.status.begun
+        self.lost = 1 if self.status.epochs else self.lost + 1
 
 
-def _train(work: Path, config: RunConfig, progress: Path) -> Record:
-    """Train a run, in a worker."""
-    return _load(work)(config, _ProgressFile(progress))
+def _next(waiting: list[_Run], running: Iterable[_Run], workers: Workers) -> _Run | None:
+    """The run to submit now: one that lost the fewest workers; here, the last try of a run is alone."""
+    running = list(running)
+    run = min(waiting, key=lambda run: run.lost, default=None)
+    if run is None:
+        return None
+    if not workers.elsewhere and running and max(each.lost for each in (run, *running)) == TRIES - 1:
+        return None
+    return run if workers.room(len(running)) else None
 
 
-@functools.lru_cache(maxsize=1)  # holds the data set, which all runs share
-def _load(work: Path) -> Work:
-    loaded: Work = pickle.loads(work.read_bytes())
-    return loaded
-
-
-def _pickled(work: Work) -> bytes:
+def _outcome(future: Future[Record | None], workers: Workers) -> tuple[Record | None, str | None]:
+    """The record of a run, or the reason why its worker is gone; neither while it goes on."""
+    if not future.done():
+        reason = workers.gone(future)
+        if reason is not None:
+            future.cancel()
+        return None, reason
     try:
-        return pickle.dumps(work)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:  # of a lambda, or a class within a function
-        raise RequestError(
-            f"a network or data cannot be sent to other processes ({error!s:.200}); define it at the top level of a "
-            "module, or run one job at a time"
-        ) from error
-
-
-def _submit(executor: Executor, *call: object) -> Future[Record]:
-    with _signals_blocked():  # a local worker starts here
-        return executor.submit(*call)  # type: ignore[arg-type]
+        record = future.result()
+    except workers.lost as error:
+        return None, workers.reason(error)
+    except (BrokenExecutor, CancelledError) as error:
+        reason = workers.reason(error)
+        raise ChildProcessError(f"the executor is broken ({reason}). Go on with --resume and a new one") from error
+    except ImportError as error:
+        if str(error.name).partition(".")[0] != "onchip":
+            raise
+        raise RequestError(f"a worker cannot load onchip ({error}); install the same version there") from error
+    return record, "it ended by itself" if record is None else None
 
 
 @contextlib.contextmanager
-def _local_executor() -> Iterator[Executor]:
-    """One process: when it dies, no other run is lost. It writes files whole, and so may be killed at any time."""
-    # A thread that starts a process and ends would, for Linux, be a parent that has died.
-    by_signal = threading.current_thread() is threading.main_thread()
-    with _signals_blocked():
-        local = loky.ProcessPoolExecutor(1, initializer=worker.begin, initargs=(os.getpid(), by_signal))
+def _folder(shared: Path | None) -> Iterator[Path]:
+    """A folder that only this user may open, and that is removed at the end of the block."""
+    with _temporary_folder() if shared is None else _shared_folder(shared) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _shared_folder(parent: Path) -> Iterator[Path]:
+    """One in a folder of other machines; after `kill -9` it is left to who locks the run directory next."""
+    parent.mkdir(mode=0o700, exist_ok=True)
+    folder = parent / secrets.token_hex(8)
+    folder.mkdir(mode=0o700)
     try:
-        yield local
+        yield folder
     finally:
-        local.shutdown(kill_workers=True)
+        for _ in range(10):  # a worker may be making a file there, which it makes once
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.02)
+        with contextlib.suppress(OSError):
+            parent.rmdir()
 
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder that is removed at the end of the block, or by loky's resource tracker when this process is killed."""
+    """One on this machine, which loky's resource tracker removes when this process is killed."""
     name = tempfile.mkdtemp(prefix="onchip-")
-    with contextlib.ExitStack() as stack, _signals_blocked():  # the tracker starts here
+    with contextlib.ExitStack() as stack, signals_blocked():  # the tracker starts here
         resource_tracker.register(name, "folder")
         stack.callback(resource_tracker.unregister, name, "folder")
         stack.callback(shutil.rmtree, name, ignore_errors=True)
         stack = stack.pop_all()
     with stack:
         yield Path(name)
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block the signals that end a command: processes that start meanwhile inherit this, and their owner ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _reason(error: BrokenExecutor) -> str:
-    """The line of a long message that has the exit code, if there is one."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return next((line for line in lines if "exit code" in line), lines[0])

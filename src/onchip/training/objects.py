@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onchip.data.dataset import Dataset
 from onchip.data.own import class_names, own_split, own_splits
 from onchip.data.sample_source import SampleSource
 from onchip.data.source import RawSplits
-from onchip.data.split import Dataset, Split
+from onchip.data.split import Split
 from onchip.errors import RequestError, require
 from onchip.learning.rule import Rule
 from onchip.runs.code import PYTHON

@@ -7,7 +7,6 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ import torch
 
 from onchip.data import Dataset
 from onchip.errors import CheckpointError, DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
-from onchip.learning.ranks import ALONE, Ranks
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
 from onchip.training import on_chip, registry
-from onchip.training.agreement import refuse_differences
 from onchip.training.builder import Given, build, describe, own_randomness, resolve
+from onchip.training.clusters import Local, Workers
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
@@ -52,7 +50,7 @@ def check(sweep: SweepConfig, data: Dataset, given: Given = Given()) -> None:
         UnsupportedError: A rule cannot train this network.
     """
     seen: dict[str, str] = {}
-    runs = {config.rule: config for config in reversed(sweep.runs())}  # those of the first seed
+    runs = {config.rule: config for config in reversed(sweep.grid())}  # those of the first seed
     for config in (runs[rule] for rule in sweep.rules):
         rule = given.rule or registry.part("rule", config.rule)
         key = json.dumps([rule.name, rule.options], sort_keys=True)
@@ -73,10 +71,9 @@ def compare(
     given: Given = Given(),
     resume: bool = False,
     force: bool = False,
-    jobs: int = 1,
-    executor: Callable[[], Executor] | None = None,
+    jobs: int | None = None,
+    workers: Workers | None = None,
     progress: Callable[[], ProgressListener] = ProgressListener,
-    ranks: Ranks = ALONE,
 ) -> Generator[Record, None, None]:
     """Train every run of a sweep into a directory of records.
 
@@ -90,85 +87,87 @@ def compare(
         resume: Take over the records in the directory, continue a run that was interrupted, and try those again that
             failed. Unless the sweep names a number of threads, it is the one that the directory has.
         force: Delete what an earlier sweep left in the directory.
-        jobs: The number of runs at a time, each in a process of its own; 1 trains in this process.
-        executor: Makes the PEP 3148 executor of one run at a time, such as one of a cluster; see
-            `onchip.training.executor`. None starts processes on this machine, among which the threads that torch uses
-            here are divided.
+        jobs: The number of runs at a time without `workers`, each in a process of its own, among which the threads that
+            torch uses here are divided; 1 or None trains in this process.
+        workers: Where the runs train instead; connected before the directory is made, and closed at the end.
         progress: Makes the progress callbacks of a run.
-        ranks: The processes that train each run together, all of which call this; only the first one uses the path.
 
     Returns:
         The record of each run, once it is stored; first those that the directory has already. A run that diverged,
         or that torch stopped (too little memory), has a record, too, with status `failed`.
 
     Raises:
-        RequestError: The sweep is wrong, or the directory has other runs, or is in use.
+        RequestError: The sweep is wrong, or the directory has other runs, or is in use; or the workers are not there,
+            or have other versions than this process.
         UnsupportedError: A rule cannot train this network.
-        ChildProcessError: The process of a run died; raised when all others are finished.
+        ChildProcessError: The processes of a run died again and again; raised when all others are finished.
         OSError: A file cannot be written, because the disk is full, for one; what was written before can be resumed.
     """
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
-    if ranks.size > 1 and (jobs > 1 or executor is not None):
-        raise RequestError(f"{ranks.size} processes train each run together; expected one run at a time. Use --jobs 1")
-    with ranks.together():
-        check(sweep, data, given)
-        chips = on_chip.facts(sweep, data, given)
-    refuse_differences(ranks, sweep, data)
+    if workers is None and jobs is not None and jobs > 1:
+        workers = Local(jobs)
+    check(sweep, data, given)
+    chips = on_chip.facts(sweep, data, given)
     directory = RunDirectory(path)
-    settled = ranks.at_first(directory.config) if resume and sweep.base.threads is None else None
-    threads = settled.base.threads if settled else sweep.base.threads
-    if threads is None and executor is None:
-        threads = max(1, torch.get_num_threads() // jobs)
-    sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
-    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-    with ranks.together():
-        if ranks.first:
-            lock = directory.open(sweep, resume=resume, force=force)
+    settled = directory.config() if resume and sweep.base.threads is None else None
+    with contextlib.ExitStack() as stack:
+        if workers is not None:
+            stack.enter_context(workers)
+        threads = settled.base.threads if settled else sweep.base.threads
+        if threads is None:
+            threads = torch.get_num_threads() if workers is None else workers.threads
+        sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
+        lock = directory.open(sweep, resume=resume, force=force)
+        connected = stack.pop_all()
 
     def records() -> Generator[Record, None, None]:
-        stored = _by_run(ranks.at_first(functools.partial(read, directory.records)))
+        stored = _by_run(read(directory.records))
         finished = {key: record for key, record in stored.items() if record.status == "ok"}
         yield from finished.values()
         labels = {text: (given.rule or registry.part("rule", text)).label for text in sweep.rules}
         keys = {config: (labels[config.rule], config.seed, config.synapses) for config in sweep.runs()}
         for config in keys:
-            if keys[config] in finished and ranks.first:  # and was, perhaps, interrupted just then
+            if keys[config] in finished:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
+        shared = directory.shared() if workers is not None and workers.elsewhere else None
         work = functools.partial(
             _run,
             data=data,
             given=given,
-            directory=directory,
+            # Workers elsewhere may have another working directory.
+            directory=RunDirectory(path.absolute()) if workers is not None and workers.elsewhere else directory,
             keep_weights=sweep.keep_weights,
-            keep_model=sweep.keep_weights and len(keys) == 1,
-            ranks=ranks,
+            keep_model=sweep.keep_weights and len(sweep.grid()) == 1,
         )
         runs = (
             ((config, work(config, progress())) for config in waiting)
-            if jobs == 1 and executor is None
-            else run_in_workers(work, waiting, jobs, progress, executor=executor)
+            if workers is None
+            else run_in_workers(work, waiting, workers, progress, shared=shared)
         )
         with contextlib.closing(runs):  # ends workers while the directory is locked
             for config, trained in runs:
                 record = on_chip.noted(trained, config, chips)
                 stored.pop(keys[config], None)
                 stored[keys[config]] = record
-                ranks.at_first(functools.partial(write, directory.records, stored.values()))
-                if record.status == "ok" and ranks.first:
+                write(directory.records, stored.values())
+                if record.status == "ok":
                     directory.remove_checkpoint(config)
                 yield record
-        if ranks.first:
-            directory.remove_empty_checkpoints()
+        directory.remove_empty_checkpoints()
 
     def locked() -> Generator[Record, None, None]:
         with lock:
             try:
-                yield from records()
+                with connected:
+                    yield from records()
+            except RequestError:  # of workers that do not fit
+                if not resume:
+                    directory.withdraw()
+                raise
             finally:
-                if ranks.first:
-                    directory.remove_parts()  # of workers that were ended while they wrote
+                directory.remove_parts()  # of workers that were ended while they wrote
 
     return locked()
 
@@ -192,42 +191,27 @@ def _run(
     directory: RunDirectory,
     keep_weights: bool,
     keep_model: bool,
-    ranks: Ranks,
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
-    checkpoint = ranks.at_first(functools.partial(directory.checkpoint, config))
-    weights = ranks.at_first(functools.partial(directory.weights, config)) if keep_weights else None
+    checkpoint = directory.checkpoint(config)
+    weights, model = directory.weights(config) if keep_weights else None, directory.path if keep_model else None
     once = functools.partial(
-        train,
-        config,
-        data,
-        given=given,
-        save_to=checkpoint,
-        weights=weights,
-        model=directory.path if keep_model else None,
-        watch=progress,
-        ranks=ranks,
+        train, config, data, given=given, save_to=checkpoint, weights=weights, model=model, watch=progress
     )
     try:
         try:
             return once(resume=True)
         except CheckpointError as error:
-            if ranks.at_first(checkpoint.is_dir):
+            if checkpoint.is_dir():
                 raise
-            ranks.at_first(functools.partial(checkpoint.unlink, missing_ok=True))
+            checkpoint.unlink(missing_ok=True)
             what = f"{config.rule} with seed {config.seed}"
             warnings.warn(f"{error}. It is deleted, and {what} begins again", stacklevel=2)
         return once()
-    except DivergedError as error:
-        reason = str(error)
-    except (DataError, MemoryLimitError) as error:
-        if ranks.size > 1:  # perhaps of this process alone
-            raise
+    except (DataError, DivergedError, MemoryLimitError) as error:
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
-        if ranks.size > 1:
-            raise
         reason = f"{type(error).__name__}: {error}"
     record = describe(resolve(config, data, given))
     return dataclasses.replace(record, error=reason, seconds=time.perf_counter() - begin)

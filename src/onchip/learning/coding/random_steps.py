@@ -35,6 +35,5 @@ class RandomSteps(ErrorCode):
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         if depth or len(delta) <= self._count:
             return delta
-        with self.ranks.alike():  # samples have their errors at the same steps
-            kept = torch.randperm(len(delta))[: self._count].to(delta.device)
+        kept = torch.randperm(len(delta))[: self._count].to(delta.device)
         return torch.zeros_like(delta).index_copy_(0, kept, delta[kept])

@@ -4,6 +4,8 @@ Such a chip skips zeros: an operation takes place where an activity or an error 
 an update, where both do.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 from onchip.nn.synapses.base import Synapse
 
 GLANCE = 1024  # entries that are examined first
+PIECE = 2**20  # entries that are counted at a time: what is marked on the way takes several times their memory
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class SynapticProduct:
         multiplied = accumulated = values = active = 0
         for part in range(self.parts):
             pre, post = (None if one is None else one.chunk(self.parts)[part] for one in (self.pre, self.post))
-            operations = self._operations(pre, post)
+            operations = sum(self._operations(*piece) for piece in _pieces(pre, post))
             one_size = any(operand is not None and _one_size(operand) for operand in (pre, post))
             if one_size and not self.per_synapse:
                 accumulated += operations
@@ -107,13 +110,26 @@ def _one_size(operand: Tensor) -> bool:
     """Whether all entries that are not zero have one absolute value, as spikes and signed spikes have."""
     flat = operand.as_strided((operand.numel(),), (1,)) if _dense(operand) else operand.reshape(-1)
     # A few entries spread over the tensor almost always show that real values differ in size.
-    return _same(flat[:: 1 + len(flat) // GLANCE]) and _same(flat)
+    glance = flat[:: 1 + len(flat) // GLANCE]
+    return not len(flat) or (_same(glance, _largest(glance)) and _same(flat, _largest(flat)))
 
 
-def _same(values: Tensor) -> bool:
-    sizes = values.abs()
-    largest = sizes.max() if sizes.numel() else 0
-    return bool(((sizes == 0) | (sizes == largest)).all())
+def _largest(values: Tensor) -> Tensor:
+    least, most = torch.aminmax(values)
+    return torch.maximum(-least, most)
+
+
+def _same(values: Tensor, largest: Tensor) -> bool:
+    pieces = (piece.abs() for piece in values.split(PIECE))
+    return all(bool(((sizes == 0) | (sizes == largest)).all()) for sizes in pieces)
+
+
+def _pieces(pre: Tensor | None, post: Tensor | None) -> Iterator[tuple[Tensor | None, Tensor | None]]:
+    """The operands, a few rows at a time."""
+    sizes = [math.prod(operand.shape[1:]) for operand in (pre, post) if operand is not None]
+    rows = max(1, PIECE // max(1, *sizes))
+    for start in range(0, next(len(operand) for operand in (pre, post) if operand is not None), rows):
+        yield tuple(None if one is None else one[start : start + rows] for one in (pre, post))  # type: ignore[misc]
 
 
 def _dense(operand: Tensor) -> bool:

@@ -1,0 +1,128 @@
+"""Is the memory that `onchip cost --memory` predicts the memory that a training step takes?
+
+    python benchmarks/memory.py [--quick] [--json FILE]
+
+For a grid of networks, rules, time steps and batches: the predicted peak, and the rise of resident memory to its peak
+in two training steps in a new process (Linux only), beyond what that process had with the library loaded and warm.
+Glibc hands freed blocks back to the system at once there (MALLOC_MMAP_THRESHOLD_), so that resident memory is what is
+allocated; `kept` is the same rise under the setting of the command line, which keeps freed memory for the next step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from _measure import machine
+from onchip.data.samples import IMAGES
+from onchip.runs.config import RunConfig
+from onchip.training import registry
+from onchip.training.footprint import Footprint, TrainingSteps
+from onchip.training.networks import example_network
+from watched import peak_growth
+
+SHAPE, CLASSES = (3, 32, 32), 10
+NETS = ("conv-deep", "conv9-narrow", "resnet8", "mlp-wide")
+RULES = ("bp", "ottt", "fa", "dfa", "opzo", "local-learning")
+STEPS = (4, 8)
+BATCHES = (64, 128)
+QUICK = (("conv-deep", "bp", 4, 64), ("resnet8", "ottt", 4, 64), ("conv-deep", "opzo", 4, 64))
+AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+"""The settings of glibc's allocator: blocks handed back at once, and those of `onchip.allocator`."""
+
+
+def footprint(net: str, steps: int, **settings: object) -> Footprint:
+    """The request of `onchip cost --memory --data 3x32x32`."""
+    config = RunConfig(net=net, steps=steps, **settings)  # type: ignore[arg-type]
+    return Footprint(config, example_network(net, "lif", SHAPE, CLASSES), SHAPE, CLASSES, IMAGES)
+
+
+def measured(net: str, rule: str, steps: int, batch: int, settings: dict[str, object]) -> float:
+    """The rise of resident memory in two training steps, in MiB, with the network, in this process."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    part = registry.part("rule", rule)
+    small = footprint("8C3-P2-16C3-P2-F32", 2, **settings)
+    for _ in range(2):
+        TrainingSteps(small, part, hollow=False).take(4, 2)  # loads and compiles what is needed
+    made: list[TrainingSteps] = []
+
+    def step() -> None:
+        if not made:
+            made.append(TrainingSteps(footprint(net, steps, **settings), part, hollow=False))
+        made[0].take(batch, steps, settings.get("chunk"))  # type: ignore[arg-type]
+
+    return peak_growth(step, steps=2)
+
+
+def in_new_process(cell: tuple[str, str, int, int], settings: dict[str, object], environment: dict[str, str]) -> float:
+    """`measured` in a process of its own."""
+    command = [sys.executable, __file__, "--cell", json.dumps([*cell, settings])]
+    ran = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True)
+    return float(ran.stdout)
+
+
+def row(cell: tuple[str, str, int, int], settings: dict[str, object], *, kept: bool) -> dict[str, object]:
+    """Predicted and measured memory of one cell of the grid, in MiB."""
+    net, rule, steps, batch = cell
+    begin = time.perf_counter()
+    need = footprint(net, steps, **settings).need(registry.part("rule", rule))(batch)
+    seconds = time.perf_counter() - begin
+    found = {
+        "net": net, "rule": rule, "steps": steps, "batch": batch, **settings,
+        "predicted_mib": need.total / 2**20,
+        "measured_mib": in_new_process(cell, settings, AT_ONCE),
+        "seconds_to_predict": seconds,
+    }  # fmt: skip
+    if kept:
+        found["kept_mib"] = in_new_process(cell, settings, KEPT)
+    found["error"] = float(found["predicted_mib"]) / float(found["measured_mib"]) - 1.0  # type: ignore[arg-type]
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="three cells")
+    arguments.add_argument("--kept", action="store_true", help="also measure with memory that is kept")
+    arguments.add_argument(
+        "--settings", type=json.loads, default={}, help='such as {"chunk": 16} or {"recompute": true}'
+    )
+    arguments.add_argument("--json", type=Path, help="also write the result to this file")
+    arguments.add_argument("--cell", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.cell:
+        *cell, settings = json.loads(options.cell)
+        print(measured(*cell, settings))
+        return
+    torch.set_num_threads(1)
+    grid = [(net, rule, steps, batch) for net in NETS for rule in RULES for steps in STEPS for batch in BATCHES]
+    rows = []
+    for cell in QUICK if options.quick else grid:
+        rows.append(row(cell, options.settings, kept=options.kept))
+        net, rule, steps, batch = cell
+        last = rows[-1]
+        kept = f", kept {last['kept_mib']:,.0f}" if options.kept else ""
+        print(
+            f"{net:>12} {rule:>14} T={steps} B={batch:>3}: predicted {last['predicted_mib']:7,.1f} MiB in "
+            f"{last['seconds_to_predict']:.1f} s, measured {last['measured_mib']:7,.1f}{kept} ({last['error']:+.1%})",
+            flush=True,
+        )
+    worst = max(rows, key=lambda each: abs(each["error"]))  # type: ignore[arg-type]
+    print(f"largest relative error of {len(rows)}: {worst['error']:+.1%} ({worst['net']}, {worst['rule']})")
+    if options.json is not None:
+        about = {"date": date.today().isoformat(), "torch": torch.__version__, "machine": machine()}
+        result = {**about, "largest_error": worst["error"], "rows": rows}
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
