@@ -82,12 +82,12 @@ def main() -> None:
     parser.add_argument("piece")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="the folder in which the pictures lie")
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--until", type=float, required=True, help="when to stop, in seconds since the epoch")
     parser.add_argument("--answer", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
-    until = time.monotonic() + options.seconds
+    until = time.monotonic() + options.until - time.time()  # loading this script took some of the time, too
     state = State(options.out.resolve())
     answer = options.answer.resolve()
     (piece,) = (each for each in pieces(options.device, options.tiny) if each.name == options.piece)

@@ -129,12 +129,13 @@ class Call:
         before, _ = self.state.epochs(piece)
         arguments = [str(EXPERIMENTS / "_gpu_worker.py"), piece.name, "--device", self.device]
         arguments += ["--out", str(self.state.out), "--work", str(self.work), "--answer", str(self.answer)]
-        arguments += ["--seconds", f"{self.left():.1f}", *(("--tiny",) if self.tiny else ())]
+        arguments += ["--until", f"{time.time() + self.left():.1f}", *(("--tiny",) if self.tiny else ())]
         error = self._process(piece, arguments)
         epochs, _ = self.state.epochs(piece)
-        if error is not None:  # what was killed in training may go on, if it gets on
-            killed = LATE in error and epochs > before
-            return "stopped" if killed else "failed", {"error": error, "epochs": epochs}
+        if error is not None:
+            earlier = str(self.state.last(piece).get("error"))
+            late = LATE in error and (epochs > before or LATE not in earlier)  # it may get on in another call
+            return "stopped" if late else "failed", {"error": error, "epochs": epochs}
         answer = json.loads(self.answer.read_text(encoding="utf-8"))
         if answer["finished"]:
             self.state.checkpoint(piece).unlink(missing_ok=True)

@@ -246,6 +246,23 @@ def test_a_test_whose_process_dies_has_crashed_and_the_next_gets_another(
     assert len(read_lines(call.state.tests)) == 1
 
 
+def test_a_run_is_told_when_to_stop_and_one_that_never_gets_on_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = gpu.Call(options(tmp_path, minutes=1.0), time.monotonic())
+    told: list[float] = []
+
+    def process(self: gpu.Call, piece: _gpu_queue.Piece, arguments: list[str], **environment: str) -> str | None:
+        told.append(float(arguments[arguments.index("--until") + 1]) - time.time())
+        return f"it {gpu.LATE}"
+
+    monkeypatch.setattr(gpu.Call, "_process", process)
+    for expected in ("stopped", "failed"):
+        call.run(ROW)
+        assert call.state.last(ROW)["status"] == expected
+    assert told == pytest.approx([60 - gpu.STOPPING] * 2, abs=5)
+
+
 def test_an_epoch_that_is_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call = gpu.Call(options(tmp_path, minutes=0.0), time.monotonic())
 
