@@ -8,6 +8,7 @@ from onchip.errors import OnchipError
 if TYPE_CHECKING:
     from onchip import nn, report, rules, transport
     from onchip.cli.shared.progress import bars
+    from onchip.learning.ranks import Ranks
     from onchip.nn.signals import Static
     from onchip.training.comparison import compare
     from onchip.training.fit import fit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OnchipError",
+    "Ranks",
     "Static",
     "__version__",
     "bars",
@@ -34,6 +36,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 MODULES = {
+    "Ranks": "onchip.learning.ranks",
     "Static": "onchip.nn.signals",
     "bars": "onchip.cli.shared.progress",
     "compare": "onchip.training.comparison",

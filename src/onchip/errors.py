@@ -9,6 +9,7 @@ __all__ = [
     "DivergedError",
     "MemoryLimitError",
     "OnchipError",
+    "ProcessLostError",
     "RequestError",
     "UnsupportedError",
     "require",
@@ -42,6 +43,10 @@ class DivergedError(OnchipError):
 
 class MemoryLimitError(OnchipError):
     """A device has too little memory for what was asked of it."""
+
+
+class ProcessLostError(OnchipError):
+    """A process that trains a network together with this one has ended, or has another network by now."""
 
 
 def require(condition: bool, owner: object, name: str, value: object, expected: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,14 +17,19 @@ from onchip.cli.shared.config import read_config
 from onchip.cli.shared.failing import DONE, RUN_FAILED, failing
 from onchip.cli.shared.interrupts import exit_code, interruptible
 from onchip.cli.shared.output import chosen_columns, show_table
+from onchip.cli.shared.processes import processes, silent_but_first
 from onchip.cli.shared.progress import Bars, bars, reading
-from onchip.cli.shared.terminal import say
-from onchip.errors import RequestError
+from onchip.cli.shared.terminal import mute, say
+from onchip.errors import ProcessLostError, RequestError
 from onchip.runs.code import SETTINGS, code_name, refuse_unnamed, short
 from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
+from onchip.runs.launch import command
 from onchip.runs.record import Record
 from onchip.runs.request import combined
 from onchip.runs.shards import parse_shard, shard_folder
+
+if TYPE_CHECKING:
+    from onchip.learning.ranks import Ranks
 
 CHIP_OPTIONS = "chip", "keep_unsupported"
 SWEEP_OPTIONS = "rules", "seeds", "keep_weights", "shard", *CHIP_OPTIONS
@@ -100,7 +105,10 @@ def compare(
 
 
 def train(context: typer.Context, **_: Any) -> None:
-    """Train one network by one rule, and store its weights beside its record."""
+    """Train one network by one rule, and store its weights beside its record.
+
+    Several processes, which share each batch: torchrun --nproc-per-node 4 -m onchip train, with the same options.
+    """
     _run(context, one=True)
 
 
@@ -116,7 +124,8 @@ def _run(context: typer.Context, *, one: bool) -> None:
         one: Whether it is a single run, whose weights are stored, instead of a comparison.
     """
     options = context.params
-    with failing(), interruptible():
+    with silent_but_first(), failing(), contextlib.ExitStack() as stack:
+        stack.enter_context(interruptible())
         from onchip.runs.directory import RunDirectory, next_directory, slug
         from onchip.training import sweep as comparison  # torch takes seconds: only when something runs
         from onchip.training.builder import load_data
@@ -140,9 +149,11 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 raise RequestError(f"train got {len(rules)} rules: {', '.join(rules)}; compare takes several")
         named = options.get("cluster")
         workers = None if named is None else cluster(named, options["jobs"])
-        with reading():
-            data = load_data(config, root=options["data_root"], download=options["download"])
-        request, left_out = selected(asked, data)
+        ranks = stack.enter_context(processes(config.device))
+        with ranks.together():
+            with reading():
+                data = load_data(config, root=options["data_root"], download=options["download"])
+            request, left_out = selected(asked, data)
         for reason in left_out:
             say(f"left out: {reason}", error=True)
         parts = [short(data.name), short(config.net), *(request.rules if one else ())]
@@ -157,11 +168,12 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 jobs=options.get("jobs"),
                 workers=workers,
                 progress=watch,
+                ranks=ranks,
             )
-            records, code = _followed(coming, watch, as_json=options["as_json"])
+            records, code = _followed(coming, watch, ranks, as_json=options["as_json"])
             coming.close()  # ends the workers, if Ctrl-C came between two records
         try:
-            if records:
+            if records and ranks.first:
                 order = {rule: place for place, rule in enumerate(request.rules)}
                 records.sort(key=lambda record: (order.get(record.label, len(order)), bool(record.chip.get("bits"))))
                 report.write(out, records)
@@ -189,7 +201,7 @@ def _again(context: typer.Context, out: Path) -> str:
         if name not in stored and _is_given(context, name):
             value = context.params[name]
             words += parameter.opts[:1] if value is True else [parameter.opts[0], str(value)]
-    return shlex.join(words)
+    return shlex.join(command(words))
 
 
 def _gathered(context: typer.Context, one: bool, earlier: SweepConfig | None) -> dict[str, Any]:
@@ -220,7 +232,7 @@ def _is_given(context: typer.Context, option: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[list[Record], int]:
+def _followed(coming: Iterator[Record], watch: Bars, ranks: "Ranks", *, as_json: bool) -> tuple[list[Record], int]:
     """The records of runs as they finish, and the exit code: Ctrl-C ends them early, a lost process at the end."""
     records = []
     try:
@@ -233,6 +245,11 @@ def _followed(coming: Iterator[Record], watch: Bars, *, as_json: bool) -> tuple[
         return records, exit_code(interrupt)
     except OSError as error:  # the disk is full, or a worker is lost
         return records, _failed(error)
+    except ProcessLostError as error:
+        if ranks.fails_first():
+            mute(False)
+            say(f"error: {one_line(str(error))}", error=True)
+        return records, RUN_FAILED
     return records, DONE
 
 

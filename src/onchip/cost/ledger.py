@@ -1,7 +1,7 @@
 """The ledger: what training with a rule transported, computed, stored, drew and wrote, as the engine reported it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
 import torch
@@ -17,6 +17,10 @@ from onchip.transport import Transported
 MOVED = tuple(field.name for field in fields(Transported))
 WHOLE = ("feedback_memory", "phases_per_step", "update_locking_phases")
 """Counts of the whole network, which no single layer has."""
+
+
+ONCE = ("writes", "feedback_writes", "feedback_memory", "phases", "locked", "locked_layers", "passes")
+"""Tallies that are not of samples, and so the same in all processes that share each batch."""
 
 
 class Ledger(Observer):
@@ -139,6 +143,12 @@ class Ledger(Observer):
             else:
                 raise RequestError(f"the state of a ledger has no {key!r}; expected what Ledger.state_dict() returned")
 
+    def begin_at(self, state: dict[str, Tensor]) -> None:
+        """Counts from zero, at the training step of a state, whatever is counted there already."""
+        self.load_state_dict(
+            {key: count if key == "steps" else torch.zeros_like(count) for key, count in state.items()}
+        )
+
     def _exact(self, key: tuple[str, str]) -> bool:
         """Whether to count now: in every `every`-th step, and whatever was never counted before."""
         return self.steps % self._every == 0 or key not in self.counted
@@ -154,6 +164,33 @@ class Ledger(Observer):
     def _counts(self, layer: str = "") -> LedgerCounts:
         exact = -(-self.steps // self._every)
         return LedgerCounts(layer, self.steps, exact, *(_of(counter, layer) for counter in self._counters().values()))
+
+
+def merged(states: Sequence[dict[str, Tensor]], before: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The state of a single ledger, of those of processes that share each batch.
+
+    What is done per sample adds up; transports, writes, phases and memory are those of the first process.
+
+    Args:
+        states: States of the processes' ledgers, in the order of their ranks.
+        before: What had been counted before, from where these ledgers began.
+    """
+    earlier = before or {}
+    sums = {key: count.clone() for key, count in states[0].items()}
+    for state in states[1:]:
+        for key, count in state.items():
+            if key != "steps" and not key.startswith("transported/") and _what(key) not in ONCE:
+                sums[key] = sums.get(key, torch.zeros_like(count)) + count
+    latest = {key for key in sums if key == "steps" or (_what(key) == "feedback_memory" and sums[key])}
+    for key in earlier.keys() & sums.keys() - latest:
+        peak = _what(key) == "stored_peak"
+        sums[key] = torch.maximum(sums[key], earlier[key]) if peak else sums[key] + earlier[key]
+    return {key: sums[key] if key in sums else earlier[key] for key in dict.fromkeys([*earlier, *sums])}
+
+
+def _what(key: str) -> str:
+    """What a count in a ledger's state is of."""
+    return key.partition("/")[2].partition(":")[0]
 
 
 def _of(counts: Counter[tuple[str, str]], layer: str) -> Counter[tuple[str, str]]:

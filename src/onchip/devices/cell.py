@@ -1,5 +1,7 @@
 """Interface of memory cells: what a cell stores, and how it is written."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from onchip.learning.ranks import Ranks
 from onchip.nn.synapses import Synapse
 
 
@@ -27,6 +30,10 @@ class MemoryCell(ABC):
 
     profile: Mapping[str, str] = MappingProxyType({})
     """What a record says of the cells, and a checkpoint must agree with, where a file decides on them."""
+
+    def divide(self, ranks: Ranks) -> MemoryCell:
+        """The same cells for processes that share each batch; only those that look at all samples differ."""
+        return self
 
     def draw(self, weight: Tensor) -> dict[str, Tensor]:
         """Draws the properties of the cells that store a weight of this shape; by default cells are all equal."""

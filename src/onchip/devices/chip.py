@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -16,6 +16,7 @@ from onchip.devices.crossbar import Crossbar
 from onchip.errors import require
 from onchip.kernels.grid import Rounding, power_of_two, rounded
 from onchip.learning.lr_scaling import LRScaling
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.learning.rule import Rule
 from onchip.nn.synapses import Synapse
 
@@ -85,12 +86,16 @@ class ChipCell(MemoryCell):
     bound: float | None = None
     profile: Mapping[str, str] = field(default_factory=dict)
 
+    ranks: Ranks = ALONE
     stores_feedback: ClassVar[bool] = True
     per_step: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         valid = self.bound is None or (0.0 < self.bound < math.inf and math.frexp(self.bound)[0] == 0.5)
         require(valid, "chip", "bound", self.bound, "a power of two, such as 2 or 0.5, or none")
+
+    def divide(self, ranks: Ranks) -> MemoryCell:
+        return replace(self, ranks=ranks)
 
     def draw(self, weight: Tensor) -> dict[str, Tensor]:
         """The bound of the weights, and the largest presynaptic factor and error so far; all scalars."""
@@ -127,8 +132,9 @@ class ChipCell(MemoryCell):
     def _factor(self, values: Tensor, largest: Tensor) -> Tensor:
         """Values with the bits of a trace and a sign; `largest` becomes the largest value so far."""
         bits = self.bits.trace
-        if bits is None or not values.numel():
+        if bits is None or not (values.numel() or self.ranks.size > 1):
             return values
-        torch.maximum(largest, values.abs().max(), out=largest)
+        found = values.abs().max() if values.numel() else torch.zeros_like(largest)
+        torch.maximum(largest, self.ranks.largest(found), out=largest)
         states = 2**bits - 1
         return rounded(values, power_of_two(largest / states), -states, states, rounding=self.bits.rounding)

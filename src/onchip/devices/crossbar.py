@@ -13,6 +13,7 @@ from onchip.devices.cell import MemoryCell
 from onchip.errors import RequestError, require, unknown_name
 from onchip.learning.lr_scaling import LRScaling, groups
 from onchip.learning.observers import UpdateSink
+from onchip.learning.ranks import Ranks
 from onchip.learning.rule import Rule
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.synapses import Synapse
@@ -115,6 +116,12 @@ class Crossbar(torch.optim.Optimizer, UpdateSink):
     def profile(self) -> Mapping[str, str]:
         """What a record says of the cells, where a file decides on them."""
         return self._cell.profile
+
+    def divide(self, ranks: Ranks) -> None:
+        self._cell = self._cell.divide(ranks)
+
+    def pending(self) -> list[Tensor]:
+        return [update for array in self._arrays.values() for update in array.pending.values()]
 
     def _store(self, weight: Tensor, *, programmed: bool = False) -> int:
         """Stores a weight in cells; returns how many of its values are outside their bounds."""

@@ -35,7 +35,7 @@ def coincidences(synapse: Synapse, pre: Tensor, spikes: Tensor) -> Tensor:
     Returns:
         Counts (2, out, in...): coincidences that raise the weight, then those that lower it.
     """
-    if isinstance(synapse, LinearSynapse):
+    if isinstance(synapse, LinearSynapse) and spikes.numel():
         fired = pre != 0
         if torch.equal(fired.to(pre.dtype), pre) and int(spikes.abs().amax()) <= 1:
             up, down = popcount.coincidences(*(popcount.pack(train) for train in (spikes < 0, spikes > 0, fired)))

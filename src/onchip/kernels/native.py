@@ -121,9 +121,9 @@ def plain(series: Tensor) -> bool:
     """Whether a series (T, B, features...) may be worked on outside of torch.
 
     One step follows the other without gaps, maps (C, H, W) in either order, and there is nothing for autograd or
-    a tracer to follow.
+    a tracer to follow. Neither is one of no samples, with whose number kernels would divide their work.
     """
-    if (series.requires_grad and torch.is_grad_enabled()) or traced():
+    if (series.requires_grad and torch.is_grad_enabled()) or traced() or not series.numel():
         return False
     step = series[0]
     gapless = step.is_contiguous() or (step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last))

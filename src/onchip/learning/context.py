@@ -8,6 +8,7 @@ from onchip.learning.coding.base import ErrorCode
 from onchip.learning.eligibility import SynapseStates
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.neurons.base import Neuron, State
 
@@ -52,6 +53,7 @@ class RuleContext:
         learning: Whether feedback may learn from this forward pass.
         recompute: Whether a layer stores its input alone, and computes all else again in the backward pass.
         present: Which steps of a padded sequence are its own, (T, B) bool; None for all.
+        ranks: The processes that share each batch.
     """
 
     feedback: Feedback
@@ -64,3 +66,4 @@ class RuleContext:
     learning: bool = True
     recompute: bool = False
     present: Tensor | None = None
+    ranks: Ranks = ALONE

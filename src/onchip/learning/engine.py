@@ -1,7 +1,7 @@
 """Forward and backward passes of one network under a rule."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from onchip.learning.loss_boundary import LossBoundary
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.padding import present_steps, with_target
+from onchip.learning.ranks import Ranks
 from onchip.learning.refusals import (
     refuse_bfloat16,
     refuse_coded_recurrence,
@@ -83,9 +84,12 @@ class Engine:
     ) -> Tensor:
         """Output for a signal with padding beyond its lengths, or for one step of a stream, which updates `states`."""
         learning = training and torch.is_grad_enabled()
-        self.graph.check(signal)
+        if self.context.ranks.size == 1 or tensor_of(signal).numel():  # a last batch may leave a process no sample
+            self.graph.check(signal)
         refuse_other_device(self.name, self.feedback, tensor_of(signal).device)
-        present = None if lengths is None else present_steps(self.name, signal, lengths, self.graph.kind)
+        present = None
+        if lengths is not None:
+            present = present_steps(self.name, signal, lengths, self.graph.kind, self.context.ranks)
         if present is not None:
             refuse_padding(self.name, self.context.temporal)
         context = replace(self.context, learning=learning, present=present)
@@ -96,15 +100,23 @@ class Engine:
             self._unchanged = Unchanged(self.graph.layers)
             self.feedback.mark(present)
         run = ForwardPass(self.name, self.graph, context, self.noise, states, silent_layers)
-        return self.boundary.expose(run(signal), run.hidden, self.feedback)
+        with self.context.ranks.apart():
+            return self.boundary.expose(run(signal), run.hidden, self.feedback)
 
     def backward(self, loss: Tensor, samples: Tensor | None, targets: Tensor | None, share: float) -> None:
         """Computes the gradients of the weights and of the feedback from the loss."""
+        with self.context.ranks.apart():
+            self._backward(loss, samples, targets, share)
+
+    def _backward(self, loss: Tensor, samples: Tensor | None, targets: Tensor | None, share: float) -> None:
         names = [layer.name for layer in self.graph.layers]
         projection = TargetErrors(self.name, targets, share) if self.feedback.by_target else None
         pending, signals = self.boundary.receive(loss, samples, names, projection)
         self._unchanged.require(self.name)
-        self.context.code.mean_over(self.feedback.present if targets is None else with_target(targets))
+        present = self.feedback.present if targets is None else with_target(targets)
+        if present is None and self.context.ranks.size > 1 and pending.exposed.dim() == 3:
+            present = torch.ones(pending.exposed.shape[:2], dtype=torch.bool)  # whose number differs between processes
+        self.context.code.mean_over(present)
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
             signals = self._filtered(signals) if self.feedback.direct else signals
@@ -123,10 +135,31 @@ class Engine:
 
     def step(self) -> None:
         """Refreshes the feedback after the optimizer's step."""
+        ranks = self.context.ranks
+        if not ranks.first:  # all processes do alike what follows, and the first one reports it
+            self._inform_feedback(())
         with torch.no_grad():
             self.feedback.step()
+        if not ranks.first:
+            self._inform_feedback()
         for observer in self.context.observers:
             observer.stepped(self.feedback.memory)
+
+    def divide(self, ranks: Ranks) -> None:
+        """Takes shares of batches from now on."""
+        if self.context.sink is not None:
+            self.context.sink.divide(ranks)
+        self.context.ranks = self.context.code.ranks = ranks
+        self._inform_feedback()
+        ranks.equalize([*self.feedback.parameters(), *self.feedback.buffers()])
+
+    def reduce(self, parameters: Iterable[Tensor], others: Sequence[Tensor]) -> None:
+        """Adds up gradients, updates that a sink holds, and other tensors over the processes."""
+        if self.context.ranks.size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        held = () if self.context.sink is None else self.context.sink.pending()
+        self.context.ranks.sum_(*gradients, *held, *others)
 
     def stream(self, signal: Signal, model: Callable[[], nn.Module]) -> Iterator[Tensor]:
         """Outputs one time step at a time; whether `model()` is training may change in between."""
@@ -173,6 +206,8 @@ class Engine:
     def deliver(self, sink: UpdateSink) -> None:
         """Sends updates to a sink from now on."""
         refuse_sink(self.name, self.graph, self.feedback, self.context.code, sink, self.context.sink)
+        if self.context.ranks.size > 1:
+            sink.divide(self.context.ranks)
         self.context.sink = sink
 
     def wrap(
@@ -182,7 +217,7 @@ class Engine:
         self.graph = self.graph.with_layers(synapse, neuron)
         self._inform_feedback()
 
-    def _inform_feedback(self) -> None:
+    def _inform_feedback(self, observers: tuple[Observer, ...] | None = None) -> None:
         """Sets the current layers and observers on the feedback and on the parts that it consists of."""
         layers, receivers = self.graph.layers, tuple(self.graph.receivers.values())
         hidden = self.graph.positions[1:] if self.feedback.at_neurons else receivers[1:]
@@ -191,5 +226,6 @@ class Engine:
         for part in self.feedback.modules():
             if isinstance(part, Feedback):
                 part.layers, part.hidden, part.senders = layers, hidden, senders
-                part.observers = self.context.observers
+                part.observers = self.context.observers if observers is None else observers
+                part.ranks = self.context.ranks
                 part.readout_decays = partial(self.context.temporal.readout_decays, self.context.readout)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
-from onchip.errors import OnchipError
+from onchip.errors import OnchipError, UnsupportedError
+from onchip.learning.ranks import Ranks
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.synapses.base import Synapse
 from onchip.nn.synapses.product import SynapticProduct
@@ -94,6 +95,21 @@ class UpdateSink(ABC):
             unit: Value of one error spike, so that delta / unit counts spikes; None for real-valued errors.
             bias_delta: Error (M, out...) whose sum over rows updates the bias; None for `delta`.
         """
+
+    def divide(self, ranks: Ranks) -> None:
+        """Takes the updates of a share of each batch from now on.
+
+        Raises:
+            UnsupportedError: It cannot add up the updates of several processes; so by default.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} takes the updates of one process, and {ranks.size} share each batch; expected "
+            "methods `divide` and `pending`, as onchip.devices.crossbar.Crossbar has them"
+        )
+
+    def pending(self) -> Sequence[Tensor]:
+        """What it holds of updates, to be added up over the processes in place."""
+        return ()
 
     def take_feedback(self, feedback: Tensor, synapse: Synapse, pre: Tensor, delta: Tensor, unit: float | None) -> None:
         """Takes one update of feedback weights B, which get that of their forward weights; if it `takes_feedback`.

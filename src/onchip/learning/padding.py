@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from onchip.errors import RequestError
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.nn.signals import Signal, SignalKind, Static
 
 
-def present_steps(rule: str, signal: Signal, lengths: Tensor, kind: SignalKind) -> Tensor | None:
+def present_steps(rule: str, signal: Signal, lengths: Tensor, kind: SignalKind, ranks: Ranks = ALONE) -> Tensor | None:
     """Which steps are a sequence's own, (T, B) bool; None if all are.
 
     Args:
@@ -15,6 +16,7 @@ def present_steps(rule: str, signal: Signal, lengths: Tensor, kind: SignalKind) 
         signal: The sequences, (T, B, features...).
         lengths: Time steps of each, (B,) int64.
         kind: The kind of the signal.
+        ranks: The processes that share the batch, none of which has padding if the result is None.
 
     Raises:
         RequestError: The signal has no time steps of its own, or a length is out of range.
@@ -28,10 +30,11 @@ def present_steps(rule: str, signal: Signal, lengths: Tensor, kind: SignalKind) 
             f"{rule} got lengths {tuple(lengths.shape)} {lengths.dtype} on {lengths.device}; expected ({samples},) "
             f"torch.int64 on {signal.device}, one per sequence"
         )
-    least, most = torch.stack(torch.aminmax(lengths)).tolist()
+    least, most = torch.stack(torch.aminmax(lengths)).tolist() if samples else (steps, steps)
     if least < 1 or most > steps:
         raise RequestError(f"{rule} got lengths from {least} to {most}; expected 1 to {steps} time steps")
-    return None if least == steps else torch.arange(steps, device=lengths.device)[:, None] < lengths
+    padded = ranks.total([least < steps])[0]
+    return torch.arange(steps, device=lengths.device)[:, None] < lengths if padded else None
 
 
 def with_target(labels: Tensor) -> Tensor | None:

@@ -20,6 +20,7 @@ from onchip.learning.engine import Engine
 from onchip.learning.feedback.base import Feedback
 from onchip.learning.noise import Added
 from onchip.learning.observers import FactorObserver, Observer, UpdateSink
+from onchip.learning.ranks import Ranks
 from onchip.learning.refusals import refuse_time_constants, refuse_untrainable
 from onchip.learning.temporal.base import Temporal
 from onchip.nn.graph import SynapticLayer
@@ -131,6 +132,43 @@ class Rule:
                 outputs, a shape is wrong, or targets are missing or no classes.
         """
         self._engine.backward(loss, samples, targets, share)
+
+    def divide(self, ranks: Ranks) -> Rule:
+        """Takes this process's share of each batch from now on, and returns the rule.
+
+        Weights and feedback become those of the first process. Multiply the loss of a share, and `samples`, by
+        `ranks.share` of its targets, and pass that as `share`, so that the sum over processes is the mean over the
+        batch; call `reduce` before the optimizer's step. Forward and backward passes draw random numbers of the
+        process's own; all others must be equal in all processes, as torch's are after one `torch.manual_seed`.
+
+        Args:
+            ranks: The processes, from `Ranks.join`.
+
+        Raises:
+            UnsupportedError: The destination of the updates takes those of one process alone.
+        """
+        ranks.equalize([*self._attached().parameters(), *self._attached().buffers()])
+        self._engine.divide(ranks)
+        return self
+
+    def reduce(self, *others: Tensor) -> None:
+        """Adds up `.grad` and what sinks hold of updates over the processes; others are added up with them."""
+        self._engine.reduce(self.parameters(), others)
+
+    def require_equal(self) -> None:
+        """Refuses to go on if processes have other weights or feedback than the first one.
+
+        Raises:
+            ProcessLostError: They differ; the message names the first layer that does.
+        """
+        ranks = self._engine.context.ranks
+        ranks.require_equal(dict(self._attached().named_parameters()), f"{self.name}: the values of")
+        ranks.require_equal(self.state_dict(), f"{self.name}: the feedback values of")
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share each batch."""
+        return self._engine.context.ranks
 
     def step(self) -> None:
         """Refreshes feedback; call it after the optimizer's step. Does nothing once `step_after` was called."""

@@ -17,7 +17,7 @@ class SilentLayers:
 
     def check(self, layer: str, activity: Tensor) -> None:
         """Warns if the layer's activity (T, B, features...) has hardly any spikes; once per layer."""
-        if layer in self._warned:
+        if layer in self._warned or not activity.numel():
             return
         rate = activity.count_nonzero().item() / activity.numel()
         if rate < SILENT:

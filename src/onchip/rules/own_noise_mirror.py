@@ -110,8 +110,8 @@ class OwnNoiseFeedback(LayerwiseFeedback):
     def _learn_from(self, index: int, drawn: Tensor, drive: Tensor, present: Tensor | None) -> None:
         """Adds one estimate from noise (T, B, features...) and the drive that it had a part in."""
         synapse = self.layers[index].synapse.bare()
-        response = fold_time(_centered(drive, present))  # (T·B, features...)
-        noise, own = fold_time(drawn), fold_time(_centered(drawn, present))
+        response = fold_time(self._centered(drive, present))  # (T·B, features...)
+        noise, own = fold_time(drawn), fold_time(self._centered(drawn, present))
         if not synapse.spatial_axes:
             noise, own = noise.flatten(1), own.flatten(1)
         product = synapse.weight_grad(noise, response)
@@ -121,6 +121,7 @@ class OwnNoiseFeedback(LayerwiseFeedback):
         squares = synapse.one_output().weight_grad(
             own.square(), torch.ones_like(response[:, : len(self._variance(index))])
         )
+        self.ranks.sum_(product, squares)
         self.get_buffer(f"product_{index}").lerp_(product, 1.0 - self._decay)
         self._variance(index).lerp_(squares, 1.0 - self._decay)
 
@@ -136,14 +137,14 @@ class OwnNoiseFeedback(LayerwiseFeedback):
     def _variance(self, index: int) -> Tensor:
         return self.get_buffer(f"variance_{index}")
 
+    def _centered(self, values: Tensor, present: Tensor | None) -> Tensor:
+        """Values (T, B, ...) minus their mean over time, or over the batch if T = 1; one sample at one step as it is.
 
-def _centered(values: Tensor, present: Tensor | None) -> Tensor:
-    """Values (T, B, ...) minus their mean over time, or over the batch if T = 1; one sample at one step as it is.
-
-    Padding enters no mean, and is 0.
-    """
-    if present is not None:  # T > 1
-        return (values - mean_over(values, 0, present)) * along(present, values)
-    axis = 0 if len(values) > 1 else 1
-    # The noise must lose its mean as the drive does, or B is too small by a factor that depends on the spike trains.
-    return values - values.mean(axis, keepdim=True) if values.shape[axis] > 1 else values
+        Padding enters no mean, and is 0.
+        """
+        if present is not None:  # T > 1
+            return (values - mean_over(values, 0, present)) * along(present, values)
+        # The noise must lose its mean as the drive does, or B is too small by a factor that depends on the trains.
+        if len(values) > 1:
+            return values - values.mean(0, keepdim=True)
+        return values - self.ranks.mean(values, 1) if self.ranks.total([values.shape[1]])[0] > 1 else values

@@ -1,5 +1,6 @@
 """One-point zeroth-order training."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,10 +83,15 @@ class NodePerturbation(DirectFeedback):
                 "call model.train() before rule.forward"
             )
         leading = activity.shape[:2]
-        shares = (signals.loss / (self._scale * signals.loss.numel())).expand(leading)
+        loss = signals.loss
+        if not loss.dim():  # one number for the whole batch
+            loss = loss.clone()
+            self.ranks.sum_(loss)
+        shares = (loss / (self._scale * max(loss.numel(), 1))).expand(leading)
         if self.present is not None:
             shares = shares * self.present
         noise = self._added[index]
-        self.report_product(index, "direct", product_at(noise[0, 0].reshape(-1, 1), post=shares.reshape(-1, 1)))
+        scaled = noise.new_empty(math.prod(noise.shape[2:]), 1)
+        self.report_product(index, "direct", product_at(scaled, post=shares.reshape(-1, 1)))
         self.report_released(index, noise.numel())
         return noise * shares.reshape(*leading, *[1] * (activity.dim() - 2))

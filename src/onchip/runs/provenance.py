@@ -4,8 +4,9 @@ import functools
 import hashlib
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import onchip
 
@@ -42,6 +43,7 @@ class Stretch:
         kernels: The kernels that ran: native, triton or torch.
         threads: The number of CPU threads that torch used.
         device_name: The processor's name.
+        processes: The number of processes that shared each batch.
     """
 
     epoch: int
@@ -52,6 +54,14 @@ class Stretch:
     kernels: str
     threads: int
     device_name: str
+    processes: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its values for a checkpoint, as earlier versions wrote them where there was a single process."""
+        values = asdict(self)
+        if self.processes == 1:
+            del values["processes"]
+        return values
 
 
 @functools.cache

@@ -19,13 +19,14 @@ from torch.optim.lr_scheduler import LambdaLR
 import onchip
 from onchip import kernels, nn
 from onchip._types import converted
-from onchip.cost.ledger import Ledger
+from onchip.cost.ledger import Ledger, merged
 from onchip.data import Dataset, batches, load
 from onchip.devices.crossbar import Crossbar
 from onchip.diagnostics.probes import Probes
 from onchip.encoding import Encoder
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.lr_scaling import groups
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.signals import SignalKind
@@ -39,7 +40,7 @@ from onchip.training.memory import enough
 from onchip.training.networks import Network, network_of
 from onchip.training.own_network import OwnNetwork
 
-ORDER, ENCODING, EVALUATION = range(3)
+ORDER, ENCODING, EVALUATION, OWN = range(4)
 """Streams of random numbers that one seed is spread into; a rule's own draws touch none of them."""
 
 STATEFUL = "model", "rule", "optimizer", "ledger", "schedule"
@@ -92,9 +93,9 @@ class Resolved:
         own = self.data.kind.own_steps
         return (self.data.steps if own else self.config.steps) if self.kind.over_time else None
 
-    def encoder(self, stream: int = EVALUATION) -> tuple[Encoder, torch.Generator]:
-        """What turns samples into signals, and its generator at the beginning of a stream of draws."""
-        generator = torch.Generator(self.device).manual_seed(spread(self.config.seed, stream))
+    def encoder(self, stream: int = EVALUATION, rank: int = 0) -> tuple[Encoder, torch.Generator]:
+        """What turns samples into signals, and its generator at the beginning of a stream of draws of a process."""
+        generator = torch.Generator(self.device).manual_seed(spread(self.config.seed, stream, rank))
         return _encoder(self.config, self.data, self.kind, generator)[0], generator
 
 
@@ -167,7 +168,7 @@ class Run:
         probes: Measures its gradients now and then.
         schedule: Sets the optimizer's learning rates.
         encode: Turns samples into signals.
-        order: Draws the order of the samples and their augmentation; always on the CPU.
+        order: Draws the order of the samples, and in a single process their augmentation; always on the CPU.
         encoding: Draws what a random encoder needs; on the model's device.
         history: The epochs that are over.
         provenance: What trained them.
@@ -175,6 +176,8 @@ class Run:
         seconds: Time in the whole run, up to the last checkpoint.
         best: The weights that `select='best'` would take; None under `last`.
         selected_epoch: The epoch of these weights, or the last one.
+        augmenting: Draws the augmentation of this process's samples; `order` in a single process.
+        counted: State of the ledger from which those of several processes began; None at the start.
     """
 
     resolved: Resolved
@@ -193,6 +196,18 @@ class Run:
     seconds: float = 0.0
     best: dict[str, Tensor] | None = None
     selected_epoch: int = 0
+    augmenting: torch.Generator = field(default_factory=torch.Generator)
+    counted: dict[str, Tensor] | None = None
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share each batch."""
+        return self.rule.ranks
+
+    def augment(self, samples: Tensor, order: torch.Generator) -> Tensor:
+        """Samples (B, ...) of this process changed at random, with draws of its own where there are several."""
+        assert self.resolved.augment is not None
+        return self.resolved.augment(samples, order if self.ranks.size == 1 else self.augmenting)
 
     def chip(self) -> dict[str, Any]:
         """What a record says of the chip whose bits the synapses have; nothing without one."""
@@ -202,13 +217,34 @@ class Run:
     def bill(self) -> dict[str, int | float]:
         """What the ledger counted, and what the device did, if there is one."""
         written = self.optimizer.summary() if isinstance(self.optimizer, Crossbar) else {}
-        return {**self.ledger.summary(), **written}
+        ledger = self.ledger
+        if self.ranks.size > 1:
+            ledger = Ledger()
+            ledger.load_state_dict(self._counts())
+        return {**ledger.summary(), **written}
+
+    def _counts(self) -> dict[str, Tensor]:
+        """State of the ledger, as if there were one process."""
+        if self.ranks.size == 1:
+            return self.ledger.state_dict()
+        return merged(self.ranks.gather(self.ledger.state_dict()), self.counted)
+
+    def _own(self) -> dict[str, Any]:
+        """The random numbers that differ between processes."""
+        return {
+            "random": self.ranks.streams.own,
+            "encoding": self.encoding.get_state(),
+            "augmenting": self.augmenting.get_state(),
+        }
 
     def state(self) -> dict[str, Any]:
-        """Everything that training on from here needs."""
+        """Everything that training on from here needs; of all processes, which must call it together."""
         device = self.encoding.device
+        own = {"ranks": self.ranks.gather(self._own())} if self.ranks.size > 1 else {}
         return {
+            **own,
             **{name: getattr(self, name).state_dict() for name in STATEFUL},
+            "ledger": self._counts(),
             **{name: getattr(self, name) for name in PLAIN},
             "probes": self.probes.state(),
             "order": self.order.get_state(),
@@ -216,11 +252,15 @@ class Run:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
-            "provenance": [dataclasses.asdict(stretch) for stretch in self.provenance],
+            "provenance": [stretch.to_dict() for stretch in self.provenance],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned; raises whatever its parts raise for anything else."""
+        """Continue from what `state` returned; raises whatever its parts raise for anything else.
+
+        Noise goes on where it was if there are as many processes as before; else it begins anew, from the seed and the
+        number of epochs. All else goes on in any number of processes.
+        """
         if state["best"] is not None:
             self.model.load_state_dict(state["best"])  # which it takes at the end of training
         for name in STATEFUL:
@@ -239,20 +279,42 @@ class Run:
         self.history = converted(state["history"], list[Epoch])
         self.provenance = converted(state["provenance"], list[Stretch])
         self.train_seconds, self.seconds = converted([self.train_seconds, self.seconds], tuple[float, float])
+        self._restore_own(state.get("ranks"))
         if not 1 <= self.selected_epoch <= len(self.history):
             raise ValueError(f"epoch {self.selected_epoch} is selected of {len(self.history)}")
 
+    def _restore_own(self, saved: list[dict[str, Any]] | None) -> None:
+        ranks, seed = self.ranks, self.resolved.config.seed
+        if ranks.size == 1:
+            return
+        self.counted = self.ledger.state_dict()
+        self.ledger.begin_at(self.counted)
+        if saved is not None and len(saved) == ranks.size:
+            own = saved[ranks.rank]
+            ranks.streams.own = own["random"]
+            self.encoding.set_state(own["encoding"])
+            self.augmenting.set_state(own["augmenting"])
+            return
+        part = (len(self.history), ranks.size, ranks.rank)
+        ranks.streams.seed(seed, OWN, *part)
+        self.encoding.manual_seed(spread(seed, ENCODING, *part))
+        self.augmenting.manual_seed(spread(seed, ORDER, *part))
+
     def continues(self) -> None:
         """Note what trains from here on, unless it is what trained before."""
-        now = _stretch(self.resolved.config, len(self.history) + 1)
+        now = _stretch(self.resolved.config, len(self.history) + 1, self.ranks.size)
         if not self.provenance or dataclasses.replace(now, epoch=self.provenance[-1].epoch) != self.provenance[-1]:
             self.provenance.append(now)
 
 
-def build(resolved: Resolved) -> Run:
+def build(resolved: Resolved, ranks: Ranks = ALONE) -> Run:
     """A run before its first training step; call it under `own_randomness`.
 
     The network is built before the rule, so that its first weights do not depend on the rule.
+
+    Args:
+        resolved: The configuration.
+        ranks: The processes that share each batch.
 
     Raises:
         RequestError: The settings do not fit each other or the data.
@@ -261,7 +323,9 @@ def build(resolved: Resolved) -> Run:
     """
     config, steps = resolved.config, resolved.data.train.n_batches(resolved.config.batch_size)
     order = torch.Generator().manual_seed(spread(config.seed, ORDER))
-    encode, encoding = resolved.encoder(ENCODING)
+    encode, encoding = resolved.encoder(ENCODING, ranks.rank)
+    augmenting = torch.Generator().manual_seed(spread(config.seed, ORDER, ranks.rank))
+    ranks.streams.seed(config.seed, OWN, ranks.rank)
     with enough(f"the network {config.net!r} under {config.rule}", config.device):
         model = resolved.network.make().to(resolved.device)
         rule: Rule = resolved.rule(model)
@@ -269,12 +333,16 @@ def build(resolved: Resolved) -> Run:
         rule.in_bfloat16()
     if config.recompute:
         rule.recompute()
+    if ranks.size > 1:
+        rule.divide(ranks)
     rule.observe(ledger := Ledger())
     optimizer = optimizer_for(config, rule)
     rule.step_after(optimizer)
     schedule = LambdaLR(optimizer, partial(_learning_rate, config, steps))
     probes = Probes(config.probe, config.epochs, steps)
-    return Run(resolved, model, rule, optimizer, ledger, probes, schedule, encode, order, encoding)
+    return Run(
+        resolved, model, rule, optimizer, ledger, probes, schedule, encode, order, encoding, augmenting=augmenting
+    )
 
 
 def describe(resolved: Resolved) -> Record:
@@ -312,7 +380,7 @@ def describe(resolved: Resolved) -> Record:
     )
 
 
-def _stretch(config: RunConfig, epoch: int) -> Stretch:
+def _stretch(config: RunConfig, epoch: int, processes: int) -> Stretch:
     """What trains in this process, from an epoch on."""
     return Stretch(
         epoch,
@@ -321,6 +389,7 @@ def _stretch(config: RunConfig, epoch: int) -> Stretch:
         kernels=kernels.active(config.device),
         threads=torch.get_num_threads(),
         device_name=registry.device_name(config.device),
+        processes=processes,
     )
 
 
@@ -367,6 +436,7 @@ def _learning_rate(config: RunConfig, steps: int, step: int) -> float:
     return config.lr * 0.5 * (1.0 + math.cos(math.pi * step / (steps * config.epochs)))
 
 
-def spread(seed: int, stream: int) -> int:
-    """A seed of its own for each stream; torch's CPU generator uses 32 bits only."""
-    return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint32)[0])
+def spread(seed: int, stream: int, *rank: int) -> int:
+    """A seed of its own for each stream, and each process but the first; torch's CPU generator uses 32 bits only."""
+    own = rank if any(rank) else ()
+    return int(np.random.SeedSequence((seed, stream, *own)).generate_state(1, np.uint32)[0])

@@ -14,6 +14,7 @@ from torch import nn
 from onchip import report
 from onchip.data.loading import divided
 from onchip.errors import RequestError
+from onchip.learning.ranks import Ranks, only_given
 from onchip.runs.code import refuse_unnamed
 from onchip.runs.config import SEEDS
 from onchip.runs.directory import RunDirectory
@@ -49,6 +50,7 @@ def compare(
     data_root: str | os.PathLike[str] | None = None,
     download: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    ranks: Ranks | None = None,
     **settings: Any,
 ) -> list[Record]:
     """Trains one network under several rules, each under several seeds.
@@ -82,6 +84,7 @@ def compare(
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
         progress: Makes the listener of each run; by default, nothing is reported.
+        ranks: The processes that train each run together, from `onchip.Ranks.join`; None for this one alone.
         settings: The other settings, as the command line names them, with underscores: `neuron`, `epochs`, `lr`
             and so on; see `onchip.runs.config.RunConfig`.
 
@@ -99,6 +102,7 @@ def compare(
         >>> [(record.label, record.ledger["weights_transported"] > 0) for record in records]
         [('bp', True), ('dfa', False)]
     """
+    ranks = only_given(ranks)
     if out is None and (resume or force or keep_weights or shard is not None):
         raise RequestError("resume, force, keep_weights and shard need out, the folder of the comparison; got None")
     if shard is not None and out is not None:
@@ -138,10 +142,11 @@ def compare(
             "jobs": jobs,
             "progress": progress,
             "workers": workers,
+            "ranks": ranks,
         }
         runs = sweep.compare(request, loaded, folder, given=objects, **options)
         records = list(stack.enter_context(contextlib.closing(runs)))
-        if out is not None:
+        if out is not None and ranks.first:
             report.write(folder, records)
     return records
 

@@ -16,6 +16,7 @@ from torch import nn
 from onchip import report
 from onchip.data.loading import divided
 from onchip.errors import OnchipError, RequestError
+from onchip.learning.ranks import Ranks, only_given
 from onchip.learning.rule import Rule
 from onchip.runs.config import SweepConfig, from_mapping
 from onchip.runs.directory import RunDirectory
@@ -71,6 +72,7 @@ def fit(
     resume: bool = False,
     force: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    ranks: Ranks | None = None,
     **settings: Any,
 ) -> FitResult:
     """Trains a model under a rule on a program's own data, and tests it once.
@@ -98,6 +100,7 @@ def fit(
         resume: Continue the run in `out` after its last whole epoch; all else must be given as before.
         force: Replace an earlier run in `out`.
         progress: Makes the listener of the run, such as the bars of `onchip.bars`.
+        ranks: The processes that train together, from `onchip.Ranks.join`; None for this one alone.
         settings: The other settings of the command line, with underscores: `epochs`, `lr`, `batch_size`, `steps`,
             `encoder`, `seed` and so on; see `onchip.runs.config.RunConfig`.
 
@@ -119,6 +122,7 @@ def fit(
         >>> len(result.history), result.bill["steps"]
         (2, 4)
     """
+    ranks = only_given(ranks)
     if out is None and (resume or force):
         raise RequestError("resume and force need out, the folder of the run; got None")
     net, network = network_given(model)
@@ -138,18 +142,23 @@ def fit(
     request = SweepConfig(config, (label,), (config.seed,), keep_weights=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
-        runs = sweep.compare(request, data, folder, given=given, resume=resume, force=force, progress=progress)
+        runs = sweep.compare(
+            request, data, folder, given=given, resume=resume, force=force, progress=progress, ranks=ranks
+        )
         (record,) = stack.enter_context(contextlib.closing(runs))
-        if out is not None:
+        if out is not None and ranks.first:
             report.write(folder, [record])
         if record.status != "ok":
             raise OnchipError(f"{record.label}, seed {record.seed}: {record.error}")
         ran = from_mapping(record.settings)
         with own_randomness(ran):
             trained = resolve(dataclasses.replace(ran, device="cpu"), data, given).network.make()
-        weights = RunDirectory(folder).kept_weights(ran)
-        assert weights is not None, "the run keeps them"
-        load_weights(trained, record, weights)
+        with ranks.together():
+            if ranks.first:
+                weights = RunDirectory(folder).kept_weights(ran)
+                assert weights is not None, "the run keeps them"
+                load_weights(trained, record, weights)
+        ranks.equalize([*trained.parameters(), *trained.buffers()])
     result = model if isinstance(model, nn.Module) else trained
     result.eval()
     return FitResult(result, record)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
-from onchip.nn.signals import Signal, SignalKind
+from onchip.nn.signals import Signal, SignalKind, mapped
 
 
 def gradients(
@@ -26,20 +26,41 @@ def gradients(
         chunk: Samples at a time, of which the last chunk may have fewer; None for all at once.
 
     Returns:
-        The loss of the network's output, and the sum of it and the losses of local outputs.
+        The loss of the network's output, and the sum of it and the losses of local outputs. Where processes share each
+        batch, signal and labels are the share of this one, and losses and gradients those of the whole batch.
     """
-    pairs, size = [], chunk or labels.shape[-1]
-    for part, targets in zip(kind.chunks(signal, size), labels.split(size, labels.dim() - 1), strict=True):
-        share = _targets(targets) / _targets(labels)
+    ranks, pairs, size = rule.ranks, [], chunk or max(labels.shape[-1], 1)
+    parts = list(zip(kind.chunks(signal, size), labels.split(size, labels.dim() - 1), strict=True))
+    if chunk is not None:  # a process with fewer chunks takes part in what the others add up over samples
+        most = int(ranks.largest(torch.tensor(len(parts))))
+        parts += [(_no_samples(signal, kind), labels[..., :0])] * (most - len(parts))
+    targets_in_all = ranks.total([_targets(labels)])[0]
+    for part, targets in parts:
+        share = _targets(targets) / targets_in_all
         out = rule.forward(part, _lengths(targets)).detach()
-        losses = [loss_of(output, targets) * share for output in rule.outputs]  # the network's own, then local ones
+        with ranks.apart():  # as some losses draw random numbers
+            # The network's own, then local ones.
+            losses = [_loss(loss_of, output, targets) * share for output in rule.outputs]
         loss = torch.stack(losses).sum()
         samples = loss_of.each(out, targets) * share if rule.by_sample else None
         rule.backward(loss, samples, targets, share)
         pairs.append(torch.stack([losses[0].detach(), loss.detach()]))
+    summed = torch.stack(pairs).sum(0)
+    rule.reduce(summed)
     # The only place where a step waits for the device, with all of its products submitted.
-    own, whole = torch.stack(pairs).sum(0).tolist()
+    own, whole = summed.tolist()
     return own, whole
+
+
+def _loss(loss_of: Loss, output: Tensor, targets: Tensor) -> Tensor:
+    """The loss, which is 0 without samples."""
+    return loss_of(output, targets) if targets.numel() else output.sum()
+
+
+def _no_samples(signal: Signal, kind: SignalKind) -> Signal:
+    """The signal of no sample."""
+    axis = 1 if kind.over_time and isinstance(signal, Tensor) else 0
+    return mapped(lambda samples: samples.narrow(axis, 0, 0), signal)
 
 
 def _targets(labels: Tensor) -> int:

@@ -13,11 +13,21 @@ from typing import Any
 import torch
 
 from onchip.data import Dataset
-from onchip.errors import CheckpointError, DataError, DivergedError, MemoryLimitError, RequestError, UnsupportedError
+from onchip.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    MemoryLimitError,
+    OnchipError,
+    RequestError,
+    UnsupportedError,
+)
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
 from onchip.training import on_chip, registry
+from onchip.training.agreement import refuse_differences
 from onchip.training.builder import Given, build, describe, own_randomness, resolve
 from onchip.training.clusters import Local, Workers
 from onchip.training.executor import run_in_workers
@@ -74,6 +84,7 @@ def compare(
     jobs: int | None = None,
     workers: Workers | None = None,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    ranks: Ranks = ALONE,
 ) -> Generator[Record, None, None]:
     """Train every run of a sweep into a directory of records.
 
@@ -91,6 +102,7 @@ def compare(
             torch uses here are divided; 1 or None trains in this process.
         workers: Where the runs train instead; connected before the directory is made, and closed at the end.
         progress: Makes the progress callbacks of a run.
+        ranks: The processes that train each run together, all of which call this; only the first one uses the path.
 
     Returns:
         The record of each run, once it is stored; first those that the directory has already. A run that diverged,
@@ -105,12 +117,19 @@ def compare(
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"jobs got {jobs}; expected at least 1 run at a time")
+    if ranks.size > 1 and (workers is not None or (jobs or 1) > 1):
+        raise RequestError(
+            f"{ranks.size} processes train each run together; expected one run at a time. "
+            "Use --jobs 1, and no --cluster"
+        )
     if workers is None and jobs is not None and jobs > 1:
         workers = Local(jobs)
-    check(sweep, data, given)
-    chips = on_chip.facts(sweep, data, given)
+    with ranks.together():
+        check(sweep, data, given)
+        chips = on_chip.facts(sweep, data, given)
+    refuse_differences(ranks, sweep, data)
     directory = RunDirectory(path)
-    settled = directory.config() if resume and sweep.base.threads is None else None
+    settled = ranks.at_first(directory.config) if resume and sweep.base.threads is None else None
     with contextlib.ExitStack() as stack:
         if workers is not None:
             stack.enter_context(workers)
@@ -118,17 +137,20 @@ def compare(
         if threads is None:
             threads = torch.get_num_threads() if workers is None else workers.threads
         sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, threads=threads))
-        lock = directory.open(sweep, resume=resume, force=force)
+        lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        with ranks.together():
+            if ranks.first:
+                lock = directory.open(sweep, resume=resume, force=force)
         connected = stack.pop_all()
 
     def records() -> Generator[Record, None, None]:
-        stored = _by_run(read(directory.records))
+        stored = _by_run(ranks.at_first(functools.partial(read, directory.records)))
         finished = {key: record for key, record in stored.items() if record.status == "ok"}
         yield from finished.values()
         labels = {text: (given.rule or registry.part("rule", text)).label for text in sweep.rules}
         keys = {config: (labels[config.rule], config.seed, config.synapses) for config in sweep.runs()}
         for config in keys:
-            if keys[config] in finished:  # and was, perhaps, interrupted just then
+            if keys[config] in finished and ranks.first:  # and was, perhaps, interrupted just then
                 directory.remove_checkpoint(config)
         waiting = [config for config in keys if keys[config] not in finished]
         shared = directory.shared() if workers is not None and workers.elsewhere else None
@@ -140,6 +162,7 @@ def compare(
             directory=RunDirectory(path.absolute()) if workers is not None and workers.elsewhere else directory,
             keep_weights=sweep.keep_weights,
             keep_model=sweep.keep_weights and len(sweep.grid()) == 1,
+            ranks=ranks,
         )
         runs = (
             ((config, work(config, progress())) for config in waiting)
@@ -151,11 +174,12 @@ def compare(
                 record = on_chip.noted(trained, config, chips)
                 stored.pop(keys[config], None)
                 stored[keys[config]] = record
-                write(directory.records, stored.values())
-                if record.status == "ok":
+                ranks.at_first(functools.partial(write, directory.records, stored.values()))
+                if record.status == "ok" and ranks.first:
                     directory.remove_checkpoint(config)
                 yield record
-        directory.remove_empty_checkpoints()
+        if ranks.first:
+            directory.remove_empty_checkpoints()
 
     def locked() -> Generator[Record, None, None]:
         with lock:
@@ -163,11 +187,12 @@ def compare(
                 with connected:
                     yield from records()
             except RequestError:  # of workers that do not fit
-                if not resume:
+                if not resume and ranks.first:
                     directory.withdraw()
                 raise
             finally:
-                directory.remove_parts()  # of workers that were ended while they wrote
+                if ranks.first:
+                    directory.remove_parts()  # of workers that were ended while they wrote
 
     return locked()
 
@@ -191,27 +216,42 @@ def _run(
     directory: RunDirectory,
     keep_weights: bool,
     keep_model: bool,
+    ranks: Ranks,
 ) -> Record:
     """Train one run, or record why it failed."""
     begin = time.perf_counter()
-    checkpoint = directory.checkpoint(config)
-    weights, model = directory.weights(config) if keep_weights else None, directory.path if keep_model else None
+    checkpoint = ranks.at_first(functools.partial(directory.checkpoint, config))
+    weights = ranks.at_first(functools.partial(directory.weights, config)) if keep_weights else None
     once = functools.partial(
-        train, config, data, given=given, save_to=checkpoint, weights=weights, model=model, watch=progress
+        train,
+        config,
+        data,
+        given=given,
+        save_to=checkpoint,
+        weights=weights,
+        model=directory.path if keep_model else None,
+        watch=progress,
+        ranks=ranks,
     )
     try:
         try:
             return once(resume=True)
         except CheckpointError as error:
-            if checkpoint.is_dir():
+            if ranks.at_first(checkpoint.is_dir):
                 raise
-            checkpoint.unlink(missing_ok=True)
+            ranks.at_first(functools.partial(checkpoint.unlink, missing_ok=True))
             what = f"{config.rule} with seed {config.seed}"
             warnings.warn(f"{error}. It is deleted, and {what} begins again", stacklevel=2)
         return once()
-    except (DataError, DivergedError, MemoryLimitError) as error:
+    except DivergedError as error:
+        reason = str(error)
+    except (DataError, MemoryLimitError) as error:
+        if ranks.size > 1:  # perhaps of this process alone
+            raise
         reason = str(error)
     except RuntimeError as error:  # torch's own, such as too little memory; other runs may still succeed
+        if ranks.size > 1:
+            raise OnchipError(f"{config.rule} with seed {config.seed}: {type(error).__name__}: {error}") from error
         reason = f"{type(error).__name__}: {error}"
     record = describe(resolve(config, data, given))
     return dataclasses.replace(record, error=reason, seconds=time.perf_counter() - begin)

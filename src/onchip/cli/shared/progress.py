@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from onchip._text import one_line
-from onchip.cli.shared.terminal import say
+from onchip.cli.shared.terminal import is_muted, say
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training.progress import ProgressListener
@@ -105,7 +105,7 @@ class Bar(ProgressListener):
 @contextmanager
 def bars(runs: int) -> Iterator[Bars]:
     """Shows progress while the block runs."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or is_muted():
         yield Bars(None, runs)
         return
     with _display() as progress:
@@ -118,7 +118,7 @@ def reading() -> Iterator[None]:
     from onchip.data.progress import watching  # torch takes seconds: only when something is read
 
     with contextlib.ExitStack() as stack:
-        display = stack.enter_context(_display()) if sys.stderr.isatty() else None
+        display = stack.enter_context(_display()) if sys.stderr.isatty() and not is_muted() else None
         begin, tasks, shown = time.monotonic(), dict[str, TaskID](), dict[str, int]()
 
         def show(what: str, done: int, total: int) -> None:

@@ -6,6 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from onchip.learning.ranks import ALONE, Ranks
+
 
 class ErrorCode(ABC):
     """Representation of an error between layers."""
@@ -20,6 +22,9 @@ class ErrorCode(ABC):
 
     exact: ClassVar[bool] = False
     """Whether errors are carried as they are."""
+
+    ranks: Ranks = ALONE
+    """The processes that share each batch; set by the rule."""
 
     pointwise: ClassVar[bool] = False
     """Whether what is sent of one sample and time step depends on no other sample and no later time step."""

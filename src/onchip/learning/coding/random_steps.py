@@ -35,5 +35,6 @@ class RandomSteps(ErrorCode):
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         if depth or len(delta) <= self._count:
             return delta
-        kept = torch.randperm(len(delta))[: self._count].to(delta.device)
+        with self.ranks.alike():  # samples have their errors at the same steps
+            kept = torch.randperm(len(delta))[: self._count].to(delta.device)
         return torch.zeros_like(delta).index_copy_(0, kept, delta[kept])

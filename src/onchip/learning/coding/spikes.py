@@ -65,7 +65,7 @@ class SpikeErrors(ErrorCode):
         return self.trials is None
 
     def mean_over(self, present: Tensor | None) -> None:
-        self._rows = None if present is None else int(present.sum())
+        self._rows = None if present is None else self.ranks.total([int(present.sum())])[0]
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         size = self._size(delta.shape, depth)
@@ -81,7 +81,7 @@ class SpikeErrors(ErrorCode):
 
     def _size(self, shape: torch.Size, depth: int) -> float:
         """Error (T, B, ...) that the number 1 represents, for a loss that is a mean over steps and samples."""
-        return 1.0 / ((self._rows or shape[0] * shape[1]) * self.gain**depth)
+        return 1.0 / ((self._rows or max(shape[0] * shape[1], 1)) * self.gain**depth)
 
     def _check_clipping(self, numbers: Tensor, depth: int) -> None:
         self._calls += 1

@@ -13,6 +13,7 @@ from onchip.certificates import Claims
 from onchip.errors import OnchipError, UnsupportedError
 from onchip.learning.description import ErrorPath
 from onchip.learning.observers import Observer, ProductKind
+from onchip.learning.ranks import ALONE, Ranks
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.signals import Signal
 from onchip.nn.synapses.product import SynapticProduct
@@ -51,6 +52,7 @@ class Feedback(nn.Module):
         senders: Indices of the layers whose synapses send errors: down to the layer below, or, for a recurrent
             connection under credit through time, to the step before; set like `layers`.
         observers: Observers of products and weight transport; set like `layers`.
+        ranks: The processes that share each batch, over which sums and means over samples go; set like `layers`.
         present: Which steps of the padded sequences of the last forward pass are their own, (T, B) bool, from which
             alone feedback may learn; None for all.
         direct: Whether errors come straight from the output, so that none passes from layer to layer.
@@ -70,6 +72,7 @@ class Feedback(nn.Module):
     hidden: tuple[int, ...] = ()
     senders: tuple[int, ...] = ()
     observers: tuple[Observer, ...] = ()
+    ranks: Ranks = ALONE
     readout_decays: Callable[[], Sequence[float]] = staticmethod(tuple)
     present: Tensor | None = None
     claims: Claims = Claims()

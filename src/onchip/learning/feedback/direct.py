@@ -106,7 +106,8 @@ class MatrixFeedback(DirectFeedback):
 
     def learn(self) -> None:
         for name, matrix in self.named_parameters():
-            if self.decay and matrix.grad is not None and name not in self._decayed:
+            # Gradients are added up over processes, and weights decay once.
+            if self.decay and matrix.grad is not None and name not in self._decayed and self.ranks.first:
                 self._decayed.add(name)
                 matrix.grad.add_(matrix, alpha=self.decay)
 
@@ -138,7 +139,8 @@ class MatrixFeedback(DirectFeedback):
             if seen != features:
                 maps = _as_maps(update, features)
                 update = as_rows(to_grid(maps, seen), 1)
-                self.report_transform(index, "feedback_update", maps, seen)
+                if self.ranks.first:  # of a sum over samples, which every process has
+                    self.report_transform(index, "feedback_update", maps, seen)
             update = update.t().contiguous()
             matrix.grad = update if matrix.grad is None else matrix.grad + update
         if len(features) < 3:
@@ -218,9 +220,11 @@ class MatrixFeedback(DirectFeedback):
         name, shape = f"{self.stem}{index}{suffix}", torch.Size((units, like.shape[-1]))
         if self.learned and not len(self.get_parameter(name)):
             _reshape(self.get_parameter(name), shape)
-            (draw or self.initialize)(self.get_parameter(name))
+            with self.ranks.alike():
+                (draw or self.initialize)(self.get_parameter(name))
         elif not self.learned and name not in self._buffers:
-            self.register_buffer(name, (draw or self.initialize)(like.new_empty(shape)))
+            with self.ranks.alike():
+                self.register_buffer(name, (draw or self.initialize)(like.new_empty(shape)))
         matrix = self.get_parameter(name) if self.learned else self.get_buffer(name)
         if matrix.shape != shape:
             raise RequestError(
@@ -234,7 +238,7 @@ def as_rows(activity: Tensor, leading: int) -> Tensor:
     """Activity with 1 or 2 `leading` axes of time and batch as rows (N, n), with maps in (H, W, C) order."""
     if activity.dim() - leading == 3:
         activity = activity.movedim(-3, -1)
-    return activity.reshape(math.prod(activity.shape[:leading]), -1)
+    return activity.reshape(math.prod(activity.shape[:leading]), math.prod(activity.shape[leading:]))
 
 
 def _as_maps(rows: Tensor, features: torch.Size) -> Tensor:

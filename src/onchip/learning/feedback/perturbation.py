@@ -128,23 +128,23 @@ class PerturbationFeedback(MatrixFeedback):
     def outcome(self, output: Tensor) -> None:
         if not self._added:
             return
-        response_to_noise = self._centering.center(output, self._before, self.present)
+        response_to_noise = self._centered(output)
         if self.present is not None:
             response_to_noise = response_to_noise * self.present.unsqueeze(2)
         centered = as_rows(response_to_noise, 2)
-        self._before = output[-1].clone()
-        rows = output.shape[1] if self._each_step else len(centered)  # per estimate
-        counts = [rows] * (len(centered) // rows) if self.present is None else self._counts(self.present)
+        steps, rows = (len(output), output.shape[1]) if self._each_step else (1, len(centered))  # estimates, and rows
+        counts = self.ranks.total([rows] * steps if self.present is None else self._counts(self.present))
         shares = [self._share(count) for count in counts]
         for index, added in self._added.items():
             probes = as_rows(added, 2)
             matrix = self.estimate(output, index, probes.shape[1])
             estimates = []
-            parts = zip(shares, counts, centered.split(rows), probes.split(rows), strict=True)
-            for share, count, outputs, noise in parts:
-                # The few classes as rows, not as columns: this product is then twice as fast.
-                response = (outputs.t() @ noise).t()
-                matrix.mul_(1.0 - share).add_(response, alpha=share / (self._scale * max(count, 1)))
+            places = [slice(step * rows, (step + 1) * rows) for step in range(steps)]
+            # The few classes as rows, not as columns: this product is then twice as fast.
+            responses = [centered[place].t() @ probes[place] for place in places]
+            self.ranks.sum_(*responses)
+            for share, count, response in zip(shares, counts, responses, strict=True):
+                matrix.mul_(1.0 - share).add_(response.t(), alpha=share / (self._scale * max(count, 1)))
                 if self._each_step:
                     estimates.append(matrix.clone())
             if estimates:
@@ -152,6 +152,16 @@ class PerturbationFeedback(MatrixFeedback):
             self.report_product(index, "feedback_update", product_at(matrix, probes, centered))
             self.report_released(index, added.numel())
         self._added.clear()
+
+    def _centered(self, output: Tensor) -> Tensor:
+        """The centered output, of samples of all processes where these are centered together."""
+        if not self._centering.over_batch:
+            before, self._before = self._before, output[-1].clone()
+            return self._centering.center(output, before, self.present)
+        whole, own = self.ranks.whole(output, 1)
+        present = None if self.present is None else self.ranks.whole(self.present.to(torch.uint8), 1)[0].bool()
+        before, self._before = self._before, whole[-1].clone()
+        return self._centering.center(whole, before, present)[:, own]
 
     def _counts(self, present: Tensor) -> list[int]:
         """Rows that are no padding, per estimate."""
