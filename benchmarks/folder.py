@@ -5,8 +5,9 @@
 Writes a folder of JPEG pictures to a temporary directory, laid out as ImageNet is, and runs `onchip train` on it twice,
 each time in a new process, for one epoch of a small network: the first start decodes and stores all pictures, the
 second reads what is stored. For each, the seconds, the pictures that were decoded, and the peak of resident memory
-(VmHWM, in which every page of the process counts; Linux only). Then, in this process, listing the folder, and gathering
-shuffled batches from the file, read or from a map of it, as against a tensor in memory. The directory is removed.
+(VmHWM, in which every page of the process counts; Linux only). Then, in this process: listing the folder; gathering
+shuffled batches from the file, read or from a map of it, as against a tensor in memory; and waiting for batches that
+the system has to read from the disk, announced one batch before or not. The directory is removed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,9 @@ NET = "P8-F16"
 TRAINING = ("--rule", "bp", "--net", NET, "--steps", "1", "--epochs", "1", "--batch-size", "256", "--threads", "1")
 GATHERED = 32, 256
 """Samples per batch when gathering is measured."""
+
+COLD = 300
+"""Batches that are read when nothing of the file is in memory."""
 
 
 def make(base: Path, pictures: int, side: int) -> None:
@@ -112,6 +117,25 @@ def gathering(split: Split, file: Path, batch: int, rounds: int) -> dict[str, di
     return {name: speed(times["memory"], times[name]) for name in ways if name != "memory"}
 
 
+def waiting(split: Split, file: Path) -> dict[str, float]:
+    """Milliseconds of waiting per batch of 32 where the system holds nothing of the file, and steps take 5 ms."""
+    spent = {}
+    for name in ("announced", "not announced"):
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+        generator = torch.Generator().manual_seed(1)
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(1)).split(32)
+        drawn = split.draw(32, generator) if name == "announced" else (split.batch(rows) for rows in order)
+        waits, begin = [], time.perf_counter()
+        for _ in islice(drawn, COLD):
+            waits.append(time.perf_counter() - begin)
+            time.sleep(0.005)
+            begin = time.perf_counter()
+        spent[name] = 1e3 * sum(waits) / len(waits)
+    return spent
+
+
 def measured(pictures: int, side: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="onchip-folder-") as name:
         place = Path(name)
@@ -129,8 +153,10 @@ def measured(pictures: int, side: int, rounds: int) -> dict[str, Any]:
         data = load(f"folder:{place / 'pictures'}", root=place)
         (file,) = (place / "decoded").glob("*.npy")
         gathered = {str(batch): gathering(data.train, file, batch, rounds) for batch in GATHERED}
+        cold = waiting(data.train, file)
+        print(f"waiting for a cold file, ms per batch: {cold}", flush=True)
         print(f"gathering, times as fast as from memory: {gathered}", flush=True)
-    return {"cpus": os.cpu_count(), "starts": starts, "listing": listing, "gathering": gathered}
+    return {"cpus": os.cpu_count(), "starts": starts, "listing": listing, "gathering": gathered, "cold": cold}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -150,6 +176,10 @@ def table(result: dict[str, Any]) -> str:
             f"batches of {batch}, {way}: times as fast as from a tensor": f"{each['times_as_fast']:.2f}"
             for batch, ways in gathered.items()
             for way, each in ways.items()
+        },
+        **{
+            f"waiting for a batch of 32, file not in the page cache, {how}, ms": f"{wait:.1f}"
+            for how, wait in result["cold"].items()
         },
         "machine": f"{result['cpus']} CPUs, {result['machine']}, {result['date']}",
     }

@@ -32,6 +32,7 @@ def test_free_memory(
         (tmp_path / "meminfo").write_text(memory)
     if limit is not None:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / "memory.current").write_text("600000\n")
+        (tmp_path / "memory.current").write_text("610000\n")
+        (tmp_path / "memory.stat").write_text("anon 600000\nfile 10000\n")
     assert room.host_room() == expected
     assert room.device_room(torch.device("meta")) == room.UNKNOWN

@@ -20,8 +20,10 @@ def host_room() -> int:
     try:
         facts = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="ascii").splitlines())
         free = int(facts["MemAvailable"].split()[0]) * 1024
-        limit, used = ((CGROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-        return min(free, max(0, int(limit) - int(used)))
+        limit, used = (int((CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        lines = (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+        cached = int(dict(line.split() for line in lines)["file"])  # of files, which are read again when it is needed
+        return min(free, max(0, limit - used + cached))
     except (OSError, ValueError, LookupError):  # another system, or no limit, which is the word "max"
         return free
 
