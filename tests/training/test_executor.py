@@ -211,13 +211,31 @@ def test_a_worker_that_does_not_fit_is_refused(changes: dict[str, Any], message:
         list(run_in_workers(work, SPECS[:1], Changing(threads), ProgressListener, shared=tmp_path / "a"))
 
 
-def test_a_broken_pool_says_how_to_go_on(tmp_path: Path) -> None:
-    class Broken(Pool):
-        def submit(self, folder: Path, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
-            future: Future[Any] = Future()
-            future.set_exception(BrokenExecutor("a process ended abruptly"))
-            return future
+class Failing(Pool):
+    """Every submission fails with an error."""
 
-    coming = run_in_workers(work, SPECS[:1], Broken(ThreadPoolExecutor(1)), ProgressListener, shared=tmp_path / "a")
-    with pytest.raises(ChildProcessError, match=r"broken .a process ended abruptly.*--resume"):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(ThreadPoolExecutor(1))
+        self.error = error
+
+    def submit(self, folder: Path, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(self.error)
+        return future
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (BrokenExecutor("a process ended"), ChildProcessError, r"executor is broken \(a process ended\).*--resume"),
+        (ImportError("no onchip.x", name="onchip.x"), RequestError, "a worker cannot load onchip .*; install the same"),
+        (ImportError("no module", name="theirs"), ImportError, "no module"),
+        (OSError(28, "No space left on device", "/out/x"), OSError, "No space left on device: '/out/x'"),
+    ],
+    ids=["broken", "onchip", "other", "disk"],
+)
+def test_errors_of_an_executor(error: Exception, raised: type[Exception], message: str, tmp_path: Path) -> None:
+    coming = run_in_workers(work, SPECS[:1], Failing(error), ProgressListener, shared=tmp_path / "a")
+    with pytest.raises(raised, match=message):
         next(coming)
+    assert not list(tmp_path.iterdir())

@@ -111,6 +111,7 @@ class RunDirectory:
         """Undo `open`, unless a run has left something since; to be called by who has the lock."""
         if self._own_files() == [self.path / CONFIG]:
             (self.path / CONFIG).unlink()
+            self.remove_empty_checkpoints()
 
     def remove_checkpoint(self, config: RunConfig) -> None:
         """Delete the checkpoint of a run that has its record, if it has one."""

@@ -163,10 +163,10 @@ def _outcome(future: Future[Record | None], workers: Workers) -> tuple[Record | 
     except (BrokenExecutor, CancelledError) as error:
         reason = workers.reason(error)
         raise ChildProcessError(f"the executor is broken ({reason}). Go on with --resume and a new one") from error
-    except ImportError as error:
-        if str(error.name).partition(".")[0] != "onchip":
+    except Exception as error:
+        if (reason := workers.unfit(error)) is None:
             raise
-        raise RequestError(f"a worker cannot load onchip ({error}); install the same version there") from error
+        raise RequestError(f"{reason}; install the same version of onchip there") from error
     return record, "it ended by itself" if record is None else None
 
 

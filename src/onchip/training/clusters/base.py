@@ -64,6 +64,12 @@ class Workers(ABC):
         """Why the process of an unfinished future is gone; None if it is not."""
         return None
 
+    def unfit(self, error: BaseException) -> str | None:
+        """What an error of a future says of a worker that cannot even load `onchip`; None for other errors."""
+        if isinstance(error, ImportError) and str(error.name).partition(".")[0] == "onchip":
+            return f"a worker cannot load onchip ({error})"
+        return None
+
     def reason(self, error: BaseException) -> str:
         """One of the errors of `lost` in one line."""
         return (str(error).splitlines() or [type(error).__name__])[-1]

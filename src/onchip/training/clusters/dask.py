@@ -77,6 +77,11 @@ class Dask(Workers):
                     self._look()
             except OSError as error:
                 raise RequestError(str(error)) from error
+            for worker, reason in self._client.run(_loads_onchip()).items():
+                if reason is not None:
+                    raise RequestError(
+                        f"the worker {worker} cannot load onchip ({reason}); install the same version of onchip there"
+                    )
             self._exit = stack.pop_all()
         return self
 
@@ -110,6 +115,11 @@ class Dask(Workers):
             return None
         del self._busy[future]
         return f"the worker {worker} has left the cluster"
+
+    def unfit(self, error: BaseException) -> str | None:
+        if isinstance(error, RuntimeError) and "deserialization" in str(error):  # before a worker has it
+            return f"the Dask scheduler at {self._address} cannot load onchip, which it needs, too"
+        return super().unfit(error)
 
     def reason(self, error: BaseException) -> str:
         return "the scheduler has canceled it"
@@ -150,6 +160,19 @@ class Dask(Workers):
                 f"the cluster at {self._address} has had no worker for {self._wait:g} s; start some, such as "
                 f"`dask worker {self._address} --nthreads 1`"
             )
+
+
+def _loads_onchip() -> Callable[[], str | None]:
+    """A function that says why a process cannot load `onchip`; Dask sends one that is made here as its code."""
+
+    def reason() -> str | None:
+        try:
+            import onchip  # noqa: F401
+        except ImportError as error:
+            return str(error)
+        return None
+
+    return reason
 
 
 def _require_address(address: str) -> None:
