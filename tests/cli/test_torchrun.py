@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from onchip.runs.record import read
+from tests.cli.conftest import Onchip
 
 pytest.importorskip("torch.distributed")
 
@@ -46,9 +46,12 @@ def test_one_process_writes_and_prints_and_a_lost_one_ends_the_others(tmp_path: 
     assert "--resume" in said
 
 
-def test_what_all_refuse_is_said_once(tmp_path: Path) -> None:
-    run = start(tmp_path / "out", "--lr", "-1")
-    _, said = run.communicate(timeout=120)
-    assert run.returncode != 0
-    assert said.count("error: lr got -1") == 1, said
-    assert not read(tmp_path / "out" / "records.jsonl")
+@pytest.mark.parametrize(("rank", "said"), [("0", 1), ("1", 0)])
+def test_what_all_refuse_is_said_once(onchip: Onchip, monkeypatch: pytest.MonkeyPatch, rank: str, said: int) -> None:
+    for name, value in {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    result = onchip(*TRAIN, "--lr", "-1", "--out", "out")
+    assert result.code == 2
+    assert result.err.count("error: lr got -1") == said
+    assert bool(result.err or result.out) == bool(said)
+    assert not Path("out").exists()

@@ -76,6 +76,9 @@ NETS: dict[str, Callable[[], Made]] = {f.__name__: f for f in (dense, stochastic
 SOME = {"conv": ("bp", "dkp", "opzo", "decolle"), "recurrent": ("bp", "eprop", "opzo"), "ttfs": ("bp", "dfa")}
 """Rules for which other networks are tried, too: those whose feedback sees maps, recurrence or spike times."""
 
+NOISY = ("anchored_dkp", "etlp", "noisy_bp", "opzo", "zeroth_order")
+"""Rules that draw for each sample; what the others draw is the same in one process and in two by itself."""
+
 LOOSE = ("usf",)
 """Rules whose errors are sums of equal sizes, which cancel to 0 or to rounding, so that counts by value differ."""
 
@@ -105,6 +108,7 @@ def trained(
     *,
     optimizer: Callable[[Rule], Any] | None = None,
     loss: str | None = None,
+    noisy: bool = True,
 ) -> dict[str, Any]:
     """What training steps leave: losses, the first gradients, weights, feedback and bill."""
     torch.manual_seed(0)
@@ -115,7 +119,7 @@ def trained(
         rule.divide(ranks)
     rule.observe(ledger := Ledger(every=3))
     first, losses = dict[str, Tensor](), list[float]()
-    with SameDraws(STEPS, BATCH, slice(0, BATCH), 99):
+    with SameDraws(STEPS, BATCH, slice(0, BATCH), 99) if noisy else contextlib.nullcontext():
         stepper = torch.optim.Adam(rule.parameters(), lr=0.01) if optimizer is None else optimizer(rule)
     rule.step_after(stepper)
     loss_of = registry.loss(loss, kind)
@@ -124,7 +128,7 @@ def trained(
         own = share(size, ranks.part)
         axis = 1 if kind.over_time else 0
         mine = signal.narrow(axis, own.start, own.stop - own.start)
-        with SameDraws(STEPS, size, own, step):
+        with SameDraws(STEPS, size, own, step) if noisy else contextlib.nullcontext():
             losses += gradients(rule, loss_of, mine, labels[own], kind)
             if not step:
                 first = {str(n): p.grad.clone() for n, p in enumerate(rule.parameters()) if p.grad is not None}
@@ -165,7 +169,7 @@ def compared(ranks: Ranks, *arguments: Any, **options: Any) -> list[str]:
 
 def equal(ranks: Ranks, name: str, net: str) -> list[str]:
     sizes = SIZES if net in ("dense", "stochastic") else SIZES[:3]
-    found = compared(ranks, NETS[net], getattr(rules, name), sizes)
+    found = compared(ranks, NETS[net], getattr(rules, name), sizes, noisy=name in NOISY or net == "stochastic")
     return [line for line in found if name not in LOOSE or "bill" not in line]
 
 
