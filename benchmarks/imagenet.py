@@ -6,7 +6,8 @@
 Counted, by the ledger: the products, neuron updates and stored numbers of a step on one image of 224x224, as
 `onchip cost` counts them, of ResNet-34 with the stem of He et al. 2016 (7x7, stride 2, and a pool). Counts grow by the
 same number with each class, so those of 1,000 classes follow from those of 10 and 20. Measured: the time of that step,
-with 10 classes, on one CPU thread. Not measured, but estimated from the numbers in `GPU`: all times on GPUs, by
+with 10 classes, on one CPU thread. Predicted: the memory of a step on 32 images. Not measured, but estimated from the
+numbers in `GPU`: all times on GPUs, by
 
     t(image) = 2 products / (flops utilization) + moved neuron_updates bytes / (bandwidth bandwidth_share)
     t(step)  = batch t(image) + 4 (parameters + feedback) / (bandwidth bandwidth_share)
@@ -26,6 +27,7 @@ import statistics
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,14 @@ import torch
 from _measure import about, parser, save, seconds
 from onchip import Static, allocator, kernels, models, nn
 from onchip.cost.estimate import Price, Pricing
+from onchip.data.samples import IMAGES as IMAGE_SAMPLES
 from onchip.errors import UnsupportedError
 from onchip.losses import StepLoss
 from onchip.nn.graph_builder import build_graph
+from onchip.runs.config import RunConfig
 from onchip.training import registry
+from onchip.training.footprint import Footprint
+from onchip.training.networks import Network
 
 IMAGES, EPOCHS, CLASSES, STEPS, SIDE = 1_281_167, 100, 1_000, 6, 224
 """ImageNet-1k's training images; T as in Xiao et al. 2022 (OTTT), who trained a ResNet-34 on it."""
@@ -134,6 +140,24 @@ def counts(chosen: Sequence[str], side: int = SIDE) -> dict[str, dict[str, float
     return rows
 
 
+def memory(name: str) -> float:
+    """Bytes of a training step on 32 images of 1,000 classes in float32, by sgd, as `onchip cost --memory` says it.
+
+    Predicted for 10 and 20 classes; what grows with the classes, grows by the same number with each.
+    """
+    few, more = (_need(name, classes) for classes in (10, 20))
+    return few + (more - few) * (CLASSES - 10) / 10
+
+
+def _need(name: str, classes: int) -> float:
+    model = network(classes)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    made = Network(partial(network, classes), build_graph(model).kind, "lif", parameters)
+    config = RunConfig(steps=STEPS, optimizer="sgd", batch_size=GPU.batch)
+    footprint = Footprint(config, made, (3, SIDE, SIDE), classes, IMAGE_SAMPLES)
+    return footprint.need(registry.part("rule", name))(GPU.batch).total
+
+
 def measured(name: str, rounds: int) -> float:
     """Median seconds of a training step on one image, with 10 classes."""
     rule = registry.part("rule", name)(network(10))
@@ -188,6 +212,7 @@ def main() -> None:
         result["rows"] = counts(chosen)
         for name, row in result["rows"].items():
             row["cpu_seconds_per_image"] = measured(name, options.rounds)
+            row["memory"] = memory(name)
             print(name, {key: f"{value:,.3g}" for key, value in row.items()}, flush=True)
     gpu = GPU(**json.loads(options.gpu.read_text(encoding="utf-8"))) if options.gpu else GPU()
     result["gpu"], result["estimates"] = asdict(gpu), worked_out(result["rows"], gpu)

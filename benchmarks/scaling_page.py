@@ -69,6 +69,7 @@ included; numbers in millions; stored activity in a stream where the rule can le
 MEASURED = """
 The time is that of a step on one image on one CPU thread, with 10 classes
 ({about}).
+The memory is that of a step on {batch} images, in float32 by `sgd`, as `onchip cost --memory` predicts it.
 
 With so many classes, direct errors are hardly cheaper than those of `bp`: each neuron has a row of {classes:,}
 numbers in its feedback matrix, {memory:.0f} GB in float32 for all of them. A coarse grid (`grid=1`: one number per map
@@ -136,13 +137,15 @@ def above(nets: dict[str, Any]) -> list[str]:
 
 def counted(rows: dict[str, dict[str, float]]) -> str:
     """What a step on one image takes, by rule."""
-    header = "rule", "forward", "error", "update", "neuron updates, M", "stored activity, M", "feedback, M", "CPU, s"
+    header = ("rule", "forward", "error", "update", "neuron updates, M", "stored activity, M", "feedback, M", "CPU, s")
+    header += ("memory, GB",)
     body = [
         (
             f"`{name}`",
             *(f"{row[part] / 1e9:.1f}" for part in ("forward", "error", "update")),
             *(f"{row[part] / 1e6:,.1f}" for part in ("neuron_updates", "stored_activity", "feedback_memory")),
             f"{row['cpu_seconds_per_image']:.2f}",
+            f"{row['memory'] / 1e9:.1f}",
         )
         for name, row in rows.items()
     ]

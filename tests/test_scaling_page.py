@@ -107,6 +107,8 @@ def test_counts_of_bp_on_imagenet_are_those_of_the_network(script: Any) -> None:
     neurons = 64 * 112 * 112 + sum((2 * number + (maps > 64)) * maps * side * side for maps, side, number in blocks)
     assert row["neuron_updates"] == 6 * (neurons + 1000)
     assert math.isclose(row["reduced"], 21.8e6, rel_tol=0.01)
+    # Of 32 images, float32 potentials and spikes of all layers but the first, whose drive alone is kept, and more.
+    assert row["memory"] > 32 * 4 * 2 * 6 * (neurons - 64 * 112 * 112)
 
 
 def test_measured_numbers_of_a_gpu_take_the_place_of_ours(
