@@ -1,5 +1,7 @@
 /* What several scans share. */
 
+#pragma once
+
 #include <math.h> /* for FP_FAST_FMAF, too */
 #include <stdint.h>
 

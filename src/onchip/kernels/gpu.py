@@ -26,7 +26,7 @@ _broken: list[str] = []
 def active(device: torch.device | str = "cpu") -> Literal["native", "triton", "torch"]:
     """Which kernels run the scans of a device; compiles some of them if needed.
 
-    On a CPU the answer is for float32; Triton takes float32, bfloat16 and float16.
+    On a CPU the answer is for float32, and for bfloat16 where it is taken; Triton takes float16, too.
 
     Raises:
         RequestError: the required kernels are not available, or do not run on such a device.

@@ -6,14 +6,18 @@
 
 The time of a scan is memory traffic, and page faults on a CPU, not arithmetic. So the potential overwrites
 the drive, the error overwrites the potential, and an average pool is taken with the spikes. Compiled code
-(scans.c on CPUs, Triton on GPUs) runs each neuron through all steps while it is in the cache or in registers; torch,
-the portable reference, goes step by step.
+(scans.c and bfloat16.c on CPUs, Triton on GPUs) runs each neuron through all steps while it is in the cache or in
+registers; torch, the portable reference, goes step by step.
+
+In half precision, membranes and all arithmetic are float32. Each number is rounded once, when it is stored, and a spike
+is decided by the potential as it is stored, because errors are computed from that.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from onchip.kernels import buffers, gpu, native
@@ -89,6 +93,13 @@ def forward(
         return output, potentials, membrane_after
     if rest is None:
         membrane_after.zero_()
+    if potentials.dtype != membrane_after.dtype:
+        for t, potential in enumerate(potentials):
+            exact = add_decayed(inputs[t].to(membrane_after.dtype), membrane_after, membrane.decay)
+            fired = potential.copy_(exact).ge(membrane.threshold).to(exact.dtype)
+            membrane.reset(exact, fired, out=membrane_after)
+            output[t] = fired if pool is None else F.avg_pool2d(fired, pool)
+        return output, potentials, membrane_after
     spikes = output if pool is None else torch.empty_like(potentials[0])
     for t, potential in enumerate(potentials):
         add_decayed(inputs[t], membrane_after, membrane.decay, out=potential)
@@ -119,9 +130,12 @@ def backward(potentials: Tensor, error: Tensor, membrane: Membrane, surrogate: S
     if _in_one_pass(potentials, error, membrane, surrogate, pool, past=membrane.past):
         return potentials
     later: Tensor | None = None
-    buffer = torch.empty_like(potentials[0])
+    buffer = torch.empty_like(potentials[0], dtype=_exact(potentials))
     for t in range(len(potentials) - 1, -1, -1):
-        later = step_back(potentials[t], unpool(error[t], pool, buffer), later, membrane, surrogate)
+        potential, arriving = potentials[t].to(buffer.dtype), unpool(error[t].to(buffer.dtype), pool, buffer)
+        later = step_back(potential, arriving, later, membrane, surrogate)
+        if potentials.dtype != buffer.dtype:
+            potentials[t] = later
     return potentials
 
 
@@ -158,9 +172,12 @@ def backward_local(
     """Error at the same step only, ψ(u[t] - θ) g[t] (T, B, features...), written over the potentials."""
     if _in_one_pass(potentials, error, membrane, surrogate, pool, past=Past.NO_PAST):
         return potentials
-    buffer = torch.empty_like(potentials[0])
-    for potential, arriving in zip(potentials, error, strict=True):
-        surrogate.gate_(potential.sub_(membrane.threshold), unpool(arriving, pool, buffer))
+    buffer = torch.empty_like(potentials[0], dtype=_exact(potentials))
+    for t, arriving in enumerate(error):
+        distance = potentials[t].to(buffer.dtype).sub_(membrane.threshold)
+        surrogate.gate_(distance, unpool(arriving.to(buffer.dtype), pool, buffer))
+        if potentials.dtype != buffer.dtype:
+            potentials[t] = distance
     return potentials
 
 
@@ -192,10 +209,15 @@ def weighted_sum(series: Tensor, weights: Sequence[float]) -> Tensor:
         factors = torch.tensor(weights, dtype=torch.float32)
         scan(series.data_ptr(), factors.data_ptr(), total.data_ptr(), len(series), total.numel())
         return total
-    total = series[0] * weights[0]
+    exact = series[0].to(_exact(series)) * weights[0]
     for t, weight in enumerate(weights[1:], start=1):
-        total.add_(series[t], alpha=weight)
-    return total
+        exact.add_(series[t], alpha=weight)
+    return exact.to(series.dtype)
+
+
+def _exact(series: Tensor) -> torch.dtype:
+    """The type to compute in: the series' own, float32 at least."""
+    return torch.promote_types(series.dtype, torch.float32)
 
 
 def _in_one_pass(

@@ -113,8 +113,12 @@ def scan(name: str, series: Tensor, pool: int | None = None) -> Callable[..., in
 
     It takes what `NATIVE` says, and series that are `plain`.
     """
-    fits = series.device.type == NATIVE.device and NATIVE.take(series, pool) and plain(series)
-    return function(name) if fits else None
+    if series.device.type != NATIVE.device or not NATIVE.take(series, pool) or not plain(series):
+        return None
+    if series.dtype == torch.bfloat16:
+        name = f"{name}_bfloat16"
+        return function(name) if name in _signatures() else None
+    return function(name)
 
 
 def plain(series: Tensor) -> bool:

@@ -1,5 +1,7 @@
 /* Constants of neurons, and their surrogate derivatives. The numbers SIGMOID ... come from kernels/table.py, as macros. */
 
+#pragma once
+
 #include "common.h"
 
 struct neuron {
@@ -50,7 +52,28 @@ INLINE float gated(int kind, float x, float error, struct neuron a)
     }
 }
 
+/* Error at the drive at one step, from u, the error at the spike and the error at the drive of the step after. */
+INLINE float error_at(int kind, int past, float u, float error, float next, struct neuron a)
+{
+    const float x = u - a.threshold;
+    float carried = next;
+    if (past == NO_PAST)
+        return gated(kind, x, error, a);
+    if (past == RESET_HARD || past == DETACHED_HARD)
+        carried = u >= a.threshold ? 0.0f : next;
+    if (past == RESET_HARD)
+        error += -a.decay * u * next;
+    if (past == RESET_SOFT)
+        error = muladd(-a.through, next, error);
+    return muladd(a.decay, carried, gated(kind, x, error, a));
+}
+
 INLINE struct neuron neuron_of(double first, double second, double decay, double threshold)
 {
     return (struct neuron){(float)decay, (float)threshold, (float)(decay * threshold), (float)first, (float)second};
 }
+
+/* Errors of n neurons at one step, over the potential's place: `later` holds those of the step after it, and then those
+ * of this one; at the last step it is only written. Returns 1 for a surrogate or a past that there is not. In scans.c. */
+int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
+               struct neuron a);

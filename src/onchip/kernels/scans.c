@@ -95,7 +95,7 @@ INLINE void now(int kind, float *potential, const float *error, float share, flo
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        potential[i] = later[i] = gated(kind, potential[i] - a.threshold, error[i] * share, a);
+        potential[i] = later[i] = error_at(kind, NO_PAST, potential[i], error[i] * share, 0.0f, a);
 }
 
 /* Errors of a stretch at a step, those of the step after it in `later`. */
@@ -103,17 +103,8 @@ INLINE void before(int kind, int past, float *potential, const float *error, flo
                    int64_t n, struct neuron a)
 {
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        const float u = potential[i], x = u - a.threshold, next = later[i];
-        float e = error[i] * share, carried = next;
-        if (past == RESET_HARD || past == DETACHED_HARD)
-            carried = u >= a.threshold ? 0.0f : next;
-        if (past == RESET_HARD)
-            e += -a.decay * u * next;
-        if (past == RESET_SOFT)
-            e = muladd(-a.through, next, e);
-        potential[i] = later[i] = muladd(a.decay, carried, gated(kind, x, e, a));
-    }
+    for (int64_t i = 0; i < n; i++)
+        potential[i] = later[i] = error_at(kind, past, potential[i], error[i] * share, later[i], a);
 }
 
 /* What errors run over: neurons that are no maps are one pixel of n channels, pooled by 1. */
@@ -249,8 +240,8 @@ int64_t onchip_static_drive(const float *drive, const float *error, const float 
     return unknown;
 }
 
-static int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
-                      struct neuron a)
+int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
+               struct neuron a)
 {
     switch (8 * kind + past) {
 #undef CASE

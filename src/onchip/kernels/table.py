@@ -94,8 +94,10 @@ class Abilities:
         )
 
 
-NATIVE = Abilities("cpu", (torch.float32,), widest_pool=math.inf, static_steps=256, largest_step=math.inf)
-"""C code, with room for the potentials of `static_steps` steps on the stack."""
+NATIVE = Abilities(
+    "cpu", (torch.float32, torch.bfloat16), widest_pool=math.inf, static_steps=256, largest_step=math.inf
+)
+"""C code, with room for the potentials of `static_steps` steps on the stack. Only some scans take bfloat16."""
 
 TRITON = Abilities(
     "cuda", (torch.float32, torch.bfloat16, torch.float16), widest_pool=8, static_steps=16, largest_step=2**30

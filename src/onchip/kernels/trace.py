@@ -31,6 +31,8 @@ def trace(signal: Tensor, decay: float | Tensor, before: Tensor | None = None) -
         start = None if before is None else before.data_ptr()
         scan(signal.data_ptr(), start, traced.data_ptr(), len(signal), signal[0].numel(), decay)
         return traced
+    if signal.dtype in (torch.bfloat16, torch.float16):  # rounded when it is stored, and not added up rounded
+        return trace(signal.float(), decay, None if before is None else before.float()).to(signal.dtype)
     for t, now in enumerate(signal):
         last = traced[t - 1] if t else before
         if last is None:

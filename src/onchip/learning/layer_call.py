@@ -20,7 +20,7 @@ from onchip.learning.three_factors import three_factors
 from onchip.learning.updates import Synapses
 from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors
-from onchip.nn.signals import Signal, Static, expanded, fold_time, tensor_of
+from onchip.nn.signals import Signal, Static, expanded, fold_time, mapped, tensor_of
 
 
 class LayerCall:
@@ -124,6 +124,8 @@ class LayerCall:
 
         synaptic_input = neuron.synaptic_input(signal)
         drive = layer.drive(synaptic_input, product)
+        if not self._in_bfloat16():
+            drive = mapped(lambda narrow: narrow.to(torch.promote_types(narrow.dtype, weight.dtype)), drive)
         state = self._state or StreamState()
         if self._filters is None:
             self._take_factors(synaptic_input, state)
@@ -153,6 +155,14 @@ class LayerCall:
         for observer in context.observers:
             observer.fired(layer.name, updates, lambda: neuron.spikes(activity, self._saved.pool or 1), neuron.states)
         return activity
+
+    def _in_bfloat16(self) -> bool:
+        """Whether a drive in bfloat16 may stay so. A stream would round its traces at every step; noise at the drive, or
+        the sums of an error code, may be smaller than what is rounded off."""
+        context = self._context
+        summed = context.sink is not None or not context.code.exact or context.feedback.at_neurons
+        alone = self._state is None and self._recurrent is None
+        return alone and not summed and self._layer.neuron.takes_bfloat16()
 
     def _take_factors(self, synaptic_input: Signal, state: StreamState) -> None:
         """Computes the presynaptic factor of the update, and that of the bias."""
@@ -281,7 +291,7 @@ class LayerCall:
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
         self._synapses.report("backward", shape, post.shape, None, post)
-        return neuron.error_received(received.unflatten(0, sent.shape[:2]), self._pre)
+        return neuron.error_received(received.unflatten(0, sent.shape[:2]).to(self._pre.dtype), self._pre)
 
     def _report_stored(self) -> None:
         self._stored = 0 if self._kept is None else self._kept.scalars

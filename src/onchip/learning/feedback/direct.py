@@ -121,7 +121,7 @@ class MatrixFeedback(DirectFeedback):
         rows = as_rows(activity, 2)
         matrix = self.matrix(rows.new_empty(1, 1, classes), index, rows.shape[1])
         self.report_product(index, "readout", product_at(matrix, pre=rows))
-        return (rows @ matrix).unflatten(0, activity.shape[:2])
+        return (rows.to(matrix.dtype) @ matrix).unflatten(0, activity.shape[:2])
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
         error = signals.local[index] if self.local else signals.error
@@ -130,11 +130,13 @@ class MatrixFeedback(DirectFeedback):
         seen = self.seen(features)
         matrix = self.back(error, index, math.prod(seen))
         # The few classes as rows in memory: this product is then three times as fast.
-        projected = sent @ matrix.mT.contiguous()  # (..., classes) -> (..., n)
+        back = matrix.mT.to(activity.dtype).contiguous()
+        projected = sent.to(activity.dtype) @ back  # (..., classes) -> (..., n)
         self.report_product(index, self.kind, product_at(matrix, post=sent.flatten(0, -2)))
         if self.learned:
             rows, sent = as_rows(self._factor(index, activity), error.dim() - 1), error.flatten(0, -2)
-            update = sent.t() @ rows  # (classes, n), and then to the grid, because classes are fewer than samples
+            # (classes, n), and then to the grid, because classes are fewer than samples
+            update = (sent.t().to(rows.dtype) @ rows).to(matrix.dtype)
             self.report_product(index, "feedback_update", product_at(update.t(), rows, sent))
             if seen != features:
                 maps = _as_maps(update, features)

@@ -141,7 +141,8 @@ class PerturbationFeedback(MatrixFeedback):
             estimates = []
             places = [slice(step * rows, (step + 1) * rows) for step in range(steps)]
             # The few classes as rows, not as columns: this product is then twice as fast.
-            responses = [centered[place].t() @ probes[place] for place in places]
+            narrow = centered.to(probes.dtype)  # bfloat16, where the noise is added to activity in it
+            responses = [(narrow[place].t() @ probes[place]).to(centered.dtype) for place in places]
             self.ranks.sum_(*responses)
             for share, count, response in zip(shares, counts, responses, strict=True):
                 matrix.mul_(1.0 - share).add_(response.t(), alpha=share / (self._scale * max(count, 1)))

@@ -85,6 +85,11 @@ class Neuron(torch.nn.Module, ABC):
         """Constants that are learned, by name, each computed from a parameter; a backward pass saves `<name>_error`."""
         return {}
 
+    def takes_bfloat16(self) -> bool:
+        """Whether `run` takes a drive in bfloat16 as well as in float32: its activity, and errors at it and at the
+        drive, are then in bfloat16, and what it computes and carries over time in float32."""
+        return False
+
     def draws(self) -> bool:
         """Whether the activity in evaluation depends on random numbers."""
         return False

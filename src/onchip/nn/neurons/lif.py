@@ -73,6 +73,9 @@ class LIF(Spiking):
     ) -> None:
         super().__init__(decay, threshold, reset, surrogate, learn_decay, detach_reset)
 
+    def takes_bfloat16(self) -> bool:
+        return self.decay_parameter is None and not isinstance(self.constant("decay"), Tensor)
+
     def step(
         self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -1,4 +1,4 @@
-"""Products in bfloat16 of float32 operands: matrix units of GPUs and newer CPUs compute these fastest."""
+"""Products in bfloat16: matrix units of GPUs and newer CPUs compute these fastest."""
 
 import functools
 import platform
@@ -26,19 +26,18 @@ def warn_if_emulated(device: torch.device) -> None:
 class BFloat16Synapse(SynapseWrapper):
     """A synapse with operands and products rounded to bfloat16; sums within a product are float32.
 
-    Weights, biases, membranes, traces and errors stay float32 between products. Spikes are exact in bfloat16; any
-    other operand, and the result, has a relative error of at most 2^-9.
+    Operands may be of float32 or bfloat16. Drives and errors are returned in bfloat16, gradients in float32. Spikes are
+    exact in bfloat16; any other operand, and the result, has a relative error of at most 2^-9.
     """
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        product = self.inner.apply(x.bfloat16(), weight.bfloat16(), None)
-        if bias is None:
-            return product.float()
-        # One pass that widens and adds: (N, out) or (N, out, positions...)
-        return product + bias.view(-1, *[1] * (product.dim() - 2))
+        return self.inner.apply(x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16())
 
     def backward_input(self, delta: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return self.inner.backward_input(delta.bfloat16(), weight.bfloat16(), shape).float()
+        return self.inner.backward_input(delta.bfloat16(), weight.bfloat16(), shape)
 
     def weight_grad(self, pre: Tensor, delta: Tensor) -> Tensor:
         return self.inner.weight_grad(pre.bfloat16(), delta.bfloat16()).float()
+
+    def bias_update(self, delta: Tensor) -> Tensor:
+        return self.inner.bias_update(delta).float()
