@@ -31,11 +31,19 @@ INLINE half upper(float x)
     return (half)(w.bits >> 16);
 }
 
-/* The nearest number that bfloat16 has, of two the even one; NaN stays NaN. */
+/* The nearest number that bfloat16 has, of two the even one. A NaN of the processor's own, or one that was bfloat16 before,
+ * stays NaN. */
+INLINE half rounded(float x)
+{
+    const union word w = {x};
+    return (half)((w.bits + 0x7fffu + (w.bits >> 16 & 1u)) >> 16);
+}
+
+/* The same as a float. */
 INLINE float nearest(float x)
 {
     const union word w = {x}, r = {.bits = (w.bits + 0x7fffu + (w.bits >> 16 & 1u)) & 0xffff0000u};
-    return x == x ? r.number : NAN;
+    return r.number;
 }
 
 static void widen(const half *from, float *to, int64_t n)
@@ -49,7 +57,7 @@ static void narrow(const float *from, half *to, int64_t n)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        to[i] = upper(nearest(from[i]));
+        to[i] = rounded(from[i]);
 }
 
 /* One neuron at one step: membrane on, and the potential as it is written; out comes the spike. */
@@ -100,7 +108,8 @@ static void fire_flat(const half *drive, half *potentials, half *spikes, float *
     }
 }
 
-/* As onchip_forward. */
+/* As onchip_forward. With a pool, a stretch is a part of a row of cells, whose rows of pixels are counted together first;
+ * where not even one cell fits into a stretch, it is a part of the channels of a cell. */
 int64_t onchip_forward_bfloat16(const half *drive, half *potentials, half *spikes, float *membrane, int64_t steps,
                                 int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t pool,
                                 int64_t is_static, int64_t rested, int64_t hard, double decay, double threshold)
@@ -108,6 +117,7 @@ int64_t onchip_forward_bfloat16(const half *drive, half *potentials, half *spike
     const float keeps = (float)decay, level = (float)threshold, square = (float)(pool * pool);
     const int64_t rows = height / pool, cells = width / pool, row = width * channels;
     const int64_t n = batch * height * row, small = batch * rows * cells * channels;
+    const int64_t fit = STRETCH / (pool * channels), side = fit ? fit : 1; /* cells of a stretch */
     if (pool == 1) {
         fire_flat(drive, potentials, spikes, membrane, steps, n, is_static != 0, rested != 0, hard != 0, keeps, level);
         return 0;
@@ -118,14 +128,15 @@ int64_t onchip_forward_bfloat16(const half *drive, half *potentials, half *spike
         half unread[STRETCH];
         if (!rested)
             memset(membrane + at * pool * row, 0, (size_t)(pool * row) * sizeof(float));
-        for (int64_t cell = 0; cell < cells; cell++)
+        for (int64_t cell = 0; cell < cells; cell += side)
             for (int64_t channel = 0; channel < channels; channel += STRETCH)
                 for (int64_t t = 0; t < steps; t++) {
-                    const int64_t m = least(STRETCH, channels - channel);
+                    const int64_t found = least(side, cells - cell), part = least(STRETCH, channels - channel);
+                    const int64_t pieces = fit ? 1 : pool, m = fit ? found * pool * channels : part;
                     half *out = spikes + t * small + (at * cells + cell) * channels + channel;
                     memset(count, 0, (size_t)m * sizeof(float));
                     for (int64_t y = 0; y < pool; y++)
-                        for (int64_t x = 0; x < pool; x++) {
+                        for (int64_t x = 0; x < pieces; x++) {
                             const int64_t pixel = (at * pool + y) * row + (cell * pool + x) * channels + channel;
                             const half *in = drive + (is_static ? 0 : t * n) + pixel;
                             half *u = potentials ? potentials + t * n + pixel : unread;
@@ -134,9 +145,16 @@ int64_t onchip_forward_bfloat16(const half *drive, half *potentials, half *spike
                             else
                                 count_stretch(0, in, u, count, membrane + pixel, m, keeps, level);
                         }
+                    for (int64_t i = 0; i < found; i++) {
+                        float *sum = count + i * pool * channels;
+                        for (int64_t x = 1; x < pool && fit; x++)
 #pragma omp simd
-                    for (int64_t c = 0; c < m; c++)
-                        out[c] = upper(nearest(count[c] / square));
+                            for (int64_t c = 0; c < channels; c++)
+                                sum[c] += sum[x * channels + c];
+#pragma omp simd
+                        for (int64_t c = 0; c < part; c++)
+                            out[i * channels + c] = rounded(sum[c] / square);
+                    }
                 }
     }
     return 0;
@@ -161,8 +179,8 @@ INLINE void back(int kind, int past, half *potentials, const float *error, float
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        later[i] = error_at(kind, past, wide(potentials[i]), error[i], later[i], a);
-        potentials[i] = upper(nearest(later[i]));
+        later[i] = error_at(kind, past, 1, wide(potentials[i]), error[i], later[i], a);
+        potentials[i] = rounded(later[i]);
     }
 }
 

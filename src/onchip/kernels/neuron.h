@@ -52,20 +52,43 @@ INLINE float gated(int kind, float x, float error, struct neuron a)
     }
 }
 
+/* exp(-x) for x >= 0 to 1e-4, down to 2^-125; NaN stays NaN. */
+INLINE float decaying_coarsely(float x)
+{
+    const float magic = 12582912.0f; /* as in `decaying` */
+    float powers = x * 1.44269504f;
+    powers = 125.0f < powers ? 125.0f : powers;
+    union { float number; uint32_t bits; } whole, e;
+    whole.number = powers + magic;
+    const float s = (whole.number - magic) - powers; /* 2^s, s in [-1/2, 1/2], with the least relative error */
+    e.number = muladd(muladd(muladd(5.5171493e-2f, s, 2.4261093e-1f), s, 6.9326097e-1f), s, 9.9992806e-1f);
+    e.bits -= whole.bits << 23;
+    return e.number;
+}
+
+/* ψ(x) · error, for results of a type with few digits if `coarse`. */
+INLINE float gated_to(int coarse, int kind, float x, float error, struct neuron a)
+{
+    if (!coarse || kind != SIGMOID)
+        return gated(kind, x, error, a);
+    const float e = decaying_coarsely(fabsf(x * a.first)), q = 1.0f + e;
+    return error * (e / (q * q)) * a.first;
+}
+
 /* Error at the drive at one step, from u, the error at the spike and the error at the drive of the step after. */
-INLINE float error_at(int kind, int past, float u, float error, float next, struct neuron a)
+INLINE float error_at(int kind, int past, int coarse, float u, float error, float next, struct neuron a)
 {
     const float x = u - a.threshold;
     float carried = next;
     if (past == NO_PAST)
-        return gated(kind, x, error, a);
+        return gated_to(coarse, kind, x, error, a);
     if (past == RESET_HARD || past == DETACHED_HARD)
         carried = u >= a.threshold ? 0.0f : next;
     if (past == RESET_HARD)
         error += -a.decay * u * next;
     if (past == RESET_SOFT)
         error = muladd(-a.through, next, error);
-    return muladd(a.decay, carried, gated(kind, x, error, a));
+    return muladd(a.decay, carried, gated_to(coarse, kind, x, error, a));
 }
 
 INLINE struct neuron neuron_of(double first, double second, double decay, double threshold)

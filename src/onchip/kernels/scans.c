@@ -95,7 +95,7 @@ INLINE void now(int kind, float *potential, const float *error, float share, flo
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        potential[i] = later[i] = error_at(kind, NO_PAST, potential[i], error[i] * share, 0.0f, a);
+        potential[i] = later[i] = error_at(kind, NO_PAST, 0, potential[i], error[i] * share, 0.0f, a);
 }
 
 /* Errors of a stretch at a step, those of the step after it in `later`. */
@@ -104,7 +104,7 @@ INLINE void before(int kind, int past, float *potential, const float *error, flo
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        potential[i] = later[i] = error_at(kind, past, potential[i], error[i] * share, later[i], a);
+        potential[i] = later[i] = error_at(kind, past, 0, potential[i], error[i] * share, later[i], a);
 }
 
 /* What errors run over: neurons that are no maps are one pixel of n channels, pooled by 1. */
