@@ -96,7 +96,7 @@ def forward(
     if potentials.dtype != membrane_after.dtype:
         for t, potential in enumerate(potentials):
             exact = add_decayed(inputs[t].to(membrane_after.dtype), membrane_after, membrane.decay)
-            fired = potential.copy_(exact).ge(membrane.threshold).to(exact.dtype)
+            fired = potential.copy_(exact).to(exact.dtype).ge(membrane.threshold).to(exact.dtype)
             membrane.reset(exact, fired, out=membrane_after)
             output[t] = fired if pool is None else F.avg_pool2d(fired, pool)
         return output, potentials, membrane_after

@@ -157,8 +157,11 @@ class LayerCall:
         return activity
 
     def _in_bfloat16(self) -> bool:
-        """Whether a drive in bfloat16 may stay so. A stream would round its traces at every step; noise at the drive, or
-        the sums of an error code, may be smaller than what is rounded off."""
+        """Whether a drive in bfloat16 stays so, and with it activity and errors.
+
+        A stream would round its traces at every step; noise at the drive, and the sums of an error code, may be smaller
+        than what is rounded off.
+        """
         context = self._context
         summed = context.sink is not None or not context.code.exact or context.feedback.at_neurons
         alone = self._state is None and self._recurrent is None

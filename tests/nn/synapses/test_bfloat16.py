@@ -1,4 +1,4 @@
-"""Products in bfloat16: off by its rounding and no more, exact for spikes, and float32 everywhere else."""
+"""Products in bfloat16: off by its rounding and no more, and exact for spikes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
     drive, wanted = rounded.apply(spikes, weight, bias), exact.apply(spikes, weight, bias)
     delta = torch.randn_like(wanted)
     pairs = [
-        (drive, wanted, exact.apply(spikes, weight.abs(), None)),
+        (drive, wanted, exact.apply(spikes, weight.abs(), None if bias is None else bias.abs())),
         (
             rounded.backward_input(delta, weight, spikes.shape),
             exact.backward_input(delta, weight, spikes.shape),
@@ -45,8 +45,8 @@ def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
         ),
         (rounded.weight_grad(spikes, delta), exact.weight_grad(spikes, delta), exact.weight_grad(spikes, delta.abs())),
     ]
+    assert [got.dtype for got, _, _ in pairs] == [torch.bfloat16, torch.bfloat16, torch.float32]
     for got, expected, size in pairs:
-        assert got.dtype == torch.float32
         assert got.stride() == expected.stride()
         # Both operands and the result are rounded: three halves, of the sum of the terms' sizes.
         assert bool(((got - expected).abs() <= 1.5 * EPS * size + 1e-6).all())
@@ -55,11 +55,23 @@ def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
 def test_spikes_are_exact(layer: torch.nn.Module) -> None:
-    """With weights that bfloat16 has, sums that it has, and any bias, nothing is lost."""
+    """With weights, biases and sums that bfloat16 has, nothing is lost, whichever type the spikes are of."""
     exact, (spikes, weight, bias) = synapse_of("layer", layer), operands(layer)
-    eighths = (weight * 8).round() / 8
-    got = BFloat16Synapse(exact).apply(spikes, eighths, bias)
-    torch.testing.assert_close(got, exact.apply(spikes, eighths, bias), rtol=0, atol=1e-6)
+    assert bias is not None
+    weight, bias = (weight * 8).round() / 8, (bias * 16).round() / 16
+    expected = exact.apply(spikes, weight, bias)
+    for given in (spikes, spikes.bfloat16()):
+        assert torch.equal(BFloat16Synapse(exact).apply(given, weight, bias).float(), expected)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_sums_over_many_rows_are_rounded_once(layer: torch.nn.Module) -> None:
+    """The update of a bias adds up thousands of numbers, of which one rounded sum would lose the small ones."""
+    synapse = BFloat16Synapse(synapse_of("layer", layer))
+    delta = (torch.rand(3000, 5, *[4] * synapse.spatial_axes) + 0.5).bfloat16()
+    got, expected = synapse.bias_update(delta), delta.double().sum((0, *range(2, delta.dim())))
+    assert got.dtype == torch.float32
+    assert bool(((got - expected).abs() <= 0.51 * EPS * expected).all())
 
 
 @pytest.mark.parametrize("name", ["bp", "ottt", "fbp", "dfa", "opzo"])

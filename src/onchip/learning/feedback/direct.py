@@ -119,7 +119,8 @@ class MatrixFeedback(DirectFeedback):
         if not self.local:
             return None
         rows = as_rows(activity, 2)
-        matrix = self.matrix(rows.new_empty(1, 1, classes), index, rows.shape[1])
+        # The matrix has the weights' type, whichever the activity is of.
+        matrix = self.matrix(self.layers[-1].parameter.new_empty(1, 1, classes), index, rows.shape[1])
         self.report_product(index, "readout", product_at(matrix, pre=rows))
         return (rows.to(matrix.dtype) @ matrix).unflatten(0, activity.shape[:2])
 

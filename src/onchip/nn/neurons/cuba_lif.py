@@ -91,6 +91,9 @@ class CubaLIF(LIF):
     def options(self) -> dict[str, Any]:
         return {**super().options(), "current_decay": self.constant("current_decay")}
 
+    def takes_bfloat16(self) -> bool:
+        return False  # the synaptic current would be rounded
+
     def step(
         self, current: Tensor, states: tuple[Tensor, ...], decays: dict[str, float | Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
