@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["about", "in_turns", "machine", "paired", "parser", "save", "seconds", "speed"]
+__all__ = ["about", "in_turns", "machine", "paired", "parser", "processor", "save", "seconds", "speed"]
 
 Step = Callable[[], object]
 
@@ -68,6 +68,16 @@ def speed(base: Sequence[float], own: Sequence[float]) -> dict[str, float]:
 def machine() -> str:
     """The processor's architecture and its vector instructions."""
     return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def processor() -> str:
+    """The processor's name and its instructions for products in bfloat16, as Linux has them."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = [flag.upper() for flag in ("avx512_bf16", "amx_bf16", "bf16") if flag in facts.get("flags", "").split()]
+    family = f" (family {facts['cpu family']}, model {facts['model']})" if "cpu family" in facts else ""
+    return f"{facts.get('model name', platform.processor())}{family}, {', '.join(flags) or 'no bfloat16 products'}"
 
 
 def about(**settings: Any) -> dict[str, Any]:

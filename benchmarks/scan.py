@@ -38,7 +38,7 @@ def variants(device: torch.device) -> list[tuple[str, torch.dtype, native.Choice
         name = str(dtype).removeprefix("torch.")
         with kernels.forced("auto"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the result shows which kernels are missing
-            available = kernels.active(device) == fast and (fast == "triton" or dtype == torch.float32)
+            available = kernels.active(device) == fast
         chosen += [(f"{fast}, {name}", dtype, fast)] if available else []
         chosen.append((f"torch, {name}", dtype, "torch"))
     return chosen

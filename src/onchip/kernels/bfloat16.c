@@ -173,24 +173,32 @@ static void arriving(const half *cells, float *error, int64_t x0, int64_t x1, in
     }
 }
 
-/* Errors of a stretch at one step over the potentials' place, as `error_step` has them before they are rounded; those of
- * the step after it in `later`. */
-INLINE void back(int kind, int past, half *potentials, const float *error, float *later, int64_t n, struct neuron a)
+/* Errors of a stretch at one step, as `error_step` has them; those of the step after it in `later`. They are rounded over
+ * the potentials' place, or not at all and added to a sum where there is one. */
+INLINE void back(int kind, int past, half *potentials, const float *error, float *later, float *sum, float weight,
+                 int64_t n, struct neuron a)
 {
+    if (sum)
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        later[i] = error_at(kind, past, 1, wide(potentials[i]), error[i], later[i], a);
-        potentials[i] = rounded(later[i]);
-    }
+        for (int64_t i = 0; i < n; i++) {
+            later[i] = error_at(kind, past, 1, wide(potentials[i]), error[i], later[i], a);
+            sum[i] = muladd(weight, later[i], sum[i]);
+        }
+    else
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            later[i] = error_at(kind, past, 1, wide(potentials[i]), error[i], later[i], a);
+            potentials[i] = rounded(later[i]);
+        }
 }
 
-static int back_of(int64_t kind, int64_t past, half *potentials, const float *error, float *later, int64_t n,
-                   struct neuron a)
+static int back_of(int64_t kind, int64_t past, half *potentials, const float *error, float *later, float *sum,
+                   float weight, int64_t n, struct neuron a)
 {
     switch (8 * kind + past) {
 #define CASE(KIND, PAST)                                                                                               \
     case 8 * KIND + PAST:                                                                                              \
-        back(KIND, PAST, potentials, error, later, n, a);                                                              \
+        back(KIND, PAST, potentials, error, later, sum, weight, n, a);                                                 \
         return 0;
 #define CASES(KIND)                                                                                                    \
     CASE(KIND, RESET_SOFT)                                                                                             \
@@ -224,7 +232,7 @@ int64_t onchip_backward_bfloat16(half *potentials, const half *error, int64_t st
                     const half *cells = error + t * step_of_error + y / pool * small + channel;
                     const int64_t now = t == steps - 1 ? NO_PAST : past; /* nothing follows the last step */
                     arriving(cells, arrived, x, end, part, channels, pool);
-                    unknown |= back_of(kind, now, place, arrived, later, (end - x) * part, a);
+                    unknown |= back_of(kind, now, place, arrived, later, 0, 0.0f, (end - x) * part, a);
                 }
             }
     return unknown;
@@ -260,7 +268,7 @@ int64_t onchip_static_drive_bfloat16(const half *drive, const half *error, const
                 const int64_t end = least(x + pixels, width), part = least(stretch, channels - channel);
                 const int64_t n = (end - x) * part, at = y * row + x * channels + channel;
                 half potentials[ROOM];
-                float arrived[STRETCH], later[STRETCH], weighted[STRETCH], bare[STRETCH];
+                float arrived[STRETCH], later[STRETCH], weighted[STRETCH] = {0.0f}, bare[STRETCH] = {0.0f};
                 if (hard)
                     charge(1, drive + at, potentials, later, steps, n, a);
                 else
@@ -268,16 +276,12 @@ int64_t onchip_static_drive_bfloat16(const half *drive, const half *error, const
                 for (int64_t t = steps - 1; t >= 0; t--) {
                     const half *cells = error + t * step_of_error + y / pool * small + channel;
                     const int64_t now = t == steps - 1 ? NO_PAST : past;
-                    const float weight = weights[t];
                     arriving(cells, arrived, x, end, part, channels, pool);
-                    unknown |= back_of(kind, now, potentials + t * n, arrived, later, n, a);
-#pragma omp simd
-                    for (int64_t i = 0; i < n; i++)
-                        weighted[i] = t == steps - 1 ? weight * later[i] : muladd(weight, later[i], weighted[i]);
+                    unknown |= back_of(kind, now, potentials + t * n, arrived, later, weighted, weights[t], n, a);
                     if (plain)
 #pragma omp simd
                         for (int64_t i = 0; i < n; i++)
-                            bare[i] = t == steps - 1 ? later[i] : bare[i] + later[i];
+                            bare[i] += later[i];
                 }
                 narrow(weighted, total + at, n);
                 if (plain)
