@@ -3,8 +3,8 @@
     python benchmarks/bfloat16.py [--nets conv_wide,conv_rgb] [--rules bp,ottt] [--rounds 11] [--json FILE]
 
 A step is the forward pass, the backward pass and the optimizer, of the networks of step.py; only `rule.in_bfloat16()`
-differs. Both take one step in each round, in turn, on one thread, and ratios are taken inside a round; milliseconds are the shortest. `static` is one
-image for T steps, `frames` the same images repeated over time.
+differs. Both take one step in each round, in turn, on one thread. Ratios are taken inside a round; milliseconds are the
+shortest. `static` is one image for T steps, `frames` the same images repeated over time.
 
 The row `products alone` has the synaptic products of the first rule's step and nothing else, with operands that are
 bfloat16 already: no step can gain more than its products and its scans do.
