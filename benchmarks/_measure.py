@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["about", "in_turns", "machine", "paired", "parser", "processor", "save", "seconds", "speed"]
+__all__ = ["about", "in_turns", "machine", "paired", "parser", "processor", "save", "seconds", "show", "speed"]
 
 Step = Callable[[], object]
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def seconds(work: Step, device: torch.device | None = None) -> float:
@@ -95,6 +96,13 @@ def save(path: Path | None, result: Mapping[str, Any]) -> None:
     """Writes a result as JSON, if there is a path."""
     if path is not None:
         path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def show(page: str, name: str, table: str) -> None:
+    """Writes a table between `<!-- table: NAME -->` and the next end marker in a page of docs/."""
+    path, begin, end = DOCS / page, f"<!-- table: {name} -->\n", "<!-- end of table -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    path.write_text(f"{before}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def parser(description: str | None, rounds: int, threads: int | None = None) -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """How much faster is a training step with bfloat16 than in float32, on a processor with products in bfloat16?
 
-    python benchmarks/bfloat16.py [--nets conv_wide,conv_rgb] [--rules bp,ottt] [--rounds 11] [--json FILE]
+    python benchmarks/bfloat16.py [--nets conv_wide,conv_rgb] [--rules bp,ottt] [--rounds 11] [--json FILE] [--page]
 
 A step is the forward pass, the backward pass and the optimizer, of the networks of step.py; only `rule.in_bfloat16()`
 differs. Both take one step in each round, in turn, on one thread. Ratios are taken inside a round; milliseconds are the
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from _measure import about, in_turns, parser, processor, save, speed
+from _measure import about, in_turns, parser, processor, save, show, speed
 from onchip import allocator, rules
 from onchip.learning.rule import Rule
 from onchip.nn.synapses import Synapse
@@ -136,7 +136,8 @@ def table(result: dict[str, Any]) -> str:
 
 def main() -> None:
     arguments = parser(__doc__, 11, threads=1)
-    arguments.add_argument("--nets", default="conv_wide,conv_rgb", help=f"of {', '.join(NETS)}")
+    arguments.add_argument("--page", action="store_true", help="also write the table in docs/gpu.md")
+    arguments.add_argument("--nets", default="conv_wide,conv_rgb,mlp_wide", help=f"of {', '.join(NETS)}")
     arguments.add_argument("--rules", default="bp,ottt,dfa,opzo", help="rules with one output")
     options = arguments.parse_args()
     nets, chosen = options.nets.split(","), options.rules.split(",")
@@ -149,6 +150,8 @@ def main() -> None:
     result["rows"] = measure(nets, chosen, options.rounds)
     print(table(result))
     save(options.json, result)
+    if options.page:
+        show("gpu.md", "bfloat16-speed", table(result))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from onchip.runs.record import read
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +22,16 @@ def script(name: str) -> dict[str, Any]:
 def test_the_scans_are_those_that_were_measured() -> None:
     result = json.loads((ROOT / "benchmarks" / "results" / "scan-cpu.json").read_text(encoding="utf-8"))
     assert script("benchmarks/scan.py")["table"](result) in PAGE
+
+
+def test_bfloat16_is_as_fast_as_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))  # the benchmark takes its networks from a file beside it
+    result = json.loads((ROOT / "benchmarks" / "results" / "bfloat16.json").read_text(encoding="utf-8"))
+    assert script("benchmarks/bfloat16.py")["table"](result) in PAGE
+    assert "BF16" in result["processor"]
+    through_time = {(row["net"], row["form"]): row["times_as_fast"] for row in result["rows"] if row["step"] == "bp"}
+    assert {"conv_wide", "conv_rgb"} <= {net for net, _ in through_time}
+    assert min(gain for (net, _), gain in through_time.items() if net != "mlp_wide") >= 1.6
 
 
 def test_bfloat16_is_as_accurate_as_the_records_say() -> None:

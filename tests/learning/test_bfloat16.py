@@ -174,8 +174,7 @@ def test_an_average_pool_of_spikes_is_exact() -> None:
     ids=["alif", "cuba", "learned", "own-decays"],
 )
 def test_other_neurons_get_float32(neuron: Callable[[], nn.Neuron]) -> None:
-    model = nn.Sequential(nn.Linear(8, 16), neuron(), nn.Linear(16, 4))
-    assert not model[1].takes_bfloat16()
+    assert not neuron().takes_bfloat16()
 
 
 @pytest.mark.parametrize("name", ["bp", "ottt", "dfa"])
@@ -197,8 +196,9 @@ def test_mixed_neurons_agree_with_float32(name: str) -> None:
 def test_recurrent_connections_and_streams_stay_in_float32() -> None:
     """A stream would round its traces at every step; both get their drive in float32."""
     recurrent = nn.Sequential(nn.Linear(6, 8), nn.Recurrent(nn.Linear(8, 8), nn.LIF()), nn.Linear(8, 4))
+    forward = nn.Sequential(nn.Linear(6, 8), nn.LIF(), nn.Linear(8, 4))
     frames = torch.rand(4, 8, 6) * 3
-    for rule, streams in ((rules.bp(recurrent), False), (rules.ottt(network_of_vectors()), True)):
+    for rule, streams in ((rules.bp(recurrent), False), (rules.ottt(forward), True)):
         rule.in_bfloat16()
         with activities() as seen:
             if streams:
@@ -207,10 +207,6 @@ def test_recurrent_connections_and_streams_stay_in_float32() -> None:
             else:
                 trained(rule, frames)
         assert HALF not in seen
-
-
-def network_of_vectors() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(6, 8), nn.LIF(), nn.Linear(8, 4))
 
 
 def test_padding_and_residuals_are_as_in_float32() -> None:

@@ -192,7 +192,7 @@ class Engine:
         self.context.factor_observers = (*self.context.factor_observers, observer)
 
     def in_bfloat16(self) -> None:
-        """Computes synaptic products in bfloat16 from now on."""
+        """Computes synaptic products in bfloat16 from now on; neurons that take it get their drive in bfloat16."""
         refuse_bfloat16(self.name, self.graph)
         warn_if_emulated(self.graph.layers[0].parameter.device)
         self.wrap(lambda layer: BFloat16Synapse(layer.synapse), None)

@@ -181,7 +181,7 @@ class RunConfig:
         lambda x: 0 <= x <= 10_000,  # the record keeps each
     )
     precision: Literal["float32", "bfloat16"] = _run(
-        "float32", "Precision of the products at synapses in training; all else is in float32."
+        "float32", "Precision of products at synapses, spikes and errors in training; weights are in float32."
     )
     device: str = _run("cpu", "Processor to compute on, as torch names it: cpu, cuda, cuda:1.")
     threads: int | None = _run(
