@@ -173,8 +173,8 @@ static void arriving(const half *cells, float *error, int64_t x0, int64_t x1, in
     }
 }
 
-/* Errors of a stretch at one step, as `error_step` has them; those of the step after it in `later`. They are rounded over
- * the potentials' place, or not at all and added to a sum where there is one. */
+/* Errors of a stretch at one step; those of the step after it in `later`. They are rounded over the potentials' place, or
+ * not at all and added to a sum where there is one. */
 INLINE void back(int kind, int past, half *potentials, const float *error, float *later, float *sum, float weight,
                  int64_t n, struct neuron a)
 {

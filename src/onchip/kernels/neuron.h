@@ -95,8 +95,3 @@ INLINE struct neuron neuron_of(double first, double second, double decay, double
 {
     return (struct neuron){(float)decay, (float)threshold, (float)(decay * threshold), (float)first, (float)second};
 }
-
-/* Errors of n neurons at one step, over the potential's place: `later` holds those of the step after it, and then those
- * of this one; at the last step it is only written. Returns 1 for a surrogate or a past that there is not. In scans.c. */
-int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
-               struct neuron a);

@@ -240,8 +240,8 @@ int64_t onchip_static_drive(const float *drive, const float *error, const float 
     return unknown;
 }
 
-int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
-               struct neuron a)
+static int error_step(int64_t kind, int64_t past, int last, float *potential, const float *error, float *later, int64_t n,
+                      struct neuron a)
 {
     switch (8 * kind + past) {
 #undef CASE
