@@ -49,7 +49,8 @@ def tables() -> dict[str, str]:
     records, rows = read(RECORDS), []
     for rule in RULES:
         exact, rounded = (accuracies(records, rule, precision) for precision in PRECISIONS)
-        differences = [one - other for one, other in zip(rounded, exact, strict=True)]
+        # Rounded, so that differences that cancel have the mean 0.
+        differences = [round(one - other, 9) for one, other in zip(rounded, exact, strict=True)]
         rows.append((f"`{rule}`", spread(exact), spread(rounded), spread(differences, "+")))
     return {"bfloat16": markdown_table(("rule", "float32, %", "bfloat16, %", "difference"), rows)}
 
