@@ -223,3 +223,13 @@ def test_padding_and_residuals_are_as_in_float32() -> None:
         found.append(gradients(rule.network))
     for key, exact in found[0].items():
         assert (found[1][key] - exact).norm() <= 0.05 * exact.norm()
+
+
+def test_what_is_computed_again_is_the_same() -> None:
+    """Spikes in bfloat16 are stored as bits, and come back in their type."""
+    found = []
+    for again in (False, True):
+        rule = made("bp")
+        assert rule is not None
+        found.append(trained(rule.recompute() if again else rule, signal(static=False))[1])
+    assert all(torch.equal(gradient, found[1][key]) for key, gradient in found[0].items())

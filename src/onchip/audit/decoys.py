@@ -81,7 +81,7 @@ def _is_own_forward(begin: Collection[CodeType]) -> bool:
 
 
 def _code_of_product() -> CodeType:
-    nested = (const for const in LayerCall.forward.__code__.co_consts if isinstance(const, CodeType))
+    nested = (const for const in LayerCall._run.__code__.co_consts if isinstance(const, CodeType))
     return next(code for code in nested if code.co_name == "product")
 
 
