@@ -50,7 +50,7 @@ def test_the_error_names_a_batch_that_fits(monkeypatch: pytest.MonkeyPatch) -> N
     seen = holds(20, monkeypatch)
     message = (
         r"^bp with seed 0 ran out of memory on 'cpu' with a batch of 64: CUDA out of memory; "
-        r"a batch of 16 fits\. Use --batch-size 16, or --chunk 16 to learn from as many as now$"
+        r"a batch of 16 fits\. Use --batch-size 16, or --chunk 16 to learn from as many as now, or try --recompute$"
     )
     with pytest.raises(MemoryLimitError, match=message):
         train(SPEC, load_data(SPEC))

@@ -125,7 +125,8 @@ class Rule:
             targets: Labels (B,), or (T, B) with -1 at steps without a target. Rules that are `by_target` need them;
                 rules whose errors are spikes need labels per step, for the number of targets sets a spike's size.
             share: Share of this pass in the mean of the loss, such as 1/T for each step of a stream, by which the
-                caller has multiplied `loss` and `samples`. Only rules that are `by_target` use it.
+                caller has multiplied `loss` and `samples`. Rules that are `by_target` use it, and those whose
+                errors are spikes.
 
         Raises:
             RequestError: There is no forward pass to go with it, the loss does not depend on all of that pass's

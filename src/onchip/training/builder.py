@@ -24,7 +24,7 @@ from onchip.data import Dataset, batches, load
 from onchip.devices.crossbar import Crossbar
 from onchip.diagnostics.probes import Probes
 from onchip.encoding import Encoder
-from onchip.errors import RequestError, UnsupportedError
+from onchip.errors import RequestError
 from onchip.learning.lr_scaling import groups
 from onchip.learning.ranks import ALONE, Ranks
 from onchip.learning.rule import Rule
@@ -124,7 +124,6 @@ def resolve(config: RunConfig, data: Dataset, given: Given = Given()) -> Resolve
 
     Raises:
         RequestError: The settings do not fit each other or the data.
-        UnsupportedError: The neurons cannot learn from chunks of a batch.
         MemoryLimitError: The device's memory is full.
     """
     if data.name != config.data:
@@ -141,11 +140,6 @@ def resolve(config: RunConfig, data: Dataset, given: Given = Given()) -> Resolve
     network = network_of(config, data.shape, data.n_classes, seeded=seeded, given=given.network)
     kind = network.kind
     loss = registry.loss(config.loss, kind)
-    if config.chunk is not None and kind.spike_errors:
-        raise UnsupportedError(
-            f"got chunk={config.chunk} for {config.neuron}, whose errors are spikes of a worth that depends on the "
-            "batch; use a smaller batch size"
-        )
     device = registry.device(config.device)
     encode, encoder_name = _encoder(config, data, kind, torch.Generator())
     if network.own is not None:

@@ -31,9 +31,9 @@ def too_large(resolved: Resolved, reason: str, ranks: Ranks) -> MemoryLimitError
     release()
     remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
     if fits is not None:
-        remedy = f"a batch of {fits} fits. Use --batch-size {fits * ranks.size}"
-        if not kind.spike_errors:  # whose errors depend on the batch
-            remedy += f", or --chunk {fits} to learn from as many as now"
+        remedy = f"a batch of {fits} fits. Use --batch-size {fits}, or --chunk {fits} to learn from as many as now"
+        if not config.recompute:
+            remedy += ", or try --recompute"
     return MemoryLimitError(
         f"{config.rule} with seed {config.seed} ran out of memory on {config.device!r} with a batch of {tried}: "
         f"{reason}; {remedy}"

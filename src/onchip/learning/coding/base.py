@@ -34,8 +34,13 @@ class ErrorCode(ABC):
         """Whether errors are -1, 0 or 1 times one constant per layer."""
         return False
 
-    def mean_over(self, present: Tensor | None) -> None:  # noqa: B027  # only codes with a unit need it
-        """Called before each backward pass with the steps (T, B) over which the loss is a mean; None for all."""
+    def mean_over(self, present: Tensor | None, share: float = 1.0) -> None:  # noqa: B027  # only codes with a unit
+        """Called before each backward pass.
+
+        Args:
+            present: The steps (T, B) of this pass over which the loss is a mean; None for all.
+            share: Share of these in the mean of the loss, which may be over more, as with one chunk of a batch.
+        """
 
     @abstractmethod
     def carry(self, delta: Tensor, depth: int) -> Tensor:

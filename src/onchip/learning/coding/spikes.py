@@ -47,6 +47,7 @@ class SpikeErrors(ErrorCode):
     _calls: int = field(default=0, init=False, repr=False)
     _warned: bool = field(default=False, init=False, repr=False)
     _rows: int | None = field(default=None, init=False, repr=False)
+    _share_of_loss: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.gain < math.inf:
@@ -64,8 +65,9 @@ class SpikeErrors(ErrorCode):
     def ternary(self) -> bool:
         return self.trials is None
 
-    def mean_over(self, present: Tensor | None) -> None:
-        self._rows = None if present is None else self.ranks.total([int(present.sum())])[0]
+    def mean_over(self, present: Tensor | None, share: float = 1.0) -> None:
+        self._rows = None if present is None else int(present.sum())
+        self._share_of_loss = share
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         size = self._size(delta.shape, depth)
@@ -81,7 +83,8 @@ class SpikeErrors(ErrorCode):
 
     def _size(self, shape: torch.Size, depth: int) -> float:
         """Error (T, B, ...) that the number 1 represents, for a loss that is a mean over steps and samples."""
-        return 1.0 / ((self._rows or max(shape[0] * shape[1], 1)) * self.gain**depth)
+        rows = (self._rows or max(shape[0] * shape[1], 1)) / (self._share_of_loss or 1.0)  # of the whole mean
+        return 1.0 / (rows * self.gain**depth)
 
     def _check_clipping(self, numbers: Tensor, depth: int) -> None:
         self._calls += 1
