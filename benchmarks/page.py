@@ -85,11 +85,8 @@ does not; `allocator.keep()` does.
 A first layer under a static image stores its drive, which is one step, instead of T steps of potentials: the backward
 pass recomputes the potentials and sums the errors over time as it computes them. `--chunk 16` splits a batch into parts
 of 16 samples (`onchip.training.gradients`). The gradients are the same up to rounding, except for rules that estimate
-from a batch, such as `opzo`.
-
-Two options were rejected. Storing activity as bytes or bits: products need floats, so the activity between two layers
-would have to be expanded at once, and chunks save more. Recomputing what other layers store: this would cost one
-product per layer.
+from a batch, such as `opzo`. `--recompute` stores the inputs of layers alone, spikes as bits, at one more product per
+layer; [Memory](memory.md) has both.
 """
 
 RECURRENT = """

@@ -11,17 +11,20 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+
+from onchip.kernels import buffers
+from onchip.kernels.buffers import LARGE
 
 FEW = 2, 3
 """Samples, and time steps, of the steps that are recorded. With one sample, some rules do something else."""
 SMALL = 16 * 2**10
 """Bytes below which an allocation need not be in all of the records."""
-BATCH_READY, FORWARD_OVER = 2**20 + 4093, 2**20 + 4111
-"""Bytes of allocations that mark a place in the record; no tensor has this size."""
+BATCH_READY, FORWARD_OVER, BUFFER_NEXT = 2**20 + 4093, 2**20 + 4111, 2**20 + 4127
+"""Bytes of allocations that mark a place in the record; no tensor has such a size."""
+MARKS = BATCH_READY, FORWARD_OVER, BUFFER_NEXT
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Allocations:
         batch: Numbers of those that hold the batch.
         stored: Numbers of those that are live after a forward pass, and hold no batch.
         gradients: Numbers of those that hold gradients of parameters.
+        buffers: Numbers of those that, once large, are used again instead of released.
     """
 
     changes: tuple[int, ...]
@@ -69,6 +73,7 @@ class Allocations:
     batch: frozenset[int]
     stored: frozenset[int]
     gradients: frozenset[int]
+    buffers: frozenset[int] = frozenset()
 
     def alike(self, other: Allocations) -> bool:
         """Whether another step made the same allocations but for their sizes."""
@@ -80,20 +85,41 @@ class Allocations:
         place = {number: new for new, number in enumerate(kept, 1)}
         changes = (place[abs(n)] * (1 if n > 0 else -1) for n in self.changes if abs(n) in place)
         groups = (
-            frozenset(place[n] for n in group if n in place) for group in (self.batch, self.stored, self.gradients)
+            frozenset(place[n] for n in group if n in place)
+            for group in (self.batch, self.stored, self.gradients, self.buffers)
         )
         return Allocations(tuple(changes), tuple(self.sizes[number - 1] for number in kept), *groups)
 
     def need(self, weights: float, optimizer: float, feedback: float) -> MemoryNeed:
-        """The peak, given what is there before and after the step."""
-        live = list(accumulate(self.sizes[abs(n) - 1] * (1 if n > 0 else -1) for n in self.changes))
+        """The peak, given what is there before and after the step.
+
+        A large buffer that is released waits for the next one of its size, as `onchip.kernels.buffers` has it: in the
+        second of two equal steps, those of the first are there.
+        """
+        idle: list[float] = []
+        most, held, place = -1.0, 0.0, 0
+        for _ in ("first", "second"):
+            most, live = -1.0, 0.0
+            for at, change in enumerate(self.changes):
+                size = self.sizes[abs(change) - 1]
+                live += size if change > 0 else -size
+                if abs(change) in self.buffers and size >= LARGE:
+                    if change < 0:
+                        idle.append(size)
+                    elif size in idle:
+                        idle.remove(size)
+                    else:
+                        idle.clear()
+                if live + sum(idle) > most:
+                    most, held, place = live + sum(idle), sum(idle), at
         there: set[int] = set()
-        for change in self.changes[: max(range(len(live)), key=live.__getitem__, default=-1) + 1]:
+        for change in self.changes[: place + 1]:
             there ^= {abs(change)}
         batch, gradients = there & self.batch, there & self.gradients - self.batch
         activity = (there & self.stored) - batch - gradients
-        parts = batch, gradients, activity, there - batch - gradients - activity
-        return MemoryNeed(weights, optimizer, feedback, *(self._bytes(part) for part in parts))
+        rest = there - batch - gradients - activity
+        sums = [self._bytes(part) for part in (batch, gradients, activity, rest)]
+        return MemoryNeed(weights, optimizer, feedback, *sums[:3], working=sums[3] + held)
 
     def _bytes(self, numbers: Collection[int]) -> float:
         return sum(self.sizes[number - 1] for number in numbers)
@@ -109,26 +135,33 @@ def recorded(step: Callable[[Callable[[int], None]], Iterable[torch.Tensor]]) ->
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else libkineto writes to standard error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rules that estimate feedback from few samples
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        measured = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+        with measured as profiled, buffers.unshared(lambda: _mark(BUFFER_NEXT)):
             gradients = {gradient.data_ptr() for gradient in step(_mark)}
     results = profiled.profiler.kineto_results
     events = sorted(_allocation_events(results.experimental_event_tree()))
     changes, sizes = list[int](), list[int]()
     live, holds = dict[int, int](), dict[int, int]()
-    batch, stored = frozenset[int](), frozenset[int]()
+    batch, stored, reused, follows = frozenset[int](), frozenset[int](), frozenset[int](), False
     for _, pointer, size in events:
-        if size in (BATCH_READY, FORWARD_OVER):
+        if size == BUFFER_NEXT:
+            follows = True
+        elif size in (BATCH_READY, FORWARD_OVER):
             now = frozenset(live.values())
             batch, stored = (now, stored) if size == BATCH_READY else (batch, stored | now)
         elif size > 0:
             sizes.append(size)
             changes.append(len(sizes))
             live[pointer] = len(sizes)
+            if follows:
+                reused, follows = reused | {len(sizes)}, False
             if pointer in gradients:
                 holds[pointer] = len(sizes)  # the last one before they are read
-        elif abs(size) not in (BATCH_READY, FORWARD_OVER) and pointer in live:
+        elif abs(size) not in MARKS and pointer in live:
             changes.append(-live.pop(pointer))
-    return Allocations(tuple(changes), tuple(map(float, sizes)), batch, stored - batch, frozenset(holds.values()))
+    return Allocations(
+        tuple(changes), tuple(map(float, sizes)), batch, stored - batch, frozenset(holds.values()), reused
+    )
 
 
 def predicted(

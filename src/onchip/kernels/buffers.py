@@ -7,7 +7,7 @@ fault per page. On the machine of docs/speed.md that took twice as long as the s
 import ctypes
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -19,7 +19,7 @@ LARGE = 32 * 2**20
 """Bytes from which glibc asks the system for memory of its own (DEFAULT_MMAP_THRESHOLD_MAX)."""
 
 _free: list[Tensor] = []
-_shared = True
+_before_new: Callable[[], None] | None = None
 
 
 def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Tensor:
@@ -28,7 +28,9 @@ def empty(shape: tuple[int, ...], strides: tuple[int, ...], like: Tensor) -> Ten
     A large one on a CPU takes the memory of one that is gone, if there was one of its size.
     """
     size = math.prod(shape) * like.element_size()
-    if size < LARGE or not _shared or like.device.type != "cpu" or traced():
+    if size < LARGE or _before_new is not None or like.device.type != "cpu" or traced():
+        if _before_new is not None:
+            _before_new()
         return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device)
     # The tensor keeps the loan alive; when both are gone, the memory is free again.
     memory = _taken(size)
@@ -44,14 +46,14 @@ def empty_like(like: Tensor) -> Tensor:
 
 
 @contextmanager
-def unshared() -> Iterator[None]:
-    """New memory for each buffer in a block, so that all of them are seen as allocations."""
-    global _shared
-    before, _shared = _shared, False
+def unshared(before_new: Callable[[], None]) -> Iterator[None]:
+    """New memory for each buffer in a block, however large it is, and a call before it is allocated."""
+    global _before_new
+    before, _before_new = _before_new, before_new
     try:
         yield
     finally:
-        _shared = before
+        _before_new = before
 
 
 def release() -> None:

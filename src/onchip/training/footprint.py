@@ -11,7 +11,6 @@ from torch import Tensor
 from onchip.cost.ledger import Ledger
 from onchip.cost.memory import BATCH_READY, FEW, FORWARD_OVER, Allocations, MemoryNeed, predicted, recorded
 from onchip.data.samples import SampleKind
-from onchip.kernels import buffers
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
 from onchip.nn.graph import SynapticLayer
@@ -128,13 +127,11 @@ class TrainingSteps:
 
     def record(self, batch: int, steps: int) -> Allocations:
         """The allocations of a step on a whole batch."""
-        with buffers.unshared():
-            return recorded(lambda mark: self.take(batch, steps, None, mark))
+        return recorded(lambda mark: self.take(batch, steps, None, mark))
 
     def in_chunks(self, chunk: int, steps: int) -> Allocations:
         """The allocations of a step on two chunks."""
-        with buffers.unshared():
-            return recorded(lambda mark: self.take(2 * chunk, steps, chunk, mark))
+        return recorded(lambda mark: self.take(2 * chunk, steps, chunk, mark))
 
     def persistent(self) -> tuple[float, float, float]:
         """Bytes of the weights, of the optimizer's state, and of the rule's feedback."""

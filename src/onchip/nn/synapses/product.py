@@ -14,7 +14,7 @@ from torch import Tensor
 from onchip.nn.synapses.base import Synapse
 
 GLANCE = 1024  # entries that are examined first
-PIECE = 2**20  # entries that are counted at a time: what is marked on the way takes several times their memory
+PIECE = 2**18  # entries that are counted at a time: what is marked on the way takes several times their memory
 
 
 @dataclass(frozen=True)
