@@ -84,7 +84,8 @@ def test_nothing_of_the_failed_step_is_kept_while_others_are_tried(monkeypatch: 
         rules.append(weakref.ref(made.rule))
         return made
 
-    monkeypatch.setattr("onchip.training.loop.build", built)
+    for module in ("loop", "failures"):
+        monkeypatch.setattr(f"onchip.training.{module}.build", built)
     holds(20, monkeypatch)
     with pytest.raises(MemoryLimitError, match="a batch of 16 fits"):
         train(SPEC, load_data(SPEC))

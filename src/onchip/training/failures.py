@@ -31,7 +31,10 @@ def too_large(resolved: Resolved, reason: str, ranks: Ranks) -> MemoryLimitError
     release()
     remedy = "not even a batch of 1 fits; use a smaller network, fewer time steps or less data"
     if fits is not None:
-        remedy = f"a batch of {fits} fits. Use --batch-size {fits}, or --chunk {fits} to learn from as many as now"
+        remedy = (
+            f"a batch of {fits} fits. Use --batch-size {fits * ranks.size}, or --chunk {fits} to learn from as many "
+        )
+        remedy += "as now"
         if not config.recompute:
             remedy += ", or try --recompute"
     return MemoryLimitError(
