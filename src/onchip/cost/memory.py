@@ -119,7 +119,7 @@ class Allocations:
         activity = (there & self.stored) - batch - gradients
         rest = there - batch - gradients - activity
         sums = [self._bytes(part) for part in (batch, gradients, activity, rest)]
-        return MemoryNeed(weights, optimizer, feedback, *sums[:3], working=sums[3] + held)
+        return MemoryNeed(weights, optimizer, feedback, *sums[:3], sums[3] + held)
 
     def _bytes(self, numbers: Collection[int]) -> float:
         return sum(self.sizes[number - 1] for number in numbers)
