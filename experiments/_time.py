@@ -19,8 +19,10 @@ from onchip.report.markdown import markdown_table
 from onchip.report.summary import count
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
-from onchip.training.builder import build, describe, own_randomness, resolve
+from onchip.training.builder import build, describe
 from onchip.training.loop import train
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import resolve
 
 __all__ = ["RULES", "Row", "bill_table", "percents", "records_of", "run_rows", "unchanged"]
 

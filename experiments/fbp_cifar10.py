@@ -25,7 +25,9 @@ from onchip.data import Dataset, batches
 from onchip.report import as_markdown
 from onchip.runs.config import RunConfig, SweepConfig
 from onchip.runs.directory import RunDirectory
-from onchip.training.builder import build, load_data, own_randomness, resolve
+from onchip.training.builder import build, load_data
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import resolve
 from onchip.training.sweep import compare
 
 RULES = (

@@ -33,8 +33,9 @@ from onchip.encoding import Frames
 from onchip.nn.signals import Static, tensor_of
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
-from onchip.training.builder import build, load_data, resolve
+from onchip.training.builder import build, load_data
 from onchip.training.loop import accuracy, train
+from onchip.training.resolved import resolve
 
 RECORDS = FOLDER / "ssnn.jsonl"
 TUNING = FOLDER / "ssnn_tuning.jsonl"

@@ -16,9 +16,11 @@ from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Epoch, Record
 from onchip.training import registry
-from onchip.training.builder import build, describe, load_data, own_randomness, resolve
+from onchip.training.builder import build, describe, load_data
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import resolve
 
 SMALL = RunConfig(net="mlp", train_size=40, steps=2, epochs=3, batch_size=16)
 

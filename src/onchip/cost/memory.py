@@ -117,9 +117,15 @@ class Allocations:
             there ^= {abs(change)}
         batch, gradients = there & self.batch, there & self.gradients - self.batch
         activity = (there & self.stored) - batch - gradients
-        rest = there - batch - gradients - activity
-        sums = [self._bytes(part) for part in (batch, gradients, activity, rest)]
-        return MemoryNeed(weights, optimizer, feedback, *sums[:3], sums[3] + held)
+        return MemoryNeed(
+            weights,
+            optimizer,
+            feedback,
+            batch=self._bytes(batch),
+            gradients=self._bytes(gradients),
+            activity=self._bytes(activity),
+            working=self._bytes(there - batch - gradients - activity) + held,
+        )
 
     def _bytes(self, numbers: Collection[int]) -> float:
         return sum(self.sizes[number - 1] for number in numbers)

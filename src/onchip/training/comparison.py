@@ -22,11 +22,12 @@ from onchip.runs.record import Record
 from onchip.runs.request import combined
 from onchip.runs.shards import parse_shard, shard_folder
 from onchip.training import sweep
-from onchip.training.builder import Given, load_data
+from onchip.training.builder import load_data
 from onchip.training.clusters import Pool, Workers
 from onchip.training.clusters import cluster as cluster_named
 from onchip.training.objects import data_given, network_given
 from onchip.training.progress import ProgressListener
+from onchip.training.resolved import Given
 from onchip.training.selection import selected
 
 

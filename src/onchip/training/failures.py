@@ -6,9 +6,12 @@ from onchip.data import batches
 from onchip.errors import DivergedError, MemoryLimitError
 from onchip.learning.ranks import Ranks
 from onchip.runs.config import RunConfig
-from onchip.training.builder import Resolved, Run, build, own_randomness
+from onchip.training.builder import build
 from onchip.training.gradients import gradients
 from onchip.training.memory import fitting, release
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import Resolved
+from onchip.training.run import Run
 
 
 def too_large(resolved: Resolved, reason: str, ranks: Ranks) -> MemoryLimitError:

@@ -22,9 +22,10 @@ from onchip.runs.config import SweepConfig, from_mapping
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Epoch, Record
 from onchip.training import sweep
-from onchip.training.builder import Given, own_randomness, resolve
 from onchip.training.objects import network_given, rule_given, splits_given
 from onchip.training.progress import ProgressListener
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import Given, resolve
 from onchip.training.saved import load_weights
 
 

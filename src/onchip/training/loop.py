@@ -22,13 +22,16 @@ from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
 from onchip.runs.directory import feedback_file
 from onchip.runs.record import Epoch, Record
-from onchip.training.builder import Given, Resolved, Run, build, describe, own_randomness, resolve
+from onchip.training.builder import build, describe
 from onchip.training.failures import diverged, too_large
 from onchip.training.gradients import gradients
 from onchip.training.memory import first_line, ran_out
 from onchip.training.model_folder import keep
 from onchip.training.progress import ProgressListener
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import Given, Resolved, resolve
 from onchip.training.resuming import restore
+from onchip.training.run import Run
 
 
 def train(

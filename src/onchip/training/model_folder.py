@@ -30,7 +30,7 @@ from onchip.runs.model_file import (
 )
 from onchip.runs.record import Record
 from onchip.training import registry
-from onchip.training.builder import Resolved
+from onchip.training.resolved import Resolved
 
 
 def keep(folder: Path, resolved: Resolved, model: nn.Module, rule: Rule, record: Record) -> None:

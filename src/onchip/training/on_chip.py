@@ -15,8 +15,10 @@ from onchip.runs.config import CHIP_RULES, RunConfig, SweepConfig
 from onchip.runs.grammar import Scalar
 from onchip.runs.record import Record
 from onchip.runs.request import Request
-from onchip.training.builder import Given, build, own_randomness, resolve
+from onchip.training.builder import build
+from onchip.training.randomness import own_randomness
 from onchip.training.registry import distinct
+from onchip.training.resolved import Given, resolve
 
 __all__ = ["facts", "judged", "noted"]
 

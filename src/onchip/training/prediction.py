@@ -21,7 +21,7 @@ from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import SignalKind
 from onchip.runs.model_file import InputFacts
 from onchip.training import registry
-from onchip.training.builder import EVALUATION, spread
+from onchip.training.randomness import EVALUATION, spread
 
 KINDS: dict[tuple[str, int], SampleKind] = {
     ("images", 255): IMAGES,

@@ -11,7 +11,7 @@ from onchip.errors import CheckpointError, DataError
 from onchip.learning.ranks import Ranks
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
-from onchip.training.builder import Run
+from onchip.training.run import Run
 
 
 def restore(run: Run, config: RunConfig, path: Path) -> None:

@@ -19,8 +19,8 @@ from onchip.runs.directory import RunDirectory, feedback_file
 from onchip.runs.grammar import parse
 from onchip.runs.record import Record, read
 from onchip.training import registry
-from onchip.training.builder import own_randomness
 from onchip.training.objects import network_given
+from onchip.training.randomness import own_randomness
 
 
 def load_run(

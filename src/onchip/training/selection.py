@@ -7,8 +7,8 @@ from onchip.runs.config import SweepConfig
 from onchip.runs.request import Request
 from onchip.training import on_chip
 from onchip.training import sweep as comparison
-from onchip.training.builder import Given
 from onchip.training.registry import distinct
+from onchip.training.resolved import Given
 
 __all__ = ["selected"]
 

@@ -28,11 +28,13 @@ from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
 from onchip.training import on_chip, registry
 from onchip.training.agreement import refuse_differences
-from onchip.training.builder import Given, build, describe, own_randomness, resolve
+from onchip.training.builder import build, describe
 from onchip.training.clusters import Local, Workers
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
 from onchip.training.progress import ProgressListener
+from onchip.training.randomness import own_randomness
+from onchip.training.resolved import Given, resolve
 
 
 def trainable(config: RunConfig, data: Dataset, given: Given = Given()) -> tuple[list[str], list[str]]:
