@@ -23,7 +23,6 @@ from onchip.cost.ledger import Ledger, merged
 from onchip.data.sample_source import share
 from onchip.errors import OnchipError, UnsupportedError
 from onchip.learning.centering import Causal
-from onchip.learning.coding.spikes import SpikeErrors
 from onchip.learning.feedback.direct import MatrixFeedback
 from onchip.learning.feedback.perturbation import PerturbationFeedback
 from onchip.learning.ranks import ALONE, Ranks
@@ -178,7 +177,6 @@ FORGETFUL: dict[str, tuple[type, str, str, str]] = {
     "estimate": (PerturbationFeedback, "outcome", "opzo", "dense"),
     "decay": (MatrixFeedback, "learn", "dkp", "dense"),
     "means": (OwnNoiseFeedback, "_learn_from", "own_noise_mirror", "stochastic"),
-    "unit": (SpikeErrors, "mean_over", "ssnn_bp", "stochastic"),
 }
 """Methods that go over the samples of all processes, each with a rule that needs it."""
 

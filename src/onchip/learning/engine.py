@@ -113,7 +113,10 @@ class Engine:
         projection = TargetErrors(self.name, targets, share) if self.feedback.by_target else None
         pending, signals = self.boundary.receive(loss, samples, names, projection)
         self._unchanged.require(self.name)
-        self.context.code.mean_over(self.feedback.present if targets is None else with_target(targets), share)
+        present = self.feedback.present if targets is None else with_target(targets)
+        if present is None and self.context.ranks.size > 1 and pending.exposed.dim() == 3:
+            present = torch.ones(pending.exposed.shape[:2], dtype=torch.bool)  # whose number differs between processes
+        self.context.code.mean_over(present, share)
         errors = {pending.output: signals.error} if pending.output.requires_grad else {}
         with torch.no_grad():
             signals = self._filtered(signals) if self.feedback.direct else signals

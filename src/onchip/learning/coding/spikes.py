@@ -46,7 +46,7 @@ class SpikeErrors(ErrorCode):
     tolerated: float = 0.05
     _calls: int = field(default=0, init=False, repr=False)
     _warned: bool = field(default=False, init=False, repr=False)
-    _rows: int | None = field(default=None, init=False, repr=False)
+    _rows: float | None = field(default=None, init=False, repr=False)
     _share_of_loss: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -66,8 +66,11 @@ class SpikeErrors(ErrorCode):
         return self.trials is None
 
     def mean_over(self, present: Tensor | None, share: float = 1.0) -> None:
-        self._rows = None if present is None else int(present.sum())
-        self._share_of_loss = share
+        self._rows, self._share_of_loss = None if present is None else int(present.sum()), share
+        if self._rows is not None and self.ranks.size > 1:  # a process without samples has neither
+            sums = torch.tensor([self._rows, share], dtype=torch.float64)
+            self.ranks.sum_(sums)
+            self._rows, self._share_of_loss = sums.tolist()
 
     def carry(self, delta: Tensor, depth: int) -> Tensor:
         size = self._size(delta.shape, depth)
