@@ -28,7 +28,7 @@ MARKS = BATCH_READY, FORWARD_OVER, BUFFER_NEXT
 
 
 @dataclass(frozen=True)
-class MemoryNeed:
+class StepMemory:
     """Bytes that are allocated at the peak of a training step, by purpose.
 
     Args:
@@ -90,7 +90,7 @@ class Allocations:
         )
         return Allocations(tuple(changes), tuple(self.sizes[number - 1] for number in kept), *groups)
 
-    def need(self, weights: float, optimizer: float, feedback: float) -> MemoryNeed:
+    def need(self, weights: float, optimizer: float, feedback: float) -> StepMemory:
         """The peak, given what is there before and after the step.
 
         A large buffer that is released waits for the next one of its size, as `onchip.kernels.buffers` has it: in the
@@ -117,7 +117,7 @@ class Allocations:
             there ^= {abs(change)}
         batch, gradients = there & self.batch, there & self.gradients - self.batch
         activity = (there & self.stored) - batch - gradients
-        return MemoryNeed(
+        return StepMemory(
             weights,
             optimizer,
             feedback,
@@ -172,7 +172,7 @@ def recorded(step: Callable[[Callable[[int], None]], Iterable[torch.Tensor]]) ->
 
 def predicted(
     record: Callable[[int, int], Allocations], steps: int, persistent: tuple[float, float, float], *, over_time: bool
-) -> Callable[[int], MemoryNeed]:
+) -> Callable[[int], StepMemory]:
     """The memory of a training step as a function of its samples.
 
     Args:
@@ -194,14 +194,14 @@ def predicted(
         return lambda batch: _line(first, second, few)(batch).need(*persistent)
     needs = first.need(*persistent), second.need(*persistent)  # peaks that may be those of other moments
 
-    def need(batch: int) -> MemoryNeed:
+    def need(batch: int) -> StepMemory:
         ends = zip(*(asdict(each).values() for each in needs), strict=True)
-        return MemoryNeed(*(max(0.0, low + (high - low) * (batch - few)) for low, high in ends))
+        return StepMemory(*(max(0.0, low + (high - low) * (batch - few)) for low, high in ends))
 
     return need
 
 
-def most_samples(need: Callable[[int], MemoryNeed], limit: float) -> int:
+def most_samples(need: Callable[[int], StepMemory], limit: float) -> int:
     """The largest batch whose step needs no more than `limit` bytes; 0 if none does."""
     low, high = 0, 1
     while high < 2**30 and need(high).total <= limit:

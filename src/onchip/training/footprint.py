@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from onchip.cost.ledger import Ledger
-from onchip.cost.memory import BATCH_READY, FEW, FORWARD_OVER, Allocations, MemoryNeed, predicted, recorded
+from onchip.cost.memory import BATCH_READY, FEW, FORWARD_OVER, Allocations, StepMemory, predicted, recorded
 from onchip.data.samples import SampleKind
 from onchip.learning.rule import Rule
 from onchip.losses import Loss
@@ -42,7 +42,7 @@ class Footprint:
     classes: int
     samples: SampleKind
 
-    def need(self, rule: Callable[..., Rule]) -> Callable[[int], MemoryNeed]:
+    def need(self, rule: Callable[..., Rule]) -> Callable[[int], StepMemory]:
         """The memory of a training step under a rule, by the samples of its batch.
 
         Raises:
@@ -64,7 +64,7 @@ class Footprint:
                 return of
             chunked = predicted(steps.in_chunks, self.config.steps, steps.persistent(), over_time=over_time)
 
-            def need(batch: int) -> MemoryNeed:
+            def need(batch: int) -> StepMemory:
                 if batch <= chunk:
                     return of(batch)
                 step = chunked(chunk)

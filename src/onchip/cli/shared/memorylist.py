@@ -16,7 +16,7 @@ from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from onchip.cost.memory import MemoryNeed
+    from onchip.cost.memory import StepMemory
 
 PARTS = "weights", "optimizer", "feedback", "batch", "gradients", "activity", "working"
 SETTINGS = "steps", "batch_size", "chunk", "recompute", "optimizer", "precision"
@@ -34,7 +34,7 @@ class RuleMemory:
     """
 
     rule: str
-    need: MemoryNeed
+    need: StepMemory
     fits: int | None
 
 
@@ -95,7 +95,8 @@ def note(config: RunConfig) -> str:
         f"{config.optimizer} in {config.precision}, predicted from steps on few samples. Activity: what a forward pass "
         "stores for the backward pass. Working: errors, products and other results on the way. Gradients are there "
         "from the backward pass of their layer to the optimizer's step. The data set, and what the program needs "
-        "before it has a network, are not included. docs/memory.md explains them."
+        "before it has a network, are not included; nor are gaps between blocks of memory that `onchip train` keeps for "
+        "the next step, which may take as much again. docs/memory.md explains them."
     )
 
 
