@@ -95,8 +95,8 @@ def note(config: RunConfig) -> str:
         f"{config.optimizer} in {config.precision}, predicted from steps on few samples. Activity: what a forward pass "
         "stores for the backward pass. Working: errors, products and other results on the way. Gradients are there "
         "from the backward pass of their layer to the optimizer's step. The data set, and what the program needs "
-        "before it has a network, are not included; nor are gaps between blocks of memory that `onchip train` keeps for "
-        "the next step, which may take as much again. docs/memory.md explains them."
+        "before it has a network, are not included; nor are gaps between blocks of memory that `onchip train` keeps "
+        "for the next step, which may take as much again. docs/memory.md explains them."
     )
 
 
