@@ -1,6 +1,6 @@
 """Is the memory that `onchip cost --memory` predicts the memory that a training step takes?
 
-    python benchmarks/memory.py [--quick] [--kept] [--json FILE]
+    python benchmarks/memory.py [--quick] [--kept] [--json FILE]      ends with the table of docs/memory.md
     python benchmarks/memory.py --recompute [--json FILE]
 
 For a grid of networks, rules, time steps and batches: the predicted peak, and the rise of resident memory to its peak
@@ -26,6 +26,7 @@ import torch
 
 from _measure import machine, seconds
 from onchip.data.samples import IMAGES
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.training import registry
 from onchip.training.footprint import Footprint, TrainingSteps
@@ -118,6 +119,18 @@ def recomputed(cell: tuple[str, str, int, int]) -> dict[str, object]:
     }  # fmt: skip
 
 
+def page(rows: list[dict[str, object]]) -> str:
+    """The table of docs/memory.md: for each network and rule the sizes of the largest step, and the errors of all."""
+    cells = []
+    for net, rule in dict.fromkeys((str(row["net"]), str(row["rule"])) for row in rows):
+        own = [row for row in rows if (row["net"], row["rule"]) == (net, rule)]
+        last, errors = own[-1], [100.0 * float(row["error"]) for row in own]  # type: ignore[arg-type]
+        sizes = [f"{last[name]:,.0f}" for name in ("predicted_mib", "measured_mib", "kept_mib") if name in last]
+        cells.append((f"`{net}`", f"`{rule}`", *sizes, f"{min(errors):+.1f} to {max(errors):+.1f}"))
+    heads = ("network", "rule", "predicted", "measured", *(["kept"] if "kept_mib" in rows[0] else []), "errors, %")
+    return markdown_table(heads, cells)
+
+
 def save(path: Path | None, rows: list[dict[str, object]]) -> None:
     """Writes the rows so far."""
     if path is not None:
@@ -160,6 +173,7 @@ def main() -> None:
             flush=True,
         )
         save(options.json, rows)
+    print(page(rows))
     worst = max(rows, key=lambda each: abs(each["error"]))  # type: ignore[arg-type]
     print(f"largest relative error of {len(rows)}: {worst['error']:+.1%} ({worst['net']}, {worst['rule']})")
 

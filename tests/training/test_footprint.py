@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,10 @@ def test_a_large_buffer_that_is_released_waits_for_the_next_of_its_size() -> Non
     assert shared.need(0.0, 0.0, 0.0).total == size + 10.0
     other = Allocations(changes, (size, 10.0, 2 * size), none, none, none, both)
     assert other.need(0.0, 0.0, 0.0).total == 2 * size, "the free one is given back, because it does not fit"
+
+
+def test_the_page_has_the_kept_result() -> None:
+    kept = json.loads((ROOT / "benchmarks" / "results" / "memory.json").read_text(encoding="utf-8"))
+    page = runpy.run_path(str(ROOT / "benchmarks" / "memory.py"))["page"]
+    assert page(kept["rows"]) in (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
+    assert abs(kept["largest_error"]) < 0.2
