@@ -53,9 +53,13 @@ class Ranks:
             RequestError: There are fewer GPUs than processes on this machine.
             ProcessLostError: The other processes did not come.
         """
-        ranks, device = cls(), torch.device(device)
+        ranks = cls()
         if launched()[1] == 1 and not dist.is_initialized():
             return ranks
+        try:
+            device = torch.device(device)
+        except RuntimeError as error:
+            raise RequestError(f"device got {device!r}; expected cpu or cuda") from error
         if device.type == "cuda":
             torch.cuda.set_device(_own_gpu(device))
             torch.cuda.init()
