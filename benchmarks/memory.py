@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 
 from _measure import machine, seconds
+from onchip import allocator
 from onchip.data.samples import IMAGES
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
@@ -48,7 +49,7 @@ DEEP = (
 )
 QUICK = (("conv-deep", "bp", 4, 64), ("resnet8", "ottt", 4, 64), ("conv-deep", "opzo", 4, 64))
 AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+KEPT = {name: str(value) for name, (_, value) in allocator.SETTINGS.items()}
 """The settings of glibc's allocator: blocks handed back at once, and those of `onchip.allocator`."""
 
 

@@ -20,7 +20,7 @@ from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.sweep import compare
 from tests.fuzz.mutants import check_all, damaged
-from tests.training.test_loop import StopAfter
+from tests.training.stopping import StopAfter
 
 FILES = ("run.json", "records.jsonl", "checkpoints/dfa-seed0.safetensors")
 

@@ -19,27 +19,16 @@ from onchip.errors import OnchipError
 from onchip.learning.observers import UpdateSink
 from onchip.learning.ranks import ALONE, Ranks
 from onchip.runs.config import RunConfig, SweepConfig
-from onchip.runs.record import Epoch, Record
+from onchip.runs.record import Record
 from onchip.training.builder import load_data
 from onchip.training.comparison import compare
 from onchip.training.fit import fit
 from onchip.training.loop import train
-from onchip.training.progress import ProgressListener
 from onchip.training.sweep import compare as sweep
+from tests.training.stopping import StopAfter
 
 SMALL = RunConfig(rule="dfa", net="mlp", train_size=41, steps=2, epochs=2, batch_size=20, validation=0.02, clip=1.0)
 """The last batch of an epoch has one sample, so that the second process has none."""
-
-
-class StopAfter(ProgressListener):
-    """Presses Ctrl-C when an epoch is over."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        if epoch.epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 def close(one: Record, two: Record) -> list[str]:

@@ -18,9 +18,9 @@ from onchip.errors import DataError, OnchipError, RequestError, UnsupportedError
 from onchip.learning import Online, Rule, TransposedFeedback
 from onchip.losses import predict
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Epoch, Record
+from onchip.runs.record import Record
 from onchip.training.fit import FitResult
-from onchip.training.progress import ProgressListener
+from tests.training.stopping import StopAfter
 
 GENERATOR = torch.Generator().manual_seed(3)
 INPUTS = torch.rand(60, 1, 4, 4, generator=GENERATOR)
@@ -47,17 +47,6 @@ def weights(model: torch.nn.Module) -> list[Tensor]:
 
 def equal(one: list[Tensor], other: list[Tensor]) -> bool:
     return all(map(torch.equal, one, other))
-
-
-class StopAfter(ProgressListener):
-    """Presses Ctrl-C when an epoch is over."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        if epoch.epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 def test_it_trains_in_place_by_the_loop_of_the_command_line(tmp_path: Path) -> None:

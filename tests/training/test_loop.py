@@ -14,26 +14,15 @@ from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
 from onchip.runs import checkpoint
 from onchip.runs.config import RunConfig
-from onchip.runs.record import Epoch, Record
+from onchip.runs.record import Record
 from onchip.training import registry
 from onchip.training.builder import build, describe, load_data
 from onchip.training.loop import train
-from onchip.training.progress import ProgressListener
 from onchip.training.randomness import own_randomness
 from onchip.training.resolved import resolve
+from tests.training.stopping import StopAfter
 
 SMALL = RunConfig(net="mlp", train_size=40, steps=2, epochs=3, batch_size=16)
-
-
-class StopAfter(ProgressListener):
-    """Presses Ctrl-C when an epoch is over."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_ended(self, epoch: Epoch) -> None:
-        if epoch.epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

@@ -72,12 +72,7 @@ static int errors_of(int64_t kind, int64_t past, float *distances, const float *
     case 8 * KIND + PAST:                                                                                              \
         adjoint(KIND, PAST, distances, potentials, error, later, alpha, steps, m, n, error_step, a, lifts, adapts);    \
         return 0;
-#define CASES(KIND) CASE(KIND, RESET_SOFT) CASE(KIND, RESET_HARD) CASE(KIND, DETACHED_SOFT) CASE(KIND, DETACHED_HARD)
-        CASES(SIGMOID)
-        CASES(ATAN)
-        CASES(FAST_SIGMOID)
-        CASES(TRIANGLE)
-        CASES(RECTANGLE)
+        FOR_SURROGATES(FOR_RESETS)
     }
     return 1;
 }

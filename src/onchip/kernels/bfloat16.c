@@ -200,14 +200,7 @@ static int back_of(int64_t kind, int64_t past, half *potentials, const float *er
     case 8 * KIND + PAST:                                                                                              \
         back(KIND, PAST, potentials, error, later, sum, weight, n, a);                                                 \
         return 0;
-#define CASES(KIND)                                                                                                    \
-    CASE(KIND, RESET_SOFT)                                                                                             \
-    CASE(KIND, RESET_HARD) CASE(KIND, DETACHED_SOFT) CASE(KIND, DETACHED_HARD) CASE(KIND, NO_PAST)
-        CASES(SIGMOID)
-        CASES(ATAN)
-        CASES(FAST_SIGMOID)
-        CASES(TRIANGLE)
-        CASES(RECTANGLE)
+        FOR_SURROGATES(FOR_PASTS)
     }
     return 1;
 }

@@ -4,6 +4,12 @@
 
 #include "common.h"
 
+/* Cases of a switch on 8 * kind + past, by a macro CASE(KIND, PAST): FOR_SURROGATES(FOR_PASTS) or (FOR_RESETS). */
+#define FOR_SURROGATES(CASES) CASES(SIGMOID) CASES(ATAN) CASES(FAST_SIGMOID) CASES(TRIANGLE) CASES(RECTANGLE)
+#define FOR_RESETS(KIND)                                                                                               \
+    CASE(KIND, RESET_SOFT) CASE(KIND, RESET_HARD) CASE(KIND, DETACHED_SOFT) CASE(KIND, DETACHED_HARD)
+#define FOR_PASTS(KIND) FOR_RESETS(KIND) CASE(KIND, NO_PAST)
+
 struct neuron {
     float decay, threshold;
     float through;       /* decay · threshold, what a soft reset passes on */

@@ -142,14 +142,7 @@ static int errors(int64_t kind, int64_t past, struct part p, struct maps m, stru
     case 8 * KIND + PAST:                                                                                              \
         adjoint(KIND, PAST, p, m, a);                                                                                  \
         return 0;
-#define CASES(KIND)                                                                                                    \
-    CASE(KIND, RESET_SOFT)                                                                                             \
-    CASE(KIND, RESET_HARD) CASE(KIND, DETACHED_SOFT) CASE(KIND, DETACHED_HARD) CASE(KIND, NO_PAST)
-        CASES(SIGMOID)
-        CASES(ATAN)
-        CASES(FAST_SIGMOID)
-        CASES(TRIANGLE)
-        CASES(RECTANGLE)
+        FOR_SURROGATES(FOR_PASTS)
     }
     return 1;
 }
@@ -252,11 +245,7 @@ static int error_step(int64_t kind, int64_t past, int last, float *potential, co
         else                                                                                                           \
             before(KIND, PAST, potential, error, 1.0f, later, n, a);                                                   \
         return 0;
-        CASES(SIGMOID)
-        CASES(ATAN)
-        CASES(FAST_SIGMOID)
-        CASES(TRIANGLE)
-        CASES(RECTANGLE)
+        FOR_SURROGATES(FOR_PASTS)
     }
     return 1;
 }

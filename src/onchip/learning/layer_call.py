@@ -22,6 +22,9 @@ from onchip.nn.graph import SynapticLayer
 from onchip.nn.neurons.base import SavedTensors
 from onchip.nn.signals import Signal, Static, expanded, fold_time, mapped, tensor_of
 
+Parameters = tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]
+"""Weight and bias of a layer's synapses, then those of its recurrent connection."""
+
 
 class LayerCall:
     """One call of one layer under one rule.
@@ -53,7 +56,7 @@ class LayerCall:
         self._stored = 0
         self._recomputes = context.recompute and state is None and torch.is_grad_enabled()
         self._kept: Kept | None = None
-        self._parameters: tuple[Tensor, Tensor | None, Tensor | None, Tensor | None] | None = None
+        self._parameters: Parameters | None = None
 
     def __call__(self, signal: Signal) -> Tensor:
         """The layer's activity for a signal at its synapses, recorded by autograd."""
@@ -69,23 +72,15 @@ class LayerCall:
             self._report_stored()
         return layer.pooled(activity) if self._saved.pool is None else activity
 
-    def forward(
-        self,
-        signal: Signal,
-        weight: Tensor,
-        bias: Tensor | None,
-        recurrent_weight: Tensor | None,
-        recurrent_bias: Tensor | None,
-    ) -> Tensor:
+    def forward(self, signal: Signal, parameters: Parameters) -> Tensor:
         """Activity of the layer, (T, B, features...) or (B, features...); saves what `backward` needs."""
         context, neuron = self._context, self._layer.neuron
-        parameters = weight, bias, recurrent_weight, recurrent_bias
         if not self._recomputes:
-            return self._run(signal, *parameters, again=False)
+            return self._run(signal, parameters, again=False)
         # The input of the network is there anyway, and under direct feedback that of each layer.
         packed = self._index > 0 and not context.feedback.direct
         self._kept, self._parameters = Kept(signal, packed=packed, draws=neuron.draws()), parameters
-        activity = self._run(signal, *parameters, again=False)
+        activity = self._run(signal, parameters, again=False)
         self.forget()
         return activity
 
@@ -102,20 +97,12 @@ class LayerCall:
             kept, self._kept = self._kept, None
             self._release()
             with kept.again() as signal:
-                self._run(signal, *self._parameters, again=True)
+                self._run(signal, self._parameters, again=True)
             self._report_stored()
 
-    def _run(
-        self,
-        signal: Signal,
-        weight: Tensor,
-        bias: Tensor | None,
-        recurrent_weight: Tensor | None,
-        recurrent_bias: Tensor | None,
-        *,
-        again: bool,
-    ) -> Tensor:
+    def _run(self, signal: Signal, parameters: Parameters, *, again: bool) -> Tensor:
         layer, neuron, context = self._layer, self._layer.neuron, self._context
+        weight, bias, recurrent_weight, recurrent_bias = parameters
 
         def product(inputs: Tensor) -> Tensor:
             drive = layer.synapse.apply(inputs, weight, bias)
@@ -329,7 +316,7 @@ class _LayerFunction(torch.autograd.Function):
     ) -> Tensor:
         ctx.call, ctx.learned = call, learned
         whole = signal if steps is None else Static(signal, steps)
-        return call.forward(whole, weight, bias, recurrent_weight, recurrent_bias)
+        return call.forward(whole, (weight, bias, recurrent_weight, recurrent_bias))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
