@@ -68,6 +68,7 @@ def train_missing(path: Path, configs: Iterable[RunConfig], data: Dataset | None
             continue
         record = train(config, data or load_data(config))
         append(path, record)
+        done.append(record.settings)
         measured = record.test_accuracy if record.validation_accuracy is None else record.validation_accuracy
         print(
             f"{record.data}, {record.network}, {record.label}, seed {record.seed}: {measured or 0.0:.4f} "
