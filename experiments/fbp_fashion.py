@@ -51,6 +51,7 @@ from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons import TTFS
 from onchip.nn.signals import Signal
 from onchip.report.markdown import markdown_table
+from onchip.runs.provenance import code
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Top, Transport
 from onchip.transport.schedule import Balanced, Doubling
 
@@ -148,7 +149,8 @@ OTHERS = (
     Row("weight-mirror", rules.weight_mirror),
 )
 SHALLOW = tuple(replace(row, setting=MLP) for row in (saving(1_000, common=35), saving(10_000, common=204), *OTHERS))
-LATER = (fbp("random 10%", 100, Random(0.1)), *OTHERS[2:])  # run after all seeds of the others
+LONGER_OTHERS = tuple(replace(row, setting=LONG) for row in (*OTHERS[2:], AGAIN[0], ROWS[3]))
+LATER = (fbp("random 10%", 100, Random(0.1)),)  # run after all seeds of the others
 
 TRIED = (  # on validation images
     ROWS[0],
@@ -216,6 +218,7 @@ def train(row: Row, seed: int) -> dict[str, Any]:
         "seconds": trained,
         "threads": torch.get_num_threads(),
         "versions": {"onchip": onchip.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "code": asdict(code()),
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "started": started,
     }
@@ -258,7 +261,7 @@ def run_rows(rows: tuple[Row, ...], path: Path, seeds: tuple[int, ...]) -> None:
 
 
 def run() -> None:
-    for rows in (ROWS, SHALLOW, BALANCED, AGAIN, LONGER, LATER):
+    for rows in (ROWS, AGAIN, LONGER, LONGER_OTHERS, SHALLOW, BALANCED, LATER):
         run_rows(rows, RECORDS, SEEDS)
 
 
@@ -287,7 +290,9 @@ def tables() -> dict[str, str]:
 
 def tables_of(path: Path) -> str:
     """A table for each setting in a file of records."""
-    names = list(dict.fromkeys(row.name for row in (ROWS[0], ROWS[-1], *AGAIN, *BALANCED, *ROWS, *LATER, *TRIED)))
+    names = list(
+        dict.fromkeys(row.name for row in (ROWS[0], ROWS[-1], *AGAIN, *BALANCED, *ROWS, *LATER, *OTHERS, *TRIED))
+    )
     settings: dict[str, list[dict[str, Any]]] = {}
     for record in read(path):
         shared = {key: value for key, value in record["settings"].items() if key != "period"}
