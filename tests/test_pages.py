@@ -86,17 +86,21 @@ def test_python_blocks_compile(page: Path) -> None:
 
 @every_page
 def test_commands_parse(page: Path) -> None:
-    root = typer.main.get_command(app)
     inline = "\n".join(re.findall(r"`(onchip [a-z][^`.]*)`", page.read_text(encoding="utf-8").replace("\n", " ")))
     for line in commands("\n".join([*blocks(page, "sh"), inline])):
-        command, words = root, line
-        while words and hasattr(command, "commands"):
-            name, *words = words
-            assert name in command.commands, f"onchip has no command {name}"
-            command = command.commands[name]
-        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        used = {word.partition("=")[0] for word in words if word.startswith("--")}
-        assert used <= known, f"{shlex.join(line)}: no option {', '.join(sorted(used - known))}"
+        options_exist(line)
+
+
+def options_exist(line: list[str]) -> None:
+    """Whether there are the command and the options that words name."""
+    command, words = typer.main.get_command(app), line
+    while words and hasattr(command, "commands"):
+        name, *words = words
+        assert name in command.commands, f"onchip has no command {name}"
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    used = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert used <= known, f"{shlex.join(line)}: no option {', '.join(sorted(used - known))}"
 
 
 @every_page

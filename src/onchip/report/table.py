@@ -66,6 +66,10 @@ class Table:
         """The rows as a reader sees them."""
         return [tuple(cell.text for cell in row) for row in self.rows]
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return markdown_table(self.header, self.texts())
+
 
 def table(records: Sequence[Record], chosen: Sequence[str] | None = None, *, hardware: Sequence[str] = ()) -> Table:
     """One row per rule. Columns without a number in any record are left out.

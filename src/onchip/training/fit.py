@@ -60,6 +60,10 @@ class FitResult:
     def __str__(self) -> str:
         return report.as_markdown([self.record])
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return str(self)
+
 
 def fit(
     model: nn.Module | Callable[..., nn.Module] | str,
