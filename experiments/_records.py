@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
+from onchip.training.resolved import Given
 
 __all__ = ["FOLDER", "accuracy", "append_lines", "difference", "read_lines", "same_settings", "train_missing"]
 
@@ -53,20 +54,26 @@ def same_settings(config: RunConfig, settings: dict[str, Any]) -> bool:
     return {**defaults, **settings} == asdict(config)
 
 
-def train_missing(path: Path, configs: Iterable[RunConfig], data: Dataset | None = None) -> None:
+def train_missing(
+    path: Path,
+    configs: Iterable[RunConfig],
+    data: Dataset | None = None,
+    given: Callable[[RunConfig], Given] = lambda _: Given(),
+) -> None:
     """Trains every run that the file has no record of, and appends its record.
 
     Args:
         path: The file of records.
         configs: The runs, in the order in which they are trained.
         data: The data set of all of them; None loads the one that each run names.
+        given: Objects that a run has in place of names.
     """
     path.parent.mkdir(exist_ok=True)
     done = [record.settings for record in read(path)]
     for config in configs:
         if any(same_settings(config, settings) for settings in done):
             continue
-        record = train(config, data or load_data(config))
+        record = train(config, data or load_data(config), given=given(config))
         append(path, record)
         done.append(record.settings)
         measured = record.test_accuracy if record.validation_accuracy is None else record.validation_accuracy

@@ -15,6 +15,7 @@ Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), table 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -96,56 +97,88 @@ def in_order(net: str) -> Iterator[RunConfig]:
 
 
 def tables() -> dict[str, str]:
-    """The main row of every rule, and the gap to spatial backpropagation over length and size."""
-    records, parts, gaps = read(RECORDS), [], []
+    """The main row of every rule, its gap to spatial backpropagation over length and size, MNIST, and precision."""
+    everything = read(RECORDS)
+    records = [record for record in everything if record.settings["precision"] == BASE.precision]
+    fashion = [record for record in records if record.data == BASE.data]
+    main = {net: at(fashion, net, *MAIN) for net in NETS}
+    parts = [f"All 60,000 images, {MAIN[1]} epochs, T = {BASE.steps}, batch {BASE.batch_size}:", compared(RULES, main)]
     for net in NETS:
-        main = [record for record in records if cell(record, net) == MAIN]
-        rows = [row(net, rule, main) for rule in RULES if of_rule(rule, main)]
-        if rows:
-            header = ("rule", "lr", "seeds", "test %", "against ottt")
-            text = f"`{net}`, all 60,000 images, {MAIN[1]} epochs, T = {BASE.steps}, batch {BASE.batch_size}:"
-            parts += [text, markdown_table(header, rows)]
         lines = []
         for size, epochs in sorted({*LENGTHS, MAIN}):
-            those = [record for record in records if cell(record, net) == (size, epochs)]
-            gap = {rule: gap_of(rule, those) for rule in CURVE[1:]}
-            if of_rule(BP, those):
-                found = spread([accuracy(record) for record in of_rule(BP, those)])
-                lines.append((f"{size:,}", str(epochs), found, *gap.values()))
-        if lines:
-            header = ("images", "epochs", BP, *(rule.replace(THIRD, "a third") for rule in CURVE[1:]))
-            gaps += [f"`{net}`, test % of {BP}, and what each rule is above it:", markdown_table(header, lines)]
-    return {"opzo_length": "\n\n".join([*parts, *gaps])}
+            those = at(fashion, net, size, epochs)
+            if bp := of_rule(BP, those):
+                gaps = (gap_of(rule, those) or "-" for rule in CURVE[1:])
+                lines.append((f"{size:,}", str(epochs), spread([accuracy(record) for record in bp]), *gaps))
+        if len(lines) > 1:
+            header = ("images", "epochs", BP, *map(shown, CURVE[1:]))
+            text = (
+                f"`{net}`, test % of `{BP}`, and what each rule is above it, at the learning rates of the first table:"
+            )
+            parts += [text, markdown_table(header, lines)]
+    digits = {net: at([record for record in records if record.data == "mnist"], net, *MAIN) for net in NETS}
+    if any(digits.values()):
+        parts += [f"MNIST, all 60,000 images, {MAIN[1]} epochs, at those learning rates:", compared(CORE, digits)]
+    wide = [record for record in everything if record.settings["precision"] == FLOAT32.precision]
+    pairs = [(one, other) for one in wide for other in records if same_but_precision(one, other)]
+    if pairs:
+        header = ("network", "rule", "float32", "bfloat16", "difference")
+        rows = [
+            (f"`{one.network}`", f"`{label(one)}`", *(f"{accuracy(each):.2f}" for each in (one, other)), gap)
+            for one, other in pairs
+            for gap in [f"{difference(other, one):+.2f}"]
+        ]
+        parts += [f"Products in float32 and in bfloat16, as in all tables above, seed {SEEDS[0]}:"]
+        parts += [markdown_table(header, rows, left=2)]
+    return {"opzo_length": "\n\n".join(parts)}
 
 
-def cell(record: Record, net: str) -> tuple[int, int] | None:
-    """Images and epochs of a record of the network."""
-    return (record.train_size, record.epochs) if record.settings["net"] == net else None
+def at(records: list[Record], net: str, size: int, epochs: int) -> list[Record]:
+    """The records of a network, of a number of images and of epochs."""
+    return [each for each in records if (each.settings["net"], each.train_size, each.epochs) == (net, size, epochs)]
 
 
 def of_rule(rule: str, records: list[Record]) -> list[Record]:
     """The records of a rule, whatever number a third of the steps is."""
-    name, third = rule.replace(THIRD, ""), THIRD in rule
-    return [
-        record
-        for record in records
-        if (record.settings["rule"].startswith(name) if third else record.settings["rule"] == rule)
-    ]
+    return [record for record in records if label(record) == shown(rule)]
+
+
+def shown(rule: str) -> str:
+    """A rule as tables name it."""
+    return rule.replace(THIRD, "a third")
+
+
+def label(record: Record) -> str:
+    """The rule of a record as tables name it."""
+    return re.sub(r"quiet_after=\d+", "quiet_after=a third", str(record.settings["rule"]))
+
+
+def same_but_precision(one: Record, other: Record) -> bool:
+    """Whether two runs differ in their precision alone, as far as both name their settings."""
+    return {**other.settings, **one.settings, "precision": BASE.precision} == other.settings
 
 
 def gap_of(rule: str, records: list[Record]) -> str:
-    """How many points a rule is above spatial backpropagation, per seed."""
+    """How many points a rule is above spatial backpropagation, per seed; nothing without a pair."""
     bp = {record.seed: record for record in of_rule(BP, records)}
     gaps = [difference(record, bp[record.seed]) for record in of_rule(rule, records) if record.seed in bp]
-    return spread(gaps, "+") if gaps else "-"
+    return spread(gaps, "+") if gaps else ""
 
 
-def row(net: str, rule: str, records: list[Record]) -> tuple[str, ...]:
-    """One row of the main table."""
-    of = of_rule(rule, records)
-    gap = "" if rule == BP else gap_of(rule, records)
-    shown = f"`{rule.replace(THIRD, 'a third')}`"
-    return (shown, f"{of[0].settings['lr']:g}", str(len(of)), spread([accuracy(record) for record in of]), gap)
+def compared(rules: tuple[str, ...], records: dict[str, list[Record]]) -> str:
+    """A table with a row for each rule that has records, and columns for each network."""
+    heads = ("lr", "seeds", "test %", f"against {BP}")
+    header = ["rule", *(f"{net}, {head}" for net in records for head in heads)]
+    rows = []
+    for rule in rules:
+        cells = [f"`{shown(rule)}`"]
+        for those in records.values():
+            of, gap = of_rule(rule, those), "" if rule == BP else gap_of(rule, those)
+            lr = f"{of[0].settings['lr']:g}" if of else ""
+            cells += [lr, str(len(of)), spread([accuracy(each) for each in of]), gap] if of else [""] * len(heads)
+        if any(cells[1:]):
+            rows.append(cells)
+    return markdown_table(header, rows)
 
 
 def main() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 
 import pytest
 
 import opzo
 import opzo_gradients
-from _records import read_lines
-from _tables import SEEDS
+import opzo_length
+from _records import accuracy, read_lines
+from _tables import SEEDS, spread
 from onchip.runs.record import read
+
+FASHION = "fashion-mnist"
 
 
 @pytest.mark.parametrize("name", ["opzo", "opzo_nmnist"])
@@ -22,6 +26,32 @@ def test_every_run_was_made_once_and_succeeded(name: str) -> None:
     ]
     assert len(set(keys)) == len(keys) > 0
     assert all(record.status == "ok" for record in records)
+
+
+@pytest.mark.parametrize("name", ["opzo_length", "opzo_length_tuning", "opzo_oracle", "opzo_oracle_tuning"])
+def test_no_long_run_was_made_twice_and_each_succeeded(name: str) -> None:
+    records = read(opzo.FOLDER / f"{name}.jsonl")
+    settings = [json.dumps(record.settings, sort_keys=True) for record in records]
+    assert len(set(settings)) == len(settings)
+    assert all(record.status == "ok" for record in records)
+
+
+def test_float32_is_compared_and_is_in_no_other_table() -> None:
+    """Rows of one table have one precision."""
+    table, _, precision = opzo_length.tables()["opzo_length"].partition("Products in float32")
+    float32 = {record.label for record in read(opzo_length.RECORDS) if record.settings["precision"] == "float32"}
+    assert len(float32) > 1
+    assert precision
+    ottt = [record for record in read(opzo_length.RECORDS) if record.settings["rule"] == "ottt"]
+    main = [
+        record for record in ottt if (record.data, record.train_size, record.epochs) == (FASHION, *opzo_length.MAIN)
+    ]
+    for net in opzo_length.NETS:
+        of_net = [record for record in main if record.settings["net"] == net]
+        float32_only = [accuracy(record) for record in of_net if record.settings["precision"] == "float32"]
+        others = [accuracy(record) for record in of_net if record.settings["precision"] == "bfloat16"]
+        assert f"| {spread(others)} |" in table
+        assert f"| {float32_only[0]:.2f} | {others[0]:.2f} |" in precision
 
 
 def test_the_curves_are_drawn_from_the_records() -> None:
