@@ -11,7 +11,7 @@ import pytest
 import opzo
 import opzo_gradients
 import opzo_length
-from _records import accuracy, read_lines
+from _records import FOLDER, accuracy, read_lines
 from _tables import SEEDS, spread
 from onchip.runs.record import read
 
@@ -30,7 +30,7 @@ def test_every_run_was_made_once_and_succeeded(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["opzo_length", "opzo_length_tuning", "opzo_oracle", "opzo_oracle_tuning"])
 def test_no_long_run_was_made_twice_and_each_succeeded(name: str) -> None:
-    records = read(opzo.FOLDER / f"{name}.jsonl")
+    records = read(FOLDER / f"{name}.jsonl")
     settings = [json.dumps(record.settings, sort_keys=True) for record in records]
     assert len(set(settings)) == len(settings)
     assert all(record.status == "ok" for record in records)
