@@ -48,7 +48,7 @@ class Clock(ProgressListener):
     def epoch_begins(self, epoch: int, steps: int) -> None:
         self.begin, self.steps, self.taken = time.monotonic(), steps, 0
 
-    def stepped(self) -> None:
+    def stepped(self, loss: float) -> None:
         self.taken += 1
         if time.monotonic() > self.until:
             raise OutOfTime

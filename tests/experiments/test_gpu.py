@@ -79,9 +79,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     steps = -(-64 // 16)
     ticks = _gpu_worker.Clock.stepped
 
-    def ticking(clock: _gpu_worker.Clock) -> None:
+    def ticking(clock: _gpu_worker.Clock, loss: float) -> None:
         now[0] += 1.0
-        ticks(clock)
+        ticks(clock, loss)
 
     monkeypatch.setattr(_gpu_worker.Clock, "stepped", ticking)
     first = worked(state, data, until=2 * steps - 1)

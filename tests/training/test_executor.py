@@ -33,14 +33,14 @@ def work(config: RunConfig, watch: ProgressListener) -> Record:
     """As a run: seed 1 is killed by the system, seed 3 fails as no run should, seed 4 does not end by itself."""
     watch.epoch_begins(1, 50)
     for _ in range(50):
-        watch.stepped()
+        watch.stepped(1.0)
     if config.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if config.seed == 3:
         raise LookupError("lost")
     try:
         while config.seed == 4:
-            watch.stepped()
+            watch.stepped(1.0)
             time.sleep(0.01)
     except RunEnded:
         ENDED.append(config.seed)
@@ -64,7 +64,7 @@ class Seen(ProgressListener):
     def epoch_begins(self, epoch: int, steps: int) -> None:
         self.told.append((epoch, steps))
 
-    def stepped(self) -> None:
+    def stepped(self, loss: float) -> None:
         self.steps += 1
 
     def epoch_ended(self, epoch: Epoch) -> None:
@@ -177,12 +177,12 @@ def test_a_run_ends_when_nobody_gives_a_sign_of_life(tmp_path: Path, monkeypatch
         run.claim()
         end = time.monotonic() + 1.0
         while time.monotonic() < end:  # twice its patience
-            run.stepped()
+            run.stepped(1.0)
             time.sleep(0.02)
     end = time.monotonic() + 30.0
     while time.monotonic() < end:
         try:
-            run.stepped()
+            run.stepped(1.0)
         except RunEnded:
             return
         time.sleep(0.02)

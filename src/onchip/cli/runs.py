@@ -168,6 +168,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 jobs=options.get("jobs"),
                 workers=workers,
                 progress=watch,
+                log=options["log"],
                 ranks=ranks,
             )
             records, code = _followed(coming, watch, ranks, as_json=options["as_json"])

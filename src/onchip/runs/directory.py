@@ -16,6 +16,7 @@ from onchip.runs.model_file import NAME
 from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
+CURVES, CURVE = "tensorboard", "events.out.tfevents.*"
 MODEL = NAME, MODEL_WEIGHTS
 SHARED = ".cluster"
 REPORT = "table.md", "report.html", "figure.svg", "figure.png"
@@ -103,6 +104,10 @@ class RunDirectory:
         path = self.path / WEIGHTS / _file_name(config)
         return path if path.exists() else None
 
+    def curves(self, config: RunConfig) -> Path:
+        """The folder of a run's curves, for other programs."""
+        return self.path / CURVES / _stem(config)
+
     def shared(self) -> Path:
         """The folder through which workers on other machines get their work; its absolute path."""
         return self.path.absolute() / SHARED
@@ -140,17 +145,19 @@ class RunDirectory:
         """Every file that a sweep has left here."""
         tensors = [file for kind in (CHECKPOINTS, WEIGHTS) for file in self.path.glob(f"{kind}/*.safetensors")]
         files = [self.path / name for name in (CONFIG, RECORDS, *MODEL, *REPORT)]
-        return [*(file for file in files if file.exists()), *tensors]
+        return [*(file for file in files if file.exists()), *tensors, *self.path.glob(f"{CURVES}/*/{CURVE}")]
 
     def _clear(self) -> None:
         for file in self._own_files():
             file.unlink(missing_ok=True)
         self._remove_if_empty(CHECKPOINTS)
         self._remove_if_empty(WEIGHTS)
+        for folder in (*self.path.glob(f"{CURVES}/*"), self.path / CURVES):
+            self._remove_if_empty(folder.relative_to(self.path))
 
-    def _remove_if_empty(self, kind: str) -> None:
+    def _remove_if_empty(self, folder: str | Path) -> None:
         with contextlib.suppress(OSError):  # absent, or with files that are not ours
-            (self.path / kind).rmdir()
+            (self.path / folder).rmdir()
 
 
 def slug(text: str) -> str:
@@ -175,8 +182,13 @@ def next_directory(parent: Path, name: str) -> Path:
 
 
 def _file_name(config: RunConfig) -> str:
+    return f"{_stem(config)}.safetensors"
+
+
+def _stem(config: RunConfig) -> str:
+    """The name of a run among those of its directory."""
     on_chip = f"-{slug(config.synapses)}" if config.synapses and config.synapses.startswith(CHIP) else ""
-    return f"{slug(config.rule)}{on_chip}-seed{config.seed}.safetensors"
+    return f"{slug(config.rule)}{on_chip}-seed{config.seed}"
 
 
 def differences(earlier: SweepConfig, sweep: SweepConfig, *, free: Collection[str] = ()) -> list[str]:

@@ -51,6 +51,7 @@ def compare(
     data_root: str | os.PathLike[str] | None = None,
     download: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    log: str | None = None,
     ranks: Ranks | None = None,
     **settings: Any,
 ) -> list[Record]:
@@ -85,6 +86,7 @@ def compare(
         data_root: Folder of the data sets; None for the environment variable `ONCHIP_DATA`, or a cache folder.
         download: Whether the data set's files are downloaded if they are missing.
         progress: Makes the listener of each run; by default, nothing is reported.
+        log: "tensorboard" writes curves for that program into `out`, while runs train; None writes none.
         ranks: The processes that train each run together, from `onchip.Ranks.join`; None for this one alone.
         settings: The other settings, as the command line names them, with underscores: `neuron`, `epochs`, `lr`
             and so on; see `onchip.runs.config.RunConfig`.
@@ -104,8 +106,10 @@ def compare(
         [('bp', True), ('dfa', False)]
     """
     ranks = only_given(ranks)
-    if out is None and (resume or force or keep_weights or shard is not None):
-        raise RequestError("resume, force, keep_weights and shard need out, the folder of the comparison; got None")
+    if out is None and (resume or force or keep_weights or shard is not None or log is not None):
+        raise RequestError(
+            "resume, force, keep_weights, shard and log need out, the folder of the comparison; got None"
+        )
     if shard is not None and out is not None:
         out = shard_folder(Path(out), parse_shard(shard))
     net, network = network_given(net) if net is not None else (None, None)
@@ -142,6 +146,7 @@ def compare(
             "force": force,
             "jobs": jobs,
             "progress": progress,
+            "log": log,
             "workers": workers,
             "ranks": ranks,
         }

@@ -77,6 +77,7 @@ def fit(
     resume: bool = False,
     force: bool = False,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    log: str | None = None,
     ranks: Ranks | None = None,
     **settings: Any,
 ) -> FitResult:
@@ -105,6 +106,7 @@ def fit(
         resume: Continue the run in `out` after its last whole epoch; all else must be given as before.
         force: Replace an earlier run in `out`.
         progress: Makes the listener of the run, such as the bars of `onchip.bars`.
+        log: "tensorboard" writes curves for that program into `out`, while the run trains; None writes none.
         ranks: The processes that train together, from `onchip.Ranks.join`; None for this one alone.
         settings: The other settings of the command line, with underscores: `epochs`, `lr`, `batch_size`, `steps`,
             `encoder`, `seed` and so on; see `onchip.runs.config.RunConfig`.
@@ -128,8 +130,8 @@ def fit(
         (2, 4)
     """
     ranks = only_given(ranks)
-    if out is None and (resume or force):
-        raise RequestError("resume and force need out, the folder of the run; got None")
+    if out is None and (resume or force or log is not None):
+        raise RequestError("resume, force and log need out, the folder of the run; got None")
     net, network = network_given(model)
     label, attach = rule_given(rule)
     share = validation if isinstance(validation, int | float) and not isinstance(validation, bool) else None
@@ -148,7 +150,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
         runs = sweep.compare(
-            request, data, folder, given=given, resume=resume, force=force, progress=progress, ranks=ranks
+            request, data, folder, given=given, resume=resume, force=force, progress=progress, log=log, ranks=ranks
         )
         (record,) = stack.enter_context(contextlib.closing(runs))
         if out is not None and ranks.first:

@@ -209,7 +209,7 @@ def _train_epoch(run: Run, data: Dataset, epoch: int, watch: ProgressListener) -
         run.optimizer.zero_grad()
         run.schedule.step()
         total_loss += value * ranks.total([len(samples)])[0]
-        watch.stepped()
+        watch.stepped(value)
     if run.rule.nonfinite() is not None:  # a spike hides it from the loss: NaN >= threshold is just false
         raise diverged(run, config, epoch, steps, "found at the epoch's end")
     seconds = time.perf_counter() - begin

@@ -35,7 +35,7 @@ class StatusFile(ProgressListener):
 
     def __init__(self, file: Path, alive: Path | None, interval: float, patience: float) -> None:
         self._file, self._alive, self._interval, self._patience = file, alive, interval, patience
-        self._steps, self._written = 0, 0.0
+        self._losses, self._written = list[float](), 0.0
         self._beat, self._since = b"", time.monotonic()
 
     def claim(self) -> None:
@@ -54,13 +54,13 @@ class StatusFile(ProgressListener):
     def wait_for(self, lock: threading.Lock) -> None:
         """Acquire a lock, or raise RunEnded."""
         while not lock.acquire(timeout=self._interval):
-            self._write(STEPPED, 0)
+            self._write(STEPPED, 0, 0.0)
 
     def epoch_begins(self, epoch: int, steps: int) -> None:
         self._write(EPOCH_BEGINS, epoch, steps)
 
-    def stepped(self) -> None:
-        self._steps += 1
+    def stepped(self, loss: float) -> None:
+        self._losses.append(loss)
         if time.monotonic() - self._written >= self._interval:
             self._write_steps()
 
@@ -69,8 +69,10 @@ class StatusFile(ProgressListener):
         self._write(EPOCH_ENDED, *dataclasses.astuple(epoch))
 
     def _write_steps(self) -> None:
-        self._write(STEPPED, self._steps)
-        self._steps, self._written = 0, time.monotonic()
+        steps = len(self._losses)
+        self._write(STEPPED, steps, sum(self._losses) / max(steps, 1))
+        self._written = time.monotonic()
+        self._losses.clear()
 
     def _write(self, event: str, *details: object) -> None:
         try:
@@ -114,8 +116,9 @@ class StatusReader:
                     self._progress.run_begins(self._config)
                 self.begun = True
             elif event == STEPPED:
-                for _ in range(details[0]):
-                    self._progress.stepped()
+                steps, mean_loss = details
+                for _ in range(steps):
+                    self._progress.stepped(mean_loss)
             elif event == EPOCH_BEGINS:
                 self._progress.epoch_begins(*details)
             else:

@@ -32,9 +32,10 @@ from onchip.training.builder import build, describe
 from onchip.training.clusters import Local, Workers
 from onchip.training.executor import run_in_workers
 from onchip.training.loop import train
-from onchip.training.progress import ProgressListener
+from onchip.training.progress import Listeners, ProgressListener
 from onchip.training.randomness import own_randomness
 from onchip.training.resolved import Given, resolve
+from onchip.training.tensorboard import TensorBoard, log_named
 
 
 def trainable(config: RunConfig, data: Dataset, given: Given = Given()) -> tuple[list[str], list[str]]:
@@ -86,6 +87,7 @@ def compare(
     jobs: int | None = None,
     workers: Workers | None = None,
     progress: Callable[[], ProgressListener] = ProgressListener,
+    log: str | None = None,
     ranks: Ranks = ALONE,
 ) -> Generator[Record, None, None]:
     """Train every run of a sweep into a directory of records.
@@ -104,6 +106,7 @@ def compare(
             torch uses here are divided; 1 or None trains in this process.
         workers: Where the runs train instead; connected before the directory is made, and closed at the end.
         progress: Makes the progress callbacks of a run.
+        log: For which other program curves are written while runs train: "tensorboard"; None for none.
         ranks: The processes that train each run together, all of which call this; only the first one uses the path.
 
     Returns:
@@ -131,6 +134,9 @@ def compare(
         chips = on_chip.facts(sweep, data, given)
     refuse_differences(ranks, sweep, data)
     directory = RunDirectory(path)
+    curves = None if log is None else log_named(log, directory.curves)
+    if curves is not None and ranks.first:
+        progress = _both(progress, curves)
     settled = ranks.at_first(directory.config) if resume and sweep.base.threads is None else None
     with contextlib.ExitStack() as stack:
         if workers is not None:
@@ -171,12 +177,16 @@ def compare(
             if workers is None
             else run_in_workers(work, waiting, workers, progress, shared=shared)
         )
-        with contextlib.closing(runs):  # ends workers while the directory is locked
+        with contextlib.closing(runs), contextlib.ExitStack() as stack:  # ends workers while the directory is locked
+            if curves is not None:
+                stack.enter_context(contextlib.closing(curves))
             for config, trained in runs:
                 record = on_chip.noted(trained, config, chips)
                 stored.pop(keys[config], None)
                 stored[keys[config]] = record
                 ranks.at_first(functools.partial(write, directory.records, stored.values()))
+                if curves is not None and ranks.first:
+                    curves.finished(config, record)
                 if record.status == "ok" and ranks.first:
                     directory.remove_checkpoint(config)
                 yield record
@@ -197,6 +207,10 @@ def compare(
                     directory.remove_parts()  # of workers that were ended while they wrote
 
     return locked()
+
+
+def _both(progress: Callable[[], ProgressListener], log: TensorBoard) -> Callable[[], ProgressListener]:
+    return lambda: Listeners(progress(), log())
 
 
 def _by_run(records: Iterable[Record]) -> dict[tuple[str, int, Any], Record]:

@@ -59,6 +59,14 @@ def _run_options(
     out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one under runs.")] = None,
     force: Annotated[bool, _option(RUN, "Replace an earlier run in that directory.", "--force")] = False,
     resume: Annotated[bool, _option(RUN, "Continue the run in that directory.", "--resume")] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Write curves while runs train, into --out, for another program: tensorboard.",
+            rich_help_panel=RUN,
+            autocompletion=names("log", ("tensorboard",)),
+        ),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(

@@ -88,7 +88,7 @@ class Bar(ProgressListener):
         if self._progress is not None:
             self._progress.update(self._bar, total=self._epochs * steps, completed=(epoch - 1) * steps)
 
-    def stepped(self) -> None:
+    def stepped(self, loss: float) -> None:
         """Move the bar."""
         if self._progress is not None:
             self._progress.advance(self._bar)
