@@ -66,7 +66,8 @@ class Curves(ProgressListener):
     config: RunConfig | None = None
 
     def __init__(self, folder: Callable[[RunConfig], Path]) -> None:
-        self._folder, self._writer = folder, None
+        self._folder = folder
+        self._writer: SummaryWriter | None = None
         self._step, self._losses, self._written = 0, list[float](), 0.0
 
     def run_begins(self, config: RunConfig) -> None:
@@ -103,8 +104,10 @@ class Curves(ProgressListener):
             results = {"accuracy/test": record.test_accuracy}
             results |= {f"cost/{cost.name}": value for cost in COSTS if (value := cost.of(record)) is not None}
             settings = {name: value for name, value in record.settings.items() if value is not None}
+            file = self._writer.file_writer
+            assert file is not None, "it is not closed"
             for summary in hparams(settings, results):
-                self._writer.file_writer.add_summary(summary)
+                file.add_summary(summary)
             for name, value in results.items():
                 self._add(name, value)
         self.close()
