@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from onchip.report import as_markdown
+from onchip.report import FEW, as_markdown
 from onchip.runs import record
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,5 @@ def cells(text: str) -> list[list[str]]:
 def test_the_readmes_table_is_that_of_a_committed_record() -> None:
     records = record.read(ROOT / "experiments" / "readme" / "records.jsonl")
     assert all(made.clean for one in records for made in one.provenance)
-    head, *rows = cells(as_markdown(records))
-    shown, *expected = cells((ROOT / "README.md").read_text(encoding="utf-8"))
-    chosen = [head.index(name) for name in shown]
-    assert [[row[place] for place in chosen] for row in rows] == expected
+    printed = cells(as_markdown(records, columns=FEW))
+    assert cells((ROOT / "README.md").read_text(encoding="utf-8")) == printed

@@ -35,34 +35,55 @@ def records(rules: int) -> list[Record]:
     return [record(rule, seed, 0.9 + seed / 30, ledger=LEDGER) for rule in RULES[:rules] for seed in range(3)]
 
 
-def shown(heads: list[str], lines: list[str]) -> set[str]:
-    """The heads whose words all stand in the lines, each whole."""
-    words = set(" ".join(lines).split())
-    return {head for head in heads if set(head.split()) <= words}
-
-
+@pytest.mark.parametrize("chosen", [None, "all"])
 @pytest.mark.parametrize("rules", [1, 2, 5, 7])
-@pytest.mark.parametrize("width", [*range(40, 201, 8), 60, 80, 120, 200])
+@pytest.mark.parametrize("width", [*range(40, 201, 16), 60, 80, 100])
 def test_no_line_is_wider_than_the_terminal_and_no_head_is_broken(
-    rules: int, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    width: int, rules: int, chosen: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    output.show_table(records(rules), to_error=False, file=Path("out/table.md"))
-    printed = capsys.readouterr().out
-    assert max(map(cell_len, printed.splitlines())) <= width
-    left_out = re.search(r"out/table.md also has: (.*?)\. --columns", " ".join(printed.split()))
-    named = set(left_out[1].split(", ")) if left_out else set()
+    printed = []
+    for terminal in (True, False):
+        monkeypatch.setattr("sys.stdout.isatty", lambda answer=terminal: answer)
+        output.show_table(records(rules), to_error=False, columns=output.chosen_columns(chosen))
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1], "a pipe gets what a terminal of that width does"
+    lines = printed[0].splitlines()
+    assert max(map(cell_len, lines)) <= width
+    said = re.search(r"Not shown \(--columns\): ([a-z, ]+)", " ".join(lines))
+    missing = set(re.findall("[a-z]+", said[1])) if said else set[str]()
     table = report.table(records(rules))
-    heads = set(table.header) - named
-    assert {"rule", "test %"} <= heads
-    text = printed.split("Accuracies:")[0].replace("\n", " ")
+    assert missing <= set(table.names)
+    if chosen == "all":
+        assert not missing
+    elif width >= 100:
+        assert set(report.FEW) & set(table.names) == set(table.names[1:]) - missing, "what a comparison is about fits"
+    assert width < 80 or len(set(table.names) - missing) >= 5
+    heads = [head for name, head in zip(table.names, table.header, strict=True) if name not in missing]
+    text = printed[0].split("Accuracies:")[0].replace("\n", " ")
     for word in (word for head in heads for word in head.split()):
         assert f" {word} " in f" {text} "
     for row in table.texts():
         for head, cell in zip(table.header, row, strict=True):
             assert head not in heads or head == "rule" or cell in text
-    assert width < 80 or len(heads) >= 5, "what a comparison is about fits"
+
+
+def test_without_a_terminal_the_width_does_not_change(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = []
+    for columns in ("", "0", "wide", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        output.show_table(records(5), to_error=False)
+        printed.append(capsys.readouterr().out)
+    assert len(set(printed)) == 1
+    assert "Not shown (--columns): validation, pareto, weights, forward, error, update, speed\n" in printed[0]
+
+
+def test_weights_stand_for_bits_where_older_records_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    older = {name: count for name, count in LEDGER.items() if "_bits" not in name}
+    output.show_table([record(ledger=older)], to_error=False)
+    assert "weights" in capsys.readouterr().out.partition("Not shown")[0]
 
 
 def test_few_rules_stand_side_by_side() -> None:
@@ -88,7 +109,8 @@ def test_any_text_can_be_drawn(rows: list[tuple[str, str, str]], header: tuple[s
 def test_columns_can_be_chosen(onchip: Onchip) -> None:
     tiny = ("--net", "mlp", "--train-size", "20", "--steps", "1", "--epochs", "1", "--seeds", "1", "--rules", "dfa")
     result = onchip("compare", *tiny, "--out", "out", "--columns", "memory,test")
-    assert [cell.strip() for cell in result.out.splitlines()[2].strip("|").split("|")] == ["rule", "memory", "test %"]
+    assert "\nrule  memory  test %\n" in result.out
+    assert "Not shown (--columns): validation, seeds, pareto, weights, bits" in result.out
     assert "samples/s" in Path("out", "table.md").read_text()
     refused = onchip("compare", *tiny, "--columns", "memroy")
     assert refused.code == 2

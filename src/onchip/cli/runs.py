@@ -178,7 +178,7 @@ def _run(context: typer.Context, *, one: bool) -> None:
                 order = {rule: place for place, rule in enumerate(request.rules)}
                 records.sort(key=lambda record: (order.get(record.label, len(order)), bool(record.chip.get("bits"))))
                 report.write(out, records)
-                show_table(records, to_error=options["as_json"], columns=columns, file=out / "table.md")
+                show_table(records, to_error=options["as_json"], columns=columns)
             say(f"results in {out}", error=True)
         except OSError as error:  # a full disk or a closed terminal, of which nothing more is said than has been
             code = code or _failed(error)

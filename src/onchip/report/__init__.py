@@ -8,10 +8,11 @@ from onchip.report.groups import Group, gather, grouped, once
 from onchip.report.markdown import markdown_table
 from onchip.report.page import page
 from onchip.report.summary import title
-from onchip.report.table import COLUMNS, NOTE, Table, as_csv, as_latex, as_markdown, failures, table
+from onchip.report.table import COLUMNS, FEW, NOTE, Table, as_csv, as_latex, as_markdown, failures, note, table
 
 __all__ = [
     "COLUMNS",
+    "FEW",
     "KINDS",
     "NOTE",
     "Group",
@@ -26,6 +27,7 @@ __all__ = [
     "gather",
     "grouped",
     "markdown_table",
+    "note",
     "once",
     "page",
     "table",

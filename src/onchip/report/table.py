@@ -15,22 +15,47 @@ from onchip.report.markdown import markdown_table
 from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
 from onchip.runs.record import Record
 
-NOTE = (
-    "Accuracies: mean ± standard deviation over the seeds that succeeded. Pareto: on the Pareto front, where no other "
-    "rule is as accurate, on average, with as few transported bits (or weights, if a record has no bits). Transported: "
-    "copied from forward to feedback weights during training, without the initial copy; bits include the indices of "
-    "the weights. Forward, error, update: scalar products per training sample, of weights and activity, of feedback "
-    "weights and errors, of errors and activity. Operations: the part of these in which a spike, or an error that is "
-    "not 0, reaches a synapse. Memory: feedback weights, and what a batch stores until its update. k, M, G: 10^3, "
-    "10^6, 10^9."
+_TRANSPORTED = (
+    "Transported: copied from forward to feedback weights during training, without the initial copy; bits include the "
+    "indices of the weights."
 )
-
+_PRODUCTS = (
+    "Forward, error, update: scalar products per training sample, of weights and activity, of feedback weights and "
+    "errors, of errors and activity."
+)
+MEANINGS = {
+    "test": "Accuracies: mean ± standard deviation over the seeds that succeeded.",
+    "pareto": "Pareto: on the Pareto front, where no other rule is as accurate, on average, with as few transported "
+    "bits (or weights, if a record has no bits).",
+    "weights": _TRANSPORTED,
+    "bits": _TRANSPORTED,
+    "forward": _PRODUCTS,
+    "error": _PRODUCTS,
+    "update": _PRODUCTS,
+    "operations": "Operations: scalar products per training sample in which a spike, or an error that is not 0, "
+    "reaches a synapse.",
+    "memory": "Memory: numbers stored as feedback weights, and by a batch until its update.",
+}
+"""What columns mean, by their short names."""
 
 COLUMNS = (
     *("test", "chip", "cost", "bits", "operations", "energy", "memory", "weights", "seeds", "validation", "pareto"),
     *("forward", "error", "update", "speed"),
 )
 """Names of all columns but the first, the most important first."""
+
+FEW = ("test", "seeds", "chip", "cost", "bits", "operations", "memory", "energy")
+"""The columns that a comparison prints if none are chosen."""
+
+
+def note(names: Sequence[str]) -> str:
+    """What the columns of these names mean."""
+    said = dict.fromkeys(meaning for name, meaning in MEANINGS.items() if name in names)
+    return " ".join([*said, "k, M, G: 10^3, 10^6, 10^9."])
+
+
+NOTE = note(COLUMNS)
+"""What all columns mean."""
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,9 @@ def _run_options(
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Columns of the printed table, such as test,bits,memory. If left out, those that fit.",
+            help="Columns of the printed table, such as test,bits,speed, or all. If left out, those that matter most.",
             rich_help_panel=RUN,
-            autocompletion=names("columns", COLUMNS),
+            autocompletion=names("columns", [*COLUMNS, "all"]),
         ),
     ] = None,
     as_json: Annotated[

@@ -1,6 +1,8 @@
 """Tables on a terminal: as many columns as fit into its width, or one column per row if all of them fit so."""
 
+import os
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -10,6 +12,8 @@ from rich.console import Console
 from onchip._text import one_line
 
 GAP = "  "
+PIPE = 100
+"""Letters per line where there is no terminal."""
 NARROWEST = 8
 """Letters per line of a first column that no width suffices for."""
 
@@ -42,14 +46,27 @@ def drawn(
     return _lines(shown, width), [column[0] for column in columns if column not in shown]
 
 
+def stacked(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """All columns of a table, in parts of their own lines, one below the other, where one does not suffice."""
+    lines, left_out = drawn(header, rows, header[1:], width)
+    rest = [0, *(place for place, head in enumerate(header) if place and one_line(head) in left_out)]
+    if not left_out or len(rest) == len(header):
+        return [lines]
+    below = stacked([header[place] for place in rest], [[row[place] for place in rest] for row in rows], width)
+    return [lines, *below]
+
+
 def paragraph(text: str, width: int) -> str:
     """Text in lines of at most a width."""
     return "\n".join(line for words in textwrap.wrap(one_line(text), width) for line in chop_cells(words, width))
 
 
-def terminal_width() -> int:
-    """Letters per line of the terminal."""
-    return max(20, Console().width)
+def terminal_width(*, to_error: bool = False) -> int:
+    """Letters per line of a terminal; where there is none, what `COLUMNS` says, or else 100."""
+    asked = os.environ.get("COLUMNS", "")
+    without = int(asked) if asked.isdecimal() and int(asked) else PIPE
+    stream = sys.stderr if to_error else sys.stdout
+    return max(20, Console(file=stream).width if stream.isatty() else without)
 
 
 def _pieces(text: str) -> list[str]:
