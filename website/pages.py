@@ -1,0 +1,73 @@
+"""The pages that people wrote, as the site shows them: links out of docs/, lists, and notebooks."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+TEXT = (".md", ".yml")
+COPIED = (".svg", ".png", ".py", ".csv")
+OTHER_PAGES = {"README.md": "readme.md", "SECURITY.md": "security.md"}
+"""Pages outside of docs/ that the site has, too."""
+
+UNSEARCHED = ("certificates.md", "certificates-recurrent.md")
+"""Long tables, which would be most of what a search finds."""
+
+FENCE = re.compile(r"^(```.*?^```[^\n]*$)", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+LIST_AFTER_TEXT = re.compile(r"^(?!\s*(?:[-*]|\d+\.) |\s*$|\s+|[|#<])(.*)\n(?=(?:[-*]|\d+\.) )", re.MULTILINE)
+
+
+def written(root: Path) -> dict[str, str | bytes]:
+    """Files of docs/, and pages beside it, by their path in the site."""
+    found: dict[str, str | bytes] = {}
+    for path in sorted((root / "docs").rglob("*")):
+        name = path.relative_to(root / "docs").as_posix()
+        if path.suffix in TEXT:
+            text = path.read_text(encoding="utf-8")
+            found[name] = page(text, path, root) if path.suffix == ".md" else text
+        elif path.suffix == ".ipynb":
+            found |= notebook(path, root)
+        elif path.suffix in COPIED:
+            found[name] = path.read_bytes()
+    for name, target in OTHER_PAGES.items():
+        found[target] = page((root / name).read_text(encoding="utf-8"), root / name, root)
+    return found
+
+
+def page(text: str, path: Path, root: Path) -> str:
+    """The Markdown of a page, for the site instead of GitHub."""
+    outside = FENCE.split(text)
+    for index in range(0, len(outside), 2):
+        prose = LINK.sub(lambda link: _link(link, path, root), outside[index])
+        outside[index] = LIST_AFTER_TEXT.sub(r"\1\n\n", prose)
+    hidden = "---\nsearch:\n  exclude: true\n---\n\n" if path.name in UNSEARCHED else ""
+    return hidden + "".join(outside)
+
+
+def notebook(path: Path, root: Path) -> dict[str, str | bytes]:
+    """A notebook as a page, with the output that is stored in it, and its figures."""
+    from nbconvert import MarkdownExporter  # an extra; the rest needs none
+
+    name = path.relative_to(root / "docs").with_suffix("").as_posix()
+    text, resources = MarkdownExporter().from_filename(
+        str(path), resources={"output_files_dir": f"{path.stem}-files", "unique_key": path.stem}
+    )
+    figures = {f"{Path(name).parent.as_posix()}/{file}": data for file, data in resources["outputs"].items()}
+    return {f"{name}.md": page(text, path, root), **figures}
+
+
+def _link(link: re.Match[str], path: Path, root: Path) -> str:
+    """A link of a page, to where the site has its target; the name of the file if the site lacks it."""
+    image, text, target = link.groups()
+    file, hash_, anchor = target.partition("#")
+    if not file or "://" in target or target.startswith("mailto:"):
+        return link.group()
+    found = os.path.relpath((path.parent / file).resolve(), root)
+    here = OTHER_PAGES.get(path.name, "") if path.parent == root else os.path.relpath(path, root / "docs")
+    inside = OTHER_PAGES.get(found) or (os.path.relpath(found, "docs") if found.startswith("docs/") else None)
+    if inside is None:
+        return text if text.strip("`").endswith(Path(found).name) else f"{text} (`{found}`)"
+    inside = str(Path(inside).with_suffix(".md")) if inside.endswith(".ipynb") else inside
+    return f"{image}[{text}]({os.path.relpath(inside, Path(here).parent)}{hash_}{anchor})"
