@@ -27,12 +27,19 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (compare, train, predict, rules, networks, neurons, encoders, devices, hardware, audit, cost, report):
-    app.command(cls=Command)(command)
-app.command(cls=Command)(export)
-app.command("import", cls=Command)(import_)
-app.add_typer(data, name="data")
-app.add_typer(chips.app, name="chips")
+TRAIN, ASK, LISTS, EXCHANGE = "Train and report", "Ask without training", "What there is", "Other tools"
+GROUPS = {
+    TRAIN: (compare, train, report, predict),
+    ASK: (audit, cost),
+    LISTS: (rules, networks, neurons, encoders, devices, hardware),
+    EXCHANGE: (export,),
+}
+for group, commands in GROUPS.items():
+    for command in commands:
+        app.command(cls=Command, rich_help_panel=group)(command)
+app.command("import", cls=Command, rich_help_panel=EXCHANGE)(import_)
+app.add_typer(data, name="data", rich_help_panel=LISTS)
+app.add_typer(chips.app, name="chips", rich_help_panel=LISTS)
 
 
 def _print_version(requested: bool) -> None:

@@ -42,23 +42,22 @@ def compare(
         typer.Option(
             "--rules",
             "--rule",
-            help=f"Rules, such as bp,fbp:period=10|100. If left out, those of {','.join(RULES)} that can train it.",
+            help=f"Such as bp,fbp:period=10|100. If left out, {','.join(RULES)}.",
             rich_help_panel=TRAINING,
             autocompletion=names("rule"),
         ),
     ] = None,
-    seeds: Annotated[
-        str, typer.Option(help="Number of seeds, or seeds separated by commas: 0,7.", rich_help_panel=RUN)
-    ] = str(SEEDS),
+    seeds: Annotated[str, typer.Option(help="Number of seeds, or seeds such as 0,7.", rich_help_panel=RUN)] = str(
+        SEEDS
+    ),
     keep_weights: Annotated[
         bool,
-        typer.Option("--keep-weights", help="Store the final weights of each run, as train does.", rich_help_panel=RUN),
+        typer.Option("--keep-weights", help="Store the final weights of each run.", rich_help_panel=RUN),
     ] = False,
     chip: Annotated[
         str | None,
         typer.Option(
-            help="Judge each rule on this chip, such as loihi or my-chip.toml, and train it with the chip's bits and "
-            "beside that in full precision, by plain SGD; with batches of one sample and --lr 0.05 if left out.",
+            help="Judge rules on a chip, such as loihi, and train them with its bits and without.",
             rich_help_panel=TRAINING,
             autocompletion=names("chip", known_chips()),
         ),
@@ -68,13 +67,14 @@ def compare(
         typer.Option(
             "--keep-unsupported",
             help="Train rules that the chip cannot run in full precision, instead of refusing them.",
+            hidden=True,
             rich_help_panel=TRAINING,
         ),
     ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
-            help="Runs at a time, each in a process with its share of the threads; on a cluster, all if left out.",
+            help="Runs at a time, each in a process.",
             show_default="1",
             rich_help_panel=RUN,
         ),
@@ -82,14 +82,15 @@ def compare(
     cluster: Annotated[
         str | None,
         typer.Option(
-            help="Where runs train: dask:tcp://host:8786, or slurm:partition=gpu;time=60. Workers must share --out.",
+            help="dask:tcp://host:8786 or slurm:partition=gpu;time=60.",
             rich_help_panel=RUN,
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
-            help="Part i of n of the runs, such as 0/4, into a folder of its own in --out; report merges them.",
+            help="Part i of n of the runs, such as 0/4; report merges them.",
+            hidden=True,
             rich_help_panel=RUN,
         ),
     ] = None,

@@ -57,18 +57,26 @@ class Setting:
         group: The heading below which the command line shows it.
         valid: Whether a value, other than None, is in range.
         expected: The range in words.
+        advanced: Whether few need it, so that the command line shows it with --help-all only.
     """
 
     help: str
     group: str
     valid: Callable[[Any], bool]
     expected: str
+    advanced: bool = False
 
 
 def _setting(
-    group: str, default: Any, text: str, expected: str = "", valid: Callable[[Any], bool] = lambda value: True
+    group: str,
+    default: Any,
+    text: str,
+    expected: str = "",
+    valid: Callable[[Any], bool] = lambda value: True,
+    *,
+    advanced: bool = False,
 ) -> Any:
-    return dataclasses.field(default=default, metadata={"setting": Setting(text, group, valid, expected)})
+    return dataclasses.field(default=default, metadata={"setting": Setting(text, group, valid, expected, advanced)})
 
 
 def _one(value: int) -> bool:
@@ -98,32 +106,25 @@ class RunConfig:
         20
     """
 
-    net: str = _network("conv-small", "Network: a name, such as mlp, layers such as 16C3-P2-F128, or my_net.py:build.")
+    net: str = _network("conv-small", "A name, layers such as 16C3-P2-F128, or my_net.py:build.")
     neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
-    encoder: str | None = _network(
-        None, "How a sample becomes a signal, such as poisson. If left out, the one that suits data and neuron."
-    )
-    steps: int = _network(
-        4, "Time steps T per image or recording; sequences have their own.", "at least 1 time step", _one
-    )
+    encoder: str | None = _network(None, "How samples become signals. If left out, as suits data and neuron.")
+    steps: int = _network(4, "Time steps T; sequences have their own.", "at least 1 time step", _one)
 
     data: str = _data(
         "digits",
-        "Data set: a name of `onchip data list`, such as n-mnist or n-mnist:frames=6, folder:PATH (or "
-        "'folder:PATH;size=64'), ts:PATH, or my_data.py:load.",
+        "A name of onchip data list, folder:PATH or my_data.py:load.",
     )
     train_size: int | None = _data(
-        None, "Training samples to use, drawn class by class. If left out, all.", "at least 1 sample", _one
+        None, "Training samples to use, class by class. If left out, all.", "at least 1 sample", _one
     )
     validation: float = _data(
-        0.1, "Share of the training samples used for validation.", "a share of at least 0 and below 1", _share
+        0.1, "Share of the training samples for validation.", "a share of at least 0 and below 1", _share
     )
-    augment: str | None = _data(None, "Random changes to training images, such as crop:4,flip.")
+    augment: str | None = _data(None, "Changes to training images, such as crop:4,flip.")
 
     rule: str = _training("bp", "Learning rule, such as fbp:period=100;transport=top:0.1.")
-    loss: str | None = _training(
-        None, "Loss: steploss:0.05 (5% of it squared error), or winner. If left out, the one that suits the neuron."
-    )
+    loss: str | None = _training(None, "steploss:0.05, or winner. If left out, as suits the neuron.")
     epochs: int = _training(20, "Passes over the training samples.", "at least 1 epoch", _one)
     batch_size: int = _training(32, "Samples per training step.", "at least 1 sample per batch", _one)
     chunk: int | None = _training(
@@ -131,46 +132,56 @@ class RunConfig:
         "Samples of a step to compute at a time, to save memory. If left out, all.",
         "at least 1 sample at a time",
         _one,
+        advanced=True,
     )
     recompute: bool = _training(
-        False, "Store less: compute each layer again in the backward pass. Equal results, in more time."
+        False,
+        "Store less: compute each layer again in the backward pass. Equal results, in more time.",
+        advanced=True,
     )
     lr: float = _training(
         5e-3, "Learning rate at the start.", "a learning rate above 0, 1e6 at most", lambda x: 0.0 < x <= 1e6
     )
     lr_scaling: Literal["equal", "fan"] = _training(
-        "equal", "Learning rate per layer: equal, or times min(1, 256 / fan-in)."
+        "equal", "Learning rate per layer: equal, or times min(1, 256 / fan-in).", advanced=True
     )
     schedule: Literal["cosine", "constant", "exponential"] = _training(
-        "cosine", "Learning rate over time: to 0 as a cosine, constant, or times lr-decay after each epoch."
+        "cosine", "cosine, constant or exponential (--lr-decay per epoch)."
     )
     lr_decay: float = _training(
-        0.7, "Factor per epoch of the exponential schedule.", "a factor above 0 and at most 1", lambda x: 0.0 < x <= 1.0
+        0.7,
+        "Factor per epoch of the exponential schedule.",
+        "a factor above 0 and at most 1",
+        lambda x: 0.0 < x <= 1.0,
+        advanced=True,
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = _training(
-        "adam", "Optimizer; adamw decouples the weight decay from the gradient."
-    )
+    optimizer: Literal["adam", "adamw", "sgd"] = _training("adam", "Optimizer.")
     momentum: float = _training(0.9, "Momentum of sgd.", "at least 0 and below 1", _share)
-    weight_decay: float = _training(0.0, "Weight decay.", "a finite number of at least 0", lambda x: 0 <= x < math.inf)
+    weight_decay: float = _training(
+        0.0, "Weight decay.", "a finite number of at least 0", lambda x: 0 <= x < math.inf, advanced=True
+    )
     clip: float | None = _training(
         None,
         "Norm to which the gradient of all parameters together is scaled down.",
         "a finite norm above 0",
         lambda x: 0 < x < math.inf,
+        advanced=True,
     )
-    synapses: str | None = _training(
-        None, "Memory device that applies the updates instead of the optimizer; see `onchip devices`."
-    )
+    synapses: str | None = _training(None, "Memory device instead of the optimizer; see onchip devices.")
     patience: int | None = _training(
-        None, "Epochs without a better validation accuracy after which training stops.", "at least 1 epoch", _one
+        None,
+        "Epochs without a better validation accuracy after which training stops.",
+        "at least 1 epoch",
+        _one,
+        advanced=True,
     )
     select: Literal["last", "best"] = _training(
-        "last", "Weights to test: of the last epoch, or of the one with the best validation accuracy."
+        "last", "Weights to test: of the last epoch, or of the one with the best validation accuracy.", advanced=True
     )
 
     seed: int = _run(
         0,
-        "Seed of the first weights, the order of the samples and all random draws.",
+        "Seed of first weights, order of samples and random draws.",
         "a whole number from 0 to 2^32 - 1",
         lambda x: 0 <= x < 2**32,
     )
@@ -179,16 +190,16 @@ class RunConfig:
         "How many times to measure gradients and activity during training; no result changes.",
         "how many times, 0 to 10,000",
         lambda x: 0 <= x <= 10_000,  # the record keeps each
+        advanced=True,
     )
-    precision: Literal["float32", "bfloat16"] = _run(
-        "float32", "Precision of products at synapses, spikes and errors in training; weights are in float32."
-    )
-    device: str = _run("cpu", "Processor to compute on, as torch names it: cpu, cuda, cuda:1.")
+    precision: Literal["float32", "bfloat16"] = _run("float32", "Precision of products, spikes and errors in training.")
+    device: str = _run("cpu", "Where to compute: cpu, cuda, cuda:1.")
     threads: int | None = _run(
         None,
         "CPU threads of a run. If left out, as many as torch uses, divided by --jobs.",
         "1 to 1024 threads",
         lambda x: 1 <= x <= 1024,
+        advanced=True,
     )
 
     def __post_init__(self) -> None:

@@ -95,8 +95,6 @@ class Curves(ProgressListener):
 
     def finish(self, record: Record) -> None:
         """Add the test accuracy; and settings and results for the tab that compares runs."""
-        from torch.utils.tensorboard.summary import hparams
-
         if record.test_accuracy is not None:
             self._step = int(record.ledger["steps"])
             if self._writer is None:  # an earlier try has trained all epochs
@@ -104,12 +102,8 @@ class Curves(ProgressListener):
             results = {"accuracy/test": record.test_accuracy}
             results |= {f"cost/{cost.name}": value for cost in COSTS if (value := cost.of(record)) is not None}
             settings = {name: value for name, value in record.settings.items() if value is not None}
-            file = self._writer.file_writer
-            assert file is not None, "it is not closed"
-            for summary in hparams(settings, results):
-                file.add_summary(summary)
-            for name, value in results.items():
-                self._add(name, value)
+            # Into the run's own folder, where its results are curves of the same names.
+            self._writer.add_hparams(settings, results, run_name=".", global_step=self._step)
         self.close()
 
     def close(self) -> None:

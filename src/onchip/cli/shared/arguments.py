@@ -10,7 +10,7 @@ import typer
 
 from onchip.cli.shared.completion import names
 from onchip.report.table import COLUMNS
-from onchip.runs.config import DATA, RUN, RunConfig
+from onchip.runs.config import DATA, NETWORK, RUN, TRAINING, RunConfig
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -41,28 +41,38 @@ EncoderName = Annotated[
 Steps = Annotated[int, typer.Option(help="Time steps T of one sample.")]
 
 
+GROUPS = NETWORK, DATA, TRAINING, RUN
+"""Groups of options, in the order in which `--help` shows them."""
+WIDEST = 16
+"""Characters that choices may take there; the help of an option with longer ones names them."""
+
+
 def _option(group: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=group)
 
 
-DataRoot = Annotated[
-    Path | None, _option(DATA, "Directory of the data sets. If left out, ONCHIP_DATA, or a cache directory.")
-]
+DataRoot = Annotated[Path | None, _option(DATA, "Where data sets are. If left out, ONCHIP_DATA, or a cache.")]
+
+
+def _show_all(context: typer.Context, requested: bool) -> None:
+    if requested:
+        for parameter in context.command.params:
+            parameter.hidden = False  # type: ignore[attr-defined]  # options, of which each has it
+        context.command.format_help(context, context.make_formatter())
+        raise typer.Exit
 
 
 def _run_options(
     data_root: DataRoot = None,
     download: Annotated[bool, _option(DATA, "Download the data set's files if missing.", "--download")] = False,
-    config: Annotated[
-        Path | None, _option(RUN, "TOML file of these options; the command line takes precedence.")
-    ] = None,
-    out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one under runs.")] = None,
+    config: Annotated[Path | None, _option(RUN, "TOML file of these options; the command line wins.")] = None,
+    out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one.")] = None,
     force: Annotated[bool, _option(RUN, "Replace an earlier run in that directory.", "--force")] = False,
     resume: Annotated[bool, _option(RUN, "Continue the run in that directory.", "--resume")] = False,
     log: Annotated[
         str | None,
         typer.Option(
-            help="Write curves while runs train, into --out, for another program: tensorboard.",
+            help="Write curves while runs train: tensorboard.",
             rich_help_panel=RUN,
             autocompletion=names("log", ("tensorboard",)),
         ),
@@ -70,13 +80,24 @@ def _run_options(
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Columns of the printed table, such as test,bits,speed, or all. If left out, those that matter most.",
+            help="Columns to print, such as test,bits, or all. If left out, a few.",
             rich_help_panel=RUN,
             autocompletion=names("columns", [*COLUMNS, "all"]),
         ),
     ] = None,
     as_json: Annotated[
-        bool, _option(RUN, "Print the records to standard output, and nothing else there.", "--json")
+        bool, _option(RUN, "Print the records, and nothing else, to standard output.", "--json")
+    ] = False,
+    help_all: Annotated[
+        bool,
+        typer.Option(
+            "--help-all",
+            callback=_show_all,
+            is_eager=True,
+            expose_value=False,
+            help="Show this message with all options, and exit.",
+            rich_help_panel=RUN,
+        ),
     ] = False,
 ) -> None: ...
 
@@ -95,9 +116,16 @@ def with_settings(command: Command, *, without: Collection[str] = ()) -> Command
         _parameter(field, hints[field.name]) for field in dataclasses.fields(RunConfig) if field.name not in without
     ]
     parameters += inspect.signature(_run_options, eval_str=True).parameters.values()
+    parameters.sort(key=_group)
     signature = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
     vars(command)["__signature__"] = inspect.Signature(signature)
     return command
+
+
+def _group(parameter: inspect.Parameter) -> int:
+    """The place of an option's group among the others."""
+    (option,) = (each for each in parameter.annotation.__metadata__) if parameter.name != "context" else (None,)
+    return -1 if option is None else GROUPS.index(option.rich_help_panel)
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
@@ -107,8 +135,9 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     option = typer.Option(
         name,
         help=setting.help,
+        hidden=setting.advanced,
         rich_help_panel=setting.group,
-        metavar="|".join(choices) or None,
+        metavar=joined if 0 < len(joined := "|".join(choices)) <= WIDEST else None,
         autocompletion=names(field.name, choices),
     )
     annotated: Any = Annotated
