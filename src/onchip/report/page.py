@@ -17,7 +17,7 @@ from onchip.report.table import NOTE, Cell, Table, table
 from onchip.runs.record import Record
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "web"
 HEAD = """<!doctype html>
 <html lang="en">
 <head>

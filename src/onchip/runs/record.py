@@ -101,6 +101,8 @@ class Record:
         threads: CPU threads that torch used.
         chip: the chip whose bits the synapses had, or on which the rule was judged: its name, the SHA-256 of its
             profile, whether the run had its `bits`, and the verdict with its clauses; empty without a chip.
+        claims: names of the claims about locality that the rule stated on this network, see `onchip.certificates`;
+            None in records that are older than this field.
         started: date and time, UTC, ISO 8601.
         provenance: the code, kernels and threads that trained it; more than one entry if it was resumed under others.
     """
@@ -128,6 +130,7 @@ class Record:
     threads: Count
     started: str
     chip: dict[str, Plain] = field(default_factory=dict)
+    claims: tuple[str, ...] | None = None
     status: Literal["ok", "failed"] = "failed"
     error: str | None = None
     test_accuracy: Share | None = None

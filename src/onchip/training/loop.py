@@ -146,6 +146,7 @@ def _train(
         provenance=tuple(run.provenance),
         ledger=bill,
         chip=run.chip(),
+        claims=tuple(claim.name for claim in run.rule.claims.stated()),
         seconds=before + time.perf_counter() - begin,
         train_seconds=run.train_seconds,
         samples_per_second=len(data.train) * len(run.history) / run.train_seconds,
