@@ -64,6 +64,10 @@ def test_scores_are_those_of_python_in_json_and_csv(onchip: Onchip) -> None:
     assert [[float(cell) for cell in row[2:]] for row in cells] == expected.scores.tolist()
     other = onchip("predict", "run", "samples.npy", "--json", "--batch-size", "5").out
     assert other != result.out, "other batches draw other spikes"
+    longer = onchip("predict", "run", "samples.npy", "--json", "--steps", "9").out
+    expected = package.load("run").predict(split, steps=9)
+    assert [json.loads(line)["scores"] for line in longer.splitlines()] == expected.scores.tolist()
+    assert "steps got 0; expected 1 to" in onchip("predict", "run", "samples.npy", "--steps", "0").err
 
 
 def test_sequences_and_their_lengths(onchip: Onchip) -> None:

@@ -65,6 +65,43 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+def test_samples_can_be_presented_for_another_number_of_steps(tmp_path: Path) -> None:
+    onchip.fit(build(), **SHORT, out=tmp_path)
+    saved = onchip.load(tmp_path)
+    expected = saved.model(onchip.Static(INPUTS, steps=7)).sum(0)
+    torch.testing.assert_close(saved.predict(INPUTS, steps=7).scores, expected.detach())
+    assert torch.equal(saved.predict(INPUTS, steps=3).scores, saved.predict(INPUTS).scores)
+
+
+def test_longer_spike_trains_come_nearer_to_their_mean(tmp_path: Path) -> None:
+    trained(tmp_path, net="mlp", neuron="stochastic", rule="ssnn_bp", optimizer="sgd", lr=0.1)
+    saved, samples = onchip.load(tmp_path), load("digits").test.samples
+    limit = samples.flatten(1).double() / 255
+    layers = [module for module in saved.model.modules() if isinstance(module, torch.nn.Linear)]
+    for layer in layers[:-1]:
+        limit = (limit @ layer.weight.double().T + layer.bias.double()).clamp(0, 1)
+    limit = limit @ layers[-1].weight.double().T + layers[-1].bias.double()
+    errors = [(saved.predict(samples, steps=steps).scores - limit).square().mean() for steps in (3, 30, 300)]
+    assert errors[0] > 10 * errors[1] > 100 * errors[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "expected"),
+    [
+        pytest.param({}, 0, "predict got steps=0; expected a number of time steps, at least 1", id="none"),
+        pytest.param({}, 2.5, "predict got steps=2.5; expected a number of time steps", id="no whole number"),
+        pytest.param({"neuron": "ttfs", "net": "4C3-P2-F16"}, 4, "neurons spike once.*leave steps out", id="times"),
+        pytest.param({"data": "store-recall", "net": "R16", "rule": "ottt"}, 4, "time steps of their own", id="own"),
+    ],
+)
+def test_another_number_of_steps_is_refused_where_there_is_none(
+    settings: dict[str, Any], steps: Any, expected: str, tmp_path: Path
+) -> None:
+    record = trained(tmp_path, **settings)
+    with pytest.raises(RequestError, match=expected):
+        onchip.load(tmp_path).predict(load(record.settings["data"]).test, steps=steps)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_it_predicts_as_the_run_was_tested(case: str, tmp_path: Path) -> None:
     record = trained(tmp_path, **CASES[case])

@@ -36,6 +36,10 @@ def predict(
     batch_size: Annotated[
         int | None, typer.Option(help="Samples at a time.", show_default="as many as in the test")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Time steps for which a sample is presented.", show_default="as many as in training"),
+    ] = None,
     net: Annotated[
         str | None, typer.Option(help="my_net.py:build, if the network has layers that only this code can build.")
     ] = None,
@@ -54,6 +58,8 @@ def predict(
             raise RequestError("got --json and --csv; expected one of them")
         if batch_size is not None:
             require_range(batch_size=batch_size)
+        if steps is not None:
+            require_range(steps=steps)
         from onchip.training import registry
         from onchip.training.inputs import lengths_of, samples_of
         from onchip.training.trained import load
@@ -63,7 +69,10 @@ def predict(
         with reading():
             names, values = samples_of(samples, trained.input)
             found = trained.predict(
-                values, lengths=None if lengths is None else lengths_of(lengths), batch_size=batch_size
+                values,
+                lengths=None if lengths is None else lengths_of(lengths),
+                batch_size=batch_size,
+                steps=steps,
             )
         lines = (_json if as_json else _csv if as_csv else _plain)(names, found)
         if out is None:

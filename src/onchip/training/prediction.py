@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from onchip.data import Split, batches
 from onchip.data.progress import report
 from onchip.data.samples import FEATURES, FLOAT_IMAGES, IMAGES, RECORDINGS, SEQUENCES, SampleKind
 from onchip.encoding import Encoder
-from onchip.errors import DataError, RequestError
+from onchip.errors import DataError, RequestError, require
 from onchip.losses import scores
 from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import SignalKind
@@ -64,6 +64,7 @@ def predict(
     *,
     lengths: Tensor | None = None,
     batch_size: int | None = None,
+    steps: int | None = None,
 ) -> Prediction:
     """The class of each sample; see `onchip.training.trained.TrainedModel.predict`.
 
@@ -74,8 +75,11 @@ def predict(
         samples: (N, ...), or a split.
         lengths: Time steps of each sequence; None where all have T.
         batch_size: Samples at a time; None for as many as in the test.
+        steps: Time steps per sample; None for as many as in training.
     """
     kind = kind_of(facts)
+    if steps is not None:
+        facts = _presented(facts, steps, kind)
     split = _checked(samples, facts, kind) if isinstance(samples, Split) else _split(samples, lengths, facts, kind)
     if isinstance(samples, Split) and lengths is not None:
         raise RequestError("predict got lengths beside a Split, which has its own; leave them out")
@@ -118,6 +122,15 @@ def encoder_of(signals: SignalKind, facts: InputFacts, kind: SampleKind, device:
         return registry.encoder(facts.encoder, signals, steps=facts.steps or 1, generator=generator, samples=kind)[0]
     except RequestError as error:
         raise DataError(f"the model's encoder cannot be made: {error}") from error
+
+
+def _presented(facts: InputFacts, steps: int, kind: SampleKind) -> InputFacts:
+    """The same input, presented for another number of time steps."""
+    if kind.own_steps or facts.steps is None:
+        reason = "sequences have time steps of their own" if kind.own_steps else "its neurons spike once, at any time"
+        raise RequestError(f"predict got steps={steps} for a network that has no such number: {reason}; leave steps out")
+    require(isinstance(steps, int) and steps >= 1, "predict", "steps", steps, "a number of time steps, at least 1")
+    return replace(facts, steps=steps)
 
 
 def _split(samples: Any, lengths: Tensor | None, facts: InputFacts, kind: SampleKind) -> Split:

@@ -122,7 +122,14 @@ class TrainedModel:
             raise DataError(f"{self.path / WEIGHTS} has no feedback of {facts.text}: {error!s:.300}") from error
         return attached.in_bfloat16() if facts.precision == "bfloat16" else attached
 
-    def predict(self, samples: Any, *, lengths: Tensor | None = None, batch_size: int | None = None) -> Prediction:
+    def predict(
+        self,
+        samples: Any,
+        *,
+        lengths: Tensor | None = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> Prediction:
         """The class of each sample, computed as in the test of the run that trained the network.
 
         Args:
@@ -132,16 +139,19 @@ class TrainedModel:
             lengths: Time steps of each sequence, (N,) int64; None where all have T.
             batch_size: Samples at a time; None for as many as in the test. Encoders that draw random numbers draw
                 others for other batches.
+            steps: Time steps for which each sample is presented; None for as many as in training. Longer spike trains
+                are less noisy; a network of `Stochastic` neurons gains most.
 
         Raises:
-            RequestError: The samples are not such as the network takes, or nobody said how they become its input.
+            RequestError: The samples are not such as the network takes, they have no such number of time steps, or
+                nobody said how they become its input.
         """
         if self.input is None:
             raise RequestError(
                 f"{self.path / NAME} does not say how samples become the network's input; pass `encoder` and so on to "
                 "onchip.save, or call .model with a signal"
             )
-        return predict(self.model, self.input, self.classes, samples, lengths=lengths, batch_size=batch_size)
+        return predict(self.model, self.input, self.classes, samples, lengths=lengths, batch_size=batch_size, steps=steps)
 
     def _rule_facts(self) -> RuleFacts:
         if self.file.rule is None:
