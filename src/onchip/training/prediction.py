@@ -127,8 +127,8 @@ def encoder_of(signals: SignalKind, facts: InputFacts, kind: SampleKind, device:
 def _presented(facts: InputFacts, steps: int, kind: SampleKind) -> InputFacts:
     """The same input, presented for another number of time steps."""
     if kind.own_steps or facts.steps is None:
-        reason = "sequences have time steps of their own" if kind.own_steps else "its neurons spike once, at any time"
-        raise RequestError(f"predict got steps={steps} for a network that has no such number: {reason}; leave steps out")
+        why = "sequences have time steps of their own" if kind.own_steps else "its neurons spike once, at any time"
+        raise RequestError(f"predict got steps={steps} for a network without such a number: {why}; leave steps out")
     require(isinstance(steps, int) and steps >= 1, "predict", "steps", steps, "a number of time steps, at least 1")
     return replace(facts, steps=steps)
 

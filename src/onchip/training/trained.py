@@ -151,7 +151,8 @@ class TrainedModel:
                 f"{self.path / NAME} does not say how samples become the network's input; pass `encoder` and so on to "
                 "onchip.save, or call .model with a signal"
             )
-        return predict(self.model, self.input, self.classes, samples, lengths=lengths, batch_size=batch_size, steps=steps)
+        options: dict[str, Any] = {"lengths": lengths, "batch_size": batch_size, "steps": steps}
+        return predict(self.model, self.input, self.classes, samples, **options)
 
     def _rule_facts(self) -> RuleFacts:
         if self.file.rule is None:
