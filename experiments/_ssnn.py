@@ -149,13 +149,12 @@ def averaged(data: Dataset, steps: int | None) -> Dataset:
     """Each recording as one image, the mean of its spikes over T steps; the data as they are without T."""
     if steps is None:
         return data
-    splits = {}
-    for name in ("train", "validation", "test"):
-        split = getattr(data, name)
+
+    def still(split: Any) -> Split:
         assert split.kind is RECORDINGS, "only recordings have spikes to average"
-        image = tensor_of(mean_image(split.samples.float() / 255, steps))
-        splits[name] = Split(image, split.labels, FLOAT_IMAGES)
-    return dataclasses.replace(data, **splits)
+        return Split(tensor_of(mean_image(split.samples.float() / 255, steps)), split.labels, FLOAT_IMAGES)
+
+    return dataclasses.replace(data, train=still(data.train), validation=still(data.validation), test=still(data.test))
 
 
 HEADER = ("row", "seeds", "accuracy %", "as clipped %", "against the clipped network's", "training", "read-out")
