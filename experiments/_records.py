@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -11,12 +12,16 @@ from typing import Any
 
 from onchip.data import Dataset
 from onchip.runs.config import RunConfig
+from onchip.runs.directory import slug
 from onchip.runs.record import Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.resolved import Given
 
-__all__ = ["FOLDER", "accuracy", "append_lines", "difference", "read_lines", "same_settings", "train_missing"]
+__all__ = [
+    *("FOLDER", "accuracy", "append_lines", "checkpoint_of", "difference", "read_lines", "same_settings"),
+    "train_missing",
+]
 
 FOLDER = Path(__file__).resolve().parent / "records"
 
@@ -54,27 +59,44 @@ def same_settings(config: RunConfig, settings: dict[str, Any]) -> bool:
     return {**defaults, **settings} == asdict(config)
 
 
+def checkpoint_of(config: RunConfig, folder: Path) -> Path:
+    """The file in which a run is stored after each epoch; other settings have another one."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()
+    return folder / f"{slug(config.rule)}-seed{config.seed}-{digest[:12]}.safetensors"
+
+
 def train_missing(
     path: Path,
     configs: Iterable[RunConfig],
     data: Dataset | None = None,
     given: Callable[[RunConfig], Given] = lambda _: Given(),
+    checkpoints: Path | None = None,
 ) -> None:
     """Trains every run that the file has no record of, and appends its record.
 
     Args:
         path: The file of records.
-        configs: The runs, in the order in which they are trained.
+        configs: The runs, in the order in which they are trained; the next one is asked for after the record before it
+            is written, so that it may depend on that.
         data: The data set of all of them; None loads the one that each run names.
         given: Objects that a run has in place of names.
+        checkpoints: Folder in which a run is stored after each epoch, to go on from there after an interruption; None
+            stores nothing, and begins an interrupted run again.
     """
     path.parent.mkdir(exist_ok=True)
     done = [record.settings for record in read(path)]
     for config in configs:
         if any(same_settings(config, settings) for settings in done):
             continue
-        record = train(config, data or load_data(config), given=given(config))
+        save_to = None
+        if checkpoints is not None:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            save_to = checkpoint_of(config, checkpoints)
+        loaded = data or load_data(config)
+        record = train(config, loaded, given=given(config), save_to=save_to, resume=save_to is not None)
         append(path, record)
+        if save_to is not None:
+            save_to.unlink(missing_ok=True)
         done.append(record.settings)
         measured = record.test_accuracy if record.validation_accuracy is None else record.validation_accuracy
         print(

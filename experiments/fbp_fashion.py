@@ -37,6 +37,7 @@ import torch
 from torch import nn
 
 import onchip
+from _paired import Paired, describe_pooled, pooled
 from _records import FOLDER, append_lines, read_lines
 from _tables import SEEDS, command, spread
 from onchip import models, rules
@@ -138,6 +139,7 @@ BALANCED = (
     balanced("top 0.3%", Top(0.003), 30, common=180),
 )
 BP = (ROWS[0].name, ROWS[-1].name)
+UNSTEADY = ("never", "fa")
 LONGER = tuple(replace(row, setting=LONG) for row in (ROWS[0], *BALANCED[:2], ROWS[2], *ROWS[5:8]))
 OTHERS = (
     Row("never", rules.never),
@@ -297,7 +299,8 @@ def tables_of(path: Path) -> str:
     for record in read(path):
         shared = {key: value for key, value in record["settings"].items() if key != "period"}
         settings.setdefault(json.dumps(shared), []).append(record)
-    header = ("row", "seeds", "accuracy %", "against bp", "loss", "scalars", "bits", "bits, with first copy", "dead")
+    compared = ("against bp", "95% interval", "80% power from", "loss")
+    header = ("row", "seeds", "accuracy %", *compared, "scalars", "bits", "bits, with first copy", "dead")
     parts = []
     for text, records in settings.items():
         s, first = json.loads(text), records[0]
@@ -308,6 +311,7 @@ def tables_of(path: Path) -> str:
         )
         present = {record["row"] for record in records}
         parts.append(markdown_table(header, [cells(name, records) for name in names if name in present]))
+        parts += [text for text in [pooled_text(records)] if text]
     return "\n\n".join(parts)
 
 
@@ -318,6 +322,7 @@ def cells(name: str, records: list[dict[str, Any]]) -> tuple[str, ...]:
     pairs = [(record, bp[record["seed"]]) for record in runs if record["seed"] in bp]
     differences = [100 * (record["accuracy"] - other["accuracy"]) for record, other in pairs]
     losses = [record["losses"][-1] - other["losses"][-1] for record, other in pairs]
+    paired = Paired(tuple(differences))
     ledger = runs[0]["ledger"]
     scalars_of_bp = runs[0]["feedback_weights"] * runs[0]["steps"]  # BP moves every weight at every step
     bits = ledger["transport_value_bits"] + ledger["transport_index_bits"]
@@ -328,12 +333,23 @@ def cells(name: str, records: list[dict[str, Any]]) -> tuple[str, ...]:
         name,
         str(len(runs)),
         spread([100 * record["accuracy"] for record in runs]),
-        *(["", ""] if name in BP else [spread(differences, "+"), f"{statistics.mean(losses):+.4f}"]),
+        *([""] * 4 if name in BP else [spread(differences, "+"), *paired.cells(), f"{statistics.mean(losses):+.4f}"]),
         saved(scalars_of_bp, ledger["weights_transported"]),
         saved(WEIGHT_BITS * scalars_of_bp, bits),
         saved(WEIGHT_BITS * scalars_of_bp, bits + first_copy),
         f"{dead:.0f} of {runs[0]['units'][last]['units']}",
     )
+
+
+def pooled_text(records: list[dict[str, Any]]) -> str:
+    """What all rows together say of the differences; rows without transport vary more, and are left out."""
+    rows: dict[str, dict[int, float]] = {}
+    for record in records:
+        if record["row"] not in UNSTEADY:
+            rows.setdefault(record["row"], {})[record["seed"]] = 100 * record["accuracy"]
+    seeds = sorted({seed for row in rows.values() for seed in row})
+    whole = {name: [row[seed] for seed in seeds] for name, row in rows.items() if len(row) == len(seeds)}
+    return describe_pooled(pooled(whole))
 
 
 def saved(bp: int, moved: int) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from _paired import Paired
 from _records import FOLDER, accuracy, difference, train_missing
 from _tables import SEEDS, command, spread
 from onchip.report.markdown import markdown_table
@@ -49,7 +50,11 @@ def run() -> None:
 def tables() -> dict[str, str]:
     records = read(RECORDS)
     rows = [row(rule, records) for rule in RULES if any(record.label == rule for record in records)]
-    return {"fbp_lif": markdown_table(("rule", "seeds", "accuracy %", "against bp", "bits"), rows)}
+    return {
+        "fbp_lif": markdown_table(
+            ("rule", "seeds", "accuracy %", "against bp", "95% interval", "80% power from", "bits"), rows
+        )
+    }
 
 
 def row(label: str, records: list[Record]) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ def row(label: str, records: list[Record]) -> tuple[str, ...]:
         f"`{label}`",
         str(len(runs)),
         spread([accuracy(record) for record in runs]),
-        "" if label == "bp" else spread(differences, "+"),
+        *([""] * 3 if label == "bp" else [spread(differences, "+"), *Paired(tuple(differences)).cells()]),
         f"{bits_of_bp / bits:,.0f}x" if bits else "all",
     )
 

@@ -1,0 +1,60 @@
+"""The runs of frozen backpropagation on CIFAR-10: networks, budgets, and which learning rates are tried."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import fbp_cifar10_quarter as script
+from _tables import SEEDS
+from onchip.training import registry
+
+
+def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
+    make = registry.network(script.BASE.net)
+    neuron, _ = registry.neuron(script.BASE.neuron)
+    for rule in (*script.MAIN, *script.OTHERS):
+        torch.manual_seed(0)
+        attached = registry.part("rule", rule)(make((3, 32, 32), 10, neuron=neuron))
+        weights = sum(layer.weight.numel() for layer in attached.layers[1:])
+        assert weights == script.FEEDBACK_WEIGHTS
+        attached.detach()
+
+
+def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "read", lambda path: [tried(1e-3, "fan", 0.5)])
+    runs = list(script.runs())
+    assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
+        (rule, seed) for seed in (0, 1) for rule in script.MAIN
+    ]
+    assert len({(run.rule, run.seed) for run in runs}) == len(runs) == len(SEEDS) * len(script.MAIN | script.OTHERS)
+    assert {(run.lr, run.lr_scaling, run.validation, run.train_size) for run in runs} == {(1e-3, "fan", 0.0, None)}
+
+
+def tried(lr: float, lr_scaling: str, accuracy: float) -> Any:
+    """What the choice of a learning rate reads of a record."""
+    return SimpleNamespace(settings={"lr": lr, "lr_scaling": lr_scaling}, validation_accuracy=accuracy)
+
+
+@pytest.mark.parametrize(
+    ("best_at", "beyond"),
+    [((1e-3, "fan"), []), ((2e-3, "fan"), [4e-3, 8e-3]), ((2.5e-4, "equal"), [1.25e-4, 6.25e-5])],
+    ids=["inside", "above", "below"],
+)
+def test_a_best_learning_rate_at_an_edge_is_followed(
+    best_at: tuple[float, str], beyond: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The validation accuracy has its peak at `best_at`, or at the first learning rate beyond it."""
+    records: list[Any] = []
+    monkeypatch.setattr(script, "read", lambda path: list(records))
+    rates = []
+    for run in script.tuning():
+        assert (run.validation, run.seed, run.train_size) == (0.1, script.TUNING_SEED, 15_000)
+        peak = beyond[0] if beyond else best_at[0]
+        near = 1.0 / (1.0 + abs(torch.tensor(run.lr / peak).log2().item())) if run.lr_scaling == best_at[1] else 0.1
+        records.append(tried(run.lr, run.lr_scaling, near))
+        rates.append(run.lr)
+    assert rates[6:] == pytest.approx(beyond)
