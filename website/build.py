@@ -23,7 +23,7 @@ ROOT = HERE.parent
 
 def sources() -> dict[str, str | bytes]:
     """Every file that the site is made of, by its path in the site."""
-    found: dict[str, str | bytes] = {**written(ROOT), **reference(), **gallery()}
+    found: dict[str, str | bytes] = {**written(ROOT), **reference(), **gallery(ROOT)}
     for name in ("site.css", "filter.js", "iframe-worker.js"):
         found[name] = (HERE / name).read_text(encoding="utf-8")
     return found

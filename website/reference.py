@@ -64,7 +64,7 @@ def placed() -> dict[str, tuple[list[str], dict[str, str]]]:
             elif not getattr(thing, "__module__", "onchip").startswith("onchip"):
                 elsewhere[name] = f"`{thing.__module__.partition('.')[0]}`"
             elif _named(thing) and id(thing) in homes:
-                elsewhere[name] = f"[`{homes[id(thing)]}`][{homes[id(thing)]}]"
+                elsewhere[name] = f"[`{homes[id(thing)]}`][{thing.__module__}.{thing.__qualname__}]"
             else:
                 own.append(name)
                 homes[id(thing)] = f"{package}.{name}"
@@ -78,7 +78,7 @@ def _named(thing: object) -> bool:
 
 
 def _page(package: str, own: list[str], elsewhere: dict[str, str]) -> str:
-    about = (inspect.getdoc(import_module(package)) or "").replace("\n\n", "\n\n")
+    about = inspect.getdoc(import_module(package)) or ""
     blocks = [f"# `{package}`", about]
     if package == "onchip.rules":
         linked = ", ".join(f"[`{name}`](../rules/{name}.md)" for name in own)
@@ -86,4 +86,12 @@ def _page(package: str, own: list[str], elsewhere: dict[str, str]) -> str:
     if elsewhere:
         others = "; ".join(f"`{name}`: {where}" for name, where in elsewhere.items())
         blocks.append(f"Exported here, too: {others}.")
-    return "\n\n".join([*blocks, *(f"::: {package}.{name}" for name in own)]) + "\n"
+    return "\n\n".join([*blocks, *(_entry(package, name) for name in own)]) + "\n"
+
+
+def _entry(package: str, name: str) -> str:
+    """What mkdocstrings makes the text of, by where it is defined: modules may have the name of what they define."""
+    thing = getattr(import_module(package), name)
+    if not _named(thing):
+        return f"::: {package}.{name}"
+    return f"::: {thing.__module__}.{thing.__qualname__}\n    options:\n      heading: {package}.{name}"
