@@ -97,10 +97,49 @@ def no_backward_phase(names: dict[str, Any]) -> None:
     assert operations["opzo"] > operations["bp"]
 
 
+def spikes_on_a_crossbar(names: dict[str, Any]) -> None:
+    error = {
+        encoder: [
+            float((names[encoder](steps=steps)(names["values"]).mean(0) - names["values"]).square().mean().sqrt())
+            for steps in (4, 64)
+        ]
+        for encoder in ("Poisson", "RandomPhase")
+    }
+    assert error["Poisson"][0] / error["Poisson"][1] == pytest.approx(4, rel=0.3), "as 1 / sqrt(T)"
+    assert error["RandomPhase"][0] / error["RandomPhase"][1] == pytest.approx(16, rel=0.3), "as 1 / T"
+    assert (names["coincidences"] - names["exact"]).abs().mean() < 0.02
+    reached, exact = names["accuracies"], names["reached"]["exact weights"]
+    assert reached["random phase", 8] > names["numbers"].test_accuracy - 0.04
+    for steps in (2, 4):
+        assert reached["random phase", steps] > reached["coin (Bernoulli)", steps]
+    assert min(names["reached"]["30 times coarser"], names["reached"]["spread of everything"]) > exact - 0.04
+    assert names["reached"]["asymmetry 0.5"] < 0.3
+
+
+def speech_online(names: dict[str, Any]) -> None:
+    assert names["data"].classes[0] == "speaker 1"
+    assert (len(names["data"].train), len(names["data"].test)) == (243, 370)
+    recurrent = names["found"]
+    update = torch.einsum("tbi,tbj->ij", recurrent.local * recurrent.error, recurrent.pre)
+    assert torch.allclose(names["product"].sum(0), update, atol=1e-6)
+    assert names["accuracy"](names["model"]) > 0.75
+    online, eprop, bp = names["stored"].values()
+    assert online < eprop / 4
+    assert online < bp / 4
+    accuracies = {
+        name: sum(float(record.test_accuracy) for record in names["records"] if record.label == name) / 2
+        for name in names["names"]
+    }
+    assert accuracies["eprop:feedback=symmetric"] > accuracies["bp"] - 0.03
+    assert accuracies["eprop:feedback=symmetric"] > accuracies["eprop"]
+
+
 CLAIMS: dict[str, Callable[[dict[str, Any]], None]] = {
     "1-backpropagation": backpropagation,
     "2-frozen-backpropagation": frozen_backpropagation,
     "3-no-backward-phase": no_backward_phase,
+    "4-spikes-on-a-crossbar": spikes_on_a_crossbar,
+    "5-speech-online": speech_online,
 }
 """For each notebook, what its text says of the numbers that its cells compute."""
 
