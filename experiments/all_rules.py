@@ -1,6 +1,7 @@
 """Every rule on one network and one data set: which accuracy does each reach, and what does it pay for it?
 
-    python experiments/all_rules.py    trains the runs that experiments/records/all_rules*.jsonl lack
+    python experiments/all_rules.py              trains the runs that experiments/records/all_rules*.jsonl lack
+    python experiments/all_rules.py --table      writes docs/all-rules.md and docs/all-rules.svg from the records
 
 Rules are those of the export list, with default options. All 60,000 training images of Fashion-MNIST are used; the
 10,000 test images are evaluated once per run, after its last step. One seed gives all rules the same first weights and
@@ -16,17 +17,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from _all_rules_figure import svg
+from _all_rules_rows import Result, bill, results, shown
+from _all_rules_tables import page
 from _records import FOLDER, train_missing
+from _tables import DOCS, parser, write
 from onchip import rules
-from onchip.data import Dataset
+from onchip.certificates import Claims
+from onchip.data import Dataset, Split
+from onchip.data.samples import IMAGES
 from onchip.errors import OnchipError
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, append, read
-from onchip.training.builder import describe, load_data
+from onchip.training.builder import build, describe, load_data
+from onchip.training.randomness import own_randomness
 from onchip.training.resolved import resolve
 
 RECORDS = FOLDER / "all_rules.jsonl"
 TUNING = FOLDER / "all_rules_tuning.jsonl"
+FIGURE = DOCS / "all-rules.svg"
 
 SEEDS = (0, 1, 2, 3, 4)
 BASE = RunConfig(
@@ -116,12 +127,50 @@ def of_row(row: Row, records: list[Record]) -> list[Record]:
     return [record for record in records if (record.settings["rule"], record.settings["neuron"]) == asked]
 
 
-def main() -> None:
+def claims(row: Row) -> Claims:
+    """What a rule claims about its updates on the network; `onchip audit` tests such claims."""
+    split = Split(
+        torch.zeros(BASE.batch_size, 1, 28, 28, dtype=torch.uint8), torch.arange(BASE.batch_size) % 10, IMAGES
+    )
+    data = Dataset(BASE.data, tuple("0123456789"), split, split.take(torch.arange(0)), split)
+    config = replace(row.config(BASE.lr, 0), batch_size=5, precision="float32")  # which no claim depends on
+    with own_randomness(config):
+        return build(resolve(config, data)).rule.claims
+
+
+def found() -> list[Result]:
+    """All rules that have a record."""
+    records = read(RECORDS)
+    return results(records, {(row.rule, row.neuron): claims(row) for row in ROWS if of_row(row, records)})
+
+
+def drawn() -> bytes:
+    """The figure."""
+    costs = bill([record for record in read(RECORDS) if record.status == "ok"])
+    return svg([result for result in found() if result.runs], [costs["bits"], costs["energy"]])
+
+
+def tables() -> dict[str, str]:
+    """The generated part of the page."""
+    records = read(RECORDS)
+    missing = [shown(row.rule, row.neuron) for row in ROWS if not of_row(row, records)]
+    return {"all_rules": page(found(), records, missing, FIGURE.name)}
+
+
+def run() -> None:
     some, data = load_data(ROWS[0].tuning(LEARNING_RATES[0])), load_data(BASE)
     for seed in SEEDS:
         for row in ROWS:
             tune(row, some)
             attempt(RECORDS, row.config(best_of(of_row(row, read(TUNING))), seed), data)
+
+
+def main() -> None:
+    if parser(__doc__, "all-rules.md").parse_args().table:
+        write("all-rules.md", tables())
+        FIGURE.write_bytes(drawn())
+    else:
+        run()
 
 
 if __name__ == "__main__":
