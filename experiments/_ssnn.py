@@ -187,21 +187,37 @@ def heading(title: str, entries: Sequence[dict[str, Any]], *, tuning: bool = Fal
     )
 
 
-def references(entries: Iterable[dict[str, Any]]) -> dict[tuple[int, float], float]:
-    """Accuracies of the clipped network by seed and learning rate."""
-    return {key(entry): entry["as_clipped"] for entry in entries if entry["row"].startswith(REFERENCE)}
+@dataclass(frozen=True)
+class References:
+    """Accuracies of the clipped network, by seed and learning rate.
+
+    Args:
+        accuracies: In [0, 1].
+    """
+
+    accuracies: dict[tuple[int, float], float]
+
+    @classmethod
+    def of(cls, entries: Iterable[dict[str, Any]]) -> References:
+        clipped = [entry for entry in entries if entry["row"].startswith(REFERENCE)]
+        return cls({_key(entry): entry["as_clipped"] for entry in clipped})
+
+    def find(self, entry: dict[str, Any]) -> float | None:
+        """That of the same seed: the only one, or the one with the same learning rate; None without one."""
+        of_seed = [accuracy for (seed, _), accuracy in self.accuracies.items() if seed == entry["record"]["seed"]]
+        return of_seed[0] if len(of_seed) == 1 else self.accuracies.get(_key(entry))
 
 
-def key(entry: dict[str, Any]) -> tuple[int, float]:
+def _key(entry: dict[str, Any]) -> tuple[int, float]:
     return entry["record"]["seed"], entry["record"]["settings"]["lr"]
 
 
-def noise(runs: Iterable[dict[str, Any]], reference: dict[tuple[int, float], float]) -> list[tuple[float, ...]]:
+def noise(runs: Iterable[dict[str, Any]], references: References) -> list[tuple[float, ...]]:
     """Points from the clipped network to these runs, one by one: all, those of training, those of the read-out."""
     found: list[tuple[float, ...]] = []
     for run in runs:
-        if key(run) in reference:
-            spiking, clipped, best = run["record"]["test_accuracy"], run["as_clipped"], reference[key(run)]
+        spiking, clipped, best = run["record"]["test_accuracy"], run["as_clipped"], references.find(run)
+        if best is not None:
             found.append((100 * (spiking - best), 100 * (clipped - best), 100 * (spiking - clipped)))
     return found
 
@@ -209,7 +225,7 @@ def noise(runs: Iterable[dict[str, Any]], reference: dict[tuple[int, float], flo
 def cells(name: str, entries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """One row of a table: means ± standard deviations over its seeds."""
     runs = [entry for entry in entries if entry["row"] == name]
-    parts = [] if name.startswith(REFERENCE) else noise(runs, references(entries))
+    parts = [] if name.startswith(REFERENCE) else noise(runs, References.of(entries))
     ledger = runs[0]["record"]["ledger"]
     moved = (ledger["transport_value_bits"] + ledger["transport_index_bits"]) / ledger["steps"]
     return (

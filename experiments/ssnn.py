@@ -19,8 +19,11 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import _ssnn_deep
 from _records import FOLDER, read_lines
 from _ssnn import BASE, CLIPPED, OURS, Row, run_rows, tables_of
+from _ssnn_deep import deep_tables
+from _ssnn_found import found
 from _tables import SEEDS, parser, write
 
 __all__ = ["BASE", "CLIPPED", "OURS", "TRIED", "tables"]
@@ -184,7 +187,13 @@ def tune(only: str) -> None:
 
 
 def tables() -> dict[str, str]:
-    return {path.stem: tables_of(path) for path in (RECORDS, TUNING)}
+    """All of the page, that of `ssnn_deep.py` too."""
+    tuned = [tables_of(path) for path in (TUNING, _ssnn_deep.TUNING) if path.exists()]
+    return {
+        "ssnn_found": found([*read_lines(RECORDS), *read_lines(_ssnn_deep.RECORDS)]),
+        "ssnn": "\n\n".join([tables_of(RECORDS), *deep_tables()]),
+        "ssnn_tuning": "\n\n".join(tuned),
+    }
 
 
 if __name__ == "__main__":

@@ -16,19 +16,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from _records import FOLDER, read_lines
-from _ssnn import CLIPPED, OURS, REFERENCE, Row, references, run_rows, tables_of
-from _tables import SEEDS, command, spread
-from onchip.report.markdown import markdown_table
+from _ssnn import CLIPPED, OURS, Row, run_rows
+from _ssnn_deep import LENGTHS, PASSES, RECORDS, TUNING
+from _tables import SEEDS, command
+from ssnn import tables
 
-RECORDS = FOLDER / "ssnn_deep.jsonl"
-TUNING = FOLDER / "ssnn_deep_tuning.jsonl"
+__all__ = ["RECORDS", "ROWS", "TRIED", "TUNING", "tables"]
+
 TUNING_SEED = 1000
 
 NET: dict[str, Any] = {"net": "mlp-tapered"}
 TABLE = "784-200-100-10, all of fashion-mnist"
-LENGTHS = (8, 16, 32, 64, 128)
-PASSES = (2, 4, 8)
 
 
 def spiking(name: str, steps: int, **changed: Any) -> Row:
@@ -74,33 +72,6 @@ def run() -> None:
 
 def tune() -> None:
     run_rows(TRIED, TUNING, (TUNING_SEED,), tuning=True)
-
-
-def read_table() -> str:
-    """The same weights, read out in other ways: points against the clipped network's."""
-    entries = read_lines(RECORDS)
-    best = {seed: accuracy for (seed, _), accuracy in references(entries).items()}
-    names = [name for name in dict.fromkeys(entry["row"] for entry in entries) if not name.startswith(REFERENCE)]
-    rows = []
-    for name in names:
-        runs = [entry for entry in entries if entry["row"] == name and entry["record"]["seed"] in best]
-
-        def points(kind: str, column: int, runs: list[dict[str, Any]] = runs) -> str:
-            found = [100 * (run[kind][str(column)] - best[run["record"]["seed"]]) for run in runs]
-            return spread(found, "+") if found else ""
-
-        shown = [points("lengths", steps) for steps in LENGTHS] + [points("passes", count) for count in PASSES]
-        rows.append((name, str(len(runs)), *shown))
-    header = ("row", "seeds", *(f"T = {steps}" for steps in LENGTHS), *(f"{count} passes" for count in PASSES))
-    return markdown_table(header, rows)
-
-
-def tables() -> dict[str, str]:
-    made = {
-        "ssnn_deep": f"{tables_of(RECORDS)}\n\nThe same weights, read in trains of other lengths, and in several "
-        f"passes as long as those of training, averaged; points against the clipped network's:\n\n{read_table()}"
-    }
-    return made | {"ssnn_deep_tuning": tables_of(TUNING)}
 
 
 if __name__ == "__main__":
