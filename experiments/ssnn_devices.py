@@ -85,28 +85,57 @@ def run() -> None:
     train_missing(RECORDS, configs())
 
 
-def tables() -> dict[str, str]:
-    by_row: dict[str, dict[int, Record]] = {}
+NEAR = 0.5
+"""Points within which a row counts as level with ideal cells."""
+
+
+def rows() -> dict[str, dict[int, Record]]:
+    """Records by row and seed, of the rows that have any."""
+    by_synapses: dict[str, dict[int, Record]] = {}
     for record in read(RECORDS):
-        by_row.setdefault(record.settings["synapses"], {})[record.seed] = record
-    ideal, rows = by_row[ROWS["ideal"]], []
-    for name, synapses in {**ROWS, **MORE}.items():
-        runs = by_row.get(synapses, {})
-        if not runs:
-            continue
-        differences = [difference(run, ideal[seed]) for seed, run in runs.items()]
-        rows.append(
-            (
-                name,
-                str(len(runs)),
-                spread([accuracy(run) for run in runs.values()]),
-                "" if name == "ideal" else spread(differences, "+"),
-                f"{statistics.mean(run.ledger['cell_writes_mean'] for run in runs.values()):,.0f}",
-                f"{max(run.ledger['cell_writes_max'] for run in runs.values()):,.0f}",
-            )
+        by_synapses.setdefault(record.settings["synapses"], {})[record.seed] = record
+    named = {**ROWS, **MORE}.items()
+    return {name: by_synapses[synapses] for name, synapses in named if synapses in by_synapses}
+
+
+def points(name: str) -> list[float]:
+    """Test accuracies of a row minus those of ideal cells, seed by seed."""
+    ideal = rows()["ideal"]
+    return [difference(run, ideal[seed]) for seed, run in rows()[name].items()]
+
+
+def table() -> str:
+    lines = [
+        (
+            name,
+            str(len(runs)),
+            spread([accuracy(run) for run in runs.values()]),
+            "" if name == "ideal" else spread(points(name), "+"),
+            f"{statistics.mean(run.ledger['cell_writes_mean'] for run in runs.values()):,.0f}",
+            f"{max(run.ledger['cell_writes_max'] for run in runs.values()):,.0f}",
         )
+        for name, runs in rows().items()
+    ]
     header = ("cells", "seeds", "accuracy %", "against the ideal device", "writes per cell", "most writes to one cell")
-    return {"ssnn_devices": markdown_table(header, rows)}
+    return markdown_table(header, lines)
+
+
+def found() -> str:
+    """Which rows are level with ideal cells, and how far the others are from them."""
+    names = [name for name in rows() if name != "ideal"]
+    level = [name for name in names if abs(statistics.mean(points(name))) <= NEAR]
+    others = sorted(set(names) - set(level), key=lambda name: statistics.mean(points(name)), reverse=True)
+    seeds = sorted({len(runs) for runs in rows().values()})
+    n = "-".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+    further = "; ".join(f"{name} {spread(points(name), '+')}" for name in others)
+    return (
+        f"- Within {NEAR} points of ideal cells, as a mean of n = {n} seeds: {'; '.join(level)}.\n"
+        f"- Further away, in points: {further}."
+    )
+
+
+def tables() -> dict[str, str]:
+    return {"ssnn_devices_found": found(), "ssnn_devices": table()}
 
 
 if __name__ == "__main__":
