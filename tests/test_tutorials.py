@@ -134,12 +134,31 @@ def speech_online(names: dict[str, Any]) -> None:
     assert accuracies["eprop:feedback=symmetric"] > accuracies["eprop"]
 
 
+def a_rule_of_your_own(names: dict[str, Any]) -> None:
+    plain, events = names["plain"], {size: result.accuracy for size, result in names["results"].items()}
+    assert max(events, key=lambda size: events[size]) in (2, 4), "a best size in between"
+    assert events[4] > plain.accuracy - 0.1
+    bill = names["results"][4].bill
+    assert bill["operations_error"] < plain.bill["operations_error"] / 4
+    assert bill["macs_error"] == 0
+    outcomes = {result.claim: result.outcome for result in names["certificate"].results}
+    held = {"separate_feedback", "no_weight_transport", "online", "ternary_errors", "transport_booked"}
+    assert {claim for claim, outcome in outcomes.items() if outcome == "holds"} == held
+    (batch,) = (one for one in names["certificate"].findings if one.name == "other_samples")
+    assert batch.found
+    assert names["claimed"].accuracy > plain.accuracy + 0.02
+    assert names["claimed"].bill["weights_transported"] == 0
+    broken = {result.claim for result in names["verdict"].results if result.outcome == "BROKEN"}
+    assert broken == {"no_weight_transport", "transport_booked"}
+
+
 CLAIMS: dict[str, Callable[[dict[str, Any]], None]] = {
     "1-backpropagation": backpropagation,
     "2-frozen-backpropagation": frozen_backpropagation,
     "3-no-backward-phase": no_backward_phase,
     "4-spikes-on-a-crossbar": spikes_on_a_crossbar,
     "5-speech-online": speech_online,
+    "6-a-rule-of-your-own": a_rule_of_your_own,
 }
 """For each notebook, what its text says of the numbers that its cells compute."""
 
