@@ -1,7 +1,7 @@
 """Frozen backpropagation in VGG-7 and VGG-11 on CIFAR-10 and CIFAR-100, by the paper's recipe.
 
-NOT YET RUN: no claim is made here. The recipe trains VGG-7 for hundreds of epochs, which needs a GPU; only single steps
-were run on two CPU cores (docs/fbp.md). The paper reports accuracies 0.5 points (CIFAR-10) and 1.1 points (CIFAR-100)
+NOT YET RUN: no claim is made here. The recipe trains VGG-7 for hundreds of epochs, which needs a GPU; what one core can
+do is in fbp_cifar10_quarter.py. The paper reports accuracies 0.5 points (CIFAR-10) and 1.1 points (CIFAR-100)
 below BP at 1,000 times fewer scalars transported.
 
     python experiments/fbp_cifar10.py --device cuda                       CIFAR-10, VGG-7, three seeds

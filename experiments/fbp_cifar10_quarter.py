@@ -109,8 +109,10 @@ def run() -> None:
 
 
 def tables() -> dict[str, str]:
-    parts = []
+    parts: list[str] = []
     records = read(RECORDS)
+    if not records:
+        parts.append("No run of the table is over yet.")
     for epochs in sorted({record.epochs for record in records}):
         those = [record for record in records if record.epochs == epochs]
         settings = those[0].settings

@@ -10,7 +10,7 @@ the default is close to BP; three seeds do not show more.
 
     python experiments/fbp_fashion.py            trains the runs that experiments/records/fbp_fashion.jsonl lacks
     python experiments/fbp_fashion.py --tune     makes the runs on validation images that chose the learning rate
-    python experiments/fbp_fashion.py --table    writes the tables in docs/fbp.md from the records
+    python experiments/fbp_fashion.py --table    writes the tables in docs/fbp.md and docs/fbp-schemes.md
 
 Network 16C3-P2-32C3-P2-F128-10 of time-to-first-spike neurons, without biases; all 60,000 training images are used;
 the 10,000 test images are evaluated once per run, after its last step. One seed gives every row the same first weights
@@ -39,7 +39,7 @@ from torch import nn
 import onchip
 from _paired import Paired, describe_pooled, pooled
 from _records import FOLDER, append_lines, read_lines
-from _tables import SEEDS, command, spread
+from _tables import SEEDS, parser, spread, write
 from onchip import models, rules
 from onchip.cost.ledger import Ledger
 from onchip.data import Dataset, Split, batches, load
@@ -357,5 +357,19 @@ def saved(bp: int, moved: int) -> str:
     return f"{bp / moved:,.0f}x" if moved else "all"
 
 
+def main() -> None:
+    arguments = parser(__doc__, "fbp.md")
+    arguments.add_argument("--tune", action="store_true", help="compare settings on validation images")
+    options = arguments.parse_args()
+    if options.table:
+        results, tuning = tables().items()
+        write("fbp.md", dict([results]))
+        write("fbp-schemes.md", dict([tuning]))
+    elif options.tune:
+        tune()
+    else:
+        run()
+
+
 if __name__ == "__main__":
-    command(__doc__, "fbp.md", tables, run, tune)
+    main()

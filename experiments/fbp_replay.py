@@ -7,7 +7,7 @@ error of 0.7 / 2.0 / 0.2 % in the three layers after the first 200 steps; signs 
 full copies every 100 steps, at ten times the bits, leave 3.3 / 1.7 / 2.4 %.
 
     python experiments/fbp_replay.py            writes experiments/records/fbp_replay.jsonl
-    python experiments/fbp_replay.py --table    writes the table in docs/fbp.md from the records
+    python experiments/fbp_replay.py --table    writes the table in docs/fbp-schemes.md from the records
 
 Network 16C3-P2-32C3-P2-F128-10 of time-to-first-spike neurons, without biases; 54,000 training images.
 """
@@ -152,4 +152,4 @@ def tables() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    command(__doc__, "fbp.md", tables, run)
+    command(__doc__, "fbp-schemes.md", tables, run)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fbp_fashion as script
-from _tables import SEEDS
+from _paired import Paired
+from _tables import DOCS, SEEDS
 
 
 def test_every_record_holds_its_settings_and_was_made_once() -> None:
@@ -21,3 +22,66 @@ def test_learning_rates_were_chosen_on_validation_images() -> None:
     records = script.read(script.TUNING)
     assert {record["measured_on"] for record in records} == {"validation"}
     assert not {record["seed"] for record in records} & set(SEEDS)
+
+
+PAGE = " ".join((DOCS / "fbp.md").read_text(encoding="utf-8").split())
+THOUSAND, TEN_THOUSAND = (script.saving(times, 1).name for times in (1_000, 10_000))
+
+
+def differences(row: str, epochs: int) -> Paired:
+    """Points above BP on the convolutional network, seed by seed."""
+    runs = {
+        (record["row"], record["seed"]): 100 * record["accuracy"]
+        for record in script.read(script.RECORDS)
+        if record["settings"]["net"] == "conv_dense" and record["settings"]["epochs"] == epochs
+    }
+    return Paired(tuple(runs[row, seed] - runs["bp", seed] for seed in SEEDS))
+
+
+def below(found: Paired) -> str:
+    """An interval in points below BP."""
+    assert found.half_width is not None
+    return f"{-found.mean - found.half_width:.2f} to {-found.mean + found.half_width:.2f}"
+
+
+def test_what_the_page_says_first_is_in_the_records() -> None:
+    budgets = [differences(name, 4) for name in (THOUSAND, TEN_THOUSAND)]
+    tops = [differences(f"fbp, top {share}%, Φ=100", 4) for share in (10, 1)]
+    means = "{:.2f} points below BP, and at 10,000 times fewer {:.2f} below".format(*(-found.mean for found in budgets))
+    assert means in PAGE
+    assert "top 10% and top 1% are {:.2f} and {:.2f} below".format(*(-found.mean for found in tops)) in PAGE
+    assert f"its 95% interval is {below(tops[1])} points below" in PAGE
+    assert "only from {:.2f}, {:.2f} and {:.2f} points on".format(*(f.detectable for f in (*budgets, tops[0]))) in PAGE
+    excluded = [abs(found.mean) > (found.half_width or 0.0) for found in (*budgets, *tops)]
+    assert excluded == [False, False, False, True]
+    fa, never = differences("fa", 4), differences("never", 4)
+    assert f"Feedback alignment is {-fa.mean:.2f} points below ({below(fa)})" in PAGE
+    assert "the three seeds are {:.2f}, {:.2f} and {:.2f} points below".format(*(-d for d in never.differences)) in PAGE
+
+
+def test_no_transport_is_worse_after_longer_training_and_than_every_scheme() -> None:
+    records = [r for r in script.read(script.RECORDS) if r["settings"]["net"] == "conv_dense"]
+    of = {(r["row"], r["settings"]["epochs"], r["seed"]): r["accuracy"] for r in records}
+    for seed in SEEDS:
+        assert of["never", 4, seed] < of["never", 2, seed]
+    for (row, epochs, seed), accuracy in of.items():
+        if row.startswith("fbp"):
+            assert accuracy > of["never", epochs, seed]
+            assert accuracy > of["fa", epochs, seed]
+
+
+def test_cosines_of_the_budgets_are_those_that_the_page_says() -> None:
+    first: dict[str, list[float]] = {THOUSAND: [], TEN_THOUSAND: []}
+    for record in script.read(script.RECORDS):
+        if record["row"] in first and record["settings"]["net"] == "conv_dense":
+            early, *later = ([layer["cosine"] for layer in layers.values()] for layers in record["alignment"].values())
+            first[record["row"]] += early
+            assert record["row"] != THOUSAND or min(map(min, later)) > 0.999
+    assert f"smallest cosine of any layer and seed is {int(1000 * min(first[THOUSAND])) / 1000}" in PAGE
+    assert f"At 10,000 times fewer bits it is {min(first[TEN_THOUSAND]):.3f} at first" in PAGE
+
+
+def test_the_interval_of_the_budgets_after_two_epochs() -> None:
+    one, other = differences(THOUSAND, 2), differences(TEN_THOUSAND, 2)
+    said = f"{-one.mean:.2f} ({one.cells()[0]}) and {-other.mean:.2f} points ({other.cells()[0]}) below BP"
+    assert said in PAGE
