@@ -40,6 +40,7 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("opzo", {"intermediate": 2, "local": True}),
     ("anchored_dkp", {}),
     ("dkp", {}),
+    ("dkp", {"local": True}),
     ("local_learning", {}),
     ("decolle", {}),
     ("decolle", {"concordant": True}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.lr_scaling import groups
 from onchip.learning.rule import Rule
+from onchip.learning.temporal.base import Temporal
+from onchip.learning.temporal.online import Online
+from onchip.learning.temporal.through_time import ThroughTime
 from tests.cases import CASES, Case, agree, gradients, loss_of, scaled
 from tests.oracle import run_steps
 
@@ -72,6 +76,44 @@ def test_the_last_feedback_nears_the_readout_by_the_decay_alone() -> None:
     assert bool(differences[0].any())
     for before, after in itertools.pairwise(differences):
         torch.testing.assert_close(after, (1 - RATE * DECAY) * before, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("temporal", [Online(), ThroughTime()], ids=["online", "through_time"])
+def test_with_local_readouts_errors_are_those_of_both_rules(temporal: Temporal) -> None:
+    """Updates of hidden weights are linear in their errors; those of all read-outs do not depend on the other's."""
+    torch.manual_seed(1)
+    model, frames = network().double(), torch.rand(4, 3, 5, dtype=torch.float64)
+    both = rules.dkp(model, decay=DECAY, temporal=temporal, local=True)
+    found, matrices = learned_from(both, frames), feedback_of(both)
+    alone: dict[str, Tensor] = {}
+    parts: dict[str, Callable[[], Rule]] = {
+        "part_0.": lambda: rules.dkp(model, decay=DECAY, temporal=temporal),
+        "part_1.": lambda: rules.local_learning(model, temporal=temporal),
+    }
+    for part, make in parts.items():
+        both.detach()
+        both = make()
+        own = {name: value for name, value in matrices.items() if name.startswith(part)}
+        both.load_state_dict({name.removeprefix(part): value for name, value in own.items()})
+        learned = learned_from(both, frames)
+        alone |= learned | {f"{part}{name}": value for name, value in learned.items()}
+    both.detach()
+    for name, value in found.items():
+        hidden = name in ("0.weight", "0.bias", "2.weight", "2.bias")
+        expected = alone[f"part_0.{name}"] + alone[f"part_1.{name}"] if hidden else alone[name]
+        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-12)
+
+
+def learned_from(rule: Rule, frames: Tensor) -> dict[str, Tensor]:
+    """Gradients of one batch, those of the network by their names and those of feedback by theirs."""
+    rule.forward(frames)
+    rule.backward(sum((loss_of(output) for output in rule.outputs), torch.zeros(())))
+    named = {**dict(rule.network.named_parameters()), **dict(rule.feedback.named_parameters())}
+    found = {name: p.grad.clone() for name, p in named.items() if p.grad is not None}
+    for parameter in named.values():
+        parameter.grad = None
+    rule.step()
+    return found
 
 
 def test_feedback_begins_as_in_dfa() -> None:

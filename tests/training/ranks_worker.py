@@ -254,6 +254,7 @@ def variant(ranks: Ranks, name: str) -> list[str]:
 
 VARIANTS: dict[str, tuple[Callable[[Any], Rule], str, str | None]] = {
     "local": (partial(rules.opzo, local=True), "dense", None),
+    "local_dkp": (partial(rules.dkp, local=True), "dense", None),
     "intermediate": (partial(rules.opzo, intermediate=2), "dense", None),
     "each_step": (partial(rules.opzo, each_step=True, centering=Causal()), "dense", None),
     "before": (partial(rules.opzo, place="before"), "dense", None),

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.feedback.direct import MatrixFeedback
+from onchip.learning.feedback.local import LocalReadouts
+from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
@@ -14,7 +16,14 @@ from onchip.nn.signals import TIME_STEPS
 
 
 @checked
-def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(), grid: int | None = None) -> Rule:
+def dkp(
+    model: nn.Module,
+    *,
+    decay: float = 1e-4,
+    temporal: Temporal = Online(),
+    grid: int | None = None,
+    local: bool = False,
+) -> Rule:
     """Direct Kolen-Pollack: as `dfa`, but the feedback from the output to each layer is learned.
 
         g_l = F_l e,   ∂F_l = sum_t,b h_l e^T + decay F_l
@@ -32,6 +41,8 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
         decay: Weight decay of F, at least 0; it counts once per training step, however many backward passes.
         temporal: Temporal credit assignment: `Online()` by default, or `ThroughTime()`.
         grid: Side of the coarse grid (lowest spatial frequencies) of feedback to feature maps; None for all pixels.
+        local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
+            `rule.outputs`.
 
     Raises:
         RequestError: the decay or the grid is out of range.
@@ -40,7 +51,9 @@ def dkp(model: nn.Module, *, decay: float = 1e-4, temporal: Temporal = Online(),
     Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
         arXiv 2407.12516).
     """
-    return Rule("dkp", model, feedback=KolenPollackDirect("dkp", decay, grid), temporal=temporal, trains=(TIME_STEPS,))
+    learned = KolenPollackDirect("dkp", decay, grid)
+    feedback = SummedFeedback(learned, LocalReadouts("dkp")) if local else learned
+    return Rule("dkp", model, feedback=feedback, temporal=temporal, trains=(TIME_STEPS,))
 
 
 class KolenPollackDirect(MatrixFeedback):
