@@ -103,8 +103,7 @@ def test_every_kind_of_table_names_what_its_energies_leave_out() -> None:
     for text in (report.as_markdown(runs), report.as_csv(groups), report.as_latex(groups)):
         assert line in text
     page = report.page(groups)
-    assert f'<p class="unpriced">{line}</p>' in page
-    assert f"per training sample [µJ]. {line}</figcaption>" in page
+    assert f'<p class="unpriced" data-column="energy-loihi">{line}</p>' in page
     without = report.as_markdown(runs, columns=["test"])
     assert "Unpriced" not in without, "no energy is shown"
     assert "Unpriced" not in report.as_markdown([record()])

@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 
 from onchip import report
+from onchip.report.page import FOLDER, LIBRARY
 from onchip.runs.record import Record
 from tests.examples import record
 
@@ -40,11 +41,12 @@ def test_nothing_is_fetched_and_no_other_script_runs() -> None:
     for _, attributes in tags:
         links = [attributes.get(name) or "#" for name in ("src", "href", "xlink:href")]
         assert all(link.startswith(("#", "data:,")) for link in links)
-    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(digests) == text.count("<script") == 2
     (policy,) = (a["content"] or "" for _, a in tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
-    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.endswith(f"script-src 'sha256-{digests[0]}' 'sha256-{digests[1]}'")
     assert "url(http" not in text
 
 
@@ -62,21 +64,51 @@ def test_ids_are_unique_over_all_figures() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_one_legend_serves_all_figures_of_a_page() -> None:
+def test_the_library_is_the_published_one_with_its_license() -> None:
+    script = (FOLDER / LIBRARY).read_bytes()
+    assert hashlib.sha256(script).hexdigest() == "912111098ea99503a6f4967361d2bbdc9dbf58cf9c678c8e27e5b02d1a07f0c1"
+    assert b"d3js.org v7.9.2" in script[:100]
+    assert "Mike Bostock" in (FOLDER / "d3.LICENSE").read_text(encoding="utf-8")
+
+
+def test_rules_have_marks_of_their_own_in_table_and_legend() -> None:
     first = [record(f"rule-{rule}", seed) for rule in range(9) for seed in range(2)]
     text = page(*first, record("rule-8", data="mnist"), record("late", data="mnist"), record("dead", accuracy=None))
-    (legend,) = re.findall(r'<ul class="legend".*?</ul>', text, re.DOTALL)
-    assert re.findall(r"</svg>([\w-]+)</li>", legend) == [*(f"rule-{rule}" for rule in range(9)), "late"]
-    marks = re.findall(r'<path d="([^"]+)" fill="([^"]+)"', legend)
-    assert len(set(marks)) == len(marks) == 10
+    legends = re.findall(r'<ul class="legend".*?</ul>', text, re.DOTALL)
+    labels = [re.findall(r"</svg>([\w-]+)</li>", legend) for legend in legends]
+    assert labels == [[f"rule-{rule}" for rule in range(9)], ["rule-8", "late"]]
+    marks = dict(re.findall(r'(<path d="[^"]+" fill="[^"]+"/>)</svg>([\w-]+)</li>', "".join(legends)))
+    assert len(set(marks.values())) == len(marks) == 10
+    for mark, label in marks.items():
+        assert f"{mark}</svg>{label}</th>" in text
     figures = "".join(re.findall(r"<figure>.*?</figure>", text, re.DOTALL))
     assert "rule-" not in figures
     assert "late" not in figures
 
 
+def test_every_count_energy_and_time_may_be_chosen() -> None:
+    counts = {"spikes": 5, "feedback_memory": 3, "acs_forward": 6, "macs_forward": 1, "acs_error": 2, "macs_error": 1}
+    tags = Tags(page(record("bp", ledger={**record().ledger, **counts}), record("fa", accuracy=None))).found
+    offered = {a["value"]: "checked" in a for tag, a in tags if tag == "input" and a.get("name") == "column"}
+    assert {"test", "validation", "weights", "products", "feedback", "speed", "seconds", "spikes"} <= set(offered)
+    assert {name for name, shown in offered.items() if shown} == {"seeds", "front", "test", "weights"}
+    assert {f"energy-{name}" for name in ("seneca", "odin", "spinnaker2")} <= set(offered)
+    heads = {a["data-column"] for tag, a in tags if tag == "th" and "data-column" in a}
+    assert heads == {"rule", *offered}
+    axes = {a["value"] for tag, a in tags if tag == "option"} - {"", "linear", "log", "<=", ">="}
+    assert axes == set(offered) - {"seeds", "front"}
+
+
+def test_a_claim_is_offered_if_a_rule_states_it() -> None:
+    tags = Tags(page(record("bp", claims=("online",)), record("fa", claims=None, rule="unheard-of"))).found
+    assert [a["value"] for tag, a in tags if tag == "input" and a.get("name") == "claim"] == ["online"]
+    rows = [a for tag, a in tags if tag == "tr" and "data-text" in a]
+    assert [row.get("data-claims") for row in rows] == ["online", None], "the other's are not known"
+
+
 def test_a_rule_looks_the_same_in_all_groups() -> None:
     text = page(record("a"), record("b"), record("b", data="mnist"), record("c", data="mnist"))
-    figures = re.findall(r'<section id="runs-2">.*?</section>', text, re.DOTALL)[0]
+    figures = re.findall(r'id="runs-2">.*?</section>', text, re.DOTALL)[0]
     colors = set(re.findall(r"stroke: (#\w{6})", figures.lower()))
     assert {"#d55e00", "#009e73"} <= colors
     assert "#0072b2" not in colors

@@ -15,7 +15,7 @@ WORDS = {
     "separate_feedback": ("no symmetric feedback", "without symmetric feedback"),
     "backward_unlocked": ("no backward phase", "without a backward phase"),
     "update_unlocked": ("no update locking", "without update locking"),
-    "online": ("online", "that learn online"),
+    "online": ("online", "with online learning"),
     "temporally_causal": ("causal in time", "causal in time"),
     "unshared_feedback": ("unshared feedback weights", "with unshared feedback weights"),
     "batch_independent": ("independent of the batch", "independent of other samples of the batch"),

@@ -18,10 +18,7 @@ from onchip.runs.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEY = (
-    "Rings: mean and standard deviation over seeds; dots: single seeds; dashed: the front. Nothing is moved from its "
-    "place: of rings at one place, each is wider than the next. Curves: mean over seeds; thin: single seeds."
-)
+CURVES = "Curves: mean over seeds; thin: single seeds."
 
 QUANTITIES = {
     "cosine": "Cosine between a rule's gradient and that of backpropagation",
@@ -77,7 +74,20 @@ def figures(records: Sequence[Record], looks: Looks | None = None, *, hardware: 
             caption = " ".join([f"Test accuracy against {cost.axis}.", *unpriced(summaries, [cost])])
             front = pareto(summaries, [cost], looks)
             shown.append(Drawn(f"front-{_file_name(cost.name)}", caption, front, cost.detail))
-    curves = {
+    return [*shown, *curves(good, looks)]
+
+
+def curves(records: Sequence[Record], looks: Looks | None = None) -> list[Drawn]:
+    """Learning curves, and what probes saw; only what the records hold.
+
+    Args:
+        records: runs of one group.
+        looks: how rules are told apart; None for figures that stand alone, each with a legend.
+    """
+    good = [record for record in records if record.status == "ok"]
+    summaries = summarize(good)
+    shown = []
+    drawings = {
         "learning-accuracy": (
             "Validation accuracy while training",
             learning(
@@ -93,7 +103,7 @@ def figures(records: Sequence[Record], looks: Looks | None = None, *, hardware: 
             for name in quantities(good)
         },
     }
-    for name, (caption, drawn) in curves.items():
+    for name, (caption, drawn) in drawings.items():
         if drawn is not None:
             shown.append(Drawn(name, f"{caption}.", drawn, detail=name.startswith("probe") and name != "probe-cosine"))
     return shown

@@ -9,15 +9,23 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from onchip._text import printable
-from onchip.report.drawing import Looks, outline
-from onchip.report.figures import KEY, Drawn, figures
+from onchip.report.columns import Column, columns
+from onchip.report.controls import controls
+from onchip.report.costs import traffic
+from onchip.report.drawing import Looks
+from onchip.report.figures import CURVES, Drawn, curves
 from onchip.report.groups import Group
-from onchip.report.summary import summarize
-from onchip.report.table import NOTE, Cell, Table, table
+from onchip.report.rows import breakable, mark, rows
+from onchip.report.summary import Summary, summarize
+from onchip.report.table import NOTE
 from onchip.runs.record import Record
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FOLDER = Path(__file__).parent / "web"
+LIBRARY = "d3.min.js"
+"""D3 7.9.2 as it is published, with its license beside it; `tests/report/test_page.py` knows its SHA-256."""
+SCRIPTS = ("state.js", "rules.js", "answer.js", "plot.js", "tip.js", "table.js", "page.js")
+"""Ours, in the order in which they need one another."""
 HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -32,50 +40,66 @@ HEAD = """<!doctype html>
 <body>
 <h1>{title}</h1>
 """
-BAR = """<div class="bar">
-<div class="filter" role="search">
-<label for="filter">Show only</label>
-<input id="filter" type="search" placeholder="words in a rule's name" autocomplete="off">
-<output id="found" for="filter"></output>
-</div>
-{legend}</div>
+PLOT = """<p class="answer" aria-live="polite"></p>
+<div class="stage"><figure class="plot" hidden><div class="up-label" aria-hidden="true"></div><svg role="group"></svg>\
+<div class="across-label" aria-hidden="true"></div><figcaption>Rings: mean over seeds, with bars of one standard \
+deviation; dots: single seeds; dashed: the front. Of rings at one place, each is wider than the next. The table has \
+the same numbers.</figcaption></figure><div class="tip" aria-hidden="true" hidden></div></div>
 """
-MARK = (
-    '<svg viewBox="-2 -1 4 2" aria-hidden="true"><path d="M-2 0H2" stroke="{color}" stroke-width=".3"/>'
-    '<path d="{outline}" fill="{color}"/></svg>'
-)
 
 
 def page(groups: Sequence[Group], left_out: Sequence[str] = (), *, hardware: Sequence[str] = ()) -> str:
     """The report's page. The same runs give the same page.
 
     Nothing in it is fetched, and whatever a record holds is shown as text: the page's own policy forbids all
-    scripts but the one that sorts and filters.
+    scripts but its own two, the plotting library and what makes tables and plots follow the reader's choice.
 
     Args:
         groups: runs that may be compared; at least one group.
         left_out: what could not be read, and why; shown above all else.
-        hardware: energy tables, each a column and a figure; if empty, the first that the records name.
+        hardware: energy tables whose columns are shown at first; if empty, the first that the records name.
 
     Raises:
         RequestError: there is no such energy table.
     """
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    ours = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    scripts = [(FOLDER / LIBRARY).read_text(encoding="utf-8"), f'(() => {{\n"use strict";\n{ours}}})();\n']
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     runs = sum(len(group.records) for group in groups)
     title = f"onchip: {runs} {'run' if runs == 1 else 'runs'}"
     looks = Looks.of([rule.label for group in groups for rule in summarize(group.good)], legend=False)
+    summaries = [summarize(group.records) for group in groups]
+    found = [columns(group.good, own, hardware) for group, own in zip(groups, summaries, strict=True)]
     pieces = [
         HEAD.format(policy=policy, title=title, style=(FOLDER / "page.css").read_text(encoding="utf-8")),
         _left_out(left_out),
         _contents(groups),
-        BAR.format(legend=_legend(looks)),
-        *(_section(group, number, looks, hardware) for number, group in enumerate(groups, start=1)),
+        controls(
+            [column for own in found for column in own],
+            _across(found, summaries),
+            [record for group in groups for record in group.records],
+        ),
+        *(
+            _section(group, number, looks, own, offered)
+            for number, (group, own, offered) in enumerate(zip(groups, summaries, found, strict=True), start=1)
+        ),
         f"<footer><p>{escape(NOTE)}</p></footer>\n",
-        f"<script>\n{script}</script>\n</body>\n</html>\n",
+        *(f"<script>{script}</script>\n" for script in scripts),
+        "</body>\n</html>\n",
     ]
     return printable("".join(pieces))
+
+
+def _across(found: Sequence[Sequence[Column]], summaries: Sequence[Sequence[Summary]]) -> str:
+    """Name of the first column of costs that some rule pays, which is the axis before another is chosen."""
+    offered = [(column, rule) for own, rules in zip(found, summaries, strict=True) for column in own for rule in rules]
+    paid = {column.name for column, rule in offered if (spread := column.of(rule)) and spread.mean > 0}
+    return next((name for name in ("bits", "weights", "operations", "products") if name in paid), "test")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _left_out(messages: Sequence[str]) -> str:
@@ -95,33 +119,35 @@ def _contents(groups: Sequence[Group]) -> str:
     )
 
 
-def _legend(looks: Looks) -> str:
-    """The marks of all rules, once for all figures of the page."""
-    items = []
-    for label in looks.numbers:
-        color = looks.color(label).replace("#000000", "currentColor")  # black, or white when dark
-        mark = MARK.format(color=color, outline=outline(looks.marker(label)))
-        items.append(f'<li data-text="{escape(label)}">{mark}{_breakable(label)}</li>')
-    return f'<ul class="legend" aria-label="Legend of all figures">{"".join(items)}</ul>\n' if items else ""
-
-
-def _section(group: Group, number: int, looks: Looks, hardware: Sequence[str]) -> str:
-    drawn = figures(group.records, looks, hardware=hardware)
+def _section(group: Group, number: int, looks: Looks, summaries: Sequence[Summary], offered: Sequence[Column]) -> str:
+    drawn = curves(group.records, looks)
     main, more = (
         "".join(_figure(one, f"f{number}-{n}-") for n, one in enumerate(drawn) if one.detail == detail)
         for detail in (False, True)
     )
+    legend = _legend([summary.label for summary in summaries], looks)
     runs = "".join(map(_run, group.records))
     pieces = [
-        f'<section id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n',
-        _table(table(group.records, hardware=hardware)),
-        f'<p class="faint">{escape(KEY)}</p>\n<div class="figures">\n{main}</div>\n' if main else "",
+        f'<section class="group" id="runs-{number}">\n<h2>{escape(group.title)}</h2>\n{PLOT}',
+        rows(summaries, offered, looks, traffic(group.good), group.records),
+        f'<h3>Training</h3>\n<p class="faint">{escape(CURVES)}</p>\n{legend}' if main else "",
+        f'<div class="figures">\n{main}</div>\n' if main else "",
         _details("More figures", f'<div class="figures">\n{more}</div>') if more else "",
         _details("Settings that these runs share", _pairs(group.settings)),
         _details(f"The {len(group.records)} runs: options, versions, counts", runs),
         "</section>\n",
     ]
     return "".join(pieces)
+
+
+def _legend(labels: Sequence[str], looks: Looks) -> str:
+    """The marks of the rules, for all curves of a group."""
+    items = [
+        f'<li data-text="{escape(label)}">{mark(looks, label)}{breakable(label)}</li>'
+        for label in labels
+        if label in looks.numbers
+    ]
+    return f'<ul class="legend" aria-label="Legend of these figures">{"".join(items)}</ul>\n'
 
 
 def _details(summary: str, content: str) -> str:
@@ -131,38 +157,6 @@ def _details(summary: str, content: str) -> str:
 def _figure(drawn: Drawn, prefix: str) -> str:
     drawing = _inline(drawn.content("svg", transparent=True), prefix, drawn.caption)
     return f"<figure>{drawing}<figcaption>{escape(drawn.caption)}</figcaption></figure>\n"
-
-
-def _table(made: Table) -> str:
-    numeric = [any(row[column].spread for row in made.rows) for column in range(len(made.header))]
-    heads = "".join(
-        f'<th scope="col" data-kind="{"number" if is_number else "text"}"><button type="button">{escape(name)}'
-        "</button></th>"
-        for name, is_number in zip(made.header, numeric, strict=True)
-    )
-    front = made.header.index("Pareto") if "Pareto" in made.header else None
-    rows = []
-    for row in made.rows:
-        best = ' class="front"' if front is not None and row[front].text else ""
-        cells = "".join(f'<td data-value="{_key(cell)}">{_breakable(cell.text)}</td>' for cell in row)
-        rows.append(f'<tr data-text="{escape(row[0].text)}"{best}>{cells}</tr>\n')
-    return (
-        f'<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{''.join(rows)}</tbody></table></div>\n"
-        + "".join(f'<p class="unpriced">{escape(line)}</p>\n' for line in made.unpriced)
-    )
-
-
-def _breakable(text: str) -> str:
-    """Text that may go on in the next line after a sign between options."""
-    return re.sub("([;=])", r"\1<wbr>", escape(text))
-
-
-def _key(cell: Cell) -> str:
-    """What a cell is sorted by; empty goes last."""
-    if cell.spread is not None:
-        return repr(cell.spread.mean)
-    return "" if cell.text == "-" else escape(cell.text)
 
 
 def _run(record: Record) -> str:
