@@ -74,6 +74,11 @@ def _priced(rule: str, size: tuple[int, int, int, int], steps: int, samples: int
     raise UnsupportedError(f"no network of this page can be trained by {rule}")
 
 
+def step(rule: str, size: tuple[int, int, int, int], steps: int) -> Bill:
+    """Counts of one training step of two samples on a chain of two hidden layers."""
+    return _priced(rule, size, steps, SAMPLES)[0]
+
+
 def _count(rule: str, name: str, size: tuple[int, int, int, int], steps: int = STEPS, samples: int = SAMPLES) -> float:
     bill = _priced(rule, size, steps, samples)[0]
     if name == "transport_bits":

@@ -17,6 +17,7 @@ from onchip.errors import UnsupportedError
 from onchip.learning.description import ErrorPath, RuleDescription
 from onchip.report.markdown import markdown_table
 from onchip.runs.grammar import command_name
+from pages import inline
 from uses import USES
 
 LATER = re.compile(r"^(Limit|Cost|Args|Raises|Returns|Example|Reference): ?", re.MULTILINE)
@@ -103,11 +104,6 @@ def section(text: str, name: str) -> str:
     """A section of a docstring in one line; empty if there is none."""
     match = re.search(rf"^{name}: (.*(?:\n +.*)*)", text, re.MULTILINE)
     return re.sub(r"\s*\n\s*", " ", match[1]) if match else ""
-
-
-def inline(svg: str) -> str:
-    """A picture inside a page, whose colors come from the style of the site."""
-    return re.sub(r"<style>.*?</style>\n", "", svg)
 
 
 def _parts(description: RuleDescription) -> str:

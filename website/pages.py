@@ -58,9 +58,16 @@ def notebook(path: Path, root: Path) -> dict[str, str | bytes]:
     return {f"{name}.md": page(text, path, root), **figures}
 
 
+def inline(svg: str) -> str:
+    """A picture inside a page, whose colors come from the style of the site."""
+    return re.sub(r"<style>.*?</style>\n", "", svg)
+
+
 def _link(link: re.Match[str], path: Path, root: Path) -> str:
     """A link of a page, to where the site has its target; the name of the file if the site lacks it."""
     image, text, target = link.groups()
+    if image and target.endswith(".svg") and 'class="drawing"' in (svg := (path.parent / target).read_text("utf-8")):
+        return f"<figure>\n{inline(svg.strip())}\n</figure>"
     file, hash_, anchor = target.partition("#")
     if not file or "://" in target or target.startswith("mailto:"):
         return link.group()
