@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from onchip import nn
+from onchip import nn, rules
+from onchip.errors import UnsupportedError
 from onchip.learning.rule import Rule
 from onchip.nn.spike_train import BernoulliTrain
 
@@ -19,7 +21,9 @@ __all__ = [
     "gradients",
     "learn",
     "loss_of",
+    "pairs",
     "scaled",
+    "some_pairs",
     "spikes",
     "targets_of",
     "times",
@@ -85,6 +89,11 @@ class Case:
     name: str
     build: Callable[[], nn.Sequential]
     signal: Callable[[], Tensor]
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Its kind of neurons, its kind of synapses, and whether it is recurrent, as its name says."""
+        return frozenset(self.name.split("-"))
 
 
 def _lif_linear() -> nn.Sequential:
@@ -184,3 +193,45 @@ CASES = [
     Case("adaptive-recurrent", _adaptive_recurrent, lambda: spikes(5, 3, 6)),
     Case("adaptive-conv", _adaptive_conv, lambda: spikes(4, 3, 2, 8, 8)),
 ]
+
+
+@functools.cache
+def pairs() -> tuple[tuple[str, Case], ...]:
+    """Every rule with every network that it can train."""
+    return tuple((name, case) for name in rules.__all__ for case in CASES if _trains(name, case))
+
+
+@functools.cache
+def some_pairs() -> tuple[tuple[str, Case], ...]:
+    """Some of `pairs`, less than half: each rule meets every kind of neurons and of synapses that it can train.
+
+    Each rule has its first two networks, the next ones are those that show it most that is new, the least met first,
+    and every network meets at least two rules.
+    """
+    chosen: list[tuple[str, Case]] = []
+
+    def met(case: Case) -> int:
+        return sum(case is other for _, other in chosen)
+
+    for name in rules.__all__:
+        own = [case for of, case in pairs() if of == name]
+        left = {part for case in own for part in case.parts}
+        for case in own[:2]:
+            chosen.append((name, case))
+            left -= case.parts
+        while left:
+            best = max(own, key=lambda case: (len(case.parts & left), -met(case)))
+            chosen.append((name, best))
+            left -= best.parts
+    for case in CASES:
+        others = [pair for pair in pairs() if pair[1] is case and pair not in chosen]
+        chosen += others[: max(0, 2 - met(case))]
+    return tuple(chosen)
+
+
+def _trains(name: str, case: Case) -> bool:
+    try:
+        getattr(rules, name)(case.build())
+    except UnsupportedError:
+        return False
+    return True

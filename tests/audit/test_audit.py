@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.audit import audit
+from onchip.audit import audit, isolation
 from onchip.certificates import Certificate, Claims, Finding
 from onchip.errors import RequestError, UnsupportedError
 from onchip.learning.centering import Antithetic
@@ -25,20 +25,9 @@ from onchip.learning.temporal.through_time import ThroughTime
 from onchip.nn.neurons.base import Neuron
 from onchip.rules.dfa import RandomDirect
 from onchip.transport import Transported
-from tests.cases import CASES, Case, scaled, spikes
+from tests.cases import CASES, Case, scaled, some_pairs, spikes
 
 Make = Callable[[nn.Sequential], Rule]
-
-
-def _trainable(name: str, case: Case) -> bool:
-    try:
-        getattr(rules, name)(case.build())
-    except UnsupportedError:
-        return False
-    return True
-
-
-PAIRS = [(name, case) for name in rules.__all__ for case in CASES if _trainable(name, case)]
 
 
 def audited(make: Make, case: Case | None = None, *, span: int = 14) -> Certificate:
@@ -75,8 +64,11 @@ def broken(certificate: Certificate) -> set[str]:
     return broken_claims
 
 
-@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in PAIRS])
-def test_every_rule_keeps_its_claims(name: str, case: Case) -> None:
+@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in some_pairs()])
+def test_every_rule_keeps_its_claims(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if case.name not in ("lif-linear", "stream-linear"):
+        # Where a rule puts something aside does not hang on the network, and a fork takes as long as the training.
+        monkeypatch.setattr(isolation, "ISOLATES", False)
     certificate = audited(getattr(rules, name), case)
     assert certificate.results, f"{name} claims nothing"
     assert not broken(certificate)

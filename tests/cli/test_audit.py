@@ -18,6 +18,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "certificates.md"
 
 RECURRENT = PAGE.with_name("certificates-recurrent.md")
 
+SHORT = "--span", "14"
+"""Training steps that show every condition of the audit once."""
+
 
 def boastful(model: nn.Module) -> Rule:
     """Backpropagation that claims to be local.
@@ -60,7 +63,7 @@ def test_the_page_of_recurrent_networks_is_what_the_command_prints(onchip: Onchi
 
 
 def test_backpropagation_is_shown_as_it_is(onchip: Onchip) -> None:
-    result = onchip("audit", "bp", "--json")
+    result = onchip("audit", "bp", "--json", *SHORT)
     assert result.code == 0
     (line,) = result.out.splitlines()
     certificate = json.loads(line)
@@ -89,10 +92,10 @@ def test_a_broken_claim_is_exit_code_1(onchip: Onchip, monkeypatch: pytest.Monke
     monkeypatch.setattr(rules, "boastful", boastful, raising=False)
     monkeypatch.setattr(rules, "plain", plain, raising=False)
     monkeypatch.setattr(rules, "__all__", [*rules.__all__, "boastful", "plain"])
-    result = onchip("audit", "boastful")
+    result = onchip("audit", "boastful", *SHORT)
     assert result.code == 1
     assert "BROKEN (forward weights of layers above: yes: layer 1 depends on 3, 5; layer 3 depends on 5)" in result.out
-    result = onchip("audit", "plain")
+    result = onchip("audit", "plain", *SHORT)
     assert result.code == 0
     assert "It claims nothing." in result.out
 
@@ -101,7 +104,7 @@ def test_a_broken_claim_is_exit_code_1(onchip: Onchip, monkeypatch: pytest.Monke
 def test_draws_tables_on_a_terminal(onchip: Onchip, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "200")
-    result = onchip("audit", "dfa", *(["--json"] if as_json else []))
+    result = onchip("audit", "dfa", *SHORT, *(["--json"] if as_json else []))
     assert result.code == 0
     if as_json:
         assert json.loads(result.out)["holds"]
@@ -131,7 +134,7 @@ def test_draws_tables_on_a_terminal(onchip: Onchip, monkeypatch: pytest.MonkeyPa
         ("bp --seed -1", "seed got -1; expected 0 to 2,147,483,647"),
         ("bp --json --markdown", "expected one of both"),
         ("ottt --neuron ttfs", "ottt cannot train TTFS"),
-        ("bp --neuron lif:threshold=1e9", "gets no update here"),
+        ("bp --neuron lif:threshold=1e9 --span 2", "gets no update here"),
         ("bp --steps many", "Invalid value for"),
     ],
 )

@@ -83,8 +83,7 @@ def test_a_failed_run_is_recorded_and_the_rest_go_on(
     assert read(tmp_path / "out" / "records.jsonl") == records
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "fifo", "weights"])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("damage", "jobs"), [("cut", 1), ("empty", 1), ("fifo", 1), ("weights", 1), ("cut", 2)])
 def test_a_run_with_a_bad_checkpoint_begins_again_and_the_rest_go_on(
     damage: str, jobs: int, data: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

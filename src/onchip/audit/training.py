@@ -115,7 +115,14 @@ class StepLog:
 NOTHING_HIDDEN = Decoys(())
 
 
-def train(setup: Setup, steps: int, decoys: Decoys = NOTHING_HIDDEN, *, draws: int = 0) -> list[StepLog]:
+def train(
+    setup: Setup,
+    steps: int,
+    decoys: Decoys = NOTHING_HIDDEN,
+    *,
+    draws: int = 0,
+    over: Callable[[int, StepLog], bool] = lambda step, log: False,
+) -> list[StepLog]:
     """Trains a network from the seed of the audit.
 
     Args:
@@ -123,6 +130,7 @@ def train(setup: Setup, steps: int, decoys: Decoys = NOTHING_HIDDEN, *, draws: i
         steps: Training steps.
         decoys: What is hidden.
         draws: Added to the seed of random numbers after the network and the rule were made.
+        over: Whether a step, from 1, with this log was the last one of interest.
 
     Returns:
         The log of each step.
@@ -131,7 +139,12 @@ def train(setup: Setup, steps: int, decoys: Decoys = NOTHING_HIDDEN, *, draws: i
         warnings.simplefilter("ignore")  # of silent layers, and of conditions that are unusual on purpose
         training = _Training(setup, decoys)
         torch.default_generator.manual_seed(setup.seed + 1 + draws)
-        return [training.step(number) for number in range(1, steps + 1)]
+        logs: list[StepLog] = []
+        for step in range(1, steps + 1):
+            logs.append(training.step(step))
+            if over(step, logs[-1]):
+                break
+        return logs
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Which forward weights a rule reads, when, and whether the ledger knows of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -123,12 +123,13 @@ def _search(setup: Setup, layers: int, span: int) -> _Reads:
     reads.unbooked |= reads.single
     if (found := _first_difference(base, hidden)) is None:
         return reads
-    (probed,) = isolated([partial(train, setup, span, Decoys(everything, probes=True))])
+    compared = partial(train, setup, span, over=_differs_from(base))
+    (probed,) = isolated([partial(compared, Decoys(everything, probes=True))])
     if _first_difference(base, probed) is None:
         reads.learned = found.step
         return reads
     ways = [Decoys((layer,), in_step=in_step, probes=True) for in_step in (True, False) for layer in everything]
-    logs = isolated([partial(train, setup, span, way) for way in ways])
+    logs = isolated([partial(compared, way) for way in ways])
     for layer in everything:
         _in_step(setup, base, logs[layer], layer, reads)
         _beyond(setup, base, logs[layers + layer], layer, reads)
@@ -163,13 +164,20 @@ def _beyond(setup: Setup, base: list[StepLog], hidden: list[StepLog], layer: int
     reads.copied[layer] = difference.step
     reads.booked[layer] = sum(log.booked.get(layer, 0) for log in base[: difference.step])
     reported = frozenset(number for number, log in enumerate(base, start=1) if log.booked.get(layer))
-    (logs,) = isolated([partial(train, setup, len(base), Decoys((layer,), shown=reported, probes=True))])
+    unreported = Decoys((layer,), shown=reported, probes=True)
+    (logs,) = isolated([partial(train, setup, len(base), unreported, over=_differs_from(base))])
     if _first_difference(base, logs) is not None:
         reads.unbooked.add(layer)
 
 
+def _differs_from(base: Sequence[StepLog]) -> Callable[[int, StepLog], bool]:
+    """Ends a training with its first difference: nothing is asked of later steps."""
+    return lambda step, log: _first_difference(base[step - 1 : step], [log]) is not None
+
+
 def _first_difference(base: Sequence[StepLog], other: Sequence[StepLog]) -> _Difference | None:
-    for step, (expected, got) in enumerate(zip(base, other, strict=True), start=1):
+    # The other one may have ended with the first difference.
+    for step, (expected, got) in enumerate(zip(base, other, strict=False), start=1):
         pairs = enumerate(zip(expected.updates, got.updates, strict=True))
         readers = tuple(layer for layer, (one, two) in pairs if one != two)
         backward = _differ(expected.backward, got.backward)
