@@ -16,6 +16,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from onchip import nn
 from tests.test_pages import commands, options_exist
 
 TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"
@@ -152,6 +153,23 @@ def a_rule_of_your_own(names: dict[str, Any]) -> None:
     assert broken == {"no_weight_transport", "transport_booked"}
 
 
+def to_a_chip(names: dict[str, Any]) -> None:
+    assert names["verdict"].word == "faithful"
+    assert {reason.clause for reason in names["refused"].reasons} == {"through time", "weight transport"}
+    check, rules, loihi = names["mapping"].check, names["rules"], names["loihi"]
+    assert [reason.clause for reason in check(rules.eprop(names["build"]()), loihi).reasons] == ["state per synapse"]
+    soft = nn.Sequential(nn.Linear(64, 64), nn.LIF(decay=0.5), nn.Linear(64, 10))
+    assert check(rules.eprop(soft), loihi).word == "faithful"
+    bits, full = names["records"]
+    assert (bits.chip["bits"], full.chip["bits"]) == (True, False)
+    assert (loihi.synapses.weight_bits.value, loihi.traces.bits.value) == (8, 7)
+    few, *_, eight, ten = names["accuracies"]
+    assert eight > ten - 3
+    assert few < ten - 10
+    assert names["accuracy"](names["model"]) > 0.9
+    assert names["same"]
+
+
 CLAIMS: dict[str, Callable[[dict[str, Any]], None]] = {
     "1-backpropagation": backpropagation,
     "2-frozen-backpropagation": frozen_backpropagation,
@@ -159,6 +177,7 @@ CLAIMS: dict[str, Callable[[dict[str, Any]], None]] = {
     "4-spikes-on-a-crossbar": spikes_on_a_crossbar,
     "5-speech-online": speech_online,
     "6-a-rule-of-your-own": a_rule_of_your_own,
+    "7-to-a-chip": to_a_chip,
 }
 """For each notebook, what its text says of the numbers that its cells compute."""
 
@@ -166,6 +185,8 @@ CLAIMS: dict[str, Callable[[dict[str, Any]], None]] = {
 @every_notebook
 @pytest.mark.slow
 def test_it_runs_and_what_it_says_is_so(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "digits.nir" in path.read_text(encoding="utf-8"):
+        pytest.importorskip("nir")
     monkeypatch.chdir(tmp_path)
     backend, state = mpl.get_backend(), torch.random.get_rng_state()
     try:
@@ -181,8 +202,10 @@ def test_it_runs_and_what_it_says_is_so(path: Path, tmp_path: Path, monkeypatch:
     CLAIMS[path.stem](names)
 
 
-def test_there_is_a_check_of_every_notebook() -> None:
+def test_every_notebook_is_checked_and_listed() -> None:
     assert [path.stem for path in NOTEBOOKS] == list(CLAIMS)
+    listed = re.findall(r"tutorials/([\w-]+)\.ipynb", (TUTORIALS.parent / "tutorials.md").read_text(encoding="utf-8"))
+    assert listed == list(CLAIMS)
 
 
 @every_notebook

@@ -52,3 +52,22 @@ def test_the_programs(capsys: pytest.CaptureFixture[str]) -> None:
         (rule, seed) for seed in (0, 1) for rule in ("bp", "eprop", "dfa")
     ]
     assert "| dfa " in capsys.readouterr().out
+
+
+def test_the_script_with_everything_of_a_newcomers_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(source("newcomer").splitlines()) <= 60
+    names: dict[str, Any] = {}
+    exec(source("newcomer"), names)
+    assert names["certificate"].holds
+    exact, events = names["results"]
+    assert min(exact.accuracy, events.accuracy) > 0.6, "chance is a third"
+    assert events.bill["weights_transported"] == events.bill["macs_error"] == 0
+    printed = capsys.readouterr().out
+    assert "holds        ternary errors" in printed
+    assert "| events |" in printed
+    page = Path("runs/waves/report.html").read_text(encoding="utf-8")
+    assert "events" in page
+    assert "bp" in page
