@@ -41,7 +41,7 @@ def tried(lr: float, lr_scaling: str, accuracy: float) -> Any:
 
 @pytest.mark.parametrize(
     ("best_at", "beyond"),
-    [((1e-3, "fan"), []), ((2e-3, "fan"), [4e-3, 8e-3]), ((2.5e-4, "equal"), [1.25e-4, 6.25e-5])],
+    [((2e-4, "fan"), []), ((4e-4, "fan"), [8e-4, 1.6e-3]), ((5e-5, "equal"), [2.5e-5, 1.25e-5])],
     ids=["inside", "above", "below"],
 )
 def test_a_best_learning_rate_at_an_edge_is_followed(
