@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+import onchip
 from onchip import nn, rules
 from onchip.certificates import Claims
-from onchip.errors import UnsupportedError
+from onchip.errors import RequestError, UnsupportedError
 from onchip.report import claims
 from onchip.training import registry
 from onchip.transport import Sign
@@ -28,20 +29,35 @@ def as_file(table: dict[str, Any]) -> str:
 
 @cache
 def found() -> dict[str, Any]:
-    """What every rule states with its usual options for each neuron, on all small networks that it can train."""
+    """What every rule states with its usual options, and which options may get a number and change nothing of it."""
     table: dict[str, Any] = {}
     for name in registry.known("rule"):
-        rule = registry.part("rule", name)
-        stated: dict[str, list[str]] = {}
-        for kind in registry.known("neuron"):
-            neuron, _ = registry.neuron(kind)
-            for net in ("F8-F8", "4C3-F8"):
-                network = registry.network(net)((1, 8, 8), 10, neuron=neuron)
-                with suppress(UnsupportedError):
-                    here = [claim.name for claim in rule(network).claims.stated()]
-                    stated[kind] = [claim for claim in stated.get(kind, here) if claim in here]
-        table[name] = {"options": rule.options, "claims": stated}
+        usual = registry.part("rule", name)
+        stated = {kind: claims for kind in registry.known("neuron") if (claims := stated_by(usual, kind)) is not None}
+        unset = [option for option, value in usual.options.items() if value is None]
+        free = [option for option in unset if is_free(name, option, stated)]
+        table[name] = {"options": usual.options, "free": free, "claims": stated}
     return table
+
+
+def stated_by(rule: registry.Part, kind: str) -> list[str] | None:
+    """What a rule states for a neuron, on all small networks that it can train; None if it can train none."""
+    stated = None
+    neuron, _ = registry.neuron(kind)
+    for net in ("F8-F8", "4C3-F8"):
+        network = registry.network(net)((1, 8, 8), 10, neuron=neuron)
+        with suppress(UnsupportedError):
+            here = [claim.name for claim in rule(network).claims.stated()]
+            stated = here if stated is None else [claim for claim in stated if claim in here]
+    return stated
+
+
+def is_free(name: str, option: str, stated: dict[str, list[str]]) -> bool:
+    try:
+        numbered = registry.part("rule", f"{name}:{option}=2")
+        return all(stated_by(numbered, kind) == claims for kind, claims in stated.items())
+    except RequestError:  # it takes no number
+        return False
 
 
 def test_what_rules_state_is_what_the_file_says() -> None:
@@ -58,14 +74,22 @@ def test_a_record_says_it_itself() -> None:
     assert claims.stated(record("opzo", rule="opzo", claims=())) == ()
 
 
+def test_a_run_records_what_its_rule_states() -> None:
+    (made,) = onchip.compare(["fa:temporal=online"], net="F8", train_size=20, steps=1, epochs=1, seeds=1)
+    assert made.claims is not None
+    assert {"no_weight_transport", "online"} <= set(claims.stated(made) or ())
+    assert claims.stated(dataclasses.replace(made, claims=None)) is None, "other parts than usual"
+
+
 @pytest.mark.parametrize(
     ("name", "options", "known"),
     [
         ("fa", {}, True),
         ("fa", {"temporal": "online"}, False),
         ("opzo", {"scale": 0.7, "local": False}, True),
+        ("opzo", {"quiet_after": 250, "grid": 7}, True),
+        ("opzo", {"quiet_after": "late"}, False),
         ("opzo", {"local": True}, False),
-        ("opzo", {"intermediate": 2}, False),
         ("someone-elses", {}, False),
     ],
 )

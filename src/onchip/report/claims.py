@@ -32,10 +32,11 @@ def stated(record: Record) -> tuple[str, ...] | None:
     """
     if record.claims is not None:
         return record.claims
-    usual = _usual().get(record.rule, {"options": {}, "claims": {}})
+    usual = _usual().get(record.rule, {"options": {}, "free": [], "claims": {}})
     parts = usual["options"]
     for name, value in record.options.items():
-        if value != parts.get(name) and not (_is_number(value) and _is_number(parts.get(name))):
+        tuned = _is_number(value) and (_is_number(parts.get(name)) or name in usual["free"])
+        if value != parts.get(name) and not tuned:
             return None
     found = usual["claims"].get(record.neuron.partition(":")[0])
     return None if found is None else tuple(found)

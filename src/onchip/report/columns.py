@@ -93,8 +93,10 @@ def _accuracies(summaries: Sequence[Summary]) -> list[Column]:
     difference = partial(on_chip.difference, summaries=summaries)
     rest: dict[str, Any] = {"kind": "Accuracy", "percent": True}
     return [
-        Column("test", "test %", "test accuracy", of=_test, text=_percent, unit=" %", shown=True, **rest),
-        Column("validation", "validation %", "validation accuracy", of=_validation, text=_percent, unit=" %", **rest),
+        Column("test", "test %", "test accuracy", of=_test, text=Spread.text, unit=" %", shown=True, **rest),
+        Column(
+            "validation", "validation %", "validation accuracy", of=_validation, text=Spread.text, unit=" %", **rest
+        ),
         Column(
             "cost",
             "against full precision",
@@ -173,14 +175,8 @@ def _speed(record: Record) -> float | None:
     return record.samples_per_second
 
 
-def _percent(spread: Spread) -> str:
-    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.2f}"
-    return f"{spread.mean:.2f}{deviation}"
-
-
 def _signed(spread: Spread) -> str:
-    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.2f}"
-    return f"{spread.mean:+.2f}{deviation}"
+    return spread.text("+.2f")
 
 
 def _count(spread: Spread) -> str:

@@ -142,11 +142,7 @@ def _section(group: Group, number: int, looks: Looks, summaries: Sequence[Summar
 
 def _legend(labels: Sequence[str], looks: Looks) -> str:
     """The marks of the rules, for all curves of a group."""
-    items = [
-        f'<li data-text="{escape(label)}">{mark(looks, label)}{breakable(label)}</li>'
-        for label in labels
-        if label in looks.numbers
-    ]
+    items = [f"<li>{mark(looks, label)}{breakable(label)}</li>" for label in labels if label in looks.numbers]
     return f'<ul class="legend" aria-label="Legend of these figures">{"".join(items)}</ul>\n'
 
 

@@ -32,7 +32,7 @@ def rows(
     """
     best = {summary.label for summary in on_front(summaries, across)}
     words = {
-        "seeds": [_seeds(summary) for summary in summaries],
+        "seeds": [summary.seeds for summary in summaries],
         "chip": [on_chip.verdict(summary) for summary in summaries],
         "front": ["yes" if summary.label in best else "" for summary in summaries],
     }
@@ -119,8 +119,3 @@ def _number(column: Column, summary: Summary) -> str:
 
 def _cell(head: str, text: str, more: str = "") -> str:
     return f'<td role="cell" data-head="{escape(head)}"{more}>{text}</td>'
-
-
-def _seeds(summary: Summary) -> str:
-    runs, good = len(summary.runs), len(summary.good)
-    return str(runs) if good == runs else f"{good} of {runs}"

@@ -28,6 +28,11 @@ class Spread:
         """Sample standard deviation over seeds (n - 1); None for a single seed."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    def text(self, style: str = ".2f") -> str:
+        """The mean in a style of Python's own, with the standard deviation if there is one."""
+        deviation = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.mean:{style}}{deviation}"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -45,6 +50,12 @@ class Summary:
     def good(self) -> tuple[Record, ...]:
         """The runs that succeeded."""
         return tuple(record for record in self.runs if record.status == "ok")
+
+    @property
+    def seeds(self) -> str:
+        """How many runs succeeded, and of how many where some failed."""
+        runs, good = len(self.runs), len(self.good)
+        return str(runs) if good == runs else f"{good} of {runs}"
 
     @property
     def test(self) -> Spread | None:

@@ -12,7 +12,7 @@ from onchip.report.costs import traffic
 from onchip.report.energy import costs, unpriced
 from onchip.report.groups import Group
 from onchip.report.markdown import markdown_table
-from onchip.report.summary import Spread, Summary, count, on_front, summarize, title
+from onchip.report.summary import Spread, count, on_front, summarize, title
 from onchip.runs.record import Record
 
 _TRANSPORTED = (
@@ -121,7 +121,7 @@ def table(records: Sequence[Record], chosen: Sequence[str] | None = None, *, har
             "validation %",
             [_percent(s.spread(lambda r: r.validation_accuracy)) for s in summaries],
         ),
-        ("seeds", "seeds", [Cell(_seeds(summary)) for summary in summaries]),
+        ("seeds", "seeds", [Cell(summary.seeds) for summary in summaries]),
         ("pareto", "Pareto", [Cell("yes" if summary.label in best else "") for summary in summaries]),
         *(
             (cost.name.partition("-")[0], cost.column or "", [_count(summary.spread(cost.of)) for summary in summaries])
@@ -221,24 +221,15 @@ def _escaped(text: str) -> str:
     return re.sub(r"[\\~^±&%$#_{}]", lambda found: special.get(found[0], "\\" + found[0]), one_line(text))
 
 
-def _seeds(summary: Summary) -> str:
-    runs, good = len(summary.runs), len(summary.good)
-    return str(runs) if good == runs else f"{good} of {runs}"
-
-
 def _percent(spread: Spread | None) -> Cell:
     if spread is None:
         return Cell("-")
     percent = Spread(tuple(100 * value for value in spread.values))
-    deviation = "" if percent.deviation is None else f" ± {percent.deviation:.2f}"
-    return Cell(f"{percent.mean:.2f}{deviation}", percent)
+    return Cell(percent.text(), percent)
 
 
 def _difference(spread: Spread | None) -> Cell:
-    if spread is None:
-        return Cell("")
-    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.2f}"
-    return Cell(f"{spread.mean:+.2f}{deviation}", spread)
+    return Cell("") if spread is None else Cell(spread.text("+.2f"), spread)
 
 
 def _count(spread: Spread | None) -> Cell:

@@ -3,7 +3,6 @@
 const listed = (items, last = "and") =>
   items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} ${last} ${items.at(-1)}`;
 const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-const withUnit = (found, head) => `${found.text}${head.unit}`;
 
 function conditions(group, state, phrases) {
   const claims = state.claims.map((claim) => phrases.get(claim));
@@ -33,14 +32,14 @@ function answer(group, state, chosen, phrases) {
     const [best] = ranked;
     const equal = ranked.filter((point) => point.y.mean === best.y.mean);
     const names = listed(equal.map((point) => point.rule.label));
-    say.push(
-      points.length === 1 ? `The only rule ${which} is ` : `Of the ${plural(points.length, "rule")} ${which}`.trim(),
-      points.length === 1 ? "" : ", ",
-      strong(names),
-      points.length === 1 ? `: ${y.noun} ` : ` ${equal.length > 1 ? "have" : "has"} the ${y.better}est ${y.noun}: `,
-      strong(withUnit(best.y, y)),
-      ` over ${plural(best.y.values.length, "seed")}.`
-    );
+    if (points.length === 1) {
+      say.push(`The only rule ${which || "with both numbers"}`, " is ", strong(names), `: ${y.noun} `);
+    } else {
+      const have = equal.length > 1 ? "have" : "has";
+      say.push(`Of the ${plural(points.length, "rule")} ${which}`.trim(), ", ", strong(names));
+      say.push(` ${have} the ${y.better}est ${y.noun}: `);
+    }
+    say.push(strong(`${best.y.text}${y.unit}`), ` over ${plural(best.y.values.length, "seed")}.`);
     const near = ranked.filter(
       (point) => !equal.includes(point) && Math.abs(point.y.mean - best.y.mean) <= best.y.deviation
     );

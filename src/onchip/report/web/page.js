@@ -26,6 +26,7 @@ function show(unknown = []) {
   for (const box of boxes("column")) box.checked = state.columns.includes(box.value);
   for (const box of boxes("claim")) box.checked = state.claims.includes(box.value);
   showLimits();
+  const width = onPaper ? PAPER : groups[0].section.clientWidth; // of all plots, asked for before anything changes
   let [rules, left] = [0, 0];
   for (const group of groups) {
     const chosen = choose(group, state);
@@ -33,7 +34,7 @@ function show(unknown = []) {
     left += chosen.shown.length;
     showTable(group, chosen, state);
     answer(group, state, chosen, phrases);
-    drawPlot(group, state, chosen, (...where) => showTip(group, state, titles, ...where));
+    drawPlot(group, state, chosen, width, (...where) => showTip(group, state, titles, ...where));
   }
   const missing = unknown.length ? ` The address names what this page does not have: ${unknown.join(", ")}.` : "";
   field("found").textContent = (left < rules ? `${left} of ${rules} rules are shown.` : "") + missing;

@@ -41,13 +41,12 @@ function drawAxes(svg, [x, xTicks], [y, yTicks], { width, height }) {
   }
 }
 
-function drawPlot(group, state, chosen, onShow) {
+function drawPlot(group, state, chosen, width, onShow) {
   const figure = group.section.querySelector(".plot");
   const { x, y, points, front } = chosen;
   figure.hidden = !points.length;
   group.section.querySelector(".tip").hidden = true;
   if (!points.length) return;
-  const width = onPaper ? PAPER : figure.clientWidth;
   const height = Math.round(Math.max(260, Math.min(440, 0.6 * width)));
   figure.querySelector(".up-label").textContent = `↑ ${y.noun}${y.unit && ` [${y.unit.trim()}]`}`;
   figure.querySelector(".across-label").textContent = `${x.noun}${x.unit && ` [${x.unit.trim()}]`} →`;

@@ -15,7 +15,7 @@ function showTable({ section, table, heads, rules }, { shown, front }, state) {
     line.hidden = ![...seen, state.x, state.y].includes(line.dataset.column);
   }
   const names = new Set(shown.map((rule) => rule.label));
-  for (const other of section.querySelectorAll("li[data-text], details[data-text]")) {
+  for (const other of section.querySelectorAll("details[data-text]")) {
     other.hidden = !names.has(other.dataset.text);
   }
   sortRows(table, heads, rules, state.sort);
