@@ -3,7 +3,7 @@
     python experiments/ssnn.py            trains the runs that experiments/records/ssnn.jsonl lacks
     python experiments/ssnn.py --tune     makes the runs on validation samples that chose the learning rates
     python experiments/ssnn.py --table    writes the tables in docs/ssnn.md from the records
-    python experiments/ssnn.py --only "n-mnist"    trains only the tables whose title contains that
+    python experiments/ssnn.py --only conv-8    trains one group of rows alone
 
 Every row is a run of `onchip.training` with the settings in its record. The test samples are evaluated twice per run,
 after its last step: by the spiking network, with spike trains as long as in training, and by the clipped network with
@@ -17,6 +17,7 @@ Reference: Biswas, Saraswat, Ganguly 2023 (SSNN-BP, arXiv 2207.09755); random ph
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import _ssnn_deep
@@ -92,15 +93,19 @@ def part_rows() -> list[Row]:
     ]
 
 
+CONV: dict[str, Any] = {"net": "conv-small", "train_size": 10_000, "epochs": 5, "lr": 0.2}
+
+
 def conv_rows(steps: int) -> list[Row]:
-    """Rows of a convolutional network."""
-    shared = {"net": "conv-small", "train_size": 10_000, "epochs": 5, "lr": 0.2}
+    """Rows of a convolutional network, whose errors are small, so that a larger gain clips none."""
     table = f"16C3-P2-32C3-P2-10, 10,000 images of fashion-mnist, T = {steps}"
-    spiking = (("ours", "ssnn_bp"), ("own-noise mirror", "own_noise_mirror"))
-    return [
-        Row(table, "clipped network, bp", {**shared, **CLIPPED}),
-        *(Row(table, name, {**shared, **OURS, "rule": rule, "steps": steps}, (64,)) for name, rule in spiking),
-    ]
+    rules = {
+        "gain 8": "ssnn_bp:gain=8",
+        "ours": "ssnn_bp",
+        "own-noise mirror, gain 8": "own_noise_mirror:gain=8",
+    }
+    spiking = (Row(table, name, {**CONV, **OURS, "rule": rule, "steps": steps}, (64,)) for name, rule in rules.items())
+    return [Row(table, "clipped network, bp", {**CONV, **CLIPPED}), *spiking]
 
 
 EVENTS: dict[str, Any] = {"data": "n-mnist", "epochs": 20, "batch_size": 20}
@@ -130,21 +135,21 @@ def colour_rows() -> list[Row]:
     table = "16C3-P2-32C3-P2-10, 10,000 images of cifar-10 (JPEG), T = 16"
     return [
         Row(table, "clipped network, bp", {**shared, **CLIPPED}),
-        Row(table, "ours", {**shared, **OURS, "steps": 16}, (64,)),
+        Row(table, "gain 8", {**shared, **OURS, "rule": "ssnn_bp:gain=8", "steps": 16}, (64,)),
         Row(table, "real errors (bp)", {**shared, **OURS, "rule": "bp", "steps": 16}, (64,)),
     ]
 
 
-def rows() -> tuple[tuple[list[Row], tuple[int, ...]], ...]:
-    """Groups of rows with their seeds; all seeds of a group are run before the next group."""
-    return (
-        ([*length_rows("fashion-mnist"), *feedback_rows()], SEEDS),
-        (length_rows("mnist"), SEEDS),
-        (part_rows(), SEEDS),
-        (event_rows(), SEEDS),
-        ([*conv_rows(8), *conv_rows(16)], SEEDS),
-        (colour_rows(), SEEDS[:1]),
-    )
+GROUPS: dict[str, tuple[Callable[[], list[Row]], tuple[int, ...]]] = {
+    "fashion-mnist": (lambda: [*length_rows("fashion-mnist"), *feedback_rows()], SEEDS),
+    "mnist": (lambda: length_rows("mnist"), SEEDS),
+    "parts": (part_rows, SEEDS),
+    "n-mnist": (event_rows, SEEDS),
+    "conv-8": (lambda: conv_rows(8), SEEDS),
+    "conv-16": (lambda: conv_rows(16), SEEDS),
+    "cifar-10": (colour_rows, SEEDS[:1]),
+}
+"""What makes the rows of a group, and its seeds; all seeds of a group are run before the next group."""
 
 
 TRIED = tuple(
@@ -154,11 +159,19 @@ TRIED = tuple(
 )
 TRIED_EVENTS = tuple(
     Row("n-mnist, validation", f"{name}, lr {lr:g}", {**EVENTS, **settings, "lr": lr, "validation": 0.2}, mean_of=mean)
-    for lr in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+    for lr in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
     for name, settings, mean in (
         ("clipped network", CLIPPED, EVENT_STEPS),
         ("ours", {**OURS, "steps": EVENT_STEPS}, None),
     )
+)
+TRIED_GAINS = tuple(
+    Row(
+        "convolutions, validation, T = 8",
+        f"gain {gain}",
+        {**CONV, **OURS, "steps": 8, "rule": f"ssnn_bp:gain={gain}", "validation": 0.1},
+    )
+    for gain in (8, 2, 4, 16)
 )
 TRIED_COLOUR = tuple(
     Row("cifar-10, validation", f"clipped network, lr {lr:g}", {**COLOUR, **CLIPPED, "lr": lr, "validation": 0.1})
@@ -176,14 +189,25 @@ def best_rate(table: str, name: str) -> float:
     return min(found, key=lambda lr: (-statistics.mean(found[lr]), lr))
 
 
-def run(only: str) -> None:
-    for group, seeds in rows():
-        run_rows([row for row in group if only in row.table], RECORDS, seeds)
+TUNINGS = {
+    "rates": (TRIED, (1000,)),
+    "n-mnist": (TRIED_EVENTS, TUNING_SEEDS),
+    "gains": (TRIED_GAINS, (1000,)),
+    "cifar-10": (TRIED_COLOUR, (1000,)),
+}
 
 
-def tune(only: str) -> None:
-    for group, seeds in ((TRIED, TUNING_SEEDS[:1]), (TRIED_EVENTS, TUNING_SEEDS), (TRIED_COLOUR, TUNING_SEEDS[:1])):
-        run_rows([row for row in group if only in row.table], TUNING, seeds, tuning=True)
+def run(only: str | None) -> None:
+    """Trains one group, or all; learning rates that were tuned are looked up when a group begins."""
+    for name, (make, seeds) in GROUPS.items():
+        if only in (None, name):
+            run_rows(make(), RECORDS, seeds)
+
+
+def tune(only: str | None) -> None:
+    for name, (rows, seeds) in TUNINGS.items():
+        if only in (None, name):
+            run_rows(rows, TUNING, seeds, tuning=True)
 
 
 def tables() -> dict[str, str]:
@@ -199,7 +223,7 @@ def tables() -> dict[str, str]:
 if __name__ == "__main__":
     arguments = parser(__doc__, "ssnn.md")
     arguments.add_argument("--tune", action="store_true", help="compare settings on validation samples")
-    arguments.add_argument("--only", default="", help="train only the tables whose title contains this text")
+    arguments.add_argument("--only", choices=sorted({*GROUPS, *TUNINGS}), help="train this group of rows alone")
     options = arguments.parse_args()
     if options.table:
         write("ssnn.md", tables())
