@@ -114,12 +114,17 @@ def pooled(rows: Mapping[str, Sequence[float]]) -> Pooled | None:
     return Pooled(math.sqrt(math.fsum(x * x for x in left) / freedom), freedom, len(table), seeds)
 
 
-def describe_pooled(found: Pooled | None) -> str:
-    """One sentence for the place below a table; empty where there are too few rows for a variance."""
+def describe_pooled(found: Pooled | None, of: str = "") -> str:
+    """One sentence for the place below a table; empty where there are too few rows for a variance.
+
+    Args:
+        found: What the rows have in common.
+        of: Which rows these are, such as " of BP".
+    """
     if found is None or found.freedom < LEAST_FREEDOM:
         return ""
     return (
-        f"All {found.rows} steady rows of {found.seeds} seeds together: a run deviates by {found.deviation:.2f} points "
+        f"The {found.rows} rows{of} with {found.seeds} seeds together: a run deviates by {found.deviation:.2f} points "
         f"from row + seed ({found.freedom} degrees of freedom), so that a difference of two rows is known to "
         f"±{found.half_width:.2f} (95%), and one of {found.detectable:.2f} would be seen with a power of 80%."
     )

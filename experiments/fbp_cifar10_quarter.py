@@ -50,9 +50,6 @@ MAIN = {
 """Rules of the main rows, and what the table calls them: 1,000 and 10,000 times fewer scalars, then fewer bits."""
 
 OTHERS = {name: name for name in ("usf", "frsf", "brsf", "kolen_pollack", "weight_mirror")}
-UNSTEADY = ("never", "fa")
-"""Rows without transport, whose runs vary more than those of the others."""
-
 TUNING_SEED = 1000
 RATES = {"equal": (1e-4, 5e-5, 2e-4), "fan": (2e-4, 1e-4, 4e-4)}
 """Learning rates that are tried for each of the scalings over layers; a best one at an edge is followed further.
@@ -134,14 +131,14 @@ def tables() -> dict[str, str]:
 
 
 def pooled_text(records: list[Record]) -> str:
-    """What the steady rows together say of the differences."""
+    """What the rows of BP and fBP together say of the differences."""
     rows: dict[str, dict[int, float]] = {}
     for record in records:
-        if record.label not in UNSTEADY:
+        if record.rule in ("bp", "fbp"):
             rows.setdefault(record.label, {})[record.seed] = accuracy(record)
     seeds = sorted(rows.get(BP, {}))
     whole = {label: [row[seed] for seed in seeds] for label, row in rows.items() if set(seeds) <= set(row)}
-    return describe_pooled(pooled(whole))
+    return describe_pooled(pooled(whole), " of BP and fBP")
 
 
 def row(rule: str, name: str, records: list[Record]) -> tuple[str, ...]:

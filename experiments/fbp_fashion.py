@@ -139,7 +139,7 @@ BALANCED = (
     balanced("top 0.3%", Top(0.003), 30, common=180),
 )
 BP = (ROWS[0].name, ROWS[-1].name)
-UNSTEADY = ("never", "fa")
+POOLED = ("bp", "fbp")
 LONGER = tuple(replace(row, setting=LONG) for row in (ROWS[0], *BALANCED[:2], ROWS[2], *ROWS[5:8]))
 OTHERS = (
     Row("never", rules.never),
@@ -342,14 +342,14 @@ def cells(name: str, records: list[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def pooled_text(records: list[dict[str, Any]]) -> str:
-    """What all rows together say of the differences; rows without transport vary more, and are left out."""
+    """What the rows of one kind together say of the differences; those without transport vary more."""
     rows: dict[str, dict[int, float]] = {}
     for record in records:
-        if record["row"] not in UNSTEADY:
+        if record["rule"] in POOLED:
             rows.setdefault(record["row"], {})[record["seed"]] = 100 * record["accuracy"]
     seeds = sorted({seed for row in rows.values() for seed in row})
     whole = {name: [row[seed] for seed in seeds] for name, row in rows.items() if len(row) == len(seeds)}
-    return describe_pooled(pooled(whole))
+    return describe_pooled(pooled(whole), " of BP and fBP")
 
 
 def saved(bp: int, moved: int) -> str:

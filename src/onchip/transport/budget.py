@@ -15,7 +15,7 @@ USUAL_SAVING = 1000
 RANKS = (1, 2, 4, 8)
 LEAST_PERIOD = 3
 """Mean number of steps between messages that the rank is chosen for. With fewer, periods of whole steps cannot balance
-the layers; with more, two pairs at once or one pair twice as often make no difference (docs/fbp.md)."""
+the layers; with more, two pairs at once or one pair twice as often make no difference (docs/fbp-schemes.md)."""
 
 
 def plan_within_budget(
