@@ -13,9 +13,10 @@ from typing import Any
 from onchip.data import Dataset
 from onchip.runs.config import RunConfig
 from onchip.runs.directory import slug
-from onchip.runs.record import Record, append, read
+from onchip.runs.record import Epoch, Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
+from onchip.training.progress import ProgressListener
 from onchip.training.resolved import Given
 
 __all__ = [
@@ -65,6 +66,17 @@ def checkpoint_of(config: RunConfig, folder: Path) -> Path:
     return folder / f"{slug(config.rule)}-seed{config.seed}-{digest[:12]}.safetensors"
 
 
+class Epochs(ProgressListener):
+    """Prints a line for each epoch of a run that takes long."""
+
+    def run_begins(self, config: RunConfig) -> None:
+        self._run = f"{config.rule}, seed {config.seed}, lr {config.lr:g} {config.lr_scaling}"
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        validated = "" if epoch.validation_accuracy is None else f", validation {epoch.validation_accuracy:.4f}"
+        print(f"  {self._run}, epoch {epoch.epoch}: loss {epoch.train_loss:.3f}{validated}", flush=True)
+
+
 def train_missing(
     path: Path,
     configs: Iterable[RunConfig],
@@ -81,7 +93,7 @@ def train_missing(
         data: The data set of all of them; None loads the one that each run names.
         given: Objects that a run has in place of names.
         checkpoints: Folder in which a run is stored after each epoch, to go on from there after an interruption; None
-            stores nothing, and begins an interrupted run again.
+            stores nothing, and begins an interrupted run again. Each epoch then prints a line, too.
     """
     path.parent.mkdir(exist_ok=True)
     done = [record.settings for record in read(path)]
@@ -93,7 +105,8 @@ def train_missing(
             checkpoints.mkdir(parents=True, exist_ok=True)
             save_to = checkpoint_of(config, checkpoints)
         loaded = data or load_data(config)
-        record = train(config, loaded, given=given(config), save_to=save_to, resume=save_to is not None)
+        watch = None if save_to is None else Epochs()
+        record = train(config, loaded, given=given(config), save_to=save_to, resume=save_to is not None, watch=watch)
         append(path, record)
         if save_to is not None:
             save_to.unlink(missing_ok=True)
