@@ -10,16 +10,15 @@ import onchip
 ROOT = Path(__file__).parent.parent
 
 
+def line(file: str, pattern: str) -> str:
+    """What the group of a pattern is in the one line of a file that it fits."""
+    (found,) = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    return str(found)
+
+
 def test_the_citation_names_the_version_and_the_license_of_the_package() -> None:
-    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert re.search(r"^version: (.+)$", text, re.MULTILINE)[1] == onchip.__version__  # type: ignore[index]
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert (
-        re.search(r"^license: (.+)$", text, re.MULTILINE)[1]
-        == re.search(  # type: ignore[index]
-            r'^license = "(.+)"$', project, re.MULTILINE
-        )[1]
-    )
+    assert line("CITATION.cff", r"^version: (.+)$") == onchip.__version__
+    assert line("CITATION.cff", r"^license: (.+)$") == line("pyproject.toml", r'^license = "(.+)"$')
 
 
 def test_the_changelog_has_the_version() -> None:
