@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 
 from onchip.learning import Online, Rule
 from onchip.learning.centering import LeaveOneOut
-from onchip.learning.feedback.direct import as_rows, product_at
-from onchip.learning.feedback.grid import coarse, to_grid
-from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.noise import Rademacher
 from onchip.nn import TIME_STEPS
 from onchip.rules.anchored_dkp import AnchoredFeedback
 from onchip.rules.dkp import KolenPollackDirect
 
-__all__ = ["coarse_readouts", "matched_dkp", "now_and_then"]
+__all__ = ["matched_dkp", "now_and_then"]
 
 DECAY = 1e-4
 
@@ -51,28 +44,3 @@ class RareNoise(AnchoredFeedback):
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
         return activity if self.steps % self.every else super().receive(index, activity)
-
-
-def coarse_readouts(model: nn.Module, *, side: int = 7) -> Rule:
-    """`dkp:local=true` whose read-outs see the lowest spatial frequencies of feature maps alone."""
-    feedback = SummedFeedback(KolenPollackDirect("dkp", DECAY), CoarseReadouts("dkp", side))
-    return Rule("coarse_readouts", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
-
-
-class CoarseReadouts(LocalReadouts):
-    """Local read-outs of maps of at most side x side frequencies."""
-
-    def __init__(self, method: str, side: int) -> None:
-        super().__init__(method)
-        self._side = side
-
-    def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
-        features = activity.shape[2:]
-        size = self.seen(features)
-        rows = as_rows(activity if size == features else to_grid(activity, size), 2)
-        matrix = self.matrix(self.layers[-1].parameter.new_empty(1, 1, classes), index, math.prod(size))
-        self.report_product(index, "readout", product_at(matrix, pre=rows))
-        return (rows.to(matrix.dtype) @ matrix).unflatten(0, activity.shape[:2])
-
-    def seen(self, features: torch.Size) -> torch.Size:
-        return coarse(features, min(self._side, max(features[1:], default=1)))

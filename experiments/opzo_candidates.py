@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from _candidates import coarse_readouts, matched_dkp, now_and_then
+from _candidates import matched_dkp, now_and_then
 from _oracle import oracle
 from _records import FOLDER, train_missing
 from _tables import SEEDS, command, spread
@@ -35,12 +35,12 @@ OWN: dict[str, Callable[..., Any]] = {
     "oracle": partial(oracle, bfloat16=True),
     "matched-dkp": matched_dkp,
     "now-and-then:every=4": now_and_then,
-    "coarse-readouts:side=7": coarse_readouts,
 }
 """Rules that the package does not have, by the names that records have for them."""
 RULES = (
-    *(BP, "dkp", "dkp:local=true", "local-learning", f"anchored-dkp:quiet_after={THIRD}", "oracle"),
-    *("matched-dkp", "now-and-then:every=4", "coarse-readouts:side=7", f"anchored-dkp:quiet_after={THIRD};local=true"),
+    *(BP, "dkp", "dkp:local=true;readout_grid=7", "dkp:local=true", "local-learning", "local-learning:grid=7"),
+    *(f"anchored-dkp:quiet_after={THIRD}", "oracle", "dkp:local=true;readout_grid=4", "matched-dkp"),
+    *("now-and-then:every=4", f"anchored-dkp:quiet_after={THIRD};local=true"),
 )
 
 

@@ -33,7 +33,7 @@ BP = "ottt"  # spatial backpropagation with the traces that all other rows use t
 THIRD = "THIRD"  # of the training steps
 RULES = (
     *(BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp"),
-    *("local-learning", "opzo:local=true", "opzo:grid=7", "dkp:local=true"),
+    *("local-learning", "opzo:local=true", "opzo:grid=7", "dkp:local=true", "dkp:local=true;readout_grid=7"),
     f"anchored-dkp:quiet_after={THIRD};local=true",
 )
 CORE = (BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", "dkp", "opzo")
@@ -46,7 +46,10 @@ MAIN = (60_000, 4)
 LENGTHS = ((4_000, 4), (4_000, 1), (4_000, 16), (15_000, 4), (60_000, 1), (4_000, 2), (4_000, 8), (15_000, 1))
 """Training images and epochs, in the order in which they are trained."""
 
-FOUND = ("opzo", f"opzo:quiet_after={THIRD}", "dkp", "dkp:local=true", f"anchored-dkp:quiet_after={THIRD}", "noisy-bp")
+FOUND = (
+    *("opzo", f"opzo:quiet_after={THIRD}", "dkp", "dkp:local=true;readout_grid=7"),
+    *(f"anchored-dkp:quiet_after={THIRD}", "noisy-bp"),
+)
 """Rules whose gaps the page begins with."""
 
 TUNING_SEED = 1000

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 import opzo_candidates
-from _candidates import CoarseReadouts, coarse_readouts, matched_dkp, now_and_then
+from _candidates import matched_dkp, now_and_then
 from onchip import nn, rules
-from onchip.learning import Online, Rule
-from onchip.learning.feedback.grid import to_grid
+from onchip.learning import Rule
 from onchip.losses import StepLoss
 from onchip.models.layout import Layout
-from onchip.nn import TIME_STEPS
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -59,27 +57,6 @@ def test_noise_in_every_step_is_that_of_anchored_dkp() -> None:
 def test_noise_in_one_step_of_two_leaves_the_second_step_alone() -> None:
     quiet = learned(lambda net: rules.anchored_dkp(net, quiet_after=1), 2)
     agree(learned(lambda net: now_and_then(net, every=2), 2), quiet)
-
-
-def test_readouts_of_maps_no_larger_than_the_grid_are_local_readouts() -> None:
-    found = learned(lambda net: coarse_readouts(net, side=8), 1)
-    agree(found, learned(lambda net: rules.dkp(net, local=True), 1))
-
-
-def test_coarse_readouts_send_the_derivative_of_their_loss() -> None:
-    model = network()
-    feedback = CoarseReadouts("coarse", 2)
-    rule, arrived = Rule("coarse", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,)), Arrived()
-    rule.observe(arrived)
-    rule.forward(images())
-    rule.backward(sum((StepLoss()(output, LABELS) for output in rule.outputs), torch.zeros(())))
-    matrix, activity = feedback.get_parameter("readout_1"), model[:3](images()).detach().requires_grad_()
-    weights = matrix.detach().clone().requires_grad_()
-    rows = to_grid(activity, torch.Size((4, 2, 2))).movedim(2, -1).flatten(2)  # frequencies first, then channels
-    loss = StepLoss()(rows @ weights, LABELS)
-    for_activity, for_weights = torch.autograd.grad(loss, [activity, weights])
-    torch.testing.assert_close(arrived.errors[rule.layers[0].name], for_activity, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(matrix.grad, for_weights, rtol=1e-9, atol=1e-12)
 
 
 def test_matched_matrices_send_errors_of_one_norm() -> None:

@@ -12,6 +12,7 @@ from onchip import Static, nn, rules
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
 from onchip.learning.feedback.grid import from_grid, to_grid
+from onchip.learning.observers import Observer
 from onchip.learning.rule import Rule
 from tests.cases import loss_of
 
@@ -51,17 +52,52 @@ def test_the_estimate_approaches_the_readout_on_the_grid() -> None:
     assert along == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp", "local_learning"])
 def test_a_grid_as_large_as_the_maps_changes_nothing(name: str) -> None:
     updates = []
     for grid in (None, SIDE):
         model = network()
         rule = getattr(rules, name)(model, grid=grid)
         torch.manual_seed(1)
-        rule.backward(loss_of(rule.forward(signal(0))))
+        rule.forward(signal(0))
+        rule.backward(total_loss(rule))
         updates.append([p.grad for p in rule.parameters() if p.grad is not None])
     assert len(updates[0]) >= 6
     assert all(torch.equal(a, b) for a, b in zip(*updates, strict=True))
+
+
+def total_loss(rule: Rule) -> Tensor:
+    """The loss of all outputs of the last pass."""
+    return torch.stack([loss_of(output) for output in rule.outputs]).sum()
+
+
+class Arrived(Observer):
+    """The error at each layer's activity."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, Tensor] = {}
+
+    def arrived(self, layer: str, error: Tensor) -> None:
+        self.errors[layer] = error.clone()
+
+
+def test_a_readout_on_the_grid_and_its_error_are_derivatives_of_its_loss() -> None:
+    """By autograd, through the cosine transform."""
+    model = network()
+    rule, arrived = rules.local_learning(model, grid=GRID), Arrived()
+    rule.observe(arrived)
+    rule.forward(signal(0))
+    rule.backward(total_loss(rule))
+    with torch.no_grad():
+        hidden = model[1](model[0](signal(0).image).expand(STEPS, *[-1] * 4).contiguous())
+    hidden.requires_grad_()
+    weights = rule.state_dict()["readout_1"].clone().requires_grad_()
+    rows = to_grid(hidden, torch.Size((MAPS, GRID, GRID))).permute(0, 1, 3, 4, 2).flatten(2)
+    expected = torch.autograd.grad(loss_of(rows @ weights), [hidden, weights])
+    found = [arrived.errors[rule.layers[0].name], rule.feedback.get_parameter("readout_1").grad]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert bool(theirs.any())
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6 * float(theirs.abs().max()))
 
 
 def by_hand(model: nn.Sequential, error: Tensor, feedback: Tensor, activity: Tensor) -> Tensor:
@@ -180,13 +216,31 @@ def test_dkps_products_on_the_grid_are_billed() -> None:
     assert bill["products_feedback_update"] == 2 * (samples * units * CLASSES + CLASSES * turned)
 
 
-@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+def test_readouts_on_the_grid_are_billed() -> None:
+    plain, ledger, rule = billed(rules.dkp(network())), Ledger(), rules.dkp(network(), local=True, readout_grid=GRID)
+    rule.observe(ledger)
+    rule.forward(signal(0))
+    rule.backward(total_loss(rule))
+    rule.step()
+    bill, turned = ledger.summary(), MAPS * (SIDE * GRID * SIDE + GRID * GRID * SIDE)
+    kept, samples = MAPS * GRID * GRID, STEPS * BATCH
+    assert bill["feedback_memory"] - plain["feedback_memory"] == 2 * CLASSES * kept
+    for count in ("products_forward", "products_direct"):  # maps to the grid and through a matrix; and back
+        assert bill[count] - plain[count] == 2 * samples * (kept * CLASSES + turned)
+
+
+def test_a_grid_for_readouts_needs_readouts() -> None:
+    with pytest.raises(RequestError, match="dkp got readout_grid=3; expected none, or local=true beside it"):
+        rules.dkp(network(), readout_grid=GRID)
+
+
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp", "local_learning"])
 def test_a_grid_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="grid=0"):
         getattr(rules, name)(network(), grid=0)
 
 
-@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp"])
+@pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp", "local_learning"])
 def test_a_grid_larger_than_the_maps_is_refused(name: str) -> None:
     rule = getattr(rules, name)(network(), grid=SIDE + 1)
     with pytest.raises(RequestError, match="got grid=9 for feature maps of 8x8; expected at most 8"):

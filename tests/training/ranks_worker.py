@@ -249,12 +249,12 @@ def variant(ranks: Ranks, name: str) -> list[str]:
     attach, net, loss = VARIANTS[name]
     found = compared(ranks, NETS[net], attach, SIZES[:4], loss=loss)
     # What is transformed to a grid is the update of one process, whose zeros are others.
-    return [line for line in found if name != "grid" or "bill" not in line or "products" in line]
+    return [line for line in found if "grid" not in name or "bill" not in line or "products" in line]
 
 
 VARIANTS: dict[str, tuple[Callable[[Any], Rule], str, str | None]] = {
     "local": (partial(rules.opzo, local=True), "dense", None),
-    "local_dkp": (partial(rules.dkp, local=True), "dense", None),
+    "readout_grid": (partial(rules.dkp, local=True, readout_grid=2), "conv", None),
     "intermediate": (partial(rules.opzo, intermediate=2), "dense", None),
     "each_step": (partial(rules.opzo, each_step=True, centering=Causal()), "dense", None),
     "before": (partial(rules.opzo, place="before"), "dense", None),

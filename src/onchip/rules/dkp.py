@@ -23,6 +23,7 @@ def dkp(
     temporal: Temporal = Online(),
     grid: int | None = None,
     local: bool = False,
+    readout_grid: int | None = None,
 ) -> Rule:
     """Direct Kolen-Pollack: as `dfa`, but the feedback from the output to each layer is learned.
 
@@ -43,16 +44,18 @@ def dkp(
         grid: Side of the coarse grid (lowest spatial frequencies) of feedback to feature maps; None for all pixels.
         local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
             `rule.outputs`.
+        readout_grid: Side of the coarse grid of the feature maps that local read-outs see; None for all pixels.
 
     Raises:
-        RequestError: the decay or the grid is out of range.
+        RequestError: the decay or a grid is out of range, or there is a grid for read-outs without read-outs.
         UnsupportedError: the neurons have spike times.
 
     Reference: Webster, Choi, Ahn 2021 (arXiv 2012.00152); over time, and the decay, as in Xiao et al. 2024 (OPZO,
         arXiv 2407.12516).
     """
     learned = KolenPollackDirect("dkp", decay, grid)
-    feedback = SummedFeedback(learned, LocalReadouts("dkp")) if local else learned
+    require(local or readout_grid is None, "dkp", "readout_grid", readout_grid, "none, or local=true beside it")
+    feedback = SummedFeedback(learned, LocalReadouts("dkp", readout_grid)) if local else learned
     return Rule("dkp", model, feedback=feedback, temporal=temporal, trains=(TIME_STEPS,))
 
 

@@ -11,7 +11,7 @@ from onchip.nn.signals import TIME_STEPS
 
 
 @checked
-def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
+def local_learning(model: nn.Module, *, temporal: Temporal = Online(), grid: int | None = None) -> Rule:
     """Local learning: each hidden layer receives the error of its own linear read-out, which also learns.
 
         o_l = F_l^T h_l,   g_l = F_l e_l,   ∂F_l = sum_t,b h_l e_l^T,   e_l = ∂L(o_l, y)/∂o_l
@@ -26,13 +26,15 @@ def local_learning(model: nn.Module, *, temporal: Temporal = Online()) -> Rule:
     Args:
         model: A network of `onchip.nn` whose neurons have a state over time.
         temporal: Temporal credit assignment: `Online()` by default, or `ThroughTime()`.
+        grid: Side of the coarse grid (lowest spatial frequencies) of the feature maps that read-outs see; None for all
+            pixels.
 
     Raises:
+        RequestError: the grid is out of range.
         UnsupportedError: the neurons have spike times.
 
     Reference: Kaiser, Mostafa, Neftci 2020 (DECOLLE), whose local read-outs are fixed; learned, and with OTTT, as in
         Xiao et al. 2024 (OPZO, arXiv 2407.12516).
     """
-    return Rule(
-        "local_learning", model, feedback=LocalReadouts("local_learning"), temporal=temporal, trains=(TIME_STEPS,)
-    )
+    feedback = LocalReadouts("local_learning", grid)
+    return Rule("local_learning", model, feedback=feedback, temporal=temporal, trains=(TIME_STEPS,))

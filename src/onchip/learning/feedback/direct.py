@@ -118,6 +118,11 @@ class MatrixFeedback(DirectFeedback):
     def readout(self, index: int, activity: Tensor, classes: int) -> Tensor | None:
         if not self.local:
             return None
+        features = activity.shape[2:]
+        seen = self.seen(features)
+        if seen != features:
+            self.report_transform(index, "readout", activity, seen)
+            activity = to_grid(activity, seen)
         rows = as_rows(activity, 2)
         # The matrix has the weights' type, whichever the activity is of.
         matrix = self.matrix(self.layers[-1].parameter.new_empty(1, 1, classes), index, rows.shape[1])

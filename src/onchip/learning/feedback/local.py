@@ -8,7 +8,15 @@ from onchip.learning.feedback.direct import MatrixFeedback
 
 
 class LocalReadouts(MatrixFeedback):
-    """A learned linear read-out without bias for each hidden layer, with its own error; `method` names the rule."""
+    """A learned linear read-out without bias for each hidden layer, with its own error.
+
+    Args:
+        method: Name of the rule, for messages.
+        grid: Side of the coarse grid of feature maps that it sees, at least 1; None for all pixels.
+
+    Raises:
+        RequestError: The side is out of range.
+    """
 
     claims = replace(MatrixFeedback.claims, update_unlocked=True)
 
@@ -18,8 +26,8 @@ class LocalReadouts(MatrixFeedback):
     learned = True
     through = "learned weights"
 
-    def __init__(self, method: str) -> None:
-        super().__init__()
+    def __init__(self, method: str, grid: int | None = None) -> None:
+        super().__init__(grid)
         self._method = method
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
