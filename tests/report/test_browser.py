@@ -306,6 +306,9 @@ def test_filters_rules_and_runs_by_all_words(opened: Open) -> None:
     assert rules(driver) == ["fbp:period=10"]
     assert driver.find_element("id", "found").text == "1 of 4 rules are shown."
     assert len(driver.execute_script("return document.querySelectorAll('details[data-text]:not([hidden])')")) == 1
+    lines = "return document.querySelectorAll('.figures g[data-rule]:not([hidden])').length"
+    assert driver.execute_script(lines) == 2, "a line of this rule in each of two figures"
+    assert [item.text for item in driver.find_elements("css selector", ".legend li") if item.text] == ["fbp:period=10"]
     box.clear()
     box.send_keys("<nothing>")
     assert rules(driver) == []

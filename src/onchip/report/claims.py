@@ -28,7 +28,8 @@ def stated(record: Record) -> tuple[str, ...] | None:
     """Names of the claims that a run's rule states; None where that is not known.
 
     A record says it itself. Of an older one it is known if its rule has the usual options, numbers apart: which
-    signals reach an update follows from a rule's parts, and no number chooses a part.
+    signals reach an update follows from a rule's parts. What may be a number or None chooses a part under some rules;
+    the file names those options for which it does not.
     """
     if record.claims is not None:
         return record.claims

@@ -92,9 +92,10 @@ def _line(axes: Axes, runs: Sequence[Points], label: str, looks: Looks) -> None:
         return
     color, marker = looks.color(label), looks.marker(label)
     means, every = [sum(ys) / len(ys) for ys in values], max(1, len(places) // 4)
-    axes.plot(places, means, color=color, marker=marker, markersize=3.5, markevery=every, linewidth=1.4)
+    name = None if looks.legend else f"{drawing.RULE}{looks.numbers[label]}"  # a page hides lines by it
+    axes.plot(places, means, color=color, marker=marker, markersize=3.5, markevery=every, linewidth=1.4, gid=name)
     for points in runs if len(runs) > 1 else ():
-        axes.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=0.6, alpha=0.5)
+        axes.plot([x for x, _ in points], [y for _, y in points], color=color, linewidth=0.6, alpha=0.5, gid=name)
 
 
 def _panels(summaries: Sequence[Summary], titles: Sequence[str], looks: Looks) -> tuple[Figure, list[Axes]]:

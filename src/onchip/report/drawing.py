@@ -26,6 +26,8 @@ WIDTH, HEIGHT = 5.2, 3.9
 """Inches of a panel with its margins: small enough for its text to be read on a phone."""
 LEFT, RIGHT, BELOW, ABOVE = 0.6, 0.2, 0.5, 0.3
 """Inches around a panel, for its ticks, labels and title."""
+RULE = "rule-"
+"""How the ids of a rule's lines begin in figures for a page; the rule's number follows."""
 LINE = 0.19
 """Inches of a legend's line."""
 LONGEST = 60

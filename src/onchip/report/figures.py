@@ -18,7 +18,7 @@ from onchip.runs.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CURVES = "Curves of all rules: mean over seeds; thin: single seeds."
+CURVES = "Curves: mean over seeds; thin: single seeds."
 
 QUANTITIES = {
     "cosine": "Cosine between a rule's gradient and that of backpropagation",

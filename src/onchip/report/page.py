@@ -12,7 +12,7 @@ from onchip._text import printable
 from onchip.report.columns import Column, columns
 from onchip.report.controls import controls
 from onchip.report.costs import traffic
-from onchip.report.drawing import Looks
+from onchip.report.drawing import RULE, Looks
 from onchip.report.figures import CURVES, Drawn, curves
 from onchip.report.groups import Group
 from onchip.report.rows import breakable, mark, rows
@@ -142,7 +142,11 @@ def _section(group: Group, number: int, looks: Looks, summaries: Sequence[Summar
 
 def _legend(labels: Sequence[str], looks: Looks) -> str:
     """The marks of the rules, for all curves of a group."""
-    items = [f"<li>{mark(looks, label)}{breakable(label)}</li>" for label in labels if label in looks.numbers]
+    items = [
+        f'<li data-rule="{looks.numbers[label]}">{mark(looks, label)}{breakable(label)}</li>'
+        for label in labels
+        if label in looks.numbers
+    ]
     return f'<ul class="legend" aria-label="Legend of these figures">{"".join(items)}</ul>\n'
 
 
@@ -198,6 +202,9 @@ def _inline(content: bytes, prefix: str, name: str) -> str:
     for unused in root.findall(f"{{{SVG}}}metadata"):
         root.remove(unused)
     for element in root.iter():
+        if (name := element.get("id", "")).startswith(RULE):  # of every line of a rule, to hide them by
+            element.set("data-rule", name.removeprefix(RULE))
+            del element.attrib["id"]
         for key, value in element.attrib.items():
             element.set(key, _renamed(key, value, prefix))
     del root.attrib["width"], root.attrib["height"]  # the page decides; the view box keeps the proportions

@@ -81,7 +81,13 @@ def _row(summary: Summary, looks: Looks, best: bool) -> str:
     """A row's start: the rule with all that a reader may filter by, and its mark."""
     claims = {stated(record) for record in summary.runs}
     known = None if None in claims or len(claims) != 1 else " ".join(claims.pop() or ())
-    facts = {"text": summary.label, "claims": known, "options": options(summary)}
+    number = looks.numbers.get(summary.label)
+    facts = {
+        "text": summary.label,
+        "claims": known,
+        "options": options(summary),
+        "rule": None if number is None else str(number),
+    }
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value is not None)
     return (
         f'<tr role="row"{data}{" class=best" if best else ""}><th role="rowheader" scope="row">'

@@ -15,8 +15,10 @@ function showTable({ section, table, heads, rules }, { shown, front }, state) {
     line.hidden = ![...seen, state.x, state.y].includes(line.dataset.column);
   }
   const names = new Set(shown.map((rule) => rule.label));
-  for (const other of section.querySelectorAll("details[data-text]")) {
-    other.hidden = !names.has(other.dataset.text);
+  for (const run of section.querySelectorAll("details[data-text]")) run.hidden = !names.has(run.dataset.text);
+  const marks = new Set(shown.map((rule) => rule.row.dataset.rule));
+  for (const other of section.querySelectorAll("li[data-rule], .figures [data-rule]")) {
+    other.toggleAttribute("hidden", !marks.has(other.dataset.rule));
   }
   sortRows(table, heads, rules, state.sort);
 }
