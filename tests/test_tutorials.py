@@ -204,7 +204,7 @@ def test_it_runs_and_what_it_says_is_so(path: Path, tmp_path: Path, monkeypatch:
 
 def test_every_notebook_is_checked_and_listed() -> None:
     assert [path.stem for path in NOTEBOOKS] == list(CLAIMS)
-    listed = re.findall(r"tutorials/([\w-]+)\.ipynb", (TUTORIALS.parent / "tutorials.md").read_text(encoding="utf-8"))
+    listed = re.findall(r"\(([\w-]+)\.ipynb\)", (TUTORIALS / "index.md").read_text(encoding="utf-8"))
     assert listed == list(CLAIMS)
 
 
