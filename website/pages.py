@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 TEXT = (".md", ".yml")
 COPIED = (".svg", ".png", ".py", ".csv")
@@ -19,8 +20,13 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 LIST_AFTER_TEXT = re.compile(r"^(?!\s*(?:[-*]|\d+\.) |\s*$|\s+|[|#<])(.*)\n(?=(?:[-*]|\d+\.) )", re.MULTILINE)
 
 
-def written(root: Path) -> dict[str, str | bytes]:
-    """Files of docs/, and pages beside it, by their path in the site."""
+def written(root: Path, *, execute: bool = False) -> dict[str, str | bytes]:
+    """Files of docs/, and pages beside it, by their path in the site.
+
+    Args:
+        root: of the repository.
+        execute: Whether to execute the notebooks, which are kept without outputs.
+    """
     found: dict[str, str | bytes] = {}
     for path in sorted((root / "docs").rglob("*")):
         name = path.relative_to(root / "docs").as_posix()
@@ -28,7 +34,7 @@ def written(root: Path) -> dict[str, str | bytes]:
             text = path.read_text(encoding="utf-8")
             found[name] = page(text, path, root) if path.suffix == ".md" else text
         elif path.suffix == ".ipynb":
-            found |= notebook(path, root)
+            found |= notebook(path, root, execute=execute)
         elif path.suffix in COPIED:
             found[name] = path.read_bytes()
     for name, target in OTHER_PAGES.items():
@@ -46,15 +52,20 @@ def page(text: str, path: Path, root: Path) -> str:
     return hidden + "".join(outside)
 
 
-def notebook(path: Path, root: Path) -> dict[str, str | bytes]:
-    """A notebook as a page, with the output that is stored in it, and its figures."""
-    from nbconvert import MarkdownExporter  # an extra; the rest needs none
+def notebook(path: Path, root: Path, *, execute: bool) -> dict[str, str | bytes]:
+    """A notebook as a page, and its figures: with the output that is stored in it, or that it has when executed."""
+    import nbformat  # an extra, as is nbconvert; the other pages need neither
+    from nbconvert import MarkdownExporter
+    from nbconvert.preprocessors import ExecutePreprocessor
 
     name = path.relative_to(root / "docs").with_suffix("").as_posix()
-    text, resources = MarkdownExporter().from_filename(
-        str(path), resources={"output_files_dir": f"{path.stem}-files", "unique_key": path.stem}
-    )
-    figures = {f"{Path(name).parent.as_posix()}/{file}": data for file, data in resources["outputs"].items()}
+    document = nbformat.read(path, as_version=4)
+    if execute:
+        with TemporaryDirectory() as folder:
+            ExecutePreprocessor(timeout=600, startup_timeout=600).preprocess(document, {"metadata": {"path": folder}})
+    resources = {"output_files_dir": f"{path.stem}-files", "unique_key": path.stem}
+    text, made = MarkdownExporter().from_notebook_node(document, resources=resources)
+    figures = {f"{Path(name).parent.as_posix()}/{file}": data for file, data in made["outputs"].items()}
     return {f"{name}.md": page(text, path, root), **figures}
 
 
