@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 from onchip import report
 from onchip.report.columns import columns
 from onchip.report.summary import front, summarize
-from onchip.runs.record import Record
+from onchip.runs.record import Record, read
 from tests.examples import record
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'")
@@ -26,6 +27,7 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>document.title = 'run'</script>&amp;\"'"
 Open = Callable[..., Any]
 
@@ -177,6 +179,13 @@ def test_answers_a_question_in_words(opened: Open) -> None:
     assert not driver.find_element("css selector", ".plot").is_displayed()
     driver.find_element("css selector", "button[type=reset]").click()
     assert len(rules(driver)) == 7
+
+
+def test_the_sentence_in_the_docs_is_that_of_the_readmes_runs(opened: Open) -> None:
+    runs = read(ROOT / "experiments" / "readme" / "records.jsonl")
+    driver = opened(runs, view="#claim=no_weight_transport&x=operations")
+    quoted = re.findall(r"^> (.*)$", (ROOT / "docs" / "report.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert said(driver) == " ".join(quoted)
 
 
 def test_the_front_is_that_of_the_axes(opened: Open) -> None:

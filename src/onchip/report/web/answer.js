@@ -39,7 +39,8 @@ function answer(group, state, chosen, phrases) {
       say.push(`Of the ${plural(points.length, "rule")} ${which}`.trim(), ", ", strong(names));
       say.push(` ${have} the ${y.better}est ${y.noun}: `);
     }
-    say.push(strong(`${best.y.text}${y.unit}`), ` over ${plural(best.y.values.length, "seed")}.`);
+    const texts = new Set(equal.map((point) => `${point.y.text}${y.unit}`)); // equal means may spread differently
+    say.push(strong(listed([...texts])), ` over ${plural(best.y.values.length, "seed")}.`);
     const near = ranked.filter(
       (point) => !equal.includes(point) && Math.abs(point.y.mean - best.y.mean) <= best.y.deviation
     );
