@@ -127,15 +127,10 @@ def tables() -> dict[str, str]:
     if any(digits.values()):
         parts += [f"MNIST, all 60,000 images, {MAIN[1]} epochs, at those learning rates:", compared(CORE, digits)]
     wide = [record for record in everything if record.settings["precision"] == FLOAT32.precision]
-    pairs = [(one, other) for one in wide for other in records if same_but_precision(one, other)]
-    if pairs:
+    if wide:
         header = ("network", "rule", "float32", "bfloat16", "difference")
-        rows = [
-            (f"`{one.network}`", f"`{label(one)}`", *(f"{accuracy(each):.2f}" for each in (one, other)), gap)
-            for one, other in pairs
-            for gap in [f"{difference(other, one):+.2f}"]
-        ]
-        parts += [f"Products in float32 and in bfloat16, as in all tables above, seed {SEEDS[0]}:"]
+        rows = [precisions(record, records) for record in wide]
+        parts += [f"Products in float32 and in bfloat16, as in all tables above, seed {SEEDS[0]}, test %:"]
         parts += [markdown_table(header, rows, left=2)]
     return {"opzo_length": "\n\n".join(parts), "opzo_found": found(main)}
 
@@ -181,6 +176,13 @@ def shown(rule: str) -> str:
 def label(record: Record) -> str:
     """The rule of a record as tables name it."""
     return re.sub(r"quiet_after=\d+", "quiet_after=a third", str(record.settings["rule"]))
+
+
+def precisions(one: Record, records: list[Record]) -> tuple[str, ...]:
+    """A run in float32, and the same run in bfloat16 if there is one."""
+    other = next((record for record in records if same_but_precision(one, record)), None)
+    narrow = ("-", "-") if other is None else (f"{accuracy(other):.2f}", f"{difference(other, one):+.2f}")
+    return f"`{one.network}`", f"`{label(one)}`", f"{accuracy(one):.2f}", *narrow
 
 
 def same_but_precision(one: Record, other: Record) -> bool:
