@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,30 @@ def test_the_page_begins_with_what_was_found_and_names_the_number_of_runs() -> N
     first = PAGE.read_text(encoding="utf-8").splitlines()[:11]
     assert found[:3] == [line for line in first if line.startswith("- ")][:3]
     assert all("n = " in line for line in found)
+
+
+def test_numbers_in_sentences_are_those_of_the_records() -> None:
+    entries, page = read_lines(script.RECORDS), " ".join(PAGE.read_text(encoding="utf-8").split())
+
+    def mean(table: str, row: str, part: int = 0) -> float:
+        of_table = [each for each in entries if each["table"] == table]
+        runs = [each for each in of_table if each["row"] == row]
+        return statistics.mean(each[part] for each in shared.noise(runs, shared.References.of(of_table)))
+
+    deep_table = "784-200-100-10, all of fashion-mnist, T = 8"
+    total, training = (-mean(deep_table, "ssnn_bp", part) for part in (0, 1))
+    assert f"more than half of the loss arises in training ({training:.2f} of {total:.2f} points)" in page
+    (parts,) = {each["table"] for each in entries if "one part changed" in each["table"]}
+    ours = mean(parts, "ours")
+    for row, said in (
+        ("Bernoulli input", "random phase of the input ({} points over `poisson`)"),
+        ("Bernoulli errors", "of the errors ({} over Bernoulli)"),
+        ("coincidences", "counts instead of coincidences give {}"),
+        ("Bernoulli activity", "random phase of the activity {}"),
+        ("winner-take-all", "instead of the winner-take-all {}"),
+        ("the paper's streams", "Together they give {}"),
+    ):
+        assert said.format(f"{ours - mean(parts, row):.2f}") in page, row
 
 
 def test_distances_in_words() -> None:
