@@ -47,6 +47,7 @@ def page(text: str, path: Path, root: Path) -> str:
     outside = FENCE.split(text)
     for index in range(0, len(outside), 2):
         prose = LINK.sub(lambda link: _link(link, path, root), outside[index])
+        prose = prose.replace("<details>", '<details markdown="1">')  # the site takes it for HTML otherwise
         outside[index] = LIST_AFTER_TEXT.sub(r"\1\n\n", prose)
     hidden = "---\nsearch:\n  exclude: true\n---\n\n" if path.name in UNSEARCHED else ""
     return hidden + "".join(outside)
