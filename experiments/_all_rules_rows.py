@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from _paired import Paired
 from _records import difference
 from onchip.certificates import Claims
 from onchip.report.costs import COSTS, Cost
@@ -13,8 +15,8 @@ from onchip.report.energy import costs
 from onchip.report.summary import Summary
 from onchip.runs.record import Record
 
-T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
-"""Student's t by degrees of freedom, two-sided, 5%."""
+FEWEST = 3
+"""Seeds without which no test is made."""
 
 NEEDS = {
     "transport": "forward weights are copied during training",
@@ -72,16 +74,14 @@ class Result:
 
     @property
     def gap(self) -> float:
-        """Mean of the gaps."""
-        return statistics.mean(self.gaps.values())
+        """Mean of the gaps; no number if no seed has both runs."""
+        return statistics.mean(self.gaps.values()) if self.gaps else math.nan
 
     @property
     def differs(self) -> bool | None:
         """Whether a paired t-test at 5% tells it from backpropagation; None if there are too few seeds."""
-        n = len(self.gaps)
-        if n - 1 not in T_95 or n < 3:
-            return None
-        return abs(self.gap) > T_95[n - 1] * statistics.stdev(self.gaps.values()) / n**0.5
+        half = Paired(tuple(self.gaps.values())).half_width if len(self.gaps) >= FEWEST else None
+        return None if half is None else abs(self.gap) > half
 
 
 def needs_of(claims: Claims) -> tuple[str, ...]:
