@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from _all_rules_rows import Result, mean_cost
@@ -53,9 +54,10 @@ def pareto(found: Sequence[Result], costs: Sequence[Cost]) -> tuple[Figure, list
             axes.errorbar(*point, yerr=spread, fmt=marker, markersize=5, zorder=3, **style)
         best = [(mean_cost_of(found, s.label, cost), 100 * s.test.mean) for s in fronts(found, cost) if s.test]
         axes.step(*zip(*best, strict=True), where="post", color="#777777", linestyle="--", linewidth=1, zorder=1)
-        axes.set_xlabel(cost.axis or "", fontsize=9)
+        energy = "energy per training sample [µJ]: arithmetic and memory"
+        axes.set_xlabel(energy if cost.table else cost.axis or "", fontsize=9)
         plain(axes)
-        written.append(_names(figure, axes, found, points))
+        written.append(_names(figure, axes, found, points, best))
     row[0].set_ylabel("test accuracy [%]", fontsize=9)
     _legend(figure)
     return figure, written
@@ -108,15 +110,21 @@ def _exp(values: Any) -> Any:
     return np.exp(values)
 
 
-def _names(figure: Figure, axes: Axes, found: Sequence[Result], points: Sequence[tuple[float, float]]) -> list[Text]:
+def _names(
+    figure: Figure, axes: Axes, found: Sequence[Result], points: Sequence[Any], best: Sequence[Any]
+) -> list[Text]:
     """Writes each name at the nearest free place, from the top down, with a line to its mark."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     pixels = [tuple(axes.transData.transform(point).tolist()) for point in points]
     frame = axes.get_window_extent(renderer)
+    front = axes.transData.transform(best).tolist()
     unit = LETTERS * figure.dpi / 72  # pixels of a letter's height
     taken = [(x - 0.45 * unit, y - 0.45 * unit, x + 0.45 * unit, y + 0.45 * unit) for x, y in pixels]
+    # The front's steps: to the right, then up.
+    barred = [(x, y - 1, after, y + 1) for (x, y), (after, _) in pairwise(front)]
+    barred += [(x - 1, y, x + 1, above) for (_, y), (x, above) in pairwise(front)]
     lines: list[tuple[tuple[float, float], tuple[float, float]]] = []
     texts = {}
     for i in sorted(range(len(found)), key=lambda i: -pixels[i][1]):
@@ -135,7 +143,7 @@ def _names(figure: Figure, axes: Axes, found: Sequence[Result], points: Sequence
             if math.dist(*line) >= best:
                 break
             inside = frame.x0 < spot[0] and spot[2] < frame.x1 + unit and frame.y0 < spot[1] and spot[3] < frame.y1
-            if not inside or any(_overlap(spot, other) for other in taken):
+            if not inside or any(_overlap(spot, other) for other in (*taken, *barred)):
                 continue
             crossed = sum(_cross(line, other) for other in lines) + sum(_through(line, other) for other in taken)
             cost = math.dist(*line) + 6 * unit * crossed

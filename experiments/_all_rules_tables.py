@@ -45,19 +45,20 @@ WITHOUT: tuple[tuple[str, ...], ...] = (
 """Needs that a chip cannot meet, for which the best rule is looked up."""
 
 
-def findings(found: Sequence[Result], costs: dict[str, Cost]) -> str:
+def findings(found: Sequence[Result], costs: dict[str, Cost], missing: int) -> str:
     """What was found, with n."""
     trained = [result for result in found if result.runs]
     bp = next(result for result in trained if result.label == "bp")
     others = [result for result in trained if result is not bp and not result.spiking]
     seeds = sorted({len(result.runs) for result in trained})
     n = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    unfinished = f", {missing} rules still without a run" if missing else ""
     close = [result for result in others if result.gap > -CLOSE]
     energy = costs["energy"]
     least, cheap = (min(some, key=lambda r: mean_cost(r, energy)) for some in (trained, [bp, *close]))
     lines = [
-        f"n = {n} {'seed' if seeds == [1] else 'seeds'} per rule; `bp` reaches {spread(bp.test)} %. In parentheses: "
-        "points above `bp`, mean over seeds.",
+        f"n = {n} {'seed' if seeds == [1] else 'seeds'} per rule{unfinished}; `bp` reaches {spread(bp.test)} %. In "
+        "parentheses: points above `bp`, mean over seeds.",
         f"Better than `bp`, or less than {CLOSE:g} point below it: {listed(close)}.",
     ]
     if any(result.differs is not None for result in others):
@@ -146,7 +147,7 @@ def page(found: Sequence[Result], records: Sequence[Record], missing: Sequence[s
     failed = [f"- `{result.label}`: {error}" for result in found for error in result.failures]
     return "\n\n".join(
         [
-            findings(found, costs),
+            findings(found, costs, len(missing)),
             f"![Accuracy of every rule against transported bits and energy]({figure})",
             "**The most accurate rule without what a chip may lack:**",
             choices(trained, costs),
