@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from onchip.data import Dataset
 from onchip.runs.config import RunConfig
 from onchip.runs.directory import slug
+from onchip.runs.provenance import code
 from onchip.runs.record import Epoch, Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
@@ -33,12 +35,19 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:
-    """Appends entries to such a file and waits until they are on the disk."""
+    """Appends entries to such a file, with the code that made them, and waits until they are on the disk."""
     path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+        file.writelines(json.dumps(_stamped(entry), ensure_ascii=False) + "\n" for entry in entries)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _stamped(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with the commit and whether the tree was clean, unless it holds the record of a run, which has them."""
+    if "record" in entry or "code" in entry:
+        return entry
+    return {**entry, "code": asdict(code()), "written": datetime.now(timezone.utc).isoformat(timespec="seconds")}
 
 
 def accuracy(record: Record) -> float:

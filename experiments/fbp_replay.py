@@ -126,8 +126,8 @@ def replay() -> list[dict[str, Any]]:
             "scheme": scheme.name,
             "transport": asdict(scheme.transport),  # type: ignore[call-overload]
             "periods": [period.longest for period in scheme.periods],
-            "bits_saved": WEIGHT_BITS * bill / scheme.bits,
-            "scalars_saved": bill / scheme.scalars,
+            "bits_saved": WEIGHT_BITS * bill / max(1, scheme.bits),
+            "scalars_saved": bill / max(1, scheme.scalars),
             "early": (scheme.early / EARLY).tolist(),
             "later": (scheme.later / (STEPS - EARLY)).tolist(),
             "settings": {"seed": SEED, "steps": STEPS, "early": EARLY, "batch": BATCH, "lr": LR, "lr_scaling": "fan"},

@@ -191,8 +191,8 @@ def row(name: str, records: list[dict[str, Any]], hidden: int) -> list[str]:
 
 
 def at(stops: list[list[dict[str, dict[str, float]]]], stop: int, layer: int) -> list[dict[str, float]]:
-    """What every seed measured at one stop in one layer."""
-    return [list(seed[stop].values())[layer] for seed in stops]
+    """What every seed measured at one stop in one layer; stops of a very short training may be one and the same."""
+    return [list(seed[min(stop, len(seed) - 1)].values())[layer] for seed in stops]
 
 
 if __name__ == "__main__":

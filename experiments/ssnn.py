@@ -197,14 +197,14 @@ TUNINGS = {
 }
 
 
-def run(only: str | None) -> None:
+def run(only: str | None = None) -> None:
     """Trains one group, or all; learning rates that were tuned are looked up when a group begins."""
     for name, (make, seeds) in GROUPS.items():
         if only in (None, name):
             run_rows(make(), RECORDS, seeds)
 
 
-def tune(only: str | None) -> None:
+def tune(only: str | None = None) -> None:
     for name, (rows, seeds) in TUNINGS.items():
         if only in (None, name):
             run_rows(rows, TUNING, seeds, tuning=True)

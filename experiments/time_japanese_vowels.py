@@ -48,6 +48,8 @@ def at_the_end(data: Dataset) -> Dataset:
 
 
 def _at_the_end(split: Split) -> Split:
+    if not len(split):  # no validation utterances
+        return split
     assert split.lengths is not None
     last = torch.arange(split.stored.shape[1]) == split.lengths[:, None] - 1  # (N, T)
     return replace(split, labels=torch.where(last, split.labels[:, None], NO_TARGET))
