@@ -92,6 +92,7 @@ def _scale(axes: Axes, found: Sequence[Result], cost: Cost) -> None:
         least = 10 ** math.floor(math.log10(min(value for value in paid if value > 0)))
         axes.set_xscale("symlog", linthresh=least, linscale=1.0)
         axes.set_xlim(-0.15 * least, 12 * max(paid))
+        axes.set_xticks([0, *(least * 10**i for i in range(round(math.log10(max(paid) / least)) + 2))])
     else:
         room = max(paid) - min(paid)
         axes.set_xlim(min(paid) - 0.12 * room, max(paid) + 0.3 * room)
@@ -111,7 +112,7 @@ def _exp(values: Any) -> Any:
 
 
 def _names(
-    figure: Figure, axes: Axes, found: Sequence[Result], points: Sequence[Any], best: Sequence[Any]
+    figure: Figure, axes: Axes, found: Sequence[Result], points: Sequence[Any], steps: Sequence[Any]
 ) -> list[Text]:
     """Writes each name at the nearest free place, from the top down, with a line to its mark."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -119,7 +120,7 @@ def _names(
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     pixels = [tuple(axes.transData.transform(point).tolist()) for point in points]
     frame = axes.get_window_extent(renderer)
-    front = axes.transData.transform(best).tolist()
+    front = axes.transData.transform(steps).tolist()
     unit = LETTERS * figure.dpi / 72  # pixels of a letter's height
     taken = [(x - 0.45 * unit, y - 0.45 * unit, x + 0.45 * unit, y + 0.45 * unit) for x, y in pixels]
     # The front's steps: to the right, then up.
