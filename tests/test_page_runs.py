@@ -155,7 +155,8 @@ def test_a_page_runs(
     monkeypatch.setenv("ONCHIP_DATA", str(tmp_path / "data"))
     prepare(tmp_path)
     names = run(page)
-    AFTERWARDS.get(name, lambda names, printed: None)(names, capsys.readouterr().out)
+    if name in AFTERWARDS:
+        AFTERWARDS[name](names, capsys.readouterr().out)
 
 
 def test_examples_have_a_test_of_their_own() -> None:
