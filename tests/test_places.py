@@ -15,8 +15,8 @@ from onchip.errors import RequestError
 from onchip.learning.silent_layers import SilentLayers
 from onchip.nn.neurons.leaky import Leaky
 from onchip.nn.signals import Signal, SpikeTimes, SpikeTrains, Static
-from tests.cases import Case, learn
-from tests.rules.test_contract import RULES, TRAINED
+from tests.cases import Case, learn, some_pairs
+from tests.rules.test_contract import RULES, over
 
 Asked = Callable[[nn.Sequential, Signal], Tensor]
 
@@ -108,7 +108,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in TRAINED])
+@over(some_pairs())
 def test_a_step_keeps_to_one_device_and_waits_for_nothing(
     name: str, case: Case, waits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,8 @@ from onchip.errors import MemoryLimitError
 from onchip.runs.config import RunConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
-from tests.cases import Case, gradients
-from tests.rules.test_contract import RULES, TRAINED, Trainer
+from tests.cases import Case, gradients, pairs
+from tests.rules.test_contract import RULES, Trainer, over
 
 GPU = "cuda"
 SPEC = RunConfig(net="conv-small", train_size=96, steps=3, epochs=2, device=GPU)
@@ -29,7 +29,7 @@ def filled(name: str, case: Case, device: str, seed: int = 1) -> tuple[Trainer, 
     return trainer, gradients(trainer.model)
 
 
-@pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in TRAINED])
+@over(pairs())
 def test_a_step_is_the_cpus(name: str, case: Case) -> None:
     """Rules and neurons that draw do so from another generator there: of those, the kind of result is all."""
     _, expected = filled(name, case, "cpu")
@@ -61,7 +61,7 @@ def test_spikes_of_a_run_are_the_cpus() -> None:
     weights = []
     for device in ("cpu", GPU):
         torch.manual_seed(0)
-        trainer, _ = filled("bp", next(case for name, case in TRAINED if name == "bp"), device)
+        trainer, _ = filled("bp", next(case for name, case in pairs() if name == "bp"), device)
         trainer.update()
         weights.append({name: value.cpu() for name, value in trainer.weights().items()})
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-4)
@@ -71,7 +71,7 @@ def test_bfloat16_agrees_with_float32() -> None:
     for name in ("bp", "ottt", "dfa"):
         found = []
         for rounded in (False, True):
-            case = next(case for rule, case in TRAINED if rule == name and case.name == "lif-conv")
+            case = next(case for rule, case in pairs() if rule == name and case.name == "lif-conv")
             trainer, signal = Trainer(name, case), case.signal()
             trainer.rule.to(GPU)
             if rounded:
@@ -93,7 +93,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
 
 
 def test_feedback_goes_along() -> None:
-    case = TRAINED[0][1]
+    case = pairs()[0][1]
     model = case.build()
     rule = rules.fa(model).to(GPU)
     assert rule.forward(case.signal().to(GPU)).device.type == torch.device(GPU).type
