@@ -55,6 +55,9 @@ RATES = {"equal": (1e-4, 5e-5, 2e-4), "fan": (2e-4, 1e-4, 4e-4)}
 """Learning rates that are tried for each of the scalings over layers; a best one at an edge is followed further.
 The paper's range is 3e-5 to 1e-4."""
 
+LONGEST = 16
+"""Runs after which a learning rate is followed no further; a rule that learns nothing has no best one."""
+
 LEAST = 0.25
 """Validation accuracy without which no table is trained: with it, the best learning rate learns; chance is 0.1."""
 
@@ -78,6 +81,8 @@ def tuning() -> Iterator[RunConfig]:
         for lr_scaling, rates in RATES.items():
             yield replace(base, lr=rates[place], lr_scaling=lr_scaling)  # type: ignore[arg-type]
     while (found := best(records := read(TUNING))) in (edges := edges_of(records, found)):
+        if len(records) >= LONGEST:
+            return
         yield replace(base, lr=found[0] * (2.0 if found == edges[1] else 0.5), lr_scaling=found[1])  # type: ignore[arg-type]
 
 

@@ -35,8 +35,8 @@ ON_ITS_OWN = ("fbp_cifar10", "gpu")
 """Made for another machine: the paper's VGG-7, whose tiny run takes 40 s, and a queue that has a --tiny of its own."""
 SEVERAL = ("SEEDS", "TUNING_SEEDS", "LEARNING_RATES", "RATES")
 """Constants of experiments of which a tiny run takes the first value alone."""
-LIMITS = ("LONGEST",)
-"""Constants that are 1 in a tiny run."""
+LIMITS = {"LONGEST": 1, "LEAST": 0.0}
+"""Constants that bound a search or what is good enough, and their values in a tiny run."""
 
 
 def names() -> list[str]:
@@ -75,9 +75,9 @@ def train_tiny(name: str) -> None:
     for several in SEVERAL:
         if isinstance(values := getattr(module, several, None), tuple):
             setattr(module, several, values[:1])
-    for limit in LIMITS:
+    for limit, value in LIMITS.items():
         if hasattr(module, limit):
-            setattr(module, limit, 1)
+            setattr(module, limit, value)
     sys.argv = [f"{name}.py"]
     asked = inspect.signature(getattr(module, "tune", lambda _: None)).parameters.values()
     if all(parameter.default is not parameter.empty for parameter in asked):
