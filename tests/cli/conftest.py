@@ -28,6 +28,7 @@ def onchip(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     """`onchip("compare", "--seeds", "1")` as a shell would run it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONCHIP_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("COLUMNS", raising=False)  # which workers of pytest-xdist have
 
     def run(*arguments: str) -> Result:
         with pytest.raises(SystemExit) as exit_info:

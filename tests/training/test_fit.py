@@ -237,7 +237,7 @@ def test_sequences_are_learned_to_their_lengths() -> None:
         ({"classes": 2}, RequestError, "classes=2; expected at least 3"),
         ({"epoch": 3}, RequestError, "did you mean 'epochs'"),
         ({"net": "mlp"}, RequestError, "fit got the setting 'net', which its other arguments decide"),
-        ({"resume": True}, RequestError, "resume and force need out"),
+        ({"resume": True}, RequestError, "resume, force and log need out"),
         ({"train": DataLoader(Samples(), 16), "batch_size": 8}, RequestError, "batch_size=8 for a DataLoader with"),
         ({"train": DataLoader(Samples(), 16), "validation": 0.1}, RequestError, "train cannot be divided"),
         ({"model": build, "neuron": "lif:decay=0.1"}, RequestError, "takes no parameter `neuron`"),
