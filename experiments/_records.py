@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from onchip.runs.provenance import code
 from onchip.runs.record import Epoch, Record, append, read
 from onchip.training.builder import load_data
 from onchip.training.loop import train
+from onchip.training.objects import rule_given
 from onchip.training.progress import ProgressListener
 from onchip.training.resolved import Given
 
 __all__ = [
-    *("FOLDER", "accuracy", "append_lines", "checkpoint_of", "difference", "read_lines", "same_settings"),
-    "train_missing",
+    *("FOLDER", "accuracy", "append_lines", "checkpoint_of", "difference", "given_from", "read_lines"),
+    *("same_settings", "train_missing"),
 ]
 
 FOLDER = Path(__file__).resolve().parent / "records"
@@ -67,6 +68,23 @@ def same_settings(config: RunConfig, settings: dict[str, Any]) -> bool:
     """Whether a record was made with these settings; a setting that is younger than the record had its default."""
     defaults = {field.name: field.default for field in fields(RunConfig)}
     return {**defaults, **settings} == asdict(config)
+
+
+def given_from(own: Mapping[str, Callable[..., Any]]) -> Callable[[RunConfig], Given]:
+    """The rule of a run, where the package does not have it.
+
+    Args:
+        own: Functions from a network to a rule, by the names that settings have for them.
+    """
+
+    def given(config: RunConfig) -> Given:
+        if config.rule not in own:
+            return Given()
+        _, part = rule_given(own[config.rule])
+        assert part is not None, "it is an object"
+        return Given(rule=replace(part, label=config.rule, own=False))
+
+    return given
 
 
 def checkpoint_of(config: RunConfig, folder: Path) -> Path:

@@ -17,15 +17,13 @@ from typing import Any
 
 from _candidates import matched_dkp, now_and_then
 from _oracle import oracle
-from _records import FOLDER, train_missing
+from _records import FOLDER, given_from, train_missing
 from _tables import SEEDS, command, spread
 from onchip.data import Dataset
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 from onchip.training.builder import load_data
-from onchip.training.objects import rule_given
-from onchip.training.resolved import Given
 from opzo_length import BASE, BP, THIRD, label, shown, with_rule
 
 RECORDS = FOLDER / "opzo_candidates.jsonl"
@@ -37,21 +35,12 @@ OWN: dict[str, Callable[..., Any]] = {
     "now-and-then:every=4": now_and_then,
 }
 """Rules that the package does not have, by the names that records have for them."""
+given = given_from(OWN)
 RULES = (
     *(BP, "dkp", "dkp:local=true;readout_grid=7", "dkp:local=true", "local-learning", "local-learning:grid=7"),
     *(f"anchored-dkp:quiet_after={THIRD}", "oracle", "dkp:local=true;readout_grid=4", "matched-dkp"),
     *("now-and-then:every=4", f"anchored-dkp:quiet_after={THIRD};local=true"),
 )
-
-
-def given(config: RunConfig) -> Given:
-    """The rule of a run, if the package does not have it."""
-    made = OWN.get(config.rule)
-    if made is None:
-        return Given()
-    _, part = rule_given(made)
-    assert part is not None, "it is an object"
-    return Given(rule=replace(part, label=config.rule, own=False))
 
 
 def runs() -> Iterator[RunConfig]:

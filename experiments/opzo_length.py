@@ -15,6 +15,7 @@ Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), table 1.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,14 @@ def compared(rules: tuple[str, ...], records: dict[str, list[Record]]) -> str:
     return markdown_table(header, rows)
 
 
+def chosen_nets(arguments: argparse.ArgumentParser, text: str) -> list[str]:
+    """The networks that --nets names; the program ends if there is no such one."""
+    nets = text.split(",")
+    if not set(nets) <= set(NETS):
+        arguments.error(f"got --nets {text}; expected names out of {', '.join(NETS)}")
+    return nets
+
+
 def main() -> None:
     arguments = parser(__doc__, "opzo.md")
     arguments.add_argument("--nets", default=",".join(NETS), help="networks, separated by commas")
@@ -223,9 +232,7 @@ def main() -> None:
     if options.table:
         write("opzo.md", tables())
         return
-    nets = options.nets.split(",")
-    if not set(nets) <= set(NETS):
-        arguments.error(f"got --nets {options.nets}; expected names out of {', '.join(NETS)}")
+    nets = chosen_nets(arguments, options.nets)
     chosen = (
         RULES if options.rules is None else tuple(rule for rule in RULES if shown(rule) in options.rules.split(","))
     )

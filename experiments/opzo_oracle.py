@@ -21,13 +21,24 @@ from dataclasses import replace
 from functools import partial
 
 from _oracle import Choice, oracle
-from _records import FOLDER, train_missing
+from _records import FOLDER, given_from, train_missing
 from _tables import SEEDS, parser, write
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
-from onchip.training.objects import rule_given
-from onchip.training.resolved import Given
-from opzo_length import BASE, BP, FLOAT32, LEARNING_RATES, MAIN, NETS, THIRD, TUNING_SEED, at, compared, with_rule
+from opzo_length import (
+    BASE,
+    BP,
+    FLOAT32,
+    LEARNING_RATES,
+    MAIN,
+    NETS,
+    THIRD,
+    TUNING_SEED,
+    at,
+    chosen_nets,
+    compared,
+    with_rule,
+)
 from opzo_length import RECORDS as LENGTH
 from opzo_length import learning_rate as rate_of_rule
 
@@ -44,21 +55,12 @@ ORACLES = {
     "oracle:choice=label": partial(oracle, choice="label", images=32, momentum=0.98, bfloat16=True),
 }
 """Oracles by the names that tables and records have for them."""
+given = given_from(ORACLES)
 
 QUIET = f"opzo:quiet_after={THIRD}"
 ROWS = (BP, "noisy-bp", "oracle", f"oracle:scale={SCALE}", QUIET, "opzo", "oracle:choice=own", "oracle:choice=label")
 SIZES = ((15_000, 4), MAIN)
 """Training images and epochs."""
-
-
-def given(config: RunConfig) -> Given:
-    """The oracle of a run; nothing for a rule that has a name."""
-    made = ORACLES.get(config.rule)
-    if made is None:
-        return Given()
-    _, part = rule_given(made)
-    assert part is not None, "it is an object"
-    return Given(rule=replace(part, label=config.rule, own=False))
 
 
 def tuning(net: str) -> Iterator[RunConfig]:
@@ -111,9 +113,7 @@ def main() -> None:
     if options.table:
         write("opzo.md", tables())
         return
-    nets = options.nets.split(",")
-    if not set(nets) <= set(NETS):
-        arguments.error(f"got --nets {options.nets}; expected names out of {', '.join(NETS)}")
+    nets = chosen_nets(arguments, options.nets)
     for net in nets:
         train_missing(TUNING, tuning(net), given=given)
     for size, epochs in SIZES:

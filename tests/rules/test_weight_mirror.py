@@ -96,3 +96,14 @@ def test_noise_comes_once_a_period_and_its_products_are_booked() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         rules.weight_mirror(model_of(), **options)  # type: ignore[arg-type]
+
+
+def test_a_restored_rule_has_its_noise_phase_in_the_same_step() -> None:
+    rule = rules.weight_mirror(model_of(), period=3)
+    for _ in range(2):
+        rule.step()
+    state, other = rule.state_dict(), rules.weight_mirror(model_of(), period=3)
+    other.load_state_dict(state)
+    before = [value.clone() for value in mirrored(other)]
+    other.step()
+    assert all(not after.equal(earlier) for after, earlier in zip(mirrored(other), before, strict=True))

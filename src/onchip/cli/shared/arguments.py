@@ -11,6 +11,7 @@ import typer
 from onchip.cli.shared.completion import names
 from onchip.report.table import COLUMNS
 from onchip.runs.config import DATA, NETWORK, RUN, TRAINING, RunConfig
+from onchip.training.tensorboard import LOGS
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -65,7 +66,7 @@ def _show_all(context: typer.Context, requested: bool) -> None:
 def _run_options(
     data_root: DataRoot = None,
     download: Annotated[bool, _option(DATA, "Download the data set's files if missing.", "--download")] = False,
-    config: Annotated[Path | None, _option(RUN, "TOML file of these options; the command line wins.")] = None,
+    config: Annotated[Path | None, _option(RUN, "TOML file of these options; those given here count.")] = None,
     out: Annotated[Path | None, _option(RUN, "Directory for the results. If left out, a new one.")] = None,
     force: Annotated[bool, _option(RUN, "Replace an earlier run in that directory.", "--force")] = False,
     resume: Annotated[bool, _option(RUN, "Continue the run in that directory.", "--resume")] = False,
@@ -74,7 +75,7 @@ def _run_options(
         typer.Option(
             help="Write curves while runs train: tensorboard.",
             rich_help_panel=RUN,
-            autocompletion=names("log", ("tensorboard",)),
+            autocompletion=names("log", tuple(LOGS)),
         ),
     ] = None,
     columns: Annotated[
@@ -123,9 +124,11 @@ def with_settings(command: Command, *, without: Collection[str] = ()) -> Command
 
 
 def _group(parameter: inspect.Parameter) -> int:
-    """The place of an option's group among the others."""
-    (option,) = (each for each in parameter.annotation.__metadata__) if parameter.name != "context" else (None,)
-    return -1 if option is None else GROUPS.index(option.rich_help_panel)
+    """The place of an option's group among the others; the context, which is no option, comes first."""
+    if parameter.name == "context":
+        return -1
+    (option,) = parameter.annotation.__metadata__
+    return GROUPS.index(option.rich_help_panel)
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
