@@ -24,7 +24,7 @@ from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 from onchip.training.builder import load_data
-from opzo_length import BASE, BP, THIRD, label, shown, with_rule
+from opzo_length import BASE, BP, COARSE, THIRD, label, shown, with_rule
 
 RECORDS = FOLDER / "opzo_candidates.jsonl"
 BENCH = replace(BASE, net="conv-deep", epochs=2, validation=0.15)
@@ -38,7 +38,7 @@ OWN: dict[str, Callable[..., Any]] = {
 given = given_from(OWN)
 RULES = (
     *(BP, "dkp", "dkp:local=true;readout_grid=7", "dkp:local=true", "local-learning", "local-learning:grid=7"),
-    *(f"anchored-dkp:quiet_after={THIRD}", "oracle", "dkp:local=true;readout_grid=4", "matched-dkp"),
+    *(COARSE, f"anchored-dkp:quiet_after={THIRD}", "oracle", "dkp:local=true;readout_grid=3", "matched-dkp"),
     *("now-and-then:every=4", f"anchored-dkp:quiet_after={THIRD};local=true"),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -216,8 +218,9 @@ def test_dkps_products_on_the_grid_are_billed() -> None:
     assert bill["products_feedback_update"] == 2 * (samples * units * CLASSES + CLASSES * turned)
 
 
-def test_readouts_on_the_grid_are_billed() -> None:
-    plain, ledger, rule = billed(rules.dkp(network())), Ledger(), rules.dkp(network(), local=True, readout_grid=GRID)
+@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp])
+def test_readouts_on_the_grid_are_billed(make: Callable[..., Rule]) -> None:
+    plain, ledger, rule = billed(make(network())), Ledger(), make(network(), local=True, readout_grid=GRID)
     rule.observe(ledger)
     rule.forward(signal(0))
     rule.backward(total_loss(rule))
@@ -229,9 +232,10 @@ def test_readouts_on_the_grid_are_billed() -> None:
         assert bill[count] - plain[count] == 2 * samples * (kept * CLASSES + turned)
 
 
-def test_a_grid_for_readouts_needs_readouts() -> None:
+@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp])
+def test_a_grid_for_readouts_needs_readouts(make: Callable[..., Rule]) -> None:
     with pytest.raises(RequestError, match="dkp got readout_grid=3; expected none, or local=true beside it"):
-        rules.dkp(network(), readout_grid=GRID)
+        make(network(), readout_grid=GRID)
 
 
 @pytest.mark.parametrize("name", ["opzo", "anchored_dkp", "dkp", "local_learning"])

@@ -258,7 +258,7 @@ VARIANTS: dict[str, tuple[Callable[[Any], Rule], str, str | None]] = {
     "intermediate": (partial(rules.opzo, intermediate=2), "dense", None),
     "each_step": (partial(rules.opzo, each_step=True, centering=Causal()), "dense", None),
     "before": (partial(rules.opzo, place="before"), "dense", None),
-    "grid": (partial(rules.anchored_dkp, grid=2, local=True), "conv", None),
+    "grid": (partial(rules.anchored_dkp, grid=2, local=True, readout_grid=1), "conv", None),
     "some_steps": (partial(rules.sltt, steps=2), "dense", None),
     "winner": (rules.ssnn_bp, "stochastic", "winner"),
     "recompute": (lambda model: rules.ottt(model).recompute(), "conv", None),

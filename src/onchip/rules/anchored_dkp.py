@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.centering import Centering, LeaveOneOut
-from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
-from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.feedback.summed import with_local_readouts
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -28,6 +27,7 @@ def anchored_dkp(
     quiet_after: int | None = None,
     grid: int | None = None,
     local: bool = False,
+    readout_grid: int | None = None,
 ) -> Rule:
     """Feedback matrices that learn both from noise, as in `opzo`, and by the optimizer, as in `dkp`.
 
@@ -55,22 +55,18 @@ def anchored_dkp(
             pixels.
         local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
             `rule.outputs`.
+        readout_grid: Side of the coarse grid of the feature maps that local read-outs see; None for all pixels.
 
     Raises:
-        RequestError: an option is out of range.
+        RequestError: an option is out of range, or there is a grid for read-outs without read-outs.
         UnsupportedError: the neurons have spike times.
 
     Reference: ours; combines Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv
         2012.00152).
     """
-    feedback = AnchoredFeedback(scale, momentum, decay, noise, centering, quiet_after, grid)
-    return Rule(
-        "anchored_dkp",
-        model,
-        feedback=SummedFeedback(feedback, LocalReadouts("anchored_dkp")) if local else feedback,
-        temporal=Online(),
-        trains=(TIME_STEPS,),
-    )
+    learned = AnchoredFeedback(scale, momentum, decay, noise, centering, quiet_after, grid)
+    feedback = with_local_readouts("anchored_dkp", learned, local, readout_grid)
+    return Rule("anchored_dkp", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
 
 
 class AnchoredFeedback(PerturbationFeedback):

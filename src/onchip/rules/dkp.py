@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from onchip._types import checked
 from onchip.errors import require
 from onchip.learning.feedback.direct import MatrixFeedback
-from onchip.learning.feedback.local import LocalReadouts
-from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.feedback.summed import with_local_readouts
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.base import Temporal
 from onchip.learning.temporal.online import Online
@@ -54,8 +53,7 @@ def dkp(
         arXiv 2407.12516).
     """
     learned = KolenPollackDirect("dkp", decay, grid)
-    require(local or readout_grid is None, "dkp", "readout_grid", readout_grid, "none, or local=true beside it")
-    feedback = SummedFeedback(learned, LocalReadouts("dkp", readout_grid)) if local else learned
+    feedback = with_local_readouts("dkp", learned, local, readout_grid)
     return Rule("dkp", model, feedback=feedback, temporal=temporal, trains=(TIME_STEPS,))
 
 

@@ -6,8 +6,10 @@ from operator import and_
 
 from torch import Tensor
 
+from onchip.errors import require
 from onchip.learning.description import ErrorPath
 from onchip.learning.feedback.base import DirectFeedback, LossSignals
+from onchip.learning.feedback.local import LocalReadouts
 from onchip.nn.signals import Signal
 
 
@@ -46,3 +48,21 @@ class SummedFeedback(DirectFeedback):
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
         first, *others = (part.project(signals, index, activity) for part in self._summands)
         return sum(others, first)
+
+
+def with_local_readouts(
+    method: str, feedback: DirectFeedback, local: bool, readout_grid: int | None = None
+) -> DirectFeedback:
+    """The feedback, with the errors of local read-outs added if there shall be some.
+
+    Args:
+        method: Name of the rule, for messages.
+        feedback: Feedback from the output.
+        local: Whether there are local read-outs.
+        readout_grid: Side of the coarse grid of the feature maps that they see; None for all pixels.
+
+    Raises:
+        RequestError: There is a grid without read-outs, or it is out of range.
+    """
+    require(local or readout_grid is None, method, "readout_grid", readout_grid, "none, or local=true beside it")
+    return SummedFeedback(feedback, LocalReadouts(method, readout_grid)) if local else feedback
