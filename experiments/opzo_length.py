@@ -32,15 +32,20 @@ TUNING = FOLDER / "opzo_length_tuning.jsonl"
 NETS = ("conv-wide", "conv-deep")
 BP = "ottt"  # spatial backpropagation with the traces that all other rows use too
 THIRD = "THIRD"  # of the training steps
-COARSE = f"anchored-dkp:quiet_after={THIRD};local=true;readout_grid=3"
-"""Our best direct rule on validation images: with local read-outs that see 3 x 3 numbers of each map."""
+READOUTS = f"quiet_after={THIRD};local=true;readout_grid=3"
+"""Local read-outs that see 3 x 3 numbers of each map."""
+COARSE = f"anchored-dkp:{READOUTS}"
+"""Our best direct rule on validation images."""
 
 RULES = (
     *(BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp"),
     *("local-learning", "opzo:local=true", "opzo:grid=7", "dkp:local=true", "dkp:local=true;readout_grid=7"),
-    *(f"anchored-dkp:quiet_after={THIRD};local=true", COARSE),
+    *(f"anchored-dkp:quiet_after={THIRD};local=true", f"opzo:{READOUTS}", COARSE),
 )
-CORE = (BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", COARSE, "dkp", "opzo")
+CORE = (
+    *(BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", "dkp", "opzo"),
+    *(COARSE, f"opzo:{READOUTS}"),
+)
 """Rules whose main row has several seeds before any other row is trained."""
 
 CURVE = (BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp")
@@ -52,7 +57,7 @@ LENGTHS = ((4_000, 4), (4_000, 1), (4_000, 16), (15_000, 4), (60_000, 1), (4_000
 
 FOUND = (
     *("opzo", f"opzo:quiet_after={THIRD}", "dkp", "dkp:local=true;readout_grid=7"),
-    *(f"anchored-dkp:quiet_after={THIRD}", COARSE, "noisy-bp"),
+    *(f"anchored-dkp:quiet_after={THIRD}", f"opzo:{READOUTS}", COARSE, "noisy-bp"),
 )
 """Rules whose gaps the page begins with."""
 

@@ -218,7 +218,7 @@ def test_dkps_products_on_the_grid_are_billed() -> None:
     assert bill["products_feedback_update"] == 2 * (samples * units * CLASSES + CLASSES * turned)
 
 
-@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp])
+@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp, rules.opzo])
 def test_readouts_on_the_grid_are_billed(make: Callable[..., Rule]) -> None:
     plain, ledger, rule = billed(make(network())), Ledger(), make(network(), local=True, readout_grid=GRID)
     rule.observe(ledger)
@@ -232,9 +232,9 @@ def test_readouts_on_the_grid_are_billed(make: Callable[..., Rule]) -> None:
         assert bill[count] - plain[count] == 2 * samples * (kept * CLASSES + turned)
 
 
-@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp])
+@pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp, rules.opzo])
 def test_a_grid_for_readouts_needs_readouts(make: Callable[..., Rule]) -> None:
-    with pytest.raises(RequestError, match="dkp got readout_grid=3; expected none, or local=true beside it"):
+    with pytest.raises(RequestError, match="got readout_grid=3; expected none, or local=true beside it"):
         make(network(), readout_grid=GRID)
 
 

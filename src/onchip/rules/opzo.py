@@ -6,11 +6,10 @@ from torch import Tensor, nn
 
 from onchip._types import checked
 from onchip.learning.centering import Centering, LeaveOneOut
-from onchip.learning.feedback.base import DirectFeedback
 from onchip.learning.feedback.intermediate import IntermediateFeedback
 from onchip.learning.feedback.local import LocalReadouts
 from onchip.learning.feedback.perturbation import PerturbationFeedback
-from onchip.learning.feedback.summed import SummedFeedback
+from onchip.learning.feedback.summed import with_local_readouts
 from onchip.learning.noise import Noise, Rademacher
 from onchip.learning.rule import Rule
 from onchip.learning.temporal.online import Online
@@ -30,6 +29,7 @@ def opzo(
     place: Literal["after", "before"] = "after",
     grid: int | None = None,
     local: bool = False,
+    readout_grid: int | None = None,
     intermediate: int | None = None,
 ) -> Rule:
     """Online pseudo-zeroth-order training: one noisy forward pass estimates the feedback from the output.
@@ -60,11 +60,12 @@ def opzo(
             estimates are stored; None for all pixels.
         local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
             `rule.outputs`.
+        readout_grid: Side of the coarse grid of the feature maps that local read-outs see; None for all pixels.
         intermediate: Number of a hidden layer, from 2, whose read-out also sends errors to all layers below it
             (intermediate global learning); the loss is then the sum over `rule.outputs`. None for none.
 
     Raises:
-        RequestError: an option is out of range.
+        RequestError: an option is out of range, or there is a grid for read-outs without read-outs.
         UnsupportedError: the neurons have spike times.
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
@@ -74,11 +75,11 @@ def opzo(
         places = {"each_step": each_step, "at_neurons": place == "before"}
         return OPZOFeedback("opzo", scale, momentum, noise, centering, quiet_after, **places, grid=grid)
 
-    feedback: DirectFeedback = estimated()
-    if intermediate is not None:
-        feedback = IntermediateFeedback(estimated(), estimated(), LocalReadouts("opzo"), intermediate, everywhere=local)
-    elif local:
-        feedback = SummedFeedback(feedback, LocalReadouts("opzo"))
+    if intermediate is None:
+        feedback = with_local_readouts("opzo", estimated(), local, readout_grid)
+    else:
+        readouts = LocalReadouts("opzo", readout_grid)
+        feedback = IntermediateFeedback(estimated(), estimated(), readouts, intermediate, everywhere=local)
     return Rule("opzo", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
 
 
