@@ -28,7 +28,9 @@ def test_every_run_was_made_once_and_succeeded(name: str) -> None:
     assert all(record.status == "ok" for record in records)
 
 
-@pytest.mark.parametrize("name", ["opzo_length", "opzo_length_tuning", "opzo_oracle", "opzo_oracle_tuning"])
+@pytest.mark.parametrize(
+    "name", ["opzo_length", "opzo_length_tuning", "opzo_length_long_tuning", "opzo_oracle", "opzo_oracle_tuning"]
+)
 def test_no_long_run_was_made_twice_and_each_succeeded(name: str) -> None:
     records = read(FOLDER / f"{name}.jsonl")
     settings = [json.dumps(record.settings, sort_keys=True) for record in records]
