@@ -70,18 +70,13 @@ def flat(table: Table) -> str:
 
 
 def deep(table: Table) -> str:
-    def said(row: str) -> str:
-        return (
-            f"{table.behind(row)} ({table.seeds(row)}; in training {table.behind(row, 1)}, in the read-out "
-            f"{table.behind(row, 2)}), read for 128 steps {table.read_behind(row, 128)}"
-        )
-
-    rows = {
-        f"{row}, T = {steps}": f"{words} at T = {steps}"
-        for steps in (16, 8, 32)
-        for row, words in (("gain 1.4", "gain 1.4"), ("ssnn_bp", "gain 2"))
-    }
-    return "; ".join(f"{words}, {said(row)}" for row, words in rows.items() if table.has(row))
+    rows = {steps: f"gain 1.4, T = {steps}" for steps in (8, 16, 32) if table.has(f"gain 1.4, T = {steps}")}
+    trained = ", ".join(f"{table.behind(row)} at T = {steps}" for steps, row in rows.items())
+    read = ", ".join(table.read_behind(row, 128) for row in rows.values())
+    parts = f"in training {table.behind(rows[16], 1)}, in the read-out {table.behind(rows[16], 2)}"
+    return (
+        f"{trained} ({parts} at T = 16); the same weights, read for 128 steps, {read} ({table.seeds(*rows.values())})"
+    )
 
 
 def feedback(table: Table) -> str:
