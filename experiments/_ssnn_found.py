@@ -73,9 +73,10 @@ def deep(table: Table) -> str:
     rows = {steps: f"gain 1.4, T = {steps}" for steps in (8, 16, 32) if table.has(f"gain 1.4, T = {steps}")}
     trained = ", ".join(f"{table.behind(row)} at T = {steps}" for steps, row in rows.items())
     read = ", ".join(table.read_behind(row, 128) for row in rows.values())
-    parts = f"in training {table.behind(rows[16], 1)}, in the read-out {table.behind(rows[16], 2)}"
+    parts = f"at T = 16 in training {table.behind(rows[16], 1)}, in the read-out {table.behind(rows[16], 2)}"
     return (
-        f"{trained} ({parts} at T = 16); the same weights, read for 128 steps, {read} ({table.seeds(*rows.values())})"
+        f"with gain 1.4, {trained} ({parts}); the same weights, read for 128 steps, {read} "
+        f"({table.seeds(*rows.values())})"
     )
 
 

@@ -89,14 +89,28 @@ def tuning(net: str, rules: tuple[str, ...] = RULES) -> Iterator[RunConfig]:
 
 
 def tuning_again(net: str, rules: tuple[str, ...] = CORE) -> Iterator[RunConfig]:
-    """The longer runs that choose among the rates that are close to the best; of those still close, with two seeds."""
+    """The longer runs that choose among the rates that are close to the best; of those still close, with two seeds.
+
+    Like the short ones, they go on while the best rate is at the edge of what was tried.
+    """
     for rule in rules:
         rates = close(tried(net, rule), CLOSE)
-        for seed in (TUNING_SEED, SECOND_SEED):
-            for lr in rates if len(rates) > 1 else ():
-                config = with_rule(replace(BASE, net=net, train_size=51_000, epochs=2, seed=seed, lr=lr), rule)
-                yield replace(config, train_size=None, validation=0.15)
-            rates = close(tried_again(net, rule, TUNING_SEED), STILL_CLOSE)
+        while len(rates) > 1 or tried_again(net, rule, TUNING_SEED):
+            yield from (longer(net, rule, lr, TUNING_SEED) for lr in rates)
+            found = tried_again(net, rule, TUNING_SEED)
+            if len(rates := close(found, STILL_CLOSE)) > 1:
+                yield from (longer(net, rule, lr, SECOND_SEED) for lr in rates)
+            ends = {min(found): min(found) / 2.0, max(found): max(found) * 2.0}
+            beside = ends.get(learning_rate(net, rule))
+            if beside not in tried(net, rule):
+                break
+            rates = [beside]
+
+
+def longer(net: str, rule: str, lr: float, seed: int) -> RunConfig:
+    """A longer run that helps to choose a learning rate."""
+    config = with_rule(replace(BASE, net=net, train_size=51_000, epochs=2, seed=seed, lr=lr), rule)
+    return replace(config, train_size=None, validation=0.15)
 
 
 def tried(net: str, rule: str) -> dict[float, float]:
