@@ -12,7 +12,7 @@ import opzo
 import opzo_gradients
 import opzo_length
 from _records import FOLDER, accuracy, read_lines
-from _tables import SEEDS, spread
+from _tables import DOCS, SEEDS, spread
 from onchip.runs.record import read
 
 FASHION = "fashion-mnist"
@@ -54,6 +54,27 @@ def test_float32_is_compared_and_is_in_no_other_table() -> None:
         others = [accuracy(record) for record in of_net if record.settings["precision"] == "bfloat16"]
         assert f"| {spread(others)} |" in table
         assert f"| {float32_only[0]:.2f} | {others[0]:.2f} |" in precision
+
+
+def test_numbers_in_sentences_are_those_of_the_records() -> None:
+    page = " ".join((DOCS / "opzo.md").read_text(encoding="utf-8").split())
+    records = [each for each in read(opzo_length.RECORDS) if each.settings["precision"] == "bfloat16"]
+    best = [each for each in records if opzo_length.at_best_rate(each)]
+
+    def gaps(rule: str) -> list[str]:
+        return [opzo_length.gap_of(rule, opzo_length.at(best, net, *opzo_length.MAIN)) for net in opzo_length.NETS]
+
+    def sizes(rule: str) -> list[str]:
+        return [gap.split()[0].strip("+-") for gap in gaps(rule)]
+
+    rules = f"anchored-dkp:quiet_after={opzo_length.THIRD}", f"opzo:quiet_after={opzo_length.THIRD}", "opzo"
+    anchored, quiet, noisy = map(sizes, rules)
+    assert [gap[0] for rule in (rules[0], opzo_length.COARSE) for gap in gaps(rule)] == ["+", "-", "+", "-"]
+    assert "is {} points above it on `conv-wide` and {} below on `conv-deep`".format(*anchored) in page
+    assert "with the same schedule stays {} and {} below".format(*quiet) in page
+    assert f"from {noisy[0]} to {quiet[0]} points on `conv-wide` and from {noisy[1]} to {quiet[1]}" in page
+    assert "closes what is left: {} above and {} below".format(*anchored) in page
+    assert "change little ({} above, {} below)".format(*sizes(opzo_length.COARSE)) in page
 
 
 def test_the_curves_are_drawn_from_the_records() -> None:
