@@ -35,7 +35,8 @@ def test_they_are_listed_with_what_they_ask(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == run.names()
     assert all(line.endswith((".", "?", ":")) for line in lines)
-    assert {path.stem.removesuffix("_tuning").removesuffix("_long") for path in RECORDS.glob("*.jsonl")} <= set(run.names())
+    stems = {path.stem.removesuffix("_tuning").removesuffix("_long") for path in RECORDS.glob("*.jsonl")}
+    assert stems <= set(run.names())
 
 
 def test_a_table_that_is_not_that_of_the_records_is_named(
