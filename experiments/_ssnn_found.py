@@ -44,10 +44,10 @@ class Table:
         """How far a row is from the clipped network: as a whole, or in training (1), or in the read-out (2)."""
         return distance([each[part] for each in noise(self.runs(row), References.of(self.entries))])
 
-    def read_behind(self, row: str, steps: int) -> str:
-        """How far a row is from the clipped network where it is read in trains of another length."""
+    def read_behind(self, row: str, number: int, kind: str = "lengths") -> str:
+        """How far a row is from the clipped network, read in trains of another length, or in a number of `passes`."""
         best = [(run, References.of(self.entries).find(run)) for run in self.runs(row)]
-        return distance([100 * (run["lengths"][str(steps)] - found) for run, found in best if found is not None])
+        return distance([100 * (run[kind][str(number)] - found) for run, found in best if found is not None])
 
     def accuracy(self, row: str) -> str:
         """Mean accuracy of a row in percent."""

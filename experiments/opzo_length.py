@@ -95,16 +95,16 @@ def tuning_again(net: str, rules: tuple[str, ...] = CORE) -> Iterator[RunConfig]
     """
     for rule in rules:
         rates = close(tried(net, rule), CLOSE)
-        while len(rates) > 1 or tried_again(net, rule, TUNING_SEED):
+        if len(rates) == 1:
+            continue
+        while rates:
             yield from (longer(net, rule, lr, TUNING_SEED) for lr in rates)
             found = tried_again(net, rule, TUNING_SEED)
-            if len(rates := close(found, STILL_CLOSE)) > 1:
-                yield from (longer(net, rule, lr, SECOND_SEED) for lr in rates)
+            if len(again := close(found, STILL_CLOSE)) > 1:
+                yield from (longer(net, rule, lr, SECOND_SEED) for lr in again)
             ends = {min(found): min(found) / 2.0, max(found): max(found) * 2.0}
             beside = ends.get(learning_rate(net, rule))
-            if beside not in tried(net, rule):
-                break
-            rates = [beside]
+            rates = [beside] if beside in tried(net, rule) else []
 
 
 def longer(net: str, rule: str, lr: float, seed: int) -> RunConfig:

@@ -61,6 +61,11 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     records = [each for each in read(opzo_length.RECORDS) if each.settings["precision"] == "bfloat16"]
     best = [each for each in records if opzo_length.at_best_rate(each)]
 
+    deep = opzo_length.at(best, "conv-deep", *opzo_length.MAIN)
+    others = [each for each in records if not opzo_length.at_best_rate(each)]
+    at_other_rates = [opzo_length.other_rate("conv-deep", rule, others, deep) for rule in opzo_length.RULES]
+    at_other_rates = [row for row in at_other_rates if row]
+
     def gaps(rule: str) -> list[str]:
         return [opzo_length.gap_of(rule, opzo_length.at(best, net, *opzo_length.MAIN)) for net in opzo_length.NETS]
 
@@ -74,7 +79,29 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     assert "with the same schedule stays {} and {} below".format(*quiet) in page
     assert f"from {noisy[0]} to {quiet[0]} points on `conv-wide` and from {noisy[1]} to {quiet[1]}" in page
     assert "closes what is left: {} above and {} below".format(*anchored) in page
+    (wrong,) = [each for each in at_other_rates if each[1] == f"`{opzo_length.shown(rules[0])}`"]
+    cost = float(gaps(rules[0])[1].split()[0]) - float(wrong[-1].split()[0])
+    assert f"that cost `anchored-dkp` {cost:.2f} points on `conv-deep`" in page
     assert "change little ({} above, {} below)".format(*sizes(opzo_length.COARSE)) in page
+
+
+def test_rates_that_are_close_are_compared_in_longer_runs_and_beyond_their_edge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = {0.025: 0.8, 0.05: 0.84, 0.1: 0.844, 0.2: 0.7}
+    reached = {1000: {0.025: 0.89, 0.05: 0.892, 0.1: 0.894}, 1001: {0.05: 0.894, 0.1: 0.886}}
+    made: dict[int, dict[float, float]] = {1000: {}, 1001: {}}
+    monkeypatch.setattr(opzo_length, "tried", lambda net, rule: short)
+    monkeypatch.setattr(opzo_length, "tried_again", lambda net, rule, seed: made[seed])
+    asked = []
+    for config in opzo_length.tuning_again("conv-deep", ("dkp",)):
+        if config.lr not in made[config.seed]:
+            asked.append((config.lr, config.seed))
+            made[config.seed][config.lr] = reached[config.seed][config.lr]
+    assert asked == [(0.05, 1000), (0.1, 1000), (0.05, 1001), (0.1, 1001), (0.025, 1000)]
+    assert opzo_length.learning_rate("conv-deep", "dkp") == 0.05
+    short[0.05] = 0.8
+    assert not list(opzo_length.tuning_again("conv-deep", ("dkp",))), "one rate is the best by far"
 
 
 def test_the_curves_are_drawn_from_the_records() -> None:

@@ -125,6 +125,8 @@ def test_numbers_of_two_hidden_layers_are_those_of_the_records() -> None:
     trained = [loss(f"gain 1.4, T = {steps}") for steps in (8, 16, 32)]
     assert "with a gain of 1.4 it is {} points at T = 8, {} at T = 16 and {} at T = 32".format(*trained) in page
     assert f"is {table.read_behind('gain 1.4, T = 16', 128).partition(' ')[0]} below when it is read for 128" in page
+    four = table.read_behind("gain 1.4, T = 16", 4, "passes").partition(" ")[0]
+    assert f"and {four} when four passes are averaged" in page
     assert f"place of spikes gain nothing ({loss('real errors (bp), T = 16')})" in page
     assert f"mirror is at {loss('own-noise mirror, gain 1.4, T = 16')}, without transport" in page
 

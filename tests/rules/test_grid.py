@@ -232,6 +232,15 @@ def test_readouts_on_the_grid_are_billed(make: Callable[..., Rule]) -> None:
         assert bill[count] - plain[count] == 2 * samples * (kept * CLASSES + turned)
 
 
+def test_an_intermediate_readout_sees_the_grid() -> None:
+    rule = rules.opzo(network(), intermediate=2, readout_grid=GRID)
+    rule.forward(signal(0))
+    rule.backward(total_loss(rule))
+    read = {len(value) for name, value in rule.state_dict().items() if "readout_" in name}
+    assert MAPS * GRID * GRID in read
+    assert max(read) == MAPS * GRID * GRID
+
+
 @pytest.mark.parametrize("make", [rules.dkp, rules.anchored_dkp, rules.opzo])
 def test_a_grid_for_readouts_needs_readouts(make: Callable[..., Rule]) -> None:
     with pytest.raises(RequestError, match="got readout_grid=3; expected none, or local=true beside it"):
