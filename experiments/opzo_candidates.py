@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from _candidates import matched_dkp, now_and_then
+from _opzo_rates import BASE, THIRD, with_rule
 from _oracle import oracle
 from _records import FOLDER, given_from, train_missing
 from _tables import SEEDS, command, spread
@@ -24,7 +25,7 @@ from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 from onchip.training.builder import load_data
-from opzo_length import BASE, BP, COARSE, THIRD, label, shown, with_rule
+from opzo_length import BP, COARSE, label, shown
 
 RECORDS = FOLDER / "opzo_candidates.jsonl"
 BENCH = replace(BASE, net="conv-deep", epochs=2, validation=0.15)

@@ -5,12 +5,9 @@
     python experiments/opzo_length.py --table      writes the tables of docs/opzo.md from the records
 
 Fashion-MNIST, of which 4,000, 15,000 or all 60,000 training images are used, for 1 to 16 epochs; and MNIST. The whole
-test split is evaluated once per run, after its last step. Learning rates are chosen per rule and network on 3,000
-validation images of Fashion-MNIST, after training on 4,000 others for 4 epochs, with a seed that is used for nothing
-else. What is best in so short a run may be too high for a long one: among rates within one standard error of the best,
-the main rules choose again, on 9,000 validation images after 2 epochs on the other 51,000, and with a second seed where
-that leaves them within a standard error. Products are computed in bfloat16, except in the short runs that chose
-learning rates and in the rows that compare it with float32. Runs come in the order of their importance.
+test split is evaluated once per run, after its last step. How learning rates are chosen is in _opzo_rates.py. Products
+are computed in bfloat16, except in the short runs that chose learning rates and in the rows that compare it with
+float32. Runs come in the order of their importance.
 
 Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), table 1.
 """
@@ -22,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from _opzo_rates import BASE, FLOAT32, THIRD, Rates, with_rule
 from _records import FOLDER, accuracy, difference, train_missing
 from _tables import SEEDS, parser, spread, write
 from onchip.report.markdown import markdown_table
@@ -29,12 +27,9 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 
 RECORDS = FOLDER / "opzo_length.jsonl"
-TUNING = FOLDER / "opzo_length_tuning.jsonl"
-LONGER = FOLDER / "opzo_length_long_tuning.jsonl"
 
 NETS = ("conv-wide", "conv-deep")
 BP = "ottt"  # spatial backpropagation with the traces that all other rows use too
-THIRD = "THIRD"  # of the training steps
 READOUTS = f"quiet_after={THIRD};local=true;readout_grid=3"
 """Local read-outs that see 3 x 3 numbers of each map."""
 COARSE = f"anchored-dkp:{READOUTS}"
@@ -47,7 +42,7 @@ RULES = (
 )
 CORE = (
     *(BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", "dkp", "opzo"),
-    *(COARSE, f"opzo:{READOUTS}"),
+    *(COARSE, f"opzo:{READOUTS}", "noisy-bp"),
 )
 """Rules whose main row has several seeds before any other row is trained."""
 
@@ -64,93 +59,7 @@ FOUND = (
 )
 """Rules whose gaps the page begins with."""
 
-TUNING_SEED, SECOND_SEED = 1000, 1001
-LEARNING_RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
-HIGHEST = 0.8
-"""Where a grid ends that grows because its best rate is at its upper edge."""
-
-CLOSE, STILL_CLOSE = 0.0067, 0.0033
-"""The standard errors of an accuracy of 84% over 3,000 images, and of one of 89% over 9,000."""
-FLOAT32 = RunConfig(
-    data="fashion-mnist", validation=0.0, schedule="cosine", steps=4, batch_size=32, optimizer="sgd", momentum=0.9
-)
-BASE = replace(FLOAT32, precision="bfloat16")
-
-
-def tuning(net: str, rules: tuple[str, ...] = RULES) -> Iterator[RunConfig]:
-    """The runs that choose the learning rates."""
-    for rule in rules:
-        rates = list(LEARNING_RATES)
-        for lr in rates:
-            config = replace(FLOAT32, net=net, train_size=4_000, epochs=4, validation=0.05, seed=TUNING_SEED, lr=lr)
-            yield with_rule(config, rule)
-            if lr == rates[-1] < HIGHEST and best(tried(net, rule)) == lr:
-                rates.append(2.0 * lr)
-
-
-def tuning_again(net: str, rules: tuple[str, ...] = CORE) -> Iterator[RunConfig]:
-    """The longer runs that choose among the rates that are close to the best; of those still close, with two seeds.
-
-    Like the short ones, they go on while the best rate is at the edge of what was tried.
-    """
-    for rule in rules:
-        rates = close(tried(net, rule), CLOSE)
-        if len(rates) == 1:
-            continue
-        while rates:
-            yield from (longer(net, rule, lr, TUNING_SEED) for lr in rates)
-            found = tried_again(net, rule, TUNING_SEED)
-            if len(again := close(found, STILL_CLOSE)) > 1:
-                yield from (longer(net, rule, lr, SECOND_SEED) for lr in again)
-            ends = {min(found): min(found) / 2.0, max(found): max(found) * 2.0}
-            beside = ends.get(learning_rate(net, rule))
-            rates = [beside] if beside in tried(net, rule) else []
-
-
-def longer(net: str, rule: str, lr: float, seed: int) -> RunConfig:
-    """A longer run that helps to choose a learning rate."""
-    config = with_rule(replace(BASE, net=net, train_size=51_000, epochs=2, seed=seed, lr=lr), rule)
-    return replace(config, train_size=None, validation=0.15)
-
-
-def tried(net: str, rule: str) -> dict[float, float]:
-    """Validation accuracy by learning rate, after the short runs."""
-    config = with_rule(replace(BASE, train_size=4_000, epochs=4), rule)
-    return validated(read(TUNING), net, config.rule)
-
-
-def tried_again(net: str, rule: str, seed: int) -> dict[float, float]:
-    """Validation accuracy by learning rate, after the longer runs."""
-    config = with_rule(replace(BASE, train_size=51_000, epochs=2), rule)
-    return validated([record for record in read(LONGER) if record.seed == seed], net, config.rule)
-
-
-def validated(records: list[Record], net: str, rule: str) -> dict[float, float]:
-    """Validation accuracy of a rule on a network by learning rate, in rising order of rates."""
-    of = [record for record in records if (record.settings["net"], record.settings["rule"]) == (net, rule)]
-    return dict(sorted((float(record.settings["lr"]), record.validation_accuracy or 0.0) for record in of))
-
-
-def best(accuracies: dict[float, float]) -> float:
-    """The learning rate with the best accuracy; of equals, the smallest."""
-    return max(accuracies, key=lambda lr: (accuracies[lr], -lr))
-
-
-def close(accuracies: dict[float, float], error: float) -> list[float]:
-    """The learning rates whose accuracy is within one standard error of the best."""
-    return [lr for lr, reached in accuracies.items() if reached >= max(accuracies.values()) - error]
-
-
-def learning_rate(net: str, rule: str) -> float:
-    """The best learning rate of the longer runs, where there are some, or of the short ones."""
-    first, second = (tried_again(net, rule, seed) for seed in (TUNING_SEED, SECOND_SEED))
-    return best({lr: first[lr] + second[lr] for lr in second} or first or tried(net, rule))
-
-
-def with_rule(config: RunConfig, rule: str) -> RunConfig:
-    """The run of a rule, with the training steps that its options count."""
-    steps = -(-(config.train_size or 60_000) // config.batch_size) * config.epochs
-    return replace(config, rule=rule.replace(THIRD, str(-(-steps // 3))))
+CHOSEN = Rates(FOLDER / "opzo_length_tuning.jsonl", FOLDER / "opzo_length_long_tuning.jsonl")
 
 
 def runs(
@@ -158,7 +67,7 @@ def runs(
 ) -> Iterator[RunConfig]:
     """One run per rule."""
     for rule in rules:
-        lr = learning_rate(net, rule)
+        lr = CHOSEN.best(net, rule)
         yield with_rule(replace(BASE, net=net, data=data, train_size=size, epochs=epochs, seed=seed, lr=lr), rule)
 
 
@@ -216,19 +125,14 @@ def tables() -> dict[str, str]:
 def at_best_rate(record: Record) -> bool:
     """Whether a run has the learning rate that its rule has now."""
     rule = next(rule for rule in RULES if shown(rule) == label(record))
-    return float(record.settings["lr"]) == learning_rate(record.settings["net"], rule)
+    return float(record.settings["lr"]) == CHOSEN.best(record.settings["net"], rule)
 
 
 def rates_compared() -> list[str]:
     """The rates that the longer runs chose among, as a text and its table."""
-    rows = []
-    for net in NETS:
-        for rule in CORE:
-            runs = tried(net, rule), tried_again(net, rule, TUNING_SEED), tried_again(net, rule, SECOND_SEED)
-            for lr in runs[1]:
-                cells = (f"{100 * of[lr]:.2f}" if lr in of else "" for of in runs)
-                kept = "chosen" if lr == learning_rate(net, rule) else ""
-                rows.append((f"`{net}`", f"`{shown(rule)}`", f"{lr:g}", *cells, kept))
+    rows = [
+        (f"`{net}`", f"`{shown(rule)}`", *row) for net in NETS for rule in CORE for row in CHOSEN.compared(net, rule)
+    ]
     if not rows:
         return []
     header = ("network", "rule", "lr", "4,000 images, 4 epochs", "51,000 images, 2 epochs", "second seed", "")
@@ -346,8 +250,7 @@ def main() -> None:
         RULES if options.rules is None else tuple(rule for rule in RULES if shown(rule) in options.rules.split(","))
     )
     for net in nets:
-        train_missing(TUNING, tuning(net, chosen))
-        train_missing(LONGER, tuning_again(net, tuple(rule for rule in CORE if rule in chosen)))
+        CHOSEN.train(net, chosen, tuple(rule for rule in CORE if rule in chosen))
         for seed in SEEDS if options.rules else ():
             train_missing(RECORDS, runs(net, chosen, *MAIN, seed=seed))
         if options.rules is None:

@@ -10,8 +10,8 @@ backward passes through a copy of the network compute; `oracle:scale=0.2` has th
 several matrices per layer, among which something chooses that a unit could know: whether it is active itself (`own`),
 or the label (`label`). With a matrix of its own for each sample the oracle is `ottt`, which a test shows.
 
-Settings are those of opzo_length.py, whose learning rates and runs on 60,000 images are used; those of oracles are
-chosen in the same way.
+All 60,000 images of Fashion-MNIST, 4 epochs. Settings are those of opzo_length.py, whose runs without an oracle are
+used; the learning rates of oracles are chosen in the same way.
 """
 
 from __future__ import annotations
@@ -20,30 +20,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from _opzo_rates import BASE, THIRD, Rates, with_rule
 from _oracle import Choice, oracle
-from _records import FOLDER, given_from, train_missing
-from _tables import SEEDS, parser, write
+from _records import FOLDER, difference, given_from, train_missing
+from _tables import SEEDS, parser, spread, write
+from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
-from opzo_length import (
-    BASE,
-    BP,
-    FLOAT32,
-    LEARNING_RATES,
-    MAIN,
-    NETS,
-    THIRD,
-    TUNING_SEED,
-    at,
-    chosen_nets,
-    compared,
-    with_rule,
-)
+from opzo_length import BP, MAIN, NETS, at, at_best_rate, chosen_nets, compared, of_rule
 from opzo_length import RECORDS as LENGTH
-from opzo_length import learning_rate as rate_of_rule
 
 RECORDS = FOLDER / "opzo_oracle.jsonl"
-TUNING = FOLDER / "opzo_oracle_tuning.jsonl"
 
 SCALE = 0.2  # of the noise of `opzo` and `noisy_bp`
 OTHERS: dict[str, Choice] = {"oracle:choice=own": "own", "oracle:choice=label": "label"}
@@ -57,53 +44,45 @@ ORACLES = {
 """Oracles by the names that tables and records have for them."""
 given = given_from(ORACLES)
 
-QUIET = f"opzo:quiet_after={THIRD}"
-ROWS = (BP, "noisy-bp", "oracle", f"oracle:scale={SCALE}", QUIET, "opzo", "oracle:choice=own", "oracle:choice=label")
-SIZES = ((15_000, 4), MAIN)
-"""Training images and epochs."""
+CHOSEN = Rates(FOLDER / "opzo_oracle_tuning.jsonl", FOLDER / "opzo_oracle_long_tuning.jsonl", "bfloat16", given)
+
+NOISY, QUIET = f"oracle:scale={SCALE}", f"opzo:quiet_after={THIRD}"
+ROWS = (BP, "noisy-bp", "oracle", NOISY, QUIET, "opzo", *OTHERS)
+PARTS = {
+    "`opzo`, the whole gap": ("opzo", BP),
+    "the noise alone": ("noisy-bp", BP),
+    "one matrix for all samples alone": ("oracle", BP),
+    "both": (NOISY, BP),
+    "that the matrix is estimated": ("opzo", NOISY),
+    f"`{QUIET.replace(THIRD, 'a third')}`, the whole gap": (QUIET, BP),
+    "of it not due to one matrix": (QUIET, "oracle"),
+}
+"""Differences of two rows."""
 
 
-def tuning(net: str) -> Iterator[RunConfig]:
-    """The runs that choose the learning rates of oracles with one matrix; the others take that without noise."""
-    for rule in ("oracle", f"oracle:scale={SCALE}"):
-        for lr in LEARNING_RATES:
-            config = replace(FLOAT32, net=net, train_size=4_000, epochs=4, validation=0.05, seed=TUNING_SEED, lr=lr)
-            yield replace(config, rule=rule, precision=BASE.precision)
-
-
-def learning_rate(net: str, rule: str) -> float:
-    """The learning rate with the best validation accuracy."""
-    if rule not in ORACLES:
-        return rate_of_rule(net, rule)
-    name = "oracle" if rule in OTHERS else rule
-    tried = [record for record in read(TUNING) if record.settings["net"] == net and record.label == name]
-    best = max(tried, key=lambda record: (record.validation_accuracy or 0.0, -float(record.settings["lr"])))
-    return float(best.settings["lr"])
-
-
-def runs(net: str, size: int, epochs: int, seed: int) -> Iterator[RunConfig]:
-    """The runs of one seed; those of 60,000 images without an oracle are in opzo_length.py."""
-    for rule in ROWS:
-        if rule in ORACLES or (size, epochs) != MAIN:
-            config = replace(BASE, net=net, train_size=size, epochs=epochs, seed=seed)
-            yield replace(with_rule(config, rule), lr=learning_rate(net, rule))
+def runs(net: str, seed: int) -> Iterator[RunConfig]:
+    """The runs of one seed; oracles with several matrices have the learning rate of the one without noise."""
+    for rule in ORACLES:
+        lr = CHOSEN.best(net, "oracle" if rule in OTHERS else rule)
+        yield with_rule(replace(BASE, net=net, train_size=MAIN[0], epochs=MAIN[1], seed=seed, lr=lr, rule=rule), rule)
 
 
 def tables() -> dict[str, str]:
-    """The gap of each row, for each number of images."""
-    longer = [record for record in read(LENGTH) if record.settings["precision"] == BASE.precision]
+    """The gap of each row, and the differences of rows into which it divides."""
+    longer = [
+        record for record in read(LENGTH) if record.settings["precision"] == BASE.precision and at_best_rate(record)
+    ]
     records = [record for record in (*read(RECORDS), *longer) if record.data == BASE.data]
-    parts = []
-    for size, epochs in SIZES:
-        found = {net: unique(at(records, net, size, epochs)) for net in NETS}
-        if any(record.rule == "oracle" for those in found.values() for record in those):
-            parts += [f"{size:,} images, {epochs} epochs:", compared(ROWS, found)]
-    return {"opzo_oracle": "\n\n".join(parts)}
+    found = {net: at(records, net, *MAIN) for net in NETS}
+    rows = [(name, *(part(*of, those) for those in found.values())) for name, of in PARTS.items()]
+    return {"opzo_oracle": f"{markdown_table(('points', *found), rows)}\n\n{compared(ROWS, found)}"}
 
 
-def unique(records: list[Record]) -> list[Record]:
-    """The first record of each rule and seed: some runs are in the records of both experiments."""
-    return list({(record.label, record.seed): record for record in reversed(records)}.values())[::-1]
+def part(rule: str, reference: str, records: list[Record]) -> str:
+    """How many points a row is above another one, per seed, with the number of seeds in brackets."""
+    seeds = {record.seed: record for record in of_rule(reference, records)}
+    gaps = [difference(record, seeds[record.seed]) for record in of_rule(rule, records) if record.seed in seeds]
+    return f"{spread(gaps, '+')} ({len(gaps)})" if gaps else "-"
 
 
 def main() -> None:
@@ -115,11 +94,10 @@ def main() -> None:
         return
     nets = chosen_nets(arguments, options.nets)
     for net in nets:
-        train_missing(TUNING, tuning(net), given=given)
-    for size, epochs in SIZES:
-        for seed in SEEDS:
-            for net in nets:
-                train_missing(RECORDS, runs(net, size, epochs, seed), given=given)
+        CHOSEN.train(net, ("oracle", NOISY), compare=("oracle", NOISY))
+    for seed in SEEDS:
+        for net in nets:
+            train_missing(RECORDS, runs(net, seed), given=given)
 
 
 if __name__ == "__main__":

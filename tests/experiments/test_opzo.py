@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+import _opzo_rates
 import opzo
 import opzo_gradients
 import opzo_length
@@ -72,7 +73,7 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     def sizes(rule: str) -> list[str]:
         return [gap.split()[0].strip("+-") for gap in gaps(rule)]
 
-    rules = f"anchored-dkp:quiet_after={opzo_length.THIRD}", f"opzo:quiet_after={opzo_length.THIRD}", "opzo"
+    rules = f"anchored-dkp:quiet_after={_opzo_rates.THIRD}", f"opzo:quiet_after={_opzo_rates.THIRD}", "opzo"
     anchored, quiet, noisy = map(sizes, rules)
     assert [gap[0] for rule in (rules[0], opzo_length.COARSE) for gap in gaps(rule)] == ["+", "-", "+", "-"]
     assert "is {} points above it on `conv-wide` and {} below on `conv-deep`".format(*anchored) in page
@@ -91,17 +92,18 @@ def test_rates_that_are_close_are_compared_in_longer_runs_and_beyond_their_edge(
     short = {0.025: 0.8, 0.05: 0.84, 0.1: 0.844, 0.2: 0.7}
     reached = {1000: {0.025: 0.89, 0.05: 0.892, 0.1: 0.894}, 1001: {0.05: 0.894, 0.1: 0.886}}
     made: dict[int, dict[float, float]] = {1000: {}, 1001: {}}
-    monkeypatch.setattr(opzo_length, "tried", lambda net, rule: short)
-    monkeypatch.setattr(opzo_length, "tried_again", lambda net, rule, seed: made[seed])
+    rates = _opzo_rates.Rates(FOLDER, FOLDER)
+    monkeypatch.setattr(_opzo_rates.Rates, "tried", lambda self, net, rule: short)
+    monkeypatch.setattr(_opzo_rates.Rates, "tried_again", lambda self, net, rule, seed: made[seed])
     asked = []
-    for config in opzo_length.tuning_again("conv-deep", ("dkp",)):
+    for config in rates.tuning_again("conv-deep", ("dkp",)):
         if config.lr not in made[config.seed]:
             asked.append((config.lr, config.seed))
             made[config.seed][config.lr] = reached[config.seed][config.lr]
     assert asked == [(0.05, 1000), (0.1, 1000), (0.05, 1001), (0.1, 1001), (0.025, 1000)]
-    assert opzo_length.learning_rate("conv-deep", "dkp") == 0.05
+    assert rates.best("conv-deep", "dkp") == 0.05
     short[0.05] = 0.8
-    assert not list(opzo_length.tuning_again("conv-deep", ("dkp",))), "one rate is the best by far"
+    assert not list(rates.tuning_again("conv-deep", ("dkp",))), "one rate is the best by far"
 
 
 def test_the_curves_are_drawn_from_the_records() -> None:
