@@ -16,7 +16,7 @@ used; the learning rates of oracles are chosen in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -60,9 +60,9 @@ PARTS = {
 """Differences of two rows."""
 
 
-def runs(net: str, seed: int) -> Iterator[RunConfig]:
+def runs(net: str, rules: Iterable[str], seed: int) -> Iterator[RunConfig]:
     """The runs of one seed; oracles with several matrices have the learning rate of the one without noise."""
-    for rule in ORACLES:
+    for rule in rules:
         lr = CHOSEN.best(net, "oracle" if rule in OTHERS else rule)
         yield with_rule(replace(BASE, net=net, train_size=MAIN[0], epochs=MAIN[1], seed=seed, lr=lr, rule=rule), rule)
 
@@ -95,9 +95,10 @@ def main() -> None:
     nets = chosen_nets(arguments, options.nets)
     for net in nets:
         CHOSEN.train(net, ("oracle", NOISY), compare=("oracle", NOISY))
-    for seed in SEEDS:
-        for net in nets:
-            train_missing(RECORDS, runs(net, seed), given=given)
+    for rules in (("oracle", NOISY), tuple(OTHERS)):
+        for seed in SEEDS:
+            for net in nets:
+                train_missing(RECORDS, runs(net, rules, seed), given=given)
 
 
 if __name__ == "__main__":

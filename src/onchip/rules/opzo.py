@@ -42,8 +42,8 @@ def opzo(
     z is noise of unit variance that is added to the input of each layer, õ is the centered output and k the number of
     estimates so far. Traces replace the backward pass through time, as in `ottt`.
 
-    With `quiet_last` the last hidden layer gets no noise, to which the output responds more strongly than to that of
-    all other layers, so that it hides their effect; its matrix learns as in `dkp`, ∂M_l = sum_t,b h_l e^T + 1e-4 M_l.
+    With `quiet_last` the last hidden layer gets no noise, and the output responds to that of the others alone. The
+    matrix of the last one learns as in `dkp`, ∂M_l = sum_t,b h_l e^T + 1e-4 M_l.
 
     Limit: with frozen weights M converges to the mean derivative of the output by h_l; in the last hidden layer it
         converges to the transposed read-out, and the update to that of `ottt`.
