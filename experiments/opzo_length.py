@@ -32,19 +32,19 @@ NETS = ("conv-wide", "conv-deep")
 BP = "ottt"  # spatial backpropagation with the traces that all other rows use too
 READOUTS = f"quiet_after={THIRD};local=true;readout_grid=3"
 """Local read-outs that see 3 x 3 numbers of each map."""
-LAST = f"opzo:quiet_after={THIRD};quiet_last=true"
-"""No noise in the last hidden layer either, whose feedback is learned."""
+LAST = ("opzo:quiet_last=true", f"opzo:quiet_after={THIRD};quiet_last=true")
+"""No noise in the last hidden layer, whose feedback is learned."""
 COARSE = f"anchored-dkp:{READOUTS}"
 """Our best direct rule on validation images."""
 
 RULES = (
     *(BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp"),
     *("local-learning", "opzo:local=true", "opzo:grid=7", "dkp:local=true", "dkp:local=true;readout_grid=7"),
-    *(f"anchored-dkp:quiet_after={THIRD};local=true", f"opzo:{READOUTS}", COARSE, LAST),
+    *(f"anchored-dkp:quiet_after={THIRD};local=true", f"opzo:{READOUTS}", COARSE, *LAST),
 )
 CORE = (
     *(BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", "dkp", "opzo"),
-    *(LAST, COARSE, f"opzo:{READOUTS}", "noisy-bp"),
+    *(*LAST, COARSE, f"opzo:{READOUTS}", "noisy-bp"),
 )
 """Rules whose main row has several seeds before any other row is trained."""
 
@@ -56,7 +56,7 @@ LENGTHS = ((4_000, 4), (4_000, 1), (4_000, 16), (15_000, 4), (60_000, 1), (4_000
 """Training images and epochs, in the order in which they are trained."""
 
 FOUND = (
-    *("opzo", f"opzo:quiet_after={THIRD}", LAST, "dkp", "dkp:local=true;readout_grid=7"),
+    *("opzo", f"opzo:quiet_after={THIRD}", *LAST, "dkp", "dkp:local=true;readout_grid=7"),
     *(f"anchored-dkp:quiet_after={THIRD}", f"opzo:{READOUTS}", COARSE, "noisy-bp"),
 )
 """Rules whose gaps the page begins with."""
