@@ -51,12 +51,14 @@ class Rates:
         long: The file of longer runs.
         precision: Of the products in short runs; those of longer runs are in bfloat16.
         given: Objects that a run has in place of names.
+        lower: Whether longer runs also compare the rate below the best one, however far it is behind in short runs.
     """
 
     short: Path
     long: Path
     precision: Literal["float32", "bfloat16"] = "float32"
     given: Callable[[RunConfig], Given] = lambda _: Given()
+    lower: bool = False
 
     def train(self, net: str, rules: tuple[str, ...], compare: tuple[str, ...]) -> None:
         """Trains the runs that are missing.
@@ -85,7 +87,7 @@ class Rates:
         Like the short ones, they go on while the best rate is at the edge of what was tried.
         """
         for rule in rules:
-            rates = close(self.tried(net, rule), CLOSE)
+            rates = self.compare_first(net, rule)
             if len(rates) == 1:
                 continue
             while rates:
@@ -96,6 +98,13 @@ class Rates:
                 ends = {min(found): min(found) / 2.0, max(found): max(found) * 2.0}
                 beside = ends.get(self.best(net, rule))
                 rates = [beside] if beside in self.tried(net, rule) else []
+
+    def compare_first(self, net: str, rule: str) -> list[float]:
+        """The rates with which longer runs begin: those close to the best."""
+        found = self.tried(net, rule)
+        rates = close(found, CLOSE)
+        below = [lr for lr in found if lr < best(found)]
+        return sorted({*rates, *below[-1:]}) if self.lower else rates
 
     def tried(self, net: str, rule: str) -> dict[float, float]:
         """Validation accuracy by learning rate, after the short runs."""

@@ -248,9 +248,11 @@ def main() -> None:
         write("opzo.md", tables())
         return
     nets = chosen_nets(arguments, options.nets)
-    chosen = (
-        RULES if options.rules is None else tuple(rule for rule in RULES if shown(rule) in options.rules.split(","))
-    )
+    by_name = {shown(rule): rule for rule in RULES}
+    names = list(by_name) if options.rules is None else options.rules.split(",")
+    if not set(names) <= set(by_name):
+        arguments.error(f"got --rules {options.rules}; expected names out of {', '.join(by_name)}")
+    chosen = tuple(by_name[name] for name in names)
     for net in nets:
         CHOSEN.train(net, chosen, tuple(rule for rule in CORE if rule in chosen))
         for seed in SEEDS if options.rules else ():
