@@ -104,6 +104,8 @@ def test_rates_that_are_close_are_compared_in_longer_runs_and_beyond_their_edge(
     assert rates.best("conv-deep", "dkp") == 0.05
     short[0.05] = 0.8
     assert not list(rates.tuning_again("conv-deep", ("dkp",))), "one rate is the best by far"
+    lower = _opzo_rates.Rates(FOLDER, FOLDER, lower=True)
+    assert lower.compare_first("conv-deep", "dkp") == [0.05, 0.1]
 
 
 def test_the_curves_are_drawn_from_the_records() -> None:
