@@ -63,19 +63,23 @@ PARTS = {
 """Differences of two rows."""
 
 
+def learning_rate(net: str, rule: str) -> float:
+    """The best rate of an oracle; those with several matrices have that of the one without noise."""
+    return CHOSEN.best(net, "oracle" if rule in OTHERS else rule)
+
+
 def runs(net: str, rules: Iterable[str], seed: int) -> Iterator[RunConfig]:
-    """The runs of one seed; oracles with several matrices have the learning rate of the one without noise."""
+    """The runs of one seed."""
     for rule in rules:
-        lr = CHOSEN.best(net, "oracle" if rule in OTHERS else rule)
+        lr = learning_rate(net, rule)
         yield with_rule(replace(BASE, net=net, train_size=MAIN[0], epochs=MAIN[1], seed=seed, lr=lr, rule=rule), rule)
 
 
 def tables() -> dict[str, str]:
     """The gap of each row, and the differences of rows into which it divides."""
-    longer = [
-        record for record in read(LENGTH) if record.settings["precision"] == BASE.precision and at_best_rate(record)
-    ]
-    records = [record for record in (*read(RECORDS), *longer) if record.data == BASE.data]
+    others = [each for each in read(LENGTH) if each.settings["precision"] == BASE.precision and at_best_rate(each)]
+    own = [each for each in read(RECORDS) if each.settings["lr"] == learning_rate(each.settings["net"], each.label)]
+    records = [record for record in (*own, *others) if record.data == BASE.data]
     found = {net: at(records, net, *MAIN) for net in NETS}
     rows = [(name, *(part(*of, those) for those in found.values())) for name, of in PARTS.items()]
     return {"opzo_oracle": f"{markdown_table(('points', *found), rows)}\n\n{compared(ROWS, found)}"}
