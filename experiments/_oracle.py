@@ -39,6 +39,7 @@ def oracle(
     every: int = 10,
     momentum: float = 0.9,
     scale: float | None = None,
+    until: int | None = None,
     bfloat16: bool = False,
 ) -> Rule:
     """A rule with an oracle for its feedback. With `choice="sample"` its gradients are those of `ottt`.
@@ -51,13 +52,14 @@ def oracle(
         momentum: Factor by which the weight of all earlier derivatives decays per computation.
         scale: Standard deviation of the noise of `opzo` in the forward pass, also where the derivative is taken; None
             for none.
+        until: Training steps after which the matrices are constant; None for never.
         bfloat16: Whether the copy of the network computes products in bfloat16.
     """
     duplicate = copy.deepcopy(model)
     copied = rules.ottt(duplicate) if scale is None else rules.noisy_bp(duplicate, scale=scale)
     if bfloat16:
         copied.in_bfloat16()
-    feedback = OracleFeedback(model, copied, choice, images, every, momentum)
+    feedback = OracleFeedback(model, copied, choice, images, every, momentum, until)
     noise = None if scale is None else Added(Rademacher(), scale)
     rule = Rule("oracle", model, feedback=feedback, temporal=Online(), noise=noise, trains=(TIME_STEPS,))
     rule.observe(feedback.images)
@@ -68,7 +70,14 @@ class OracleFeedback(DirectFeedback):
     """Matrices that are computed by backward passes through a copy of the network."""
 
     def __init__(
-        self, model: nn.Module, copied: Rule, choice: Choice, images: int, every: int, momentum: float
+        self,
+        model: nn.Module,
+        copied: Rule,
+        choice: Choice,
+        images: int,
+        every: int,
+        momentum: float,
+        until: int | None,
     ) -> None:
         super().__init__()
         self.images, self._errors = _Images(), _Errors()
@@ -80,6 +89,7 @@ class OracleFeedback(DirectFeedback):
         self._choice, self._number, self._every, self._momentum = choice, images, every, momentum
         if choice == "sample":
             self._number, self._every, self._momentum = -1, 1, 0.0
+        self._until = until
         self._steps, self._computed = 0, -1
         self._sums: dict[int, Tensor] = {}
         self._weights: dict[int, Tensor] = {}
@@ -88,7 +98,8 @@ class OracleFeedback(DirectFeedback):
         self._steps += 1
 
     def project(self, signals: LossSignals, index: int, activity: Tensor) -> Tensor:
-        if self._steps % self._every == 0 and self._computed != self._steps:
+        over = self._until is not None and self._steps >= self._until
+        if not over and self._steps % self._every == 0 and self._computed != self._steps:
             self._computed = self._steps
             self._derive(signals.error.shape[0], signals.error.shape[2])
         if self._computed == self._steps:

@@ -6,9 +6,10 @@
 
 `opzo` differs from `ottt` in three things: noise in the forward pass, one matrix M per layer for all samples, and that
 M is estimated. `noisy-bp` has the noise alone. `oracle` has the one matrix alone: M is the true mean derivative, which
-backward passes through a copy of the network compute; `oracle:scale=0.2` has the noise, too. Two more oracles have
-several matrices per layer, among which something chooses that a unit could know: whether it is active itself (`own`),
-or the label (`label`). With a matrix of its own for each sample the oracle is `ottt`, which a test shows.
+backward passes through a copy of the network compute; `oracle:scale=0.2` has the noise, too, and in
+`oracle:quiet_after=a third` M is constant after a third of the steps, as in `opzo` with that option. Two more oracles
+have several matrices per layer, among which something chooses that a unit could know: whether it is active itself
+(`own`), or the label (`label`). With a matrix of its own for each sample the oracle is `ottt`, which a test shows.
 
 All 60,000 images of Fashion-MNIST, 4 epochs. Settings are those of opzo_length.py, whose runs without an oracle are
 used; the learning rates of oracles are chosen in the same way, except that longer runs always compare the rate below
@@ -22,7 +23,7 @@ from dataclasses import replace
 from functools import partial
 
 from _opzo_rates import BASE, THIRD, Rates, with_rule
-from _oracle import Choice, oracle
+from _oracle import oracle
 from _records import FOLDER, difference, given_from, train_missing
 from _tables import SEEDS, parser, spread, write
 from onchip.report.markdown import markdown_table
@@ -34,10 +35,12 @@ from opzo_length import RECORDS as LENGTH
 RECORDS = FOLDER / "opzo_oracle.jsonl"
 
 SCALE = 0.2  # of the noise of `opzo` and `noisy_bp`
-OTHERS: dict[str, Choice] = {"oracle:choice=own": "own", "oracle:choice=label": "label"}
+NOISY, CONSTANT = f"oracle:scale={SCALE}", f"oracle:quiet_after={THIRD}"
+A_THIRD = MAIN[0] // BASE.batch_size * MAIN[1] // 3
 ORACLES = {
     "oracle": partial(oracle, bfloat16=True),
-    f"oracle:scale={SCALE}": partial(oracle, scale=SCALE, bfloat16=True),
+    NOISY: partial(oracle, scale=SCALE, bfloat16=True),
+    CONSTANT.replace(THIRD, str(A_THIRD)): partial(oracle, until=A_THIRD, bfloat16=True),
     # With one matrix of ten per image, ten times the images for as good a mean.
     "oracle:choice=own": partial(oracle, choice="own", bfloat16=True),
     "oracle:choice=label": partial(oracle, choice="label", images=32, momentum=0.98, bfloat16=True),
@@ -49,8 +52,10 @@ CHOSEN = Rates(
     FOLDER / "opzo_oracle_tuning.jsonl", FOLDER / "opzo_oracle_long_tuning.jsonl", "bfloat16", given, lower=True
 )
 
-NOISY, QUIET = f"oracle:scale={SCALE}", f"opzo:quiet_after={THIRD}"
-ROWS = (BP, "noisy-bp", "oracle", NOISY, QUIET, "opzo", *OTHERS)
+OWN_RATE = ("oracle", NOISY)
+"""Oracles that have a learning rate of their own; the others have that of the first."""
+QUIET = f"opzo:quiet_after={THIRD}"
+ROWS = (BP, "noisy-bp", "oracle", NOISY, CONSTANT, QUIET, "opzo", "oracle:choice=own", "oracle:choice=label")
 PARTS = {
     "`opzo`, the whole gap": ("opzo", BP),
     "the noise alone": ("noisy-bp", BP),
@@ -58,14 +63,15 @@ PARTS = {
     "both": (NOISY, BP),
     "that the matrix is estimated": ("opzo", NOISY),
     f"`{QUIET.replace(THIRD, 'a third')}`, the whole gap": (QUIET, BP),
-    "of it, what one matrix does not explain": (QUIET, "oracle"),
+    "one matrix that is constant after a third": (CONSTANT, BP),
+    "of the gap, what that does not explain": (QUIET, CONSTANT),
 }
 """Differences of two rows."""
 
 
 def learning_rate(net: str, rule: str) -> float:
-    """The best rate of an oracle; those with several matrices have that of the one without noise."""
-    return CHOSEN.best(net, "oracle" if rule in OTHERS else rule)
+    """The best rate of an oracle."""
+    return CHOSEN.best(net, rule if rule in OWN_RATE else "oracle")
 
 
 def runs(net: str, rules: Iterable[str], seed: int) -> Iterator[RunConfig]:
@@ -101,8 +107,8 @@ def main() -> None:
         return
     nets = chosen_nets(arguments, options.nets)
     for net in nets:
-        CHOSEN.train(net, ("oracle", NOISY), compare=("oracle", NOISY))
-    for rules in (("oracle", NOISY), tuple(OTHERS)):
+        CHOSEN.train(net, OWN_RATE, compare=OWN_RATE)
+    for rules in ((*OWN_RATE, CONSTANT), tuple(ORACLES)):
         for seed in SEEDS:
             for net in nets:
                 train_missing(RECORDS, runs(net, rules, seed), given=given)

@@ -131,6 +131,23 @@ def test_later_derivatives_enter_with_the_momentum() -> None:
     torch.testing.assert_close(found, (0.5 * means[0] + means[2]) / 1.5)
 
 
+def test_matrices_are_constant_after_the_last_step_that_is_asked_for() -> None:
+    model = network(NETS[1])
+    rule = oracle(model, every=1, until=2)
+    feedback = rule.feedback
+    assert isinstance(feedback, OracleFeedback)
+    found = []
+    for _ in range(4):
+        learn(rule, 1)
+        found.append(feedback.matrices(1).clone())
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1.1)
+    assert not torch.equal(found[0], found[1])
+    assert torch.equal(found[1], found[2])
+    assert torch.equal(found[2], found[3])
+
+
 def test_the_noise_is_that_of_noisy_bp() -> None:
     model = network(NETS[0])
     make: list[Callable[[nn.Sequential], Rule]] = [rules.noisy_bp, lambda net: oracle(net, scale=0.2)]
