@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from onchip import Static, nn, rules
+from onchip.audit import audit
 from onchip.cost.ledger import Ledger
 from onchip.errors import RequestError
 from onchip.learning.noise import Rademacher
 from onchip.learning.rule import Rule
-from tests.cases import agree, gradients, loss_of, scaled
+from tests.cases import agree, gradients, loss_of, scaled, spikes
 
 STEPS, BATCH, INPUTS, CLASSES = 4, 6, 5, 3
 RATE, DECAY = 0.05, 1e-4
@@ -170,6 +171,17 @@ def test_it_goes_with_other_options(options: dict[str, Any]) -> None:
         rule.feedback.zero_grad()
         model.zero_grad()
         rule.step()
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_claims_hold_and_the_last_layer_needs_no_other_sample(make: Callable[..., Rule]) -> None:
+    def small() -> nn.Sequential:
+        return network(8, 7).float()
+
+    certificate = audit(lambda net: make(net, quiet_last=True), small, spikes(4, 3, INPUTS), torch.tensor([0, 1, 2]))
+    assert certificate.holds
+    others = next(finding for finding in certificate.findings if finding.name == "other_samples")
+    assert others.detail == "layer 0"
 
 
 def test_noise_before_the_neurons_is_refused() -> None:
