@@ -40,7 +40,6 @@ RULES = [
     *(
         "opzo:local=true;centering=causal",
         "anchored_dkp:quiet_after=2",
-        "opzo:quiet_last=true",
         "kolen_pollack:temporal=online",
         "etlp:rate=0.5",
     ),

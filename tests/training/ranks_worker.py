@@ -257,7 +257,6 @@ VARIANTS: dict[str, tuple[Callable[[Any], Rule], str, str | None]] = {
     "readout_grid": (partial(rules.dkp, local=True, readout_grid=2), "conv", None),
     "intermediate": (partial(rules.opzo, intermediate=2), "dense", None),
     "each_step": (partial(rules.opzo, each_step=True, centering=Causal()), "dense", None),
-    "quiet_last": (partial(rules.opzo, quiet_last=True, grid=2), "conv", None),
     "before": (partial(rules.opzo, place="before"), "dense", None),
     "grid": (partial(rules.anchored_dkp, grid=2, local=True, readout_grid=1), "conv", None),
     "some_steps": (partial(rules.sltt, steps=2), "dense", None),

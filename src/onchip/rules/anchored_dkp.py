@@ -25,7 +25,6 @@ def anchored_dkp(
     noise: Noise = Rademacher(),
     centering: Centering = LeaveOneOut(),
     quiet_after: int | None = None,
-    quiet_last: bool = False,
     grid: int | None = None,
     local: bool = False,
     readout_grid: int | None = None,
@@ -52,7 +51,6 @@ def anchored_dkp(
             is no better.
         centering: How the output is centered; `LeaveOneOut()` by default.
         quiet_after: Training steps after which there is neither noise nor an estimate; None for never.
-        quiet_last: Whether the last hidden layer gets no noise, as in `opzo`; its feedback then learns as in `dkp`.
         grid: Side of the coarse grid for feature maps, as in `opzo`, also for the Kolen-Pollack updates; None for all
             pixels.
         local: Whether the errors of local read-outs are added, as in `local_learning`; the loss is then the sum over
@@ -66,7 +64,7 @@ def anchored_dkp(
     Reference: ours; combines Xiao et al. 2024 (OPZO, arXiv 2407.12516) and Webster, Choi, Ahn 2021 (DKP, arXiv
         2012.00152).
     """
-    learned = AnchoredFeedback(scale, momentum, decay, noise, centering, quiet_after, grid, quiet_last)
+    learned = AnchoredFeedback(scale, momentum, decay, noise, centering, quiet_after, grid)
     feedback = with_local_readouts("anchored_dkp", learned, local, readout_grid)
     return Rule("anchored_dkp", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
 
@@ -86,11 +84,8 @@ class AnchoredFeedback(PerturbationFeedback):
         centering: Centering,
         quiet_after: int | None,
         grid: int | None,
-        quiet_last: bool = False,
     ) -> None:
-        super().__init__(
-            "anchored_dkp", scale, momentum, noise, centering, quiet_after, grid=grid, quiet_last=quiet_last
-        )
+        super().__init__("anchored_dkp", scale, momentum, noise, centering, quiet_after, grid=grid)
         require(0.0 <= decay < math.inf, "anchored_dkp", "decay", decay, "a weight decay of at least 0")
         self.decay = decay
 

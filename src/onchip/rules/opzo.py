@@ -5,7 +5,6 @@ from typing import Literal
 from torch import Tensor, nn
 
 from onchip._types import checked
-from onchip.errors import require
 from onchip.learning.centering import Centering, LeaveOneOut
 from onchip.learning.feedback.intermediate import IntermediateFeedback
 from onchip.learning.feedback.local import LocalReadouts
@@ -26,7 +25,6 @@ def opzo(
     noise: Noise = Rademacher(),
     centering: Centering = LeaveOneOut(),
     quiet_after: int | None = None,
-    quiet_last: bool = False,
     each_step: bool = False,
     place: Literal["after", "before"] = "after",
     grid: int | None = None,
@@ -42,9 +40,6 @@ def opzo(
     z is noise of unit variance that is added to the input of each layer, õ is the centered output and k the number of
     estimates so far. Traces replace the backward pass through time, as in `ottt`.
 
-    With `quiet_last` the last hidden layer gets no noise, and the output responds to that of the others alone. The
-    matrix of the last one learns as in `dkp`, ∂M_l = sum_t,b h_l e^T + 1e-4 M_l.
-
     Limit: with frozen weights M converges to the mean derivative of the output by h_l; in the last hidden layer it
         converges to the transposed read-out, and the update to that of `ottt`.
     Cost: no weight is ever transported and no error passes from layer to layer; n_l · classes feedback weights per
@@ -58,7 +53,6 @@ def opzo(
             is no better.
         centering: How the output is centered; `LeaveOneOut()` by default.
         quiet_after: Training steps after which no noise is added and the estimate is constant; None for never.
-        quiet_last: Whether the last hidden layer gets no noise, and its feedback is learned instead of estimated.
         each_step: Whether there is an estimate per time step, as in a stream, instead of one per sequence.
         place: Where the noise is added: `after` the neurons and their pool, or `before` them, at their drive. In the
             second case errors are multiplied by each neuron's own derivative, beside the mean in the estimate.
@@ -71,37 +65,28 @@ def opzo(
             (intermediate global learning); the loss is then the sum over `rule.outputs`. None for none.
 
     Raises:
-        RequestError: an option is out of range; there is a grid for read-outs without read-outs; or feedback of the
-            last hidden layer is to be learned with noise before the neurons.
+        RequestError: an option is out of range, or there is a grid for read-outs without read-outs.
         UnsupportedError: the neurons have spike times.
 
     Reference: Xiao et al. 2024 (OPZO, arXiv 2407.12516), section 4.
     """
 
-    # Before the neurons, the error meets spikes that are not pooled yet: no product of theirs is the read-out's.
-    require(not quiet_last or place == "after", "opzo", "place", place, "after, or quiet_last=false beside it")
+    def estimated() -> OPZOFeedback:
+        places = {"each_step": each_step, "at_neurons": place == "before"}
+        return OPZOFeedback("opzo", scale, momentum, noise, centering, quiet_after, **places, grid=grid)
 
-    def estimated(quiet_last: bool) -> OPZOFeedback:
-        options = {"each_step": each_step, "at_neurons": place == "before", "quiet_last": quiet_last}
-        return OPZOFeedback("opzo", scale, momentum, noise, centering, quiet_after, grid=grid, **options)
-
-    main = estimated(quiet_last)
     if intermediate is None:
-        feedback = with_local_readouts("opzo", main, local, readout_grid)
+        feedback = with_local_readouts("opzo", estimated(), local, readout_grid)
     else:
         readouts = LocalReadouts("opzo", readout_grid)
-        feedback = IntermediateFeedback(main, estimated(False), readouts, intermediate, everywhere=local)
+        feedback = IntermediateFeedback(estimated(), estimated(), readouts, intermediate, everywhere=local)
     return Rule("opzo", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
 
 
 class OPZOFeedback(PerturbationFeedback):
-    """Feedback matrices that are estimates, 0 at first; where there is never noise, an optimizer trains them."""
+    """Feedback matrices that are estimates, 0 at first."""
 
     stem = "estimate_"
-    decay = 1e-4  # of what is learned, as in `dkp`
-
-    def learns(self, index: int) -> bool:
-        return self.never_noisy(index)
 
     def initialize(self, matrix: Tensor) -> Tensor:
         return matrix.zero_()

@@ -29,7 +29,7 @@ class MatrixFeedback(DirectFeedback):
         stem: Prefix of the names of the buffers or parameters that store the matrices.
         local: Whether the errors come from local read-outs F h_l instead of the output.
         kind: Kind of the product with F in reports.
-        learned: Whether an optimizer trains the matrices of all layers; see `learns`.
+        learned: Whether an optimizer trains the matrices; then they are parameters, empty until n is known.
         through: What the errors pass, for descriptions of the rule.
         decay: Weight decay of learned matrices, applied once per training step.
         steps: Number of training steps so far.
@@ -77,17 +77,12 @@ class MatrixFeedback(DirectFeedback):
         """What F is multiplied with, (T, B, classes) or (B, classes): the error at the output or at the read-out."""
         return signals.local[index] if self.local else signals.sent
 
-    def learns(self, index: int) -> bool:
-        """Whether an optimizer trains the layer's matrix; then it is a parameter, empty until n is known."""
-        return self.learned
-
     def back(self, error: Tensor, index: int, units: int) -> Tensor:
         """The matrix through which an error reaches the layer: `matrix` itself, unless a read-out has another."""
         return self.matrix(error, index, units)
 
     def paths(self, above: Sequence[int]) -> tuple[ErrorPath, ...]:
-        learns = any(map(self.learns, above))
-        learning = (FeedbackLearning("error times activity", self.decay, optimizer=True),) if learns else ()
+        learning = (FeedbackLearning("error times activity", self.decay, optimizer=True),) if self.learned else ()
         tensors = tuple(name for index in above for name in self.names(index))
         origin: Origin = "local read-out" if self.local else "output error"
         return (ErrorPath(origin, self.through, learning=learning, tensors=tensors),)
@@ -102,7 +97,7 @@ class MatrixFeedback(DirectFeedback):
 
     def attach(self) -> None:
         last = self.layers[-1].weight
-        for index in filter(self.learns, self.hidden):
+        for index in self.hidden if self.learned else ():
             self.register_parameter(f"{self.stem}{index}", nn.Parameter(last.new_empty(0, len(last))))
 
     def begin(self) -> None:
@@ -144,7 +139,7 @@ class MatrixFeedback(DirectFeedback):
         back = matrix.mT.to(activity.dtype).contiguous()
         projected = sent.to(activity.dtype) @ back  # (..., classes) -> (..., n)
         self.report_product(index, self.kind, product_at(matrix, post=sent.flatten(0, -2)))
-        if self.learns(index):
+        if self.learned:
             rows, sent = as_rows(self._factor(index, activity), error.dim() - 1), error.flatten(0, -2)
             # (classes, n), and then to the grid, because classes are fewer than samples
             update = (sent.t().to(rows.dtype) @ rows).to(matrix.dtype)
@@ -231,15 +226,14 @@ class MatrixFeedback(DirectFeedback):
             RequestError: The matrix was loaded from a state of another shape.
         """
         name, shape = f"{self.stem}{index}{suffix}", torch.Size((units, like.shape[-1]))
-        learns = self.learns(index)
-        if learns and not len(self.get_parameter(name)):
+        if self.learned and not len(self.get_parameter(name)):
             _reshape(self.get_parameter(name), shape)
             with self.ranks.alike():
                 (draw or self.initialize)(self.get_parameter(name))
-        elif not learns and name not in self._buffers:
+        elif not self.learned and name not in self._buffers:
             with self.ranks.alike():
                 self.register_buffer(name, (draw or self.initialize)(like.new_empty(shape)))
-        matrix = self.get_parameter(name) if learns else self.get_buffer(name)
+        matrix = self.get_parameter(name) if self.learned else self.get_buffer(name)
         if matrix.shape != shape:
             raise RequestError(
                 f"{method} has feedback weights {tuple(matrix.shape)} for layer {self.name_of(index)!r}, which "

@@ -38,7 +38,6 @@ class PerturbationFeedback(MatrixFeedback):
         each_step: Whether to estimate per time step, as streams do, instead of per sequence.
         at_neurons: Whether to add the noise to the neurons' drive, and to send the errors to their spikes.
         grid: Side of the coarse grid on which noise for maps is drawn and feedback stored; None for all pixels.
-        quiet_last: Whether the input of the last layer never gets noise, so that its matrix is no estimate.
 
     Raises:
         RequestError: A value is out of range.
@@ -59,7 +58,6 @@ class PerturbationFeedback(MatrixFeedback):
         each_step: bool = False,
         at_neurons: bool = False,
         grid: int | None = None,
-        quiet_last: bool = False,
     ) -> None:
         super().__init__(grid)
         self.claims = Claims(
@@ -79,7 +77,6 @@ class PerturbationFeedback(MatrixFeedback):
         self._noise = noise
         self._centering = centering
         self._quiet_after = quiet_after
-        self._quiet_last = quiet_last
         self._each_step = each_step
         self.at_neurons = at_neurons
         self._weight = 0.0
@@ -92,16 +89,7 @@ class PerturbationFeedback(MatrixFeedback):
         noise = FeedbackLearning(
             "response to noise", 1.0 - self._momentum, over_batch=centering.over_batch, over_time=centering.over_time
         )
-        noisy = [index for index in above if not self.never_noisy(index)]
-        quiet = [index for index in above if self.never_noisy(index)]
-        return (
-            *(replace(path, learning=(noise, *path.learning)) for path in (super().paths(noisy) if noisy else ())),
-            *(replace(path, through="learned weights") for path in (super().paths(quiet) if quiet else ())),
-        )
-
-    def never_noisy(self, index: int) -> bool:
-        """Whether a layer's input never gets noise."""
-        return self._quiet_last and index == self.hidden[-1]
+        return tuple(replace(path, learning=(noise, *path.learning)) for path in super().paths(above))
 
     @abstractmethod
     def estimate(self, like: Tensor, index: int, units: int) -> Tensor:
@@ -115,8 +103,7 @@ class PerturbationFeedback(MatrixFeedback):
             super().begin()
 
     def receive(self, index: int, activity: Tensor) -> Tensor:
-        over = self._quiet_after is not None and self.steps >= self._quiet_after
-        if over or self.never_noisy(index):
+        if self._quiet_after is not None and self.steps >= self._quiet_after:
             return activity
         features = activity.shape[2:]
         seen = self.seen(features)
@@ -190,7 +177,7 @@ class PerturbationFeedback(MatrixFeedback):
         return weight / self._weight
 
     def matrix(self, error: Tensor, index: int, units: int) -> Tensor:
-        if not self._weight and not self.never_noisy(index):
+        if not self._weight:
             raise RequestError(
                 f"{self._method} has not probed the network yet, so there is no feedback; "
                 "call model.train() before rule.forward"
