@@ -59,7 +59,7 @@ LENGTHS = ((4_000, 4), (4_000, 1), (4_000, 16), (15_000, 4), (60_000, 1), (4_000
 """Training images and epochs, in the order in which they are trained."""
 
 FOUND = (
-    *("opzo", f"opzo:quiet_after={THIRD}", *LAST, "dkp", "dkp:local=true;readout_grid=7"),
+    *("opzo", f"opzo:quiet_after={THIRD}", "dkp", "dkp:local=true;readout_grid=7"),
     *(f"anchored-dkp:quiet_after={THIRD}", f"opzo:{READOUTS}", COARSE, "noisy-bp"),
 )
 """Rules whose gaps the page begins with."""

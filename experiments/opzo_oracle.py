@@ -81,14 +81,19 @@ def runs(net: str, rules: Iterable[str], seed: int) -> Iterator[RunConfig]:
         yield with_rule(replace(BASE, net=net, train_size=MAIN[0], epochs=MAIN[1], seed=seed, lr=lr, rule=rule), rule)
 
 
-def tables() -> dict[str, str]:
-    """The gap of each row, and the differences of rows into which it divides."""
+def found() -> dict[str, list[Record]]:
+    """The records of all rows by network, those without an oracle from the other experiment."""
     others = [each for each in read(LENGTH) if each.settings["precision"] == BASE.precision and at_best_rate(each)]
     own = [each for each in read(RECORDS) if each.settings["lr"] == learning_rate(each.settings["net"], each.label)]
     records = [record for record in (*own, *others) if record.data == BASE.data]
-    found = {net: at(records, net, *MAIN) for net in NETS}
-    rows = [(name, *(part(*of, those) for those in found.values())) for name, of in PARTS.items()]
-    return {"opzo_oracle": f"{markdown_table(('points', *found), rows)}\n\n{compared(ROWS, found)}"}
+    return {net: at(records, net, *MAIN) for net in NETS}
+
+
+def tables() -> dict[str, str]:
+    """The differences of rows into which the gap divides, and the rows."""
+    records = found()
+    rows = [(name, *(part(*of, those) for those in records.values())) for name, of in PARTS.items()]
+    return {"opzo_oracle": f"{markdown_table(('points', *records), rows)}\n\n{compared(ROWS, records)}"}
 
 
 def part(rule: str, reference: str, records: list[Record]) -> str:

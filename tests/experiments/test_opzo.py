@@ -12,6 +12,7 @@ import _opzo_rates
 import opzo
 import opzo_gradients
 import opzo_length
+import opzo_oracle
 from _records import FOLDER, accuracy, read_lines
 from _tables import DOCS, SEEDS, spread
 from onchip.runs.record import read
@@ -71,7 +72,7 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
         return [opzo_length.gap_of(rule, opzo_length.at(best, net, *opzo_length.MAIN)) for net in opzo_length.NETS]
 
     def sizes(rule: str) -> list[str]:
-        return [gap.split()[0].strip("+-") for gap in gaps(rule)]
+        return [gap.partition(" ")[0].strip("+-") for gap in gaps(rule)]
 
     rules = f"anchored-dkp:quiet_after={_opzo_rates.THIRD}", f"opzo:quiet_after={_opzo_rates.THIRD}", "opzo"
     anchored, quiet, noisy = map(sizes, rules)
@@ -84,6 +85,26 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     cost = float(gaps(rules[0])[1].split()[0]) - float(wrong[-1].split()[0])
     assert f"that cost `anchored-dkp` {cost:.2f} points on `conv-deep`" in page
     assert "change little ({} above, {} below)".format(*sizes(opzo_length.COARSE)) in page
+    to_the_end, until_a_third = map(sizes, opzo_length.LAST)
+    assert "the gaps are {} and {} with noise until a third".format(*until_a_third) in page
+    assert f"and {to_the_end[0]} on `conv-wide` with noise to the end" in page
+
+
+def test_numbers_on_the_parts_of_the_gap_are_those_of_the_records() -> None:
+    page = " ".join((DOCS / "opzo.md").read_text(encoding="utf-8").split())
+    deep = opzo_oracle.found()["conv-deep"]
+
+    def points(rule: str, reference: str = "ottt") -> str:
+        return opzo_oracle.part(rule, reference, deep).split()[0].lstrip("-")
+
+    assert f"the noise alone costs {points('noisy-bp')} points (n = 3)" in page
+    assert f"matrix for all samples costs {points('oracle')}, noise and one matrix together" in page
+    both, estimated = points(opzo_oracle.NOISY), points("opzo", opzo_oracle.NOISY)
+    assert f"together {both}, and the estimate in its place {estimated} more" in page
+    constant, rest = points(opzo_oracle.CONSTANT), points(opzo_oracle.QUIET, opzo_oracle.CONSTANT)
+    assert f"stays {constant} below `ottt`, and the estimate loses {rest} more" in page
+    assert f"level with one for all ({points('oracle:choice=own')} below" in page
+    assert f"far worse ({points('oracle:choice=label')} below)" in page
 
 
 def test_rates_that_are_close_are_compared_in_longer_runs_and_beyond_their_edge(
