@@ -19,7 +19,7 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 from onchip.training.resolved import Given
 
-__all__ = ["BASE", "FLOAT32", "THIRD", "Rates", "with_rule"]
+__all__ = ["BASE", "FLOAT32", "THIRD", "Rates", "third", "with_rule"]
 
 FLOAT32 = RunConfig(
     data="fashion-mnist", validation=0.0, schedule="cosine", steps=4, batch_size=32, optimizer="sgd", momentum=0.9
@@ -36,10 +36,15 @@ CLOSE, STILL_CLOSE = 0.0067, 0.0033
 """The standard errors of an accuracy of 84% over 3,000 images, and of one of 89% over 9,000."""
 
 
+def third(size: int, epochs: int) -> int:
+    """A third of the training steps, rounded up."""
+    steps = -(-size // BASE.batch_size) * epochs
+    return -(-steps // 3)
+
+
 def with_rule(config: RunConfig, rule: str) -> RunConfig:
     """The run of a rule, with the training steps that its options count."""
-    steps = -(-(config.train_size or 60_000) // config.batch_size) * config.epochs
-    return replace(config, rule=rule.replace(THIRD, str(-(-steps // 3))))
+    return replace(config, rule=rule.replace(THIRD, str(third(config.train_size or 60_000, config.epochs))))
 
 
 @dataclass(frozen=True)

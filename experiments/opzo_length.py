@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from _candidates import quiet_last
-from _opzo_rates import BASE, FLOAT32, THIRD, Rates, with_rule
+from _opzo_rates import BASE, FLOAT32, THIRD, Rates, third, with_rule
 from _records import FOLDER, accuracy, difference, given_from, train_missing
 from _tables import SEEDS, parser, spread, write
 from onchip.report.markdown import markdown_table
@@ -64,11 +63,9 @@ FOUND = (
 )
 """Rules whose gaps the page begins with."""
 
-OWN: dict[str, Callable[..., Any]] = {LAST[0]: quiet_last}
-for size, epochs in (MAIN, (51_000, 2), (4_000, 4)):
-    long = with_rule(replace(BASE, train_size=size, epochs=epochs), LAST[1]).rule
-    OWN[long] = partial(quiet_last, quiet_after=int(re.findall(r"\d+", long)[0]))
-given = given_from(OWN)
+QUIET = [third(*run) for run in (MAIN, (51_000, 2), (4_000, 4))]
+OWN = {LAST[1].replace(THIRD, str(steps)): partial(quiet_last, quiet_after=steps) for steps in QUIET}
+given = given_from({LAST[0]: quiet_last, **OWN})
 
 CHOSEN = Rates(FOLDER / "opzo_length_tuning.jsonl", FOLDER / "opzo_length_long_tuning.jsonl", given=given)
 

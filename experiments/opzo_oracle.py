@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from _opzo_rates import BASE, THIRD, Rates, with_rule
+from _opzo_rates import BASE, THIRD, Rates, third, with_rule
 from _oracle import oracle
 from _records import FOLDER, difference, given_from, train_missing
 from _tables import SEEDS, parser, spread, write
@@ -36,11 +36,10 @@ RECORDS = FOLDER / "opzo_oracle.jsonl"
 
 SCALE = 0.2  # of the noise of `opzo` and `noisy_bp`
 NOISY, CONSTANT = f"oracle:scale={SCALE}", f"oracle:quiet_after={THIRD}"
-A_THIRD = MAIN[0] // BASE.batch_size * MAIN[1] // 3
 ORACLES = {
     "oracle": partial(oracle, bfloat16=True),
     NOISY: partial(oracle, scale=SCALE, bfloat16=True),
-    CONSTANT.replace(THIRD, str(A_THIRD)): partial(oracle, until=A_THIRD, bfloat16=True),
+    CONSTANT.replace(THIRD, str(third(*MAIN))): partial(oracle, until=third(*MAIN), bfloat16=True),
     # With one matrix of ten per image, ten times the images for as good a mean.
     "oracle:choice=own": partial(oracle, choice="own", bfloat16=True),
     "oracle:choice=label": partial(oracle, choice="label", images=32, momentum=0.98, bfloat16=True),
