@@ -15,7 +15,7 @@ import opzo_length
 import opzo_oracle
 from _records import FOLDER, accuracy, read_lines
 from _tables import DOCS, SEEDS, spread
-from onchip.runs.record import read
+from onchip.runs.record import Record, read
 
 FASHION = "fashion-mnist"
 
@@ -92,12 +92,13 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
 
 def test_numbers_on_the_parts_of_the_gap_are_those_of_the_records() -> None:
     page = " ".join((DOCS / "opzo.md").read_text(encoding="utf-8").split())
-    deep = opzo_oracle.found()["conv-deep"]
+    wide, deep = (opzo_oracle.found()[net] for net in opzo_length.NETS)
 
-    def points(rule: str, reference: str = "ottt") -> str:
-        return opzo_oracle.part(rule, reference, deep).split()[0].lstrip("-")
+    def points(rule: str, reference: str = "ottt", of: list[Record] = deep) -> str:
+        return opzo_oracle.part(rule, reference, of).split()[0].lstrip("-")
 
-    assert f"the noise alone costs {points('noisy-bp')} points (n = 3)" in page
+    noise = [points("noisy-bp", of=records) for records in (wide, deep)]
+    assert "the noise alone costs {} points on `conv-wide` and {} on `conv-deep` (n = 3)".format(*noise) in page
     assert f"matrix for all samples costs {points('oracle')}, noise and one matrix together" in page
     both, estimated = points(opzo_oracle.NOISY), points("opzo", opzo_oracle.NOISY)
     assert f"together {both}, and the estimate in its place {estimated} more" in page
