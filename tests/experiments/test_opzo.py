@@ -103,7 +103,8 @@ def test_numbers_on_the_parts_of_the_gap_are_those_of_the_records() -> None:
     both, estimated = points(opzo_oracle.NOISY), points("opzo", opzo_oracle.NOISY)
     assert f"together {both}, and the estimate in its place {estimated} more" in page
     constant, rest = points(opzo_oracle.CONSTANT), points(opzo_oracle.QUIET, opzo_oracle.CONSTANT)
-    assert f"stays {constant} below `ottt`, and the estimate loses {rest} more" in page
+    assert f"loses {points(opzo_oracle.CONSTANT, 'oracle')} more than one that follows the weights" in page
+    assert f"stays {constant} below `ottt`; `opzo` with noise until then loses another {rest}" in page
     assert f"level with one for all ({points('oracle:choice=own')} below" in page
     assert f"far worse ({points('oracle:choice=label')} below)" in page
 
