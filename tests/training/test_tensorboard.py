@@ -17,6 +17,7 @@ from onchip.training.progress import ProgressListener
 from onchip.training.tensorboard import Curves, TensorBoard
 
 reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
 
 SETTINGS: dict[str, Any] = {"net": "2C3-P2", "train_size": 64, "steps": 2, "epochs": 3, "seeds": 1, "lr": 0.01}
 
@@ -38,7 +39,12 @@ class Interrupt(ProgressListener):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_comparison_leaves_curves_that_go_on_and_equal_its_records(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, 7, 8, 9])
+def test_an_interrupted_comparison_leaves_curves_that_go_on_and_equal_its_records(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the numbers in the names of files, which are read in the order of their names."""
+    monkeypatch.setattr(writer, "_global_uid", writer.AtomicCounter(number))
     with pytest.raises(KeyboardInterrupt):
         onchip.compare(["bp", "fbp:period=3"], out=tmp_path, log="tensorboard", progress=Interrupt, **SETTINGS)
     folder = tmp_path / "tensorboard"

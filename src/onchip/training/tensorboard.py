@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onchip.errors import RequestError, unknown_name
 from onchip.report.costs import COSTS
@@ -102,8 +102,7 @@ class Curves(ProgressListener):
             results = {"accuracy/test": record.test_accuracy}
             results |= {f"cost/{cost.name}": value for cost in COSTS if (value := cost.of(record)) is not None}
             settings = {name: value for name, value in record.settings.items() if value is not None}
-            # Into the run's own folder, where its results are curves of the same names.
-            self._writer.add_hparams(settings, results, run_name=".", global_step=self._step)
+            self._add_results(settings, results)
         self.close()
 
     def close(self) -> None:
@@ -117,7 +116,22 @@ class Curves(ProgressListener):
 
         assert self.config is not None, "the run has begun"
         folder = self._folder(self.config)
+        _wait_for_a_later_name(folder)
         return SummaryWriter(str(folder), purge_step=first + 1, flush_secs=FLUSH)
+
+    def _add_results(self, settings: dict[str, Any], results: dict[str, float]) -> None:
+        """Add settings and results, as `add_hparams` does, but to the file of the curves.
+
+        A file of their own would begin in the same second, if the run is short, and might be read before it.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        assert self._writer is not None, "it is open"
+        file: Any = self._writer.file_writer
+        for summary in hparams(settings, results):
+            file.add_summary(summary, self._step)
+        for name, value in results.items():
+            self._add(name, value)
 
     def _write_loss(self) -> None:
         if self._losses:
@@ -128,6 +142,16 @@ class Curves(ProgressListener):
     def _add(self, name: str, value: float) -> None:
         assert self._writer is not None, "an epoch has begun"
         self._writer.add_scalar(name, value, self._step)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Waits until a new file's name comes after those in the folder: TensorBoard reads files in the order of names.
+
+    Names begin with the second of their creation, and go on with numbers that are no order, such as 9 and 10.
+    """
+    seconds = {path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*")}
+    while f"{int(time.time()):010d}" in seconds:
+        time.sleep(0.02)
 
 
 LOGS = {"tensorboard": TensorBoard}
