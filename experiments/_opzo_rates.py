@@ -1,9 +1,9 @@
 """Learning rates of direct rules in long runs: which were tried, which is best, which are still to be tried.
 
 They are chosen per rule and network on 3,000 validation images of Fashion-MNIST, after training on 4,000 others for 4
-epochs, with a seed that is used for nothing else. What is best in so short a run may be too high for a long one: rates
-within one standard error of the best are compared again, on 9,000 validation images after 2 epochs on the other 51,000,
-and with a second seed where that leaves them within a standard error.
+epochs, with a seed that is used for nothing else. What is best in so short a run may be too high for a long one: the
+rate below the best one, and rates within one standard error of the best, are compared again, on 9,000 validation images
+after 2 epochs on the other 51,000, and with a second seed where that leaves them within a standard error.
 """
 
 from __future__ import annotations
@@ -56,14 +56,12 @@ class Rates:
         long: The file of longer runs.
         precision: Of the products in short runs; those of longer runs are in bfloat16.
         given: Objects that a run has in place of names.
-        lower: Whether longer runs also compare the rate below the best one, however far it is behind in short runs.
     """
 
     short: Path
     long: Path
     precision: Literal["float32", "bfloat16"] = "float32"
     given: Callable[[RunConfig], Given] = lambda _: Given()
-    lower: bool = False
 
     def train(self, net: str, rules: tuple[str, ...], compare: tuple[str, ...]) -> None:
         """Trains the runs that are missing.
@@ -71,7 +69,7 @@ class Rates:
         Args:
             net: The network.
             rules: The rules of short runs.
-            compare: Those whose close rates longer runs compare.
+            compare: Those whose best rates longer runs compare.
         """
         train_missing(self.short, self.tuning(net, rules), given=self.given)
         train_missing(self.long, self.tuning_again(net, compare), given=self.given)
@@ -87,7 +85,7 @@ class Rates:
                     rates.append(2.0 * lr)
 
     def tuning_again(self, net: str, rules: tuple[str, ...]) -> Iterator[RunConfig]:
-        """The longer runs that choose among the rates that are close to the best; of those still close, with two seeds.
+        """The longer runs that choose among the best rates of the short ones; of those still close, with two seeds.
 
         Like the short ones, they go on while the best rate is at the edge of what was tried.
         """
@@ -105,11 +103,10 @@ class Rates:
                 rates = [beside] if beside in self.tried(net, rule) else []
 
     def compare_first(self, net: str, rule: str) -> list[float]:
-        """The rates with which longer runs begin: those close to the best."""
+        """The rates with which longer runs begin: those close to the best, and the one below it."""
         found = self.tried(net, rule)
-        rates = close(found, CLOSE)
         below = [lr for lr in found if lr < best(found)]
-        return sorted({*rates, *below[-1:]}) if self.lower else rates
+        return sorted({*close(found, CLOSE), *below[-1:]})
 
     def tried(self, net: str, rule: str) -> dict[float, float]:
         """Validation accuracy by learning rate, after the short runs."""

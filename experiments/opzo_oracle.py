@@ -12,8 +12,7 @@ have several matrices per layer, among which something chooses that a unit could
 (`own`), or the label (`label`). With a matrix of its own for each sample the oracle is `ottt`, which a test shows.
 
 All 60,000 images of Fashion-MNIST, 4 epochs. Settings are those of opzo_length.py, whose runs without an oracle are
-used; the learning rates of oracles are chosen in the same way, except that longer runs always compare the rate below
-the best one too, because noise makes the best rate of short runs far too high.
+used; the learning rates of oracles are chosen in the same way.
 """
 
 from __future__ import annotations
@@ -47,9 +46,7 @@ ORACLES = {
 """Oracles by the names that tables and records have for them."""
 given = given_from(ORACLES)
 
-CHOSEN = Rates(
-    FOLDER / "opzo_oracle_tuning.jsonl", FOLDER / "opzo_oracle_long_tuning.jsonl", "bfloat16", given, lower=True
-)
+CHOSEN = Rates(FOLDER / "opzo_oracle_tuning.jsonl", FOLDER / "opzo_oracle_long_tuning.jsonl", "bfloat16", given)
 
 OWN_RATE = ("oracle", NOISY)
 """Oracles that have a learning rate of their own; the others have that of the first."""
