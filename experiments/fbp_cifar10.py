@@ -23,8 +23,9 @@ from pathlib import Path
 
 from onchip.data import Dataset, batches
 from onchip.report import as_markdown
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training.builder import build, load_data
 from onchip.training.randomness import own_randomness
 from onchip.training.resolved import resolve

@@ -22,9 +22,10 @@ from onchip.data.readers.shd import read_labels
 from onchip.data.readers.ts import read_ts
 from onchip.errors import OnchipError
 from onchip.runs import checkpoint
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import read
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training.inputs import samples_of
 from onchip.training.trained import load as load_model
 from tests.fuzz.mutants import limited

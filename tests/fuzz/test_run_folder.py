@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from onchip import report
 from onchip.cli import app
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training.builder import load_data
 from onchip.training.loop import train
 from onchip.training.sweep import compare

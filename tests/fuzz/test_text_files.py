@@ -9,9 +9,10 @@ from pathlib import Path
 
 from onchip import report
 from onchip.cli.shared.config import read_config
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Probe, Record, read, read_sound
 from onchip.runs.request import combined
+from onchip.runs.sweep_config import SweepConfig
 from tests.examples import record
 from tests.fuzz.mutants import check_all, damaged, odd, outcome
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from onchip.errors import DataError, RequestError
-from onchip.runs.config import RunConfig, SweepConfig, from_mapping
+from onchip.runs.config import RunConfig, from_mapping
+from onchip.runs.sweep_config import SweepConfig
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from onchip.errors import RequestError
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory
+from onchip.runs.sweep_config import SweepConfig
 
 REQUEST = SweepConfig(RunConfig(), ("bp",), (0,))
 OURS = ["run.json", "records.jsonl", "table.md", "report.html", "figure.svg", "figure.png"]

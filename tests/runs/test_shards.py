@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from onchip.errors import RequestError
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.merging import merge, parts
 from onchip.runs.record import Record, read, write
 from onchip.runs.shards import parse_shard, share
+from onchip.runs.sweep_config import SweepConfig
 from tests.examples import record
 
 SWEEP = SweepConfig(RunConfig(threads=1), ("bp", "dfa", "fa"), (0, 1, 2))

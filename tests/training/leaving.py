@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import sweep
 from onchip.training.builder import load_data
 

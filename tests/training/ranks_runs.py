@@ -18,8 +18,9 @@ from onchip.data import Dataset
 from onchip.errors import OnchipError
 from onchip.learning.observers import UpdateSink
 from onchip.learning.ranks import ALONE, Ranks
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training.builder import load_data
 from onchip.training.comparison import compare
 from onchip.training.fit import fit

@@ -15,8 +15,9 @@ from onchip.cli import app
 from onchip.errors import MemoryLimitError
 from onchip.learning.rule import Rule
 from onchip.nn.signals import Signal, Static
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.record import read
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import builder as run_module
 from onchip.training import memory, registry
 from onchip.training.builder import load_data

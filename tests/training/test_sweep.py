@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from onchip.data import Dataset
 from onchip.errors import DataError, DivergedError, RequestError, UnsupportedError
-from onchip.runs.config import RULES, RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory, next_directory, slug
 from onchip.runs.record import Record, read
+from onchip.runs.sweep_config import RULES, SweepConfig
 from onchip.training import sweep as module
 from onchip.training.builder import load_data
 from onchip.training.clusters import Pool

@@ -25,8 +25,9 @@ from onchip.data.samples import RECORDINGS, SEQUENCES
 from onchip.errors import RequestError
 from onchip.learning import Rule
 from onchip.runs.code import pinned
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.model_file import NAME, WEIGHTS
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import sweep
 from onchip.training.builder import load_data
 from tests.training.leaving import trained

@@ -22,11 +22,12 @@ from onchip.cli.shared.progress import Bars, bars, reading
 from onchip.cli.shared.terminal import mute, say
 from onchip.errors import ProcessLostError, RequestError
 from onchip.runs.code import SETTINGS, code_name, refuse_unnamed, short
-from onchip.runs.config import RULES, RUN, SEEDS, TRAINING, RunConfig, SweepConfig
+from onchip.runs.config import RUN, TRAINING, RunConfig
 from onchip.runs.launch import command
 from onchip.runs.record import Record
 from onchip.runs.request import combined
 from onchip.runs.shards import parse_shard, shard_folder
+from onchip.runs.sweep_config import RULES, SEEDS, SweepConfig
 
 if TYPE_CHECKING:
     from onchip.learning.ranks import Ranks

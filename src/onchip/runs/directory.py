@@ -10,10 +10,11 @@ from typing import Any
 from onchip._files import read_regular, write_whole
 from onchip.errors import DataError, RequestError
 from onchip.runs.code import short
-from onchip.runs.config import CHIP, RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.lock import DirectoryLock
 from onchip.runs.model_file import NAME
 from onchip.runs.model_file import WEIGHTS as MODEL_WEIGHTS
+from onchip.runs.sweep_config import CHIP, SweepConfig
 
 CONFIG, RECORDS, WEIGHTS, CHECKPOINTS = "run.json", "records.jsonl", "weights", "checkpoints"
 CURVES, CURVE = "tensorboard", "events.out.tfevents.*"

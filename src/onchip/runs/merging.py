@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from onchip.errors import DataError, RequestError
-from onchip.runs.config import RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import CONFIG, RECORDS, WEIGHTS, RunDirectory, differences
 from onchip.runs.record import Record, read_sound, write
+from onchip.runs.sweep_config import SweepConfig
 
 MACHINE = (
     *("seconds", "train_seconds", "samples_per_second", "started", "versions", "device_name", "threads", "provenance"),

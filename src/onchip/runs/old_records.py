@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from onchip._types import converted
-from onchip.runs.config import OLD_NAMES
 from onchip.runs.grammar import Scalar
 
+SETTINGS = {"rates": "lr_scaling"}
 OPTIONS = {"centring": "centering"}
 VALUES = {"uncentred": "uncentered"}
 LEDGER = {
@@ -35,7 +35,7 @@ def modernized(values: dict[str, Any]) -> dict[str, Any]:
         ValueError: One that has another name today is missing or of the wrong type.
     """
     old: _Renamed = converted(values, _Renamed)
-    settings = {OLD_NAMES.get(name, name): value for name, value in old.settings.items()}
+    settings = {SETTINGS.get(name, name): value for name, value in old.settings.items()}
     if isinstance(settings.get("rule"), str):
         settings["rule"] = _renamed(str(settings["rule"]))
     options = {

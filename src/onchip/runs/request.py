@@ -6,9 +6,10 @@ from typing import Any
 
 from onchip.errors import RequestError
 from onchip.runs.code import SETTINGS, pinned
-from onchip.runs.config import ON_CHIP, SEEDS, RunConfig, SweepConfig, from_mapping
+from onchip.runs.config import RunConfig, from_mapping
 from onchip.runs.grammar import grid
 from onchip.runs.shards import parse_shard
+from onchip.runs.sweep_config import ON_CHIP, SEEDS, SweepConfig
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from onchip.data import Dataset, SampleSource, Split
 from onchip.errors import RequestError
 from onchip.learning.ranks import Ranks
 from onchip.runs import provenance
-from onchip.runs.config import SweepConfig
+from onchip.runs.sweep_config import SweepConfig
 
 LOOKED_AT = 64
 """Samples of each split, evenly spread, whose content is compared."""

@@ -16,11 +16,11 @@ from onchip.data.loading import divided
 from onchip.errors import RequestError
 from onchip.learning.ranks import Ranks, only_given
 from onchip.runs.code import refuse_unnamed
-from onchip.runs.config import SEEDS
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record
 from onchip.runs.request import combined
 from onchip.runs.shards import parse_shard, shard_folder
+from onchip.runs.sweep_config import SEEDS
 from onchip.training import sweep
 from onchip.training.builder import load_data
 from onchip.training.clusters import Pool, Workers

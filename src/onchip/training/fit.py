@@ -18,9 +18,10 @@ from onchip.data.loading import divided
 from onchip.errors import OnchipError, RequestError
 from onchip.learning.ranks import Ranks, only_given
 from onchip.learning.rule import Rule
-from onchip.runs.config import SweepConfig, from_mapping
+from onchip.runs.config import from_mapping
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Epoch, Record
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import sweep
 from onchip.training.objects import network_given, rule_given, splits_given
 from onchip.training.progress import ProgressListener

@@ -11,10 +11,11 @@ from onchip.data import Dataset, batches
 from onchip.errors import RequestError, UnsupportedError
 from onchip.mapping import Setting, Verdict, check, inputs_of
 from onchip.mapping.verdict import UNSUPPORTED
-from onchip.runs.config import CHIP_RULES, RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.grammar import Scalar
 from onchip.runs.record import Record
 from onchip.runs.request import Request
+from onchip.runs.sweep_config import CHIP_RULES, SweepConfig
 from onchip.training.builder import build
 from onchip.training.randomness import own_randomness
 from onchip.training.registry import distinct

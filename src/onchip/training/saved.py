@@ -14,10 +14,11 @@ from onchip.errors import DataError, RequestError
 from onchip.learning.rule import Rule
 from onchip.runs import checkpoint
 from onchip.runs.code import is_own, is_same, pinned, refuse_unnamed, short
-from onchip.runs.config import RunConfig, SweepConfig, from_mapping
+from onchip.runs.config import RunConfig, from_mapping
 from onchip.runs.directory import RunDirectory, feedback_file
 from onchip.runs.grammar import parse
 from onchip.runs.record import Record, read
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import registry
 from onchip.training.objects import network_given
 from onchip.training.randomness import own_randomness

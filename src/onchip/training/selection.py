@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from onchip.data import Dataset
-from onchip.runs.config import SweepConfig
 from onchip.runs.request import Request
+from onchip.runs.sweep_config import SweepConfig
 from onchip.training import on_chip
 from onchip.training import sweep as comparison
 from onchip.training.registry import distinct

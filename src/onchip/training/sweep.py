@@ -23,9 +23,10 @@ from onchip.errors import (
     UnsupportedError,
 )
 from onchip.learning.ranks import ALONE, Ranks
-from onchip.runs.config import RULES, STREAM_RULES, RunConfig, SweepConfig
+from onchip.runs.config import RunConfig
 from onchip.runs.directory import RunDirectory
 from onchip.runs.record import Record, read, write
+from onchip.runs.sweep_config import RULES, STREAM_RULES, SweepConfig
 from onchip.training import on_chip, registry
 from onchip.training.agreement import refuse_differences
 from onchip.training.builder import build, describe
