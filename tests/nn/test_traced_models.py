@@ -75,6 +75,7 @@ CASES: dict[str, tuple[Callable[[], torch.nn.Module], Input]] = {
     "times": (with_times, times),
     "stochastic": (lambda: over_time(nn.Stochastic, nn.MeanReadout()), spikes),
     "filter": (lambda: over_time(lambda: nn.Stochastic(potential="filter", gate="count"), nn.MeanReadout()), spikes),
+    "integrate": (lambda: over_time(lambda: nn.Stochastic(potential="integrate"), nn.MeanReadout()), spikes),
 }
 
 

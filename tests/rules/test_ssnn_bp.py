@@ -86,12 +86,15 @@ FORMS: dict[str, tuple[SpikeTrain, Any, Any, Any]] = {
 }
 
 
+@pytest.mark.parametrize("potential", ["mean", "integrate"])
 @pytest.mark.parametrize("form", FORMS)
-def test_the_mean_update_is_the_gradient_of_the_clipped_network(form: str) -> None:
+def test_the_mean_update_is_the_gradient_of_the_clipped_network(
+    form: str, potential: Literal["mean", "integrate"]
+) -> None:
     train, temporal, encoder, loss = FORMS[form]
     halves = mean_gradients(
         lambda model: rules.ssnn_bp(model, gain=1.0, train=train, temporal=temporal),
-        nn.Stochastic(train=train),
+        nn.Stochastic(train=train, potential=potential),
         encoder(4096),
         loss,
         2,

@@ -11,6 +11,7 @@ from onchip import nn
 from onchip.encoding import RandomPhase
 from onchip.errors import RequestError
 from onchip.losses import predict
+from onchip.nn.neurons.base import SavedTensors
 from onchip.nn.signals import Static
 from onchip.nn.spike_train import BernoulliTrain
 
@@ -52,6 +53,67 @@ def test_the_adjoint_is_the_derivative_through_the_potential(potential: str) -> 
     torch.testing.assert_close(neuron.backward_through_time(error.clone(), tape), current.grad)
 
 
+def membranes(current: torch.Tensor) -> list[torch.Tensor]:
+    """Potentials of integrate-and-fire neurons that subtract what they sent, by an independent loop."""
+    left, found = torch.zeros_like(current[0]), []
+    for now in current:
+        found.append(left + now)
+        left = found[-1] - found[-1].clamp(0, 1)
+    return found
+
+
+def test_integrated_drives_are_sent_once_they_have_been_added_up() -> None:
+    current = drive()
+    spikes, tape, _ = nn.Stochastic(potential="integrate").run(current.clone(), None, None)
+    torch.testing.assert_close(tape.values["probability"], torch.stack(membranes(current)).clamp(0, 1))
+    sums, steps = current.cumsum(0), torch.arange(1, 7).view(-1, 1, 1)
+    assert torch.equal(tape.values["gate"], (sums > 0) & (sums < steps))
+    even = torch.rand(5, 4, dtype=torch.float64)
+    spikes, tape, _ = nn.Stochastic(potential="integrate").run(even.expand(6, 5, 4).clone(), None, None)
+    assert ((spikes.sum(0) - 6 * even).abs() < 1).all(), "T p, rounded up or down"
+
+
+def test_the_derivative_through_time_of_integrated_drives() -> None:
+    """By autograd through the independent loop; a step by step backward pass is the same."""
+    current = drive().requires_grad_()
+    error = torch.randn(6, 5, 4, dtype=torch.float64)
+    (error * torch.stack(membranes(current)).clamp(0, 1)).sum().backward()
+    neuron = nn.Stochastic(potential="integrate")
+    _, tape, _ = neuron.run(current.detach().clone(), None, None)
+    again = neuron.adjoint(tape.copy(), cut=False)
+    torch.testing.assert_close(neuron.backward_through_time(error.clone(), tape), current.grad)
+    torch.testing.assert_close(torch.stack([again(t, error[t]) for t in range(5, -1, -1)][::-1]), current.grad)
+
+
+def test_integrated_drives_leave_less_noise_in_the_count_than_their_mean() -> None:
+    """Early means are noisy, and their errors stay in the count, unless what was sent too much is subtracted later."""
+    torch.manual_seed(0)
+    current = (torch.rand(16, 4000) < 0.5).double()  # noisy drives, whose own mean is what the count is compared with
+    wanted = current.mean(0)
+    spread = {}
+    for potential in ("mean", "integrate"):
+        neuron = nn.Stochastic(potential=potential)
+        spikes, _, _ = neuron.run(current.clone(), None, None)
+        spread[potential] = (spikes.mean(0) - wanted).std().item()
+    assert spread["integrate"] < 0.5 * spread["mean"]
+
+
+@pytest.mark.parametrize("potential", ["mean", "integrate"])
+@pytest.mark.parametrize("gate", ["potential", "count"])
+def test_a_pool_spreads_the_derivative_through_time(potential: str, gate: str) -> None:
+    """Against that of each neuron alone, with the error of its pool divided by the four neurons."""
+    torch.manual_seed(0)
+    current, error = torch.randn(6, 1, 2, 4, 4) * 0.4 + 0.4, torch.randn(6, 1, 2, 2, 2)
+    neuron = nn.Stochastic(potential=potential, gate=gate)  # type: ignore[arg-type]
+    _, tape, _ = neuron.run(current.clone(), None, 2)
+    gates = tape.values.get("sending", tape.values["gate"])
+    if gate == "count":
+        gates = gates.repeat_interleave(2, 3).repeat_interleave(2, 4)
+    wide = error.repeat_interleave(2, 3).repeat_interleave(2, 4) / 4
+    alone = nn.Stochastic(potential=potential).backward_through_time(wide, SavedTensors({"gate": gates}))  # type: ignore[arg-type]
+    torch.testing.assert_close(neuron.backward_through_time(error, tape), alone)
+
+
 def test_a_pool_sends_spikes_of_the_mean_probability() -> None:
     torch.manual_seed(0)
     level = torch.rand(1, 1, 2, 4, 4)
@@ -82,7 +144,7 @@ def test_the_gate_by_count_opens_once_a_neuron_has_fired_and_missed() -> None:
 
 @pytest.mark.parametrize("cut", [1, 2, 5])
 @pytest.mark.parametrize("gate", ["potential", "count"])
-@pytest.mark.parametrize("potential", ["mean", "filter", "instant"])
+@pytest.mark.parametrize("potential", ["mean", "filter", "instant", "integrate"])
 def test_a_stream_goes_on_with_its_clock_and_its_count(potential: str, gate: str, cut: int) -> None:
     neuron = nn.Stochastic(potential=potential, gate=gate)  # type: ignore[arg-type]
     current, seen = drive(), []
@@ -132,7 +194,7 @@ def test_the_readout_tells_by_its_last_mean_or_by_votes() -> None:
     [
         ({"time_constant": 0.0}, "got time_constant=0.0; expected a number of time steps above 0"),
         ({"gate": "both"}, "got gate='both'; expected 'potential' or 'count'"),
-        ({"potential": "sum"}, "got potential='sum'; expected 'mean', 'filter' or 'instant'"),
+        ({"potential": "sum"}, "got potential='sum'; expected 'mean', 'filter', 'instant' or 'integrate'"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, object], said: str) -> None:

@@ -1,8 +1,8 @@
 """Neurons whose activity is a random spike train, and the read-out of such trains."""
 
 import math
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from onchip.errors import require
 from onchip.kernels import running
 from onchip.kernels.lif import unpool
 from onchip.nn.neurons.base import Adjoint, Drive, Neuron, SavedTensors
+from onchip.nn.neurons.potential import Average, Integrated, Potential, PotentialState
 from onchip.nn.signals import SPIKE_TRAINS, Static, expanded, fold_time, per_sample
 from onchip.nn.spike_train import RandomPhaseTrain, SpikeTrain, winner_take_all
 
@@ -22,40 +23,27 @@ class StochasticState(NamedTuple):
     """What such neurons carry on in a stream.
 
     Args:
-        sums: Sum of the drives, (B, features...).
-        weight: Weight n of these sums.
+        potential: Of the drives so far.
         steps: Number of time steps so far.
         phase: Phase of the spike trains, (B, pooled...).
         spike_count: Number of spikes so far, (B, pooled...).
     """
 
-    sums: Tensor
-    weight: float
+    potential: PotentialState
     steps: int
     phase: Tensor
     spike_count: Tensor
 
 
 class _Streamed(Neuron):
-    """Base of layers that read spike trains (T, B, features...).
-
-    Args:
-        memory: α, the share of the sum of drives that is kept from one step to the next, in [0, 1].
-    """
+    """Base of layers that read spike trains (T, B, features...)."""
 
     signal = SPIKE_TRAINS
-
-    def __init__(self, memory: float) -> None:
-        super().__init__()
-        self._memory = memory
 
     def forward(self, drive: Drive, pool: int | None = None) -> Tensor:
         """Activity (T, B, features...) for a drive (T, B, features...), from rest."""
         activity: Tensor = _Streams.apply(_overwritable(drive), self, pool)
         return activity
-
-    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
-        return running.mean_adjoint_(self.backward_local(error, saved), self._memory)
 
 
 @checked
@@ -64,13 +52,14 @@ class Stochastic(_Streamed):
 
         a[t] = potential of the drives up to t,   P(h[t] = 1) = p[t] = clip(a[t], 0, 1)
 
-    The local derivative is the clip's: 1 where 0 < a[t] < 1, else 0. An average pool is taken of p, so that what
-    the layer sends is spikes, too.
+    The local derivative is the clip's: 1 where 0 < a[t] < 1, else 0; under `integrate`, where that holds of the mean
+    of the drives. An average pool is taken of p, so that what the layer sends is spikes, too.
 
     Args:
         train: how p becomes spikes.
         potential: `mean`, the running mean of the drives; `filter`, their exponential mean, corrected for its start;
-            or `instant`, the drive of the step alone.
+            `instant`, the drive of the step alone; or `integrate`, the sum of the drives minus the p so far, as in an
+            integrate-and-fire neuron with reset by subtraction, whose count is the least noisy.
         time_constant: of `filter`, in time steps, above 0.
         gate: whether the derivative is judged by the `potential`, or by the `count` of the neuron's own spikes: 1
             once it has both fired and missed a step.
@@ -93,13 +82,13 @@ class Stochastic(_Streamed):
         self,
         *,
         train: SpikeTrain = RandomPhaseTrain(),
-        potential: Literal["mean", "filter", "instant"] = "mean",
+        potential: Literal["mean", "filter", "instant", "integrate"] = "mean",
         time_constant: float = 8.0,
         gate: Literal["potential", "count"] = "potential",
     ) -> None:
         require(time_constant > 0, self, "time_constant", time_constant, "a number of time steps above 0")
-        memories = {"mean": 1.0, "filter": math.exp(-1.0 / time_constant), "instant": 0.0}
-        super().__init__(memories[potential])
+        super().__init__()
+        self._potential = _potential(potential, time_constant)
         self._encode = train
         self._by_count = gate == "count"
         self._described = f"train={train}, potential={potential!r}, gate={gate!r}"
@@ -116,50 +105,36 @@ class Stochastic(_Streamed):
     ) -> tuple[Tensor, SavedTensors, StochasticState]:
         current = _overwritable(drive)
         before = _at_rest(current[0], _pooled(current.shape[1:], pool)) if state is None else state
-        sums = running.sum_(current, self._memory, before.sums)
-        last_sum, count = sums[-1].clone(), before.spike_count
-        potential, weight = running.mean_(sums, self._memory, before.weight)
-        gate = (potential > 0) & (potential < 1)
-        probability = potential.clamp_(0, 1)
+        probability, gates, potential = self._potential.run_(current, before.potential)
         if pool is not None:
             probability = expanded(per_sample(lambda maps: F.avg_pool2d(maps, pool), probability))
         spikes, phase = self._encode(probability.clone(), None if state is None else before.phase.clone())
+        count = before.spike_count
         if self._by_count:
-            counts = running.sum_(spikes.clone(), before=before.spike_count)
+            counts = running.sum_(spikes.clone(), before=count)
             steps = before.steps + torch.arange(1, len(counts) + 1, dtype=counts.dtype, device=counts.device)
-            gate = (counts > 0) & (counts < steps.view(-1, *[1] * (counts.dim() - 1)))
+            gates = {"gate": (counts > 0) & (counts < steps.view(-1, *[1] * (counts.dim() - 1)))}
             count = counts[-1].clone()
-        phase = before.phase if phase is None else phase
-        after = StochasticState(last_sum, weight, before.steps + len(current), phase, count)
-        return spikes, SavedTensors({"gate": gate, "probability": probability}, pool), after
+        after = StochasticState(potential, before.steps + len(spikes), before.phase if phase is None else phase, count)
+        return spikes, SavedTensors({**gates, "probability": probability}, pool), after
 
     def probability(self, saved: SavedTensors) -> Tensor:
         return saved.values["probability"]
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
-        gate = saved.take("gate")
-        if saved.pool is None or self._by_count:
-            error = error * gate
-        if saved.pool is None:
-            return error
-        folded = fold_time(error)
-        sides = [side * saved.pool for side in folded.shape[2:]]
-        wide = folded.new_empty(*folded.shape[:2], *sides).contiguous(memory_format=torch.channels_last)
-        spread = unpool(folded, saved.pool, wide).unflatten(0, error.shape[:2])
-        return spread if self._by_count else spread.mul_(gate)
+        return self._at_drive(error, saved.pool, saved.take("gate").mul)
+
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return self._at_drive(error, saved.pool, partial(self._potential.through_time, gates=_through_time(saved)))
 
     def adjoint(self, saved: SavedTensors, *, cut: bool) -> Adjoint:
-        gate = saved.take("gate")
-        weights = list(accumulate(gate[1:], lambda weight, _: self._memory * weight + 1.0, initial=1.0))
-        later: Tensor | None = None
+        return self._potential.adjoint(_through_time(saved))
 
-        def error_at_drive(t: int, error: Tensor) -> Tensor:
-            nonlocal later
-            share = error * gate[t] / weights[t]
-            later = share if later is None else torch.add(share, later, alpha=self._memory)
-            return later
-
-        return error_at_drive
+    def _at_drive(self, error: Tensor, pool: int | None, derivative: Callable[[Tensor], Tensor]) -> Tensor:
+        """The error before an average pool; a derivative by count is that of the pooled spikes."""
+        if self._by_count:
+            return _unpooled(derivative(error), pool)
+        return derivative(_unpooled(error, pool))
 
     def extra_repr(self) -> str:
         return self._described
@@ -187,7 +162,7 @@ class MeanReadout(_Streamed):
     readout = True
 
     def __init__(self, *, inference: Literal["potential", "vote"] = "potential") -> None:
-        super().__init__(memory=1.0)
+        super().__init__()
         self.inference = inference
 
     def draws(self) -> bool:
@@ -201,23 +176,49 @@ class MeanReadout(_Streamed):
     ) -> tuple[Tensor, SavedTensors, StochasticState]:
         current = _overwritable(drive)
         before = _at_rest(current[0], current.shape[1:]) if state is None else state
-        count = before.spike_count
-        sums = running.sum_(current, before=before.sums)
+        (last_sum, weight, membrane), count = before.potential, before.spike_count
+        sums = running.sum_(current, before=last_sum)
         last_sum = sums[-1].clone()
-        output, weight = running.mean_(sums, weight=before.weight)
+        output, after = running.mean_(sums, weight=weight)
         if self.inference == "vote" and not self.training:
             votes = running.sum_(winner_take_all(output), before=count)
             count = votes[-1].clone()
-            output, _ = running.mean_(votes, weight=before.weight)
-        return output, SavedTensors(), StochasticState(last_sum, weight, before.steps, before.phase, count)
+            output, _ = running.mean_(votes, weight=weight)
+        potential = PotentialState(last_sum, after, membrane)
+        return output, SavedTensors(), StochasticState(potential, before.steps, before.phase, count)
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error
 
+    def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
+        return running.mean_adjoint_(error)
+
+
+def _potential(kind: str, time_constant: float) -> Potential:
+    memories = {"mean": 1.0, "filter": math.exp(-1.0 / time_constant), "instant": 0.0}
+    return Integrated() if kind == "integrate" else Average(memories[kind])
+
+
+def _through_time(saved: SavedTensors) -> Tensor:
+    """The gates of the derivative through time."""
+    gate = saved.take("gate")
+    return saved.values.pop("sending", gate)
+
+
+def _unpooled(error: Tensor, pool: int | None) -> Tensor:
+    """The error (T, B, C, H, W) before an average pool, for that after it (T, B, C, h, w)."""
+    if pool is None:
+        return error
+    folded = fold_time(error)
+    sides = [side * pool for side in folded.shape[2:]]
+    wide = folded.new_empty(*folded.shape[:2], *sides).contiguous(memory_format=torch.channels_last)
+    return unpool(folded, pool, wide).unflatten(0, error.shape[:2])
+
 
 def _at_rest(like: Tensor, pooled: Sequence[int]) -> StochasticState:
     """The state before the first time step, for a drive (B, features...) and spikes of shape `pooled`."""
-    return StochasticState(torch.zeros_like(like), 0.0, 0, like.new_zeros(pooled), like.new_zeros(pooled))
+    potential = PotentialState(torch.zeros_like(like), 0.0, torch.zeros_like(like))
+    return StochasticState(potential, 0, like.new_zeros(pooled), like.new_zeros(pooled))
 
 
 def _overwritable(drive: Drive) -> Tensor:

@@ -1,0 +1,121 @@
+"""From the drives of a stochastic neuron to the probability of a spike at each time step, and back."""
+
+from abc import ABC, abstractmethod
+from itertools import accumulate
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from onchip.kernels import running
+from onchip.nn.neurons.base import Adjoint
+from onchip.nn.neurons.leaky import whole
+
+
+class PotentialState(NamedTuple):
+    """What a potential carries on in a stream.
+
+    Args:
+        sums: Sum of the drives, (B, features...).
+        weight: Weight n of these sums.
+        membrane: Part of the drives that is still to be sent, (B, features...).
+    """
+
+    sums: Tensor
+    weight: float
+    membrane: Tensor
+
+
+class Potential(ABC):
+    """The probabilities p = clip(a, 0, 1) of a potential a, and their derivatives by the drives."""
+
+    @abstractmethod
+    def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
+        """One forward pass.
+
+        Args:
+            drive: (T, B, features...); overwritten.
+            before: The state before the first step.
+
+        Returns:
+            p (T, B, features...); the derivatives that `gates` are to hold, as bool of that shape: under `gate` that of
+            a step alone, and under `sending` that of `adjoint`, where it is another; and the state after the last step.
+        """
+
+    @abstractmethod
+    def adjoint(self, gates: Tensor) -> Adjoint:
+        """The error at the drive of a step from that at its p, later steps included, from the last to the first."""
+
+    def through_time(self, error: Tensor, gates: Tensor) -> Tensor:
+        """The same for all steps, (T, B, features...)."""
+        return whole(self.adjoint(gates), error)
+
+
+class Average(Potential):
+    """The mean of the drives so far, in which older ones may count less.
+
+        a[t] = U[t] / n[t],   U[t] = α U[t-1] + I[t],   n[t] = α n[t-1] + 1
+
+    Args:
+        memory: α, in [0, 1].
+    """
+
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+
+    def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
+        sums = running.sum_(drive, self._memory, before.sums)
+        last_sum = sums[-1].clone()
+        mean, weight = running.mean_(sums, self._memory, before.weight)
+        gate = (mean > 0) & (mean < 1)
+        return mean.clamp_(0, 1), {"gate": gate}, PotentialState(last_sum, weight, before.membrane)
+
+    def adjoint(self, gates: Tensor) -> Adjoint:
+        weights = list(accumulate(gates[1:], lambda weight, _: self._memory * weight + 1.0, initial=1.0))
+        later: Tensor | None = None
+
+        def error_at_drive(t: int, error: Tensor) -> Tensor:
+            nonlocal later
+            share = error * gates[t] / weights[t]
+            later = share if later is None else torch.add(share, later, alpha=self._memory)
+            return later
+
+        return error_at_drive
+
+    def through_time(self, error: Tensor, gates: Tensor) -> Tensor:
+        return running.mean_adjoint_(error * gates, self._memory)
+
+
+class Integrated(Potential):
+    """The membrane of an integrate-and-fire neuron with reset by subtraction: what was not sent yet.
+
+        a[t] = a[t-1] - p[t-1] + I[t]
+
+    What is sent in T steps is the sum of the drives, once they have been added up: the early steps, whose mean is
+    noisy, do not add to the noise of the count. A step alone has the derivative of clip(mean of the drives, 0, 1).
+
+    Reference: the reset is that of Rueckauer et al. 2017, Frontiers in Neuroscience 11:682, eq. 4.
+    """
+
+    def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
+        sums, steps, membrane = before
+        probabilities, gates = [], []
+        for now in drive:
+            sums, steps, membrane = sums + now, steps + 1.0, membrane + now
+            sent = membrane.clamp(0, 1)
+            membrane = membrane - sent
+            probabilities.append(sent)
+            gates.append((sums > 0) & (sums < steps))
+        probability = torch.stack(probabilities)
+        sending = (probability > 0) & (probability < 1)
+        return probability, {"gate": torch.stack(gates), "sending": sending}, PotentialState(sums, steps, membrane)
+
+    def adjoint(self, gates: Tensor) -> Adjoint:
+        later: Tensor | None = None
+
+        def error_at_drive(t: int, error: Tensor) -> Tensor:
+            nonlocal later  # what is not sent in this step is sent in a later one
+            later = torch.where(gates[t], error, torch.zeros_like(error) if later is None else later)
+            return later
+
+        return error_at_drive
