@@ -36,6 +36,8 @@ from onchip.training.trained import load
 
 CLIPPED: dict[str, Any] = {"rule": "bp", "neuron": "rate", "steps": 1, "loss": "steploss:0"}
 OURS: dict[str, Any] = {"rule": "ssnn_bp", "neuron": "stochastic"}
+INTEGRATED: dict[str, Any] = {**OURS, "neuron": "stochastic:potential=integrate"}
+"""Neurons that subtract what they sent."""
 REFERENCE = "clipped network"
 """What begins the name of a row of the clipped network."""
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import _ssnn_deep
 from _records import FOLDER, read_lines
-from _ssnn import BASE, CLIPPED, OURS, Row, run_rows, tables_of
+from _ssnn import BASE, CLIPPED, INTEGRATED, OURS, Row, run_rows, tables_of
 from _ssnn_deep import deep_tables
 from _ssnn_found import found
 from _tables import SEEDS, parser, write
@@ -49,6 +49,7 @@ def length_rows(data: str) -> list[Row]:
         Row(table, "clipped network, bp", {"data": data, **CLIPPED}),
         Row(table, "ours, T = 8", {"data": data, **OURS, "steps": 8}),
         Row(table, "ours, T = 16", {"data": data, **OURS, "steps": 16}),
+        Row(table, "integrate, T = 8", {"data": data, **INTEGRATED, "steps": 8}),
         Row(table, "the paper's streams, T = 32", {"data": data, **PAPER, "steps": 32}),
     ]
 
@@ -82,6 +83,7 @@ def part_rows() -> list[Row]:
         "gate by count": {**OURS, "neuron": "stochastic:gate=count"},
         "potential filtered": {**OURS, "neuron": "stochastic:potential=filter"},
         "potential instantaneous": {**OURS, "neuron": "stochastic:potential=instant"},
+        "potential integrated": INTEGRATED,
         "gain 1": {**OURS, "rule": "ssnn_bp:gain=1"},
         "gain 4": {**OURS, "rule": "ssnn_bp:gain=4"},
         "the paper's streams": PAPER,
@@ -100,11 +102,13 @@ def conv_rows(steps: int) -> list[Row]:
     """Rows of a convolutional network, whose errors are small, so that a larger gain clips none."""
     table = f"16C3-P2-32C3-P2-10, 10,000 images of fashion-mnist, T = {steps}"
     rules = {
-        "gain 8": "ssnn_bp:gain=8",
-        "ours": "ssnn_bp",
-        "own-noise mirror, gain 8": "own_noise_mirror:gain=8",
+        "integrate, gain 8": {**INTEGRATED, "rule": "ssnn_bp:gain=8"},
+        "integrate, own-noise mirror, gain 8": {**INTEGRATED, "rule": "own_noise_mirror:gain=8"},
+        "gain 8": {**OURS, "rule": "ssnn_bp:gain=8"},
+        "ours": OURS,
+        "own-noise mirror, gain 8": {**OURS, "rule": "own_noise_mirror:gain=8"},
     }
-    spiking = (Row(table, name, {**CONV, **OURS, "rule": rule, "steps": steps}, (64,)) for name, rule in rules.items())
+    spiking = (Row(table, name, {**CONV, "steps": steps, **settings}, (64,)) for name, settings in rules.items())
     return [Row(table, "clipped network, bp", {**CONV, **CLIPPED}), *spiking]
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _ssnn import CLIPPED, OURS, Row, run_rows
+from _ssnn import CLIPPED, INTEGRATED, OURS, Row, run_rows
 from _ssnn_deep import LENGTHS, PASSES, RECORDS, TUNING
 from _tables import SEEDS, command
 from ssnn import tables
@@ -37,6 +37,11 @@ LOW = "ssnn_bp:gain=1.4"
 ROWS = (
     Row(TABLE, "clipped network, bp", {**NET, **CLIPPED}),
     spiking("gain 1.4", 16, rule=LOW),
+    spiking("integrate, gain 1.4", 16, **INTEGRATED | {"rule": LOW}),
+    spiking("integrate, gain 1.4", 8, **INTEGRATED | {"rule": LOW}),
+    spiking("integrate, gain 1.4", 32, **INTEGRATED | {"rule": LOW}),
+    spiking("integrate, own-noise mirror, gain 1.4", 16, **INTEGRATED | {"rule": "own_noise_mirror:gain=1.4"}),
+    spiking("integrate, real errors (bp)", 16, **INTEGRATED | {"rule": "bp"}),
     spiking("ssnn_bp", 16),
     spiking("gain 1.4", 8, rule=LOW),
     spiking("ssnn_bp", 8),
@@ -54,6 +59,10 @@ TRIED = (
             ("clipped network, bp, lr 0.2", CLIPPED),
             *((f"gain {gain:g}", {**OURS, "steps": 16, "rule": f"ssnn_bp:gain={gain:g}"}) for gain in (1.4, 2, 1, 4)),
             ("potential filtered", {**OURS, "steps": 16, "neuron": "stochastic:potential=filter"}),
+            *(
+                (f"integrate, gain {gain:g}", {**INTEGRATED, "steps": 16, "rule": f"ssnn_bp:gain={gain:g}"})
+                for gain in (1.4, 2)
+            ),
         )
     ),
     *(
