@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import running
+from onchip.kernels.tracing import traced
 from onchip.nn.neurons.base import Adjoint
 from onchip.nn.neurons.leaky import whole
 
@@ -98,16 +99,17 @@ class Integrated(Potential):
     """
 
     def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
-        sums, steps, membrane = before
-        probabilities, gates = [], []
+        sums, steps, membrane = before.sums.clone(), before.weight, before.membrane.clone()
+        in_place, probabilities, gates = not traced(), [], []
         for now in drive:
-            sums, steps, membrane = sums + now, steps + 1.0, membrane + now
-            sent = membrane.clamp(0, 1)
-            membrane = membrane - sent
-            probabilities.append(sent)
-            gates.append((sums > 0) & (sums < steps))
-        probability = torch.stack(probabilities)
-        sending = (probability > 0) & (probability < 1)
+            sums.add_(now)
+            membrane.add_(now)
+            steps += 1.0
+            probabilities.append(torch.clamp(membrane, 0, 1, out=now if in_place else None))
+            membrane.sub_(probabilities[-1])
+            gates.append((sums > 0).logical_and_(sums < steps))
+        probability = drive if in_place else torch.stack(probabilities)
+        sending = (probability > 0).logical_and_(probability < 1)
         return probability, {"gate": torch.stack(gates), "sending": sending}, PotentialState(sums, steps, membrane)
 
     def adjoint(self, gates: Tensor) -> Adjoint:
