@@ -102,7 +102,7 @@ def edges_of(records: list[Record], found: tuple[float, str]) -> tuple[tuple[flo
 
 
 def runs() -> Iterator[RunConfig]:
-    """The runs of the tables: two seeds of the main rows, one of the others, longer ones, then what is left of three."""
+    """The runs of the tables: two seeds of the main rows, one of the others, longer runs, what is left of three."""
     lr, lr_scaling = best(read(TUNING))
     base = replace(BASE, lr=lr, lr_scaling=lr_scaling)  # type: ignore[arg-type]
     longer = replace(base, epochs=LONG)

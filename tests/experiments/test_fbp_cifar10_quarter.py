@@ -30,7 +30,11 @@ def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) 
     assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
         (rule, seed) for seed in (0, 1) for rule in script.MAIN
     ]
-    assert len({(run.rule, run.seed) for run in runs}) == len(runs) == len(SEEDS) * len(script.MAIN | script.OTHERS)
+    short = [(run.rule, run.seed) for run in runs if run.epochs == script.BASE.epochs]
+    longer = [(run.rule, run.seed) for run in runs if run.epochs == script.LONG]
+    assert len(set(short)) == len(short) == len(SEEDS) * len(script.MAIN | script.OTHERS)
+    assert len(set(longer)) == len(longer) == len(SEEDS) * len(script.MAIN)
+    assert len(short) + len(longer) == len(runs)
     assert {(run.lr, run.lr_scaling, run.validation, run.train_size) for run in runs} == {(1e-3, "fan", 0.0, None)}
 
 
