@@ -66,18 +66,27 @@ def distance(points: Sequence[float]) -> str:
 def flat(table: Table) -> str:
     rows = "ours, T = 8", "ours, T = 16", "the paper's streams, T = 32"
     short, longer, paper = map(table.behind, rows)
-    return f"{short} at T = 8, {longer} at T = 16; the paper's streams at T = 32 are {paper} ({table.seeds(*rows)})"
+    alone = f"{short} at T = 8, {longer} at T = 16; the paper's streams at T = 32 are {paper} ({table.seeds(*rows)})"
+    row = "integrate, T = 8"
+    return (
+        f"{alone}; neurons that integrate, at T = 8, {table.behind(row)} ({table.seeds(row)})"
+        if table.has(row)
+        else alone
+    )
 
 
 def deep(table: Table) -> str:
-    rows = {steps: f"gain 1.4, T = {steps}" for steps in (8, 16, 32) if table.has(f"gain 1.4, T = {steps}")}
+    kinds = {"neurons that integrate": "integrate, gain 1.4", "neurons that send their mean": "gain 1.4"}
+    return "; ".join(f"{kind} {lengths(table, row)}" for kind, row in kinds.items() if table.has(f"{row}, T = 16"))
+
+
+def lengths(table: Table, name: str) -> str:
+    """A row at every length of its spike trains, with the two parts at T = 16."""
+    rows = {steps: f"{name}, T = {steps}" for steps in (8, 16, 32) if table.has(f"{name}, T = {steps}")}
     trained = ", ".join(f"{table.behind(row)} at T = {steps}" for steps, row in rows.items())
     read = ", ".join(table.read_behind(row, 128) for row in rows.values())
     parts = f"at T = 16 in training {table.behind(rows[16], 1)}, in the read-out {table.behind(rows[16], 2)}"
-    return (
-        f"with gain 1.4, {trained} ({parts}); the same weights, read for 128 steps, {read} "
-        f"({table.seeds(*rows.values())})"
-    )
+    return f"{trained} ({parts}), the same weights read for 128 steps {read} ({table.seeds(*rows.values())})"
 
 
 def feedback(table: Table) -> str:
@@ -92,6 +101,8 @@ def feedback(table: Table) -> str:
 
 def spiking(table: Table) -> str:
     names = {
+        "integrate, gain 8": "`ssnn_bp` with gain 8 and neurons that integrate",
+        "integrate, own-noise mirror, gain 8": "the own-noise mirror with both",
         "gain 8": "`ssnn_bp` with gain 8",
         "ours": "`ssnn_bp`",
         "own-noise mirror, gain 8": "own-noise mirror with gain 8",

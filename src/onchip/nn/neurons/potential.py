@@ -95,7 +95,7 @@ class Integrated(Potential):
     What is sent in T steps is the sum of the drives, once they have been added up: the early steps, whose mean is
     noisy, do not add to the noise of the count. A step alone has the derivative of clip(mean of the drives, 0, 1).
 
-    Reference: the reset is that of Rueckauer et al. 2017, Frontiers in Neuroscience 11:682, eq. 4.
+    Reference: the reset by subtraction is that of Rueckauer et al. 2017, Frontiers in Neuroscience 11:682.
     """
 
     def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
