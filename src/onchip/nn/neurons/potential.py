@@ -39,13 +39,17 @@ class Potential(ABC):
             before: The state before the first step.
 
         Returns:
-            p (T, B, features...); the derivatives that `gates` are to hold, as bool of that shape: under `gate` that of
-            a step alone, and under `sending` that of `adjoint`, where it is another; and the state after the last step.
+            p (T, B, features...); its derivatives, which are 0 or 1, as bool of that shape, under `gate` for each step
+            alone and under `sending` for `adjoint`, where that takes others; and the state after the last step.
         """
 
     @abstractmethod
     def adjoint(self, gates: Tensor) -> Adjoint:
-        """The error at the drive of a step from that at its p, later steps included, from the last to the first."""
+        """The error at the drive of a step from that at its p, later steps included, from the last to the first.
+
+        Args:
+            gates: Derivatives of p, from `run_`, (T, B, features...).
+        """
 
     def through_time(self, error: Tensor, gates: Tensor) -> Tensor:
         """The same for all steps, (T, B, features...)."""
