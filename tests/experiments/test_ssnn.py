@@ -119,16 +119,23 @@ def test_numbers_of_two_hidden_layers_are_those_of_the_records() -> None:
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
     table = sentences.Table("784-200-100-10, all of fashion-mnist", read_lines(deep.RECORDS))
 
-    def loss(row: str) -> str:
-        return table.behind(row).partition(" ")[0]
+    def loss(row: str, part: int = 0) -> str:
+        return table.behind(row, part).partition(" ")[0]
 
-    trained = [loss(f"gain 1.4, T = {steps}") for steps in (8, 16, 32)]
+    def read(row: str) -> str:
+        return table.read_behind(row, 128).partition(" ")[0]
+
+    ours, mean = "integrate, gain 1.4, T = ", "gain 1.4, T = "
+    trained, means = ([loss(f"{kind}{steps}") for steps in (8, 16, 32)] for kind in (ours, mean))
     assert "with a gain of 1.4 it is {} points at T = 8, {} at T = 16 and {} at T = 32".format(*trained) in page
-    assert f"is {table.read_behind('gain 1.4, T = 16', 128).partition(' ')[0]} below when it is read for 128" in page
-    four = table.read_behind("gain 1.4, T = 16", 4, "passes").partition(" ")[0]
-    assert f"and {four} when four passes are averaged" in page
-    assert f"place of spikes gain nothing ({loss('real errors (bp), T = 16')})" in page
-    assert f"mirror is at {loss('own-noise mirror, gain 1.4, T = 16')}, without transport" in page
+    assert "running mean are {}, {} and {} below (n = 3)".format(*means) in page
+    for part, said in ((1, "the part of training falls from {} to {}"), (2, "that of the read-out from {} to {}")):
+        assert said.format(loss(f"{mean}16", part), loss(f"{ours}16", part)) in page
+    assert f"({read(f'{ours}16')} below when read for 128 steps; {read(f'{mean}16')} for neurons that send" in page
+    errors = "real errors (bp), T = 16"
+    assert f"are at {loss(f'integrate, {errors}')} with neurons that integrate and at {loss(errors)} without" in page
+    mirror = "own-noise mirror, gain 1.4, T = 16"
+    assert f"is at {loss(f'integrate, {mirror}')} with neurons that integrate ({loss(mirror)} without)" in page
 
 
 def test_distances_in_words() -> None:
