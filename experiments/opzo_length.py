@@ -144,7 +144,7 @@ def rates_compared() -> list[str]:
     if not rows:
         return []
     header = ("network", "rule", "lr", "4,000 images, 4 epochs", "51,000 images, 2 epochs", "second seed", "")
-    return ["Learning rates that are close in the short runs, validation %:", markdown_table(header, rows, left=2)]
+    return ["Learning rates that longer runs compared, validation %:", markdown_table(header, rows, left=2)]
 
 
 def other_rate(net: str, rule: str, records: list[Record], main: list[Record]) -> tuple[str, ...]:

@@ -81,9 +81,12 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     assert "with the same schedule stays {} and {} below".format(*quiet) in page
     assert f"from {noisy[0]} to {quiet[0]} points on `conv-wide` and from {noisy[1]} to {quiet[1]}" in page
     assert "closes what is left: {} above and {} below".format(*anchored) in page
-    (wrong,) = [each for each in at_other_rates if each[1] == f"`{opzo_length.shown(rules[0])}`"]
-    cost = float(gaps(rules[0])[1].split()[0]) - float(wrong[-1].split()[0])
-    assert f"that cost `anchored-dkp` {cost:.2f} points on `conv-deep`" in page
+
+    def cost(rule: str) -> str:
+        (wrong,) = [each for each in at_other_rates if each[1] == f"`{opzo_length.shown(rule)}`"]
+        return f"{float(gaps(rule)[1].split()[0]) - float(wrong[-1].split()[0]):.2f}"
+
+    assert f"that cost `anchored-dkp` {cost(rules[0])} points on `conv-deep`, and `dkp` {cost('dkp')}" in page
     assert "change little ({} above, {} below)".format(*sizes(opzo_length.COARSE)) in page
     to_the_end, until_a_third = map(sizes, opzo_length.LAST)
     assert "the gaps are {} and {} with noise until a third".format(*until_a_third) in page
