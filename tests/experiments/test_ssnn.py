@@ -113,6 +113,7 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
         ("the paper's streams", "Together they give {}"),
     ):
         assert said.format(f"{ours - mean(parts, row):.2f}") in page, row
+    assert f"Neurons that integrate add {mean(parts, 'potential integrated') - ours:.2f} to that" in page
 
 
 def test_numbers_of_two_hidden_layers_are_those_of_the_records() -> None:
