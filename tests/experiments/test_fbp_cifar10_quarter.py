@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import fbp_cifar10_quarter as script
-from _tables import SEEDS
+from _records import accuracy
+from _tables import DOCS, SEEDS
+from onchip.runs.record import read
 from onchip.training import registry
 
 
@@ -36,6 +38,17 @@ def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) 
     assert len(set(longer)) == len(longer) == len(SEEDS) * len(script.MAIN)
     assert len(short) + len(longer) == len(runs)
     assert {(run.lr, run.lr_scaling, run.validation, run.train_size) for run in runs} == {(1e-3, "fan", 0.0, None)}
+
+
+def test_numbers_in_sentences_are_those_of_the_records() -> None:
+    page = " ".join((DOCS / "fbp.md").read_text(encoding="utf-8").split())
+    reached = {
+        record.settings["rule"]: f"{accuracy(record):.2f}"
+        for record in read(script.RECORDS)
+        if (record.seed, record.epochs) == (0, script.BASE.epochs)
+    }
+    bp, top = reached[script.BP], reached["fbp:period=100;transport=top:0.1"]
+    assert f"five epochs, which are too few, BP is at {bp}% and the paper's top 10% at {top}% (n = 1)" in page
 
 
 def tried(lr: float, lr_scaling: str, accuracy: float) -> Any:
