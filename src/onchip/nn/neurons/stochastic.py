@@ -23,16 +23,25 @@ class StochasticState(NamedTuple):
     """What such neurons carry on in a stream.
 
     Args:
-        potential: Of the drives so far.
+        sums: See `PotentialState`, as also the next two.
+        weight: Weight n of the sums.
+        membrane: What is still to be sent, (B, features...).
         steps: Number of time steps so far.
         phase: Phase of the spike trains, (B, pooled...).
         spike_count: Number of spikes so far, (B, pooled...).
     """
 
-    potential: PotentialState
+    sums: Tensor
+    weight: float
+    membrane: Tensor
     steps: int
     phase: Tensor
     spike_count: Tensor
+
+    @property
+    def potential(self) -> PotentialState:
+        """The part that belongs to the potential."""
+        return PotentialState(self.sums, self.weight, self.membrane)
 
 
 class _Streamed(Neuron):
@@ -115,7 +124,7 @@ class Stochastic(_Streamed):
             steps = before.steps + torch.arange(1, len(counts) + 1, dtype=counts.dtype, device=counts.device)
             gates = {"gate": (counts > 0) & (counts < steps.view(-1, *[1] * (counts.dim() - 1)))}
             count = counts[-1].clone()
-        after = StochasticState(potential, before.steps + len(spikes), before.phase if phase is None else phase, count)
+        after = StochasticState(*potential, before.steps + len(spikes), before.phase if phase is None else phase, count)
         return spikes, SavedTensors({**gates, "probability": probability}, pool), after
 
     def probability(self, saved: SavedTensors) -> Tensor:
@@ -176,7 +185,7 @@ class MeanReadout(_Streamed):
     ) -> tuple[Tensor, SavedTensors, StochasticState]:
         current = _overwritable(drive)
         before = _at_rest(current[0], current.shape[1:]) if state is None else state
-        (last_sum, weight, membrane), count = before.potential, before.spike_count
+        last_sum, weight, count = before.sums, before.weight, before.spike_count
         sums = running.sum_(current, before=last_sum)
         last_sum = sums[-1].clone()
         output, after = running.mean_(sums, weight=weight)
@@ -184,8 +193,7 @@ class MeanReadout(_Streamed):
             votes = running.sum_(winner_take_all(output), before=count)
             count = votes[-1].clone()
             output, _ = running.mean_(votes, weight=weight)
-        potential = PotentialState(last_sum, after, membrane)
-        return output, SavedTensors(), StochasticState(potential, before.steps, before.phase, count)
+        return output, SavedTensors(), before._replace(sums=last_sum, weight=after, spike_count=count)
 
     def backward_local(self, error: Tensor, saved: SavedTensors) -> Tensor:
         return error
@@ -217,8 +225,9 @@ def _unpooled(error: Tensor, pool: int | None) -> Tensor:
 
 def _at_rest(like: Tensor, pooled: Sequence[int]) -> StochasticState:
     """The state before the first time step, for a drive (B, features...) and spikes of shape `pooled`."""
-    potential = PotentialState(torch.zeros_like(like), 0.0, torch.zeros_like(like))
-    return StochasticState(potential, 0, like.new_zeros(pooled), like.new_zeros(pooled))
+    return StochasticState(
+        torch.zeros_like(like), 0.0, torch.zeros_like(like), 0, like.new_zeros(pooled), like.new_zeros(pooled)
+    )
 
 
 def _overwritable(drive: Drive) -> Tensor:
