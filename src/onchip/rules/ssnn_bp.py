@@ -23,7 +23,7 @@ def ssnn_bp(
     The paper's own form is `train=bernoulli`, `temporal=coincidences`, neurons `stochastic:train=bernoulli` and the
     loss `winner`, whose error is the spike of the winning class minus that of the label. The defaults are ours:
     spike trains of random phase and products of counts, which need a quarter of the time steps. Neurons
-    `stochastic:potential=integrate` halve them once more where there are several hidden layers.
+    `stochastic:potential=integrate` halve them once more in networks with two hidden layers.
 
     Limit: the mean update converges to that of backpropagation in a network of `Rate` neurons as T grows.
     Cost: every weight but the first layer's is transported after each update; a synaptic operation is an addition,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -100,17 +101,19 @@ def test_integrated_drives_leave_less_noise_in_the_count_than_their_mean() -> No
 
 @pytest.mark.parametrize("potential", ["mean", "integrate"])
 @pytest.mark.parametrize("gate", ["potential", "count"])
-def test_a_pool_spreads_the_derivative_through_time(potential: str, gate: str) -> None:
+def test_a_pool_spreads_the_derivative_through_time(
+    potential: Literal["mean", "integrate"], gate: Literal["potential", "count"]
+) -> None:
     """Against that of each neuron alone, with the error of its pool divided by the four neurons."""
     torch.manual_seed(0)
     current, error = torch.randn(6, 1, 2, 4, 4) * 0.4 + 0.4, torch.randn(6, 1, 2, 2, 2)
-    neuron = nn.Stochastic(potential=potential, gate=gate)  # type: ignore[arg-type]
+    neuron = nn.Stochastic(potential=potential, gate=gate)
     _, tape, _ = neuron.run(current.clone(), None, 2)
     gates = tape.values.get("sending", tape.values["gate"])
     if gate == "count":
         gates = gates.repeat_interleave(2, 3).repeat_interleave(2, 4)
     wide = error.repeat_interleave(2, 3).repeat_interleave(2, 4) / 4
-    alone = nn.Stochastic(potential=potential).backward_through_time(wide, SavedTensors({"gate": gates}))  # type: ignore[arg-type]
+    alone = nn.Stochastic(potential=potential).backward_through_time(wide, SavedTensors({"gate": gates}))
     torch.testing.assert_close(neuron.backward_through_time(error, tape), alone)
 
 

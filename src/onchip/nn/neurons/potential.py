@@ -96,8 +96,9 @@ class Integrated(Potential):
 
         a[t] = a[t-1] - p[t-1] + I[t]
 
-    What is sent in T steps is the sum of the drives, once they have been added up: the early steps, whose mean is
-    noisy, do not add to the noise of the count. A step alone has the derivative of clip(mean of the drives, 0, 1).
+    What is sent in T steps is the sum of the drives, unless that falls below what was sent before or grows by more than
+    one per step: the early steps, whose mean is noisy, hardly add to the noise of the count. A step alone has the
+    derivative of clip(mean of the drives, 0, 1).
 
     Reference: the reset by subtraction is that of Rueckauer et al. 2017, Frontiers in Neuroscience 11:682.
     """
