@@ -5,8 +5,9 @@
 
 The data are pictures in one folder per class, `cifar10-jpeg/train` and `cifar10-jpeg/test` in the data folder
 (ONCHIP_DATA). All 50,000 training images, shifted and mirrored at random, spike times; the 10,000 test images are
-evaluated once per run, after its last step. The learning rate of all rows is the one with which BP was best on 5,000
-validation images, after three epochs on 15,000 others, with a seed that is used for nothing else.
+evaluated once per run, after its last step. The learning rate of all rows, and the scale of the read-out's first
+weights, are those with which BP was best on 5,000 validation images, after three epochs on 15,000 others, with a seed
+that is used for nothing else.
 
 A run of five epochs takes a quarter of an hour of one core, one of twenty takes an hour. It is stored after each epoch
 under runs/, and goes on from there after an interruption. Rows come in the order of their importance, and a table also
@@ -52,12 +53,17 @@ MAIN = {
 
 OTHERS = {name: name for name in ("usf", "frsf", "brsf", "kolen_pollack", "weight_mirror")}
 TUNING_SEED = 1000
-RATES = {"equal": (1e-4, 5e-5, 2e-4), "fan": (2e-4, 1e-4, 4e-4)}
-"""Learning rates that are tried for each of the scalings over layers; a best one at an edge is followed further.
-The paper's range is 3e-5 to 1e-4."""
+Choice = tuple[float, str, float]
+"""A learning rate, how layers share it, and the scale of the read-out's first weights."""
 
-LONGEST = 16
-"""Runs after which a learning rate is followed no further; a rule that learns nothing has no best one."""
+FIRST: tuple[Choice, ...] = (
+    *((1e-4, "equal", 1.0), (2e-4, "fan", 1.0), (5e-5, "equal", 1.0), (1e-4, "fan", 1.0)),
+    *((2e-4, "equal", 1.0), (4e-4, "fan", 1.0), (1e-4, "equal", 0.01), (2e-4, "equal", 0.01), (4e-4, "equal", 0.01)),
+)
+"""What is tried before the neighbours of the best choice. The paper's learning rates are 3e-5 to 1e-4."""
+
+LONGEST = 24
+"""Runs after which a best choice is followed no further; a rule that learns nothing has none."""
 
 LEAST = 0.25
 """Validation accuracy without which no table is trained: with it, the best learning rate learns; chance is 0.1."""
@@ -78,33 +84,50 @@ LONG = 20
 
 
 def tuning() -> Iterator[RunConfig]:
-    """The runs that choose the learning rate: a grid, and what lies beyond its edge while the best is there."""
+    """The runs that choose: the first ones, then the neighbours of the best one until it has none untried."""
     base = replace(BASE, train_size=15_000, validation=0.1, epochs=3, seed=TUNING_SEED)
-    for place in range(3):
-        for lr_scaling, rates in RATES.items():
-            yield replace(base, lr=rates[place], lr_scaling=lr_scaling)  # type: ignore[arg-type]
-    while (found := best(records := read(TUNING))) in (edges := edges_of(records, found)):
-        if len(records) >= LONGEST:
+    for choice in FIRST:
+        yield with_choice(base, choice)
+    while len(records := read(TUNING)) < LONGEST:
+        tried = {choice_of(record) for record in records}
+        untried = [choice for choice in neighbours(best(records)) if choice not in tried]
+        if not untried:
             return
-        yield replace(base, lr=found[0] * (2.0 if found == edges[1] else 0.5), lr_scaling=found[1])  # type: ignore[arg-type]
+        yield with_choice(base, untried[0])
 
 
-def best(records: list[Record]) -> tuple[float, str]:
-    """The learning rate and its scaling with the best validation accuracy."""
-    found = max(records, key=lambda record: (record.validation_accuracy or 0.0, -record.settings["lr"]))
-    return found.settings["lr"], found.settings["lr_scaling"]
+def with_choice(config: RunConfig, choice: Choice) -> RunConfig:
+    lr, lr_scaling, readout_scale = choice
+    return replace(config, lr=lr, lr_scaling=lr_scaling, readout_scale=readout_scale)  # type: ignore[arg-type]
 
 
-def edges_of(records: list[Record], found: tuple[float, str]) -> tuple[tuple[float, str], tuple[float, str]]:
-    """The smallest and the largest learning rate that were tried with the same scaling."""
-    rates = [record.settings["lr"] for record in records if record.settings["lr_scaling"] == found[1]]
-    return (min(rates), found[1]), (max(rates), found[1])
+def choice_of(record: Record) -> Choice:
+    """The choice that a record was made with; one older than the scale had weights of He's size."""
+    return record.settings["lr"], record.settings["lr_scaling"], record.settings.get("readout_scale", 1.0)
+
+
+def neighbours(choice: Choice) -> list[Choice]:
+    """Half and twice the learning rate, a tenth and ten times the scale, up to He's."""
+    lr, lr_scaling, scale = choice
+    scales = [next_to for next_to in (scale * 0.1, scale * 10.0) if next_to <= 1.0]
+    return [(rounded(lr * 0.5), lr_scaling, scale), (rounded(lr * 2.0), lr_scaling, scale)] + [
+        (lr, lr_scaling, rounded(next_to)) for next_to in scales
+    ]
+
+
+def rounded(number: float) -> float:
+    """The number as a reader would write it: 0.1 * 0.1 is not 0.01."""
+    return float(f"{number:.6g}")
+
+
+def best(records: list[Record]) -> Choice:
+    """The choice with the best validation accuracy."""
+    return choice_of(max(records, key=lambda record: (record.validation_accuracy or 0.0, -record.settings["lr"])))
 
 
 def runs() -> Iterator[RunConfig]:
     """The runs of the tables: two seeds of the main rows, one of the others, longer runs, what is left of three."""
-    lr, lr_scaling = best(read(TUNING))
-    base = replace(BASE, lr=lr, lr_scaling=lr_scaling)  # type: ignore[arg-type]
+    base = with_choice(BASE, best(read(TUNING)))
     longer = replace(base, epochs=LONG)
     for config, seeds, rules in (
         *((base, SEEDS[:2], MAIN), (base, SEEDS[:1], OTHERS), (longer, SEEDS[:1], MAIN)),
@@ -130,23 +153,25 @@ def tables() -> dict[str, str]:
     records = read(RECORDS)
     if not records:
         parts.append("No run of the table is over yet.")
-    for epochs in sorted({record.epochs for record in records}):
-        those = [record for record in records if record.epochs == epochs]
-        settings = those[0].settings
+    for choice, epochs in sorted({(choice_of(record), record.epochs) for record in records}, key=lambda key: key[0][2]):
+        those = [record for record in records if (choice_of(record), record.epochs) == (choice, epochs)]
+        lr, lr_scaling, scale = choice
         parts.append(
             f"{those[0].train_size:,} training and {those[0].test_size:,} test images, {epochs} epochs, batch "
-            f"{settings['batch_size']}, Adam {settings['lr']:g} with `--lr-scaling {settings['lr_scaling']}`, cosine "
-            "to 0:"
+            f"{those[0].settings['batch_size']}, Adam {lr:g} with `--lr-scaling {lr_scaling} --readout-scale "
+            f"{scale:g}`, cosine to 0:"
         )
+        rules = {record.settings["rule"] for record in those}
+        shown = {rule: name for rule, name in (MAIN | OTHERS).items() if scale < 1.0 or rule in rules}
         header = ("row", "seeds", "accuracy %", "against bp", "95% interval", "80% power from", "scalars", "bits")
-        parts.append(markdown_table(header, [row(rule, name, those) for rule, name in (MAIN | OTHERS).items()]))
+        parts.append(markdown_table(header, [row(rule, name, those) for rule, name in shown.items()]))
         parts += [text for text in [pooled_text(those)] if text]
+    tried = sorted((choice_of(record)[::-1], record.validation_accuracy or 0.0) for record in read(TUNING))
     lines = [
-        (record.settings["lr_scaling"], f"{record.settings['lr']:g}", spread([100 * (record.validation_accuracy or 0)]))
-        for record in sorted(read(TUNING), key=lambda record: (record.settings["lr_scaling"], record.settings["lr"]))
+        (f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached])) for (scale, lr_scaling, lr), reached in tried
     ]
-    tried = [markdown_table(("lr-scaling", "lr", "validation %"), lines)] if lines else []
-    return {"fbp_cifar10_quarter": "\n\n".join(parts + tried)}
+    header = ("readout-scale", "lr-scaling", "lr", "validation %")
+    return {"fbp_cifar10_quarter": "\n\n".join(parts + ([markdown_table(header, lines)] if lines else []))}
 
 
 def pooled_text(records: list[Record]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
 
 
 def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "read", lambda path: [tried(1e-3, "fan", 0.5)])
+    monkeypatch.setattr(script, "read", lambda path: [tried(1e-3, "fan", 0.01, 0.5)])
     runs = list(script.runs())
     assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
         (rule, seed) for seed in (0, 1) for rule in script.MAIN
@@ -37,7 +38,8 @@ def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) 
     assert len(set(short)) == len(short) == len(SEEDS) * len(script.MAIN | script.OTHERS)
     assert len(set(longer)) == len(longer) == len(SEEDS) * len(script.MAIN)
     assert len(short) + len(longer) == len(runs)
-    assert {(run.lr, run.lr_scaling, run.validation, run.train_size) for run in runs} == {(1e-3, "fan", 0.0, None)}
+    assert {(run.lr, run.lr_scaling, run.readout_scale) for run in runs} == {(1e-3, "fan", 0.01)}
+    assert {(run.validation, run.train_size) for run in runs} == {(0.0, None)}
 
 
 def test_numbers_in_sentences_are_those_of_the_records() -> None:
@@ -51,27 +53,24 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     assert f"five epochs, which are too few, BP is at {bp}% and the paper's top 10% at {top}% (n = 1)" in page
 
 
-def tried(lr: float, lr_scaling: str, accuracy: float) -> Any:
-    """What the choice of a learning rate reads of a record."""
-    return SimpleNamespace(settings={"lr": lr, "lr_scaling": lr_scaling}, validation_accuracy=accuracy)
+def tried(lr: float, lr_scaling: str, scale: float, accuracy: float) -> Any:
+    """What a choice reads of a record."""
+    settings = {"lr": lr, "lr_scaling": lr_scaling, "readout_scale": scale}
+    return SimpleNamespace(settings=settings, validation_accuracy=accuracy)
 
 
-@pytest.mark.parametrize(
-    ("best_at", "beyond"),
-    [((2e-4, "fan"), []), ((4e-4, "fan"), [8e-4, 1.6e-3]), ((5e-5, "equal"), [2.5e-5, 1.25e-5])],
-    ids=["inside", "above", "below"],
-)
-def test_a_best_learning_rate_at_an_edge_is_followed(
-    best_at: tuple[float, str], beyond: list[float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("peak", [(2e-4, "equal", 0.01), (1.6e-3, "fan", 0.1), (2.5e-5, "equal", 1e-3)])
+def test_neighbours_of_the_best_choice_are_tried_until_it_has_the_best(
+    peak: script.Choice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The validation accuracy has its peak at `best_at`, or at the first learning rate beyond it."""
     records: list[Any] = []
     monkeypatch.setattr(script, "read", lambda path: list(records))
-    rates = []
     for run in script.tuning():
         assert (run.validation, run.seed, run.train_size) == (0.1, script.TUNING_SEED, 15_000)
-        peak = beyond[0] if beyond else best_at[0]
-        near = 1.0 / (1.0 + abs(torch.tensor(run.lr / peak).log2().item())) if run.lr_scaling == best_at[1] else 0.1
-        records.append(tried(run.lr, run.lr_scaling, near))
-        rates.append(run.lr)
-    assert rates[6:] == pytest.approx(beyond)
+        distance = abs(math.log2(run.lr / peak[0])) + abs(math.log10(run.readout_scale / peak[2]))
+        accuracy = 0.9 - 0.01 * distance if run.lr_scaling == peak[1] else 0.1
+        records.append(tried(run.lr, run.lr_scaling, run.readout_scale, accuracy))
+    assert script.best(records) == peak
+    choices = [script.choice_of(record) for record in records]
+    assert len(set(choices)) == len(choices), "none is tried twice"
+    assert set(script.neighbours(peak)) < set(choices)

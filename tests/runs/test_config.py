@@ -19,6 +19,8 @@ from onchip.runs.sweep_config import SweepConfig
         ("validation", 1.0),
         ("validation", -0.1),
         ("steps", 0),
+        ("readout_scale", 0.0),
+        ("readout_scale", float("nan")),
         ("epochs", 0),
         ("batch_size", 0),
         ("lr", 0.0),

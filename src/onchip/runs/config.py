@@ -75,6 +75,13 @@ class RunConfig:
     neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
     encoder: str | None = _network(None, "How samples become signals. If left out, as suits data and neuron.")
     steps: int = _network(4, "Time steps T; sequences have their own.", "at least 1 time step", _one)
+    readout_scale: float = _network(
+        1.0,
+        "Factor on the first weights and biases of the read-out; small ones help deep networks of spike times.",
+        "a factor above 0, 1e6 at most",
+        lambda x: 0.0 < x <= 1e6,
+        advanced=True,
+    )
 
     data: str = _data(
         "digits",

@@ -11,6 +11,7 @@ import torch
 
 from onchip import nn
 from onchip.errors import RequestError
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.signals import SignalKind
 from onchip.runs.config import RunConfig
 from onchip.training import registry
@@ -93,6 +94,24 @@ def example_network(net: str, neuron: str, shape: tuple[int, ...], classes: int)
             yield
 
     return network_of(RunConfig(net=net, neuron=neuron), shape, classes, seeded=seeded)
+
+
+def scale_readout(model: nn.Sequential, factor: float) -> None:
+    """Multiplies weights and biases of the last layer by a factor, and so the output of a linear read-out.
+
+    Raises:
+        RequestError: The layer computes its weights from others, which do not change in proportion.
+    """
+    layer = build_graph(model).layers[-1]
+    if layer.weight is not layer.parameter:
+        raise RequestError(
+            f"readout-scale got {factor:g} for {layer.name}, whose weights are standardized; expected 1, or a read-out "
+            "such as nn.Linear"
+        )
+    with torch.no_grad():
+        for parameter in (layer.parameter, layer.bias):
+            if parameter is not None:
+                parameter.mul_(factor)
 
 
 def _parameters(model: nn.Sequential) -> int:
