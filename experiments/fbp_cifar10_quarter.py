@@ -170,8 +170,9 @@ def tables() -> dict[str, str]:
     lines = [
         (f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached])) for (scale, lr_scaling, lr), reached in tried
     ]
-    header = ("readout-scale", "lr-scaling", "lr", "validation %")
-    return {"fbp_cifar10_quarter": "\n\n".join(parts + ([markdown_table(header, lines)] if lines else []))}
+    if lines:
+        parts.append(markdown_table(("readout-scale", "lr-scaling", "lr", "validation %"), lines))
+    return {"fbp_cifar10_quarter": "\n\n".join(parts)}
 
 
 def pooled_text(records: list[Record]) -> str:

@@ -41,10 +41,10 @@ def test_rules_copy_the_scaled_weights() -> None:
 
 
 def test_the_standard_scale_changes_no_weight() -> None:
-    model = nn.Sequential(nn.Linear(3, 2))
-    before = model[0].weight.clone()
-    scale_readout(model, 1.0)
-    assert torch.equal(model[0].weight, before)
+    layer = nn.Linear(3, 2)
+    before = layer.weight.clone()
+    scale_readout(nn.Sequential(layer), 1.0)
+    assert torch.equal(layer.weight, before)
 
 
 def test_refuses_a_read_out_whose_weights_are_standardized() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onchip.kernels import running
-from onchip.kernels.tracing import traced
+from onchip.kernels.integrate import integrate_, integrate_adjoint
 from onchip.nn.neurons.base import Adjoint
 from onchip.nn.neurons.leaky import whole
 
@@ -104,18 +104,10 @@ class Integrated(Potential):
     """
 
     def run_(self, drive: Tensor, before: PotentialState) -> tuple[Tensor, dict[str, Tensor], PotentialState]:
-        sums, steps, membrane = before.sums.clone(), before.weight, before.membrane.clone()
-        in_place, probabilities, gates = not traced(), [], []
-        for now in drive:
-            sums.add_(now)
-            membrane.add_(now)
-            steps += 1.0
-            probabilities.append(torch.clamp(membrane, 0, 1, out=now if in_place else None))
-            membrane.sub_(probabilities[-1])
-            gates.append((sums > 0).logical_and_(sums < steps))
-        probability = drive if in_place else torch.stack(probabilities)
-        sending = (probability > 0).logical_and_(probability < 1)
-        return probability, {"gate": torch.stack(gates), "sending": sending}, PotentialState(sums, steps, membrane)
+        sums, membrane = before.sums.clone(), before.membrane.clone()
+        steps = before.weight + len(drive)
+        probability, gate, sending = integrate_(drive, sums, membrane, before.weight)
+        return probability, {"gate": gate, "sending": sending}, PotentialState(sums, steps, membrane)
 
     def adjoint(self, gates: Tensor) -> Adjoint:
         later: Tensor | None = None
@@ -126,3 +118,6 @@ class Integrated(Potential):
             return later
 
         return error_at_drive
+
+    def through_time(self, error: Tensor, gates: Tensor) -> Tensor:
+        return integrate_adjoint(error, gates)
