@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from _records import append_lines, read_lines
+from _records import append_lines, read_lines, same_settings
 from _tables import spread
 from onchip.data import Dataset
 from onchip.errors import OnchipError, UnsupportedError
@@ -67,13 +67,13 @@ def run_rows(rows: Iterable[Row], path: Path, seeds: Iterable[int], load: Callab
     A run that the rule refuses or that diverges is recorded with the reason.
     """
     torch.set_num_threads(1)
-    done = [(entry["table"], entry["record"]["settings"]) for entry in read_lines(path)]
+    done = [(title, record.settings) for title, runs in records_of(path).items() for record, _ in runs]
     loaded: dict[tuple[str, str, float], Dataset] = {}
     rows = tuple(rows)
     for seed in seeds:
         for row in rows:
             config = replace(row.config, seed=seed)
-            if (row.table, asdict(config)) in done:
+            if any(title == row.table and same_settings(config, settings) for title, settings in done):
                 continue
             key = (row.table, config.data, config.validation)
             if key not in loaded:

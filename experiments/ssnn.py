@@ -120,12 +120,17 @@ def event_rows() -> list[Row]:
     """Rows of recordings of an event camera, whose spikes are the input; each at the best rate of its own kind."""
     table = "2,312-200-10, the part of n-mnist available here, T = 12"
     clipped, spiking = (best_rate("n-mnist, validation", name) for name in ("clipped network", "ours"))
-    names = {"ssnn_bp": "ours", "own_noise_mirror": "own-noise mirror", "bp": "real errors (bp)"}
+    rows: dict[str, dict[str, Any]] = {
+        "ours": OURS,
+        "integrate": INTEGRATED,
+        "own-noise mirror": {**OURS, "rule": "own_noise_mirror"},
+        "real errors (bp)": {**OURS, "rule": "bp"},
+    }
     return [
         Row(table, "clipped network, bp", {**EVENTS, **CLIPPED, "lr": clipped}, mean_of=EVENT_STEPS),
         *(
-            Row(table, name, {**EVENTS, **OURS, "rule": rule, "steps": EVENT_STEPS, "lr": spiking})
-            for rule, name in names.items()
+            Row(table, name, {**EVENTS, **settings, "steps": EVENT_STEPS, "lr": spiking})
+            for name, settings in rows.items()
         ),
     ]
 

@@ -19,7 +19,12 @@ from onchip.runs.record import Record
 from onchip.training.builder import load_data
 
 RECORDS = FOLDER / "time_n_mnist.jsonl"
-LIF, STOCHASTIC = "LIF neurons", "stochastic neurons"
+LIF = "LIF neurons"
+STOCHASTIC = {
+    "stochastic neurons": "stochastic",
+    "stochastic neurons that integrate": "stochastic:potential=integrate",
+}
+"""Titles of tables, and their neurons."""
 BASE = RunConfig(
     data="n-mnist:frames=6",
     net="R64",
@@ -34,10 +39,13 @@ BASE = RunConfig(
 
 
 def rows() -> list[Row]:
-    stochastic = replace(BASE, neuron="stochastic")
     return [
         *(Row(LIF, replace(BASE, rule=rule)) for rule in RULES),
-        *(Row(STOCHASTIC, replace(stochastic, rule=rule)) for rule in ("bp", "ssnn_bp", "own_noise_mirror")),
+        *(
+            Row(title, replace(BASE, neuron=neuron, rule=rule))
+            for title, neuron in STOCHASTIC.items()
+            for rule in ("bp", "ssnn_bp", "own_noise_mirror")
+        ),
     ]
 
 
