@@ -105,6 +105,7 @@ def spiking(table: Table) -> str:
         "integrate, own-noise mirror, gain 8": "the own-noise mirror with both",
         "gain 8": "`ssnn_bp` with gain 8",
         "ours": "`ssnn_bp`",
+        "integrate": "neurons that integrate",
         "own-noise mirror, gain 8": "own-noise mirror with gain 8",
         "own-noise mirror": "own-noise mirror",
         "real errors (bp)": "real errors",
