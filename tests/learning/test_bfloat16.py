@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onchip import kernels, nn, rules
 from onchip.cost.ledger import Ledger
+from onchip.encoding import Latency
 from onchip.errors import UnsupportedError
 from onchip.kernels import native
 from onchip.learning.rule import Rule
@@ -233,3 +234,29 @@ def test_what_is_computed_again_is_the_same() -> None:
         assert rule is not None
         found.append(trained(rule.recompute() if again else rule, signal(static=False))[1])
     assert all(torch.equal(gradient, found[1][key]) for key, gradient in found[0].items())
+
+
+@pytest.mark.parametrize("name", rules.__all__)
+def test_spike_times_are_exact_and_their_gradients_rounded(name: str) -> None:
+    found = []
+    for half in (False, True):
+        torch.manual_seed(0)
+        layers = nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.TTFS(), nn.Flatten(), nn.Linear(256, 32, bias=False)
+        model = nn.Sequential(*layers, nn.TTFS(), nn.Linear(32, 4, bias=False), nn.TTFSReadout())
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(2.0 / parameter[0].numel())  # so that neurons fire
+        try:
+            rule = getattr(rules, name)(model)
+        except UnsupportedError:
+            return
+        torch.manual_seed(1)
+        output = (rule.in_bfloat16() if half else rule).forward(Latency()(torch.rand(8, 1, 8, 8)))
+        rule.backward(torch.nn.functional.cross_entropy(output, torch.arange(8) % 4))
+        found.append((output.detach(), gradients(model)))
+    (output, exact), (rounded_output, rounded) = found
+    assert torch.equal(output, rounded_output)
+    for key, gradient in rounded.items():
+        assert gradient.dtype == torch.float32
+        assert (gradient - exact[key]).norm() <= 0.01 * exact[key].norm()
+    assert any(not torch.equal(gradient, exact[key]) for key, gradient in rounded.items())

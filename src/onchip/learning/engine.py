@@ -19,7 +19,6 @@ from onchip.learning.observers import FactorObserver, Observer, UpdateSink
 from onchip.learning.padding import present_steps, with_target
 from onchip.learning.ranks import Ranks
 from onchip.learning.refusals import (
-    refuse_bfloat16,
     refuse_coded_recurrence,
     refuse_computed_weights,
     refuse_factors,
@@ -36,7 +35,7 @@ from onchip.nn.graph import LayerGraph, SynapticLayer
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, tensor_of
 from onchip.nn.synapses.base import Synapse
-from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
+from onchip.nn.synapses.bfloat16 import BackwardBFloat16Synapse, BFloat16Synapse, warn_if_emulated
 
 
 @dataclass
@@ -193,9 +192,9 @@ class Engine:
 
     def in_bfloat16(self) -> None:
         """Computes synaptic products in bfloat16 from now on; neurons that take it get their drive in bfloat16."""
-        refuse_bfloat16(self.name, self.graph)
         warn_if_emulated(self.graph.layers[0].parameter.device)
-        self.wrap(lambda layer: BFloat16Synapse(layer.synapse), None)
+        rounding = BFloat16Synapse if self.graph.kind.over_time else BackwardBFloat16Synapse
+        self.wrap(lambda layer: rounding(layer.synapse), None)
         self.bfloat16 = True
 
     def recompute(self) -> None:

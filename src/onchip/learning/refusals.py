@@ -140,12 +140,3 @@ def refuse_recomputation(rule: str, feedback: Feedback) -> None:
             f"{rule} adds noise to the drive of its neurons, and recomputation would need it again; add it after the "
             "neurons (place=after), or leave recompute out"
         )
-
-
-def refuse_bfloat16(rule: str, graph: LayerGraph) -> None:
-    """Raises UnsupportedError for neurons with spike times."""
-    if not graph.kind.over_time:
-        raise UnsupportedError(
-            f"{rule} cannot round spike times to bfloat16, which would change their order; expected "
-            "neurons over time steps. Use float32"
-        )

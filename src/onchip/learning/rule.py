@@ -271,10 +271,8 @@ class Rule:
         """Computes synaptic products in bfloat16 from now on, and returns the rule; evaluation stays in float32.
 
         LIF neurons then exchange activity and errors in bfloat16, too, and keep their potentials in it; weights,
-        gradients, membranes, other neurons and recurrent layers stay in float32, and so do streams.
-
-        Raises:
-            UnsupportedError: The neurons have spike times, which bfloat16 resolves to 1/256 at best.
+        gradients, membranes, other neurons and recurrent layers stay in float32, and so do streams. With spike times,
+        forward products stay in float32, too.
         """
         self._engine.in_bfloat16()
         return self

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from onchip import nn, rules
-from onchip.errors import UnsupportedError
 from onchip.nn.signals import Static
 from onchip.nn.synapses import synapse_of
 from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
@@ -117,9 +116,3 @@ def test_who_has_to_emulate_it_is_told_once(monkeypatch: pytest.MonkeyPatch, amx
         warn_if_emulated(torch.device("cuda"))
     warn_if_emulated.cache_clear()
     assert ["no products in bfloat16" in str(one.message) for one in told] == ([] if amx or avx else [True])
-
-
-def test_spike_times_are_refused() -> None:
-    model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.TTFS(), nn.Linear(16, 3, bias=False), nn.TTFSReadout())
-    with pytest.raises(UnsupportedError, match=r"cannot round spike times to bfloat16.*Use float32"):
-        rules.bp(model).in_bfloat16()

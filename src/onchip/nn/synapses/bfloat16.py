@@ -41,3 +41,14 @@ class BFloat16Synapse(SynapseWrapper):
 
     def bias_update(self, delta: Tensor) -> Tensor:
         return self.inner.bias_update(delta).float()
+
+
+class BackwardBFloat16Synapse(BFloat16Synapse):
+    """The same for the products of the backward pass alone.
+
+    Spike times need exact sums: a time is a ratio of two of them, and one that moves a little changes which neurons
+    fire in the layers above. Errors and gradients are rounded as those of other neurons are.
+    """
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self.inner.apply(x, weight, bias)
