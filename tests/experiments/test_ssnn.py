@@ -13,7 +13,9 @@ import _ssnn as shared
 import _ssnn_found as sentences
 import ssnn as script
 import ssnn_deep as deep
-from _records import read_lines
+import time_n_mnist as recordings
+from _records import difference, read_lines
+from _time import records_of
 from onchip.data import Dataset, Split
 from onchip.data.samples import FLOAT_IMAGES, RECORDINGS
 
@@ -114,6 +116,27 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
     ):
         assert said.format(f"{ours - mean(parts, row):.2f}") in page, row
     assert f"Neurons that integrate add {mean(parts, 'potential integrated') - ours:.2f} to that" in page
+
+
+def test_numbers_of_recordings_are_those_of_the_records() -> None:
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    (title,) = [title for _, title, *_ in sentences.SENTENCES if "part of n-mnist" in title]
+    table = sentences.Table(title, read_lines(script.RECORDS))
+    integrated, ours = (table.accuracy(row).replace(" %", "%") for row in ("integrate", "ours"))
+    assert f"{integrated} instead of {ours} with one hidden layer" in page
+    assert f"through time, is {table.behind('real errors (bp)').partition(' ')[0]} points above the clipped" in page
+
+    tables = records_of(recordings.RECORDS)
+    runs = {title: {(one.label, one.seed): one for one, _ in some} for title, some in tables.items()}
+    mean, integrating = (runs[title] for title in recordings.STOCHASTIC)
+
+    def lost(rule: str) -> str:
+        return (
+            f"{statistics.mean(difference(one, integrating[key]) for key, one in mean.items() if key[0] == rule):.2f}"
+        )
+
+    loses = f"`bp` loses {lost('bp')} points to them, `ssnn_bp` {lost('ssnn-bp')} and the own-noise mirror"
+    assert f"{loses} {lost('own-noise-mirror')} (" in page
 
 
 def test_numbers_of_two_hidden_layers_are_those_of_the_records() -> None:
