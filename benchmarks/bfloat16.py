@@ -4,7 +4,8 @@
 
 A step is the forward pass, the backward pass and the optimizer, of the networks of step.py; only `rule.in_bfloat16()`
 differs. Both take one step in each round, in turn, on one thread. Ratios are taken inside a round; milliseconds are the
-shortest. `static` is one image for T steps, `frames` the same images repeated over time.
+shortest. `static` is one image for T steps, `frames` the same images repeated over time, `times` are spike times:
+`--nets vgg7` measures these, for a table of their own.
 
 The row `products alone` has the synaptic products of the first rule's step and nothing else, with operands that are
 bfloat16 already: no step can gain more than its products and its scans do.
@@ -26,13 +27,14 @@ from onchip.learning.rule import Rule
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 from onchip.report.markdown import markdown_table
-from step import BATCH, CLASSES, STEPS, images, network, signal_of
+from step import BATCH, CLASSES, TIMES, images, network, signal_of, steps_of
 
 Step = Callable[[], object]
 NETS = {
     "conv_wide": "32C3-P2-64C3-P2-10 on 28x28",
     "conv_rgb": "64C3-P2-128C3-P2-256C3-P2-10 on 3x32x32",
     "mlp_wide": "F800-F800-10 on 784 pixels",
+    "vgg7": "64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-10 on 3x32x32, of spike times",
 }
 
 
@@ -99,7 +101,7 @@ def measure(nets: list[str], chosen: list[str], rounds: int) -> list[dict[str, A
     """A row for each network, form of input and rule."""
     rows = []
     for net in nets:
-        for form in ("static", "frames"):
+        for form in ("times",) if net in TIMES else ("static", "frames"):
             for name in ("products alone", *chosen):
                 works: dict[str, Step] = {}
                 for precision in ("float32", "bfloat16"):
@@ -129,7 +131,8 @@ def table(result: dict[str, Any]) -> str:
     """The result as docs/gpu.md shows it."""
     header = "net", "step", "float32, ms", "bfloat16, ms", "times as fast"
     batches = ", ".join(f"`{net}` is {NETS[net]} with batch {batch}" for net, batch in result["batches"].items())
-    settings = f"T = {result['steps']}; {batches}; {result['rounds']} rounds, {result['threads']} thread"
+    steps = f"T = {result['steps']}; " if result["steps"] > 1 else ""
+    settings = f"{steps}{batches}; {result['rounds']} rounds, {result['threads']} thread"
     described = f"{settings}, {result['processor']}, torch {result['torch']}, {result['date']}."
     return markdown_table(header, [row_of(row) for row in result["rows"]]) + f"\n\n{described}"
 
@@ -143,15 +146,17 @@ def main() -> None:
     nets, chosen = options.nets.split(","), options.rules.split(",")
     if unknown := [net for net in nets if net not in NETS]:
         arguments.error(f"got net {unknown[0]!r}; expected one of {', '.join(NETS)}")
+    if len({steps_of(net) for net in nets}) > 1:
+        arguments.error(f"got nets {options.nets}; expected none of spike times ({', '.join(TIMES)}), or these alone")
     torch.set_num_threads(options.threads)
     allocator.keep()  # as the command line does
-    result = about(steps=STEPS, batches={net: BATCH[net] for net in nets}, rounds=options.rounds)
+    result = about(steps=steps_of(nets[0]), batches={net: BATCH[net] for net in nets}, rounds=options.rounds)
     result["processor"] = processor()
     result["rows"] = measure(nets, chosen, options.rounds)
     print(table(result))
     save(options.json, result)
     if options.page:
-        show("gpu.md", "bfloat16-speed", table(result))
+        show("gpu.md", f"bfloat16-speed{'-times' * (nets[0] in TIMES)}", table(result))
 
 
 if __name__ == "__main__":

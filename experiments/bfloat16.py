@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -22,16 +23,21 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
 
 RECORDS = FOLDER / "bfloat16.jsonl"
-RULES = ("bp", "ottt", "dfa", "opzo")
+LIF, TIMES = {"neuron": "lif"}, {"neuron": "ttfs", "lr": 1e-3}
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"`{rule}`": (rule, LIF) for rule in ("bp", "ottt", "dfa", "opzo")},
+    **{f"`{rule}`, spike times": (rule, TIMES) for rule in ("bp", "fbp")},
+}
+"""Rules, and the settings of their neurons."""
 PRECISIONS = ("float32", "bfloat16")
 BASE = RunConfig(data="digits", net="conv-small", epochs=10)
 
 
 def configs() -> Iterator[RunConfig]:
     for seed in SEEDS:
-        for rule in RULES:
+        for rule, neurons in ROWS.values():
             for precision in PRECISIONS:
-                yield replace(BASE, rule=rule, seed=seed, precision=precision)
+                yield replace(BASE, rule=rule, seed=seed, precision=precision, **neurons)
 
 
 def run() -> None:
@@ -39,19 +45,21 @@ def run() -> None:
     train_missing(RECORDS, configs())
 
 
-def accuracies(records: list[Record], rule: str, precision: str) -> list[float]:
+def accuracies(records: list[Record], row: str, precision: str) -> list[float]:
     """Test accuracy in percent, per seed."""
-    by_seed = {r.seed: accuracy(r) for r in records if r.rule == rule and r.settings["precision"] == precision}
+    rule, neurons = ROWS[row]
+    asked = {"rule": rule, "precision": precision, "neuron": neurons["neuron"]}
+    by_seed = {r.seed: accuracy(r) for r in records if asked.items() <= r.settings.items()}
     return [by_seed[seed] for seed in SEEDS]
 
 
 def tables() -> dict[str, str]:
     records, rows = read(RECORDS), []
-    for rule in RULES:
-        exact, rounded = (accuracies(records, rule, precision) for precision in PRECISIONS)
+    for name in ROWS:
+        exact, rounded = (accuracies(records, name, precision) for precision in PRECISIONS)
         # Rounded, so that differences that cancel have the mean 0.
         differences = [round(one - other, 9) for one, other in zip(rounded, exact, strict=True)]
-        rows.append((f"`{rule}`", spread(exact), spread(rounded), spread(differences, "+")))
+        rows.append((name, spread(exact), spread(rounded), spread(differences, "+")))
     return {"bfloat16": markdown_table(("rule", "float32, %", "bfloat16, %", "difference"), rows)}
 
 

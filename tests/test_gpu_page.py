@@ -34,19 +34,29 @@ def test_bfloat16_is_as_fast_as_was_measured(monkeypatch: pytest.MonkeyPatch) ->
     assert min(gain for (net, _), gain in through_time.items() if net != "mlp_wide") >= 1.6
 
 
+def test_bfloat16_is_as_fast_with_spike_times_as_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    result = json.loads((ROOT / "benchmarks" / "results" / "bfloat16-times.json").read_text(encoding="utf-8"))
+    assert script("benchmarks/bfloat16.py")["table"](result) in PAGE
+    assert {(row["net"], row["form"]) for row in result["rows"]} == {("vgg7", "times")}
+
+
 def test_bfloat16_is_as_accurate_as_the_records_say() -> None:
     names = script("experiments/bfloat16.py")
     records = read(names["RECORDS"])
     assert names["tables"]()["bfloat16"] in PAGE
-    assert len({(r.rule, r.seed, r.settings["precision"]) for r in records}) == len(records) == 24
-    shared = [{**r.settings, "rule": "", "seed": 0, "precision": ""} for r in records]
+    made = {(r.rule, r.seed, *(r.settings[name] for name in ("precision", "neuron", "lr"))) for r in records}
+    assert len(made) == len(records) == 36
+    assert len({(r.settings["neuron"], r.settings["lr"]) for r in records}) == 2
+    free = {"rule": "", "seed": 0, "precision": "", "neuron": "", "lr": 0.0}
+    shared = [{"readout_scale": 1.0, **r.settings, **free} for r in records]
     assert all(settings == shared[0] for settings in shared)
 
 
 def test_bfloat16_costs_no_accuracy_beyond_the_spread_of_seeds() -> None:
     names = script("experiments/bfloat16.py")
     records = read(names["RECORDS"])
-    for rule in names["RULES"]:
-        exact, rounded = (names["accuracies"](records, rule, precision) for precision in ("float32", "bfloat16"))
+    for row in names["ROWS"]:
+        exact, rounded = (names["accuracies"](records, row, precision) for precision in ("float32", "bfloat16"))
         spread = max(exact) - min(exact)
         assert abs(sum(rounded) - sum(exact)) / len(exact) <= spread
