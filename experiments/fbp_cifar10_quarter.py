@@ -77,7 +77,7 @@ BASE = RunConfig(
     optimizer="adam",
     batch_size=32,  # the smallest of the paper's, with the most steps per epoch
     epochs=5,
-    precision="bfloat16",  # of the products of the backward pass: a fifth less time
+    precision="bfloat16",  # in the backward pass, for less time
     threads=1,
 )
 LONG = 20
@@ -154,9 +154,9 @@ def tables() -> dict[str, str]:
     records = read(RECORDS)
     if not records:
         parts.append("No run of the table is over yet.")
-    for choice, epochs in sorted({(choice_of(record), record.epochs) for record in records}, key=lambda key: key[0][2]):
-        those = [record for record in records if (choice_of(record), record.epochs) == (choice, epochs)]
-        lr, lr_scaling, scale = choice
+    for scale, epochs in sorted({(choice_of(record)[2], record.epochs) for record in records}):
+        those = [record for record in records if (choice_of(record)[2], record.epochs) == (scale, epochs)]
+        lr, lr_scaling, _ = choice_of(those[0])
         parts.append(
             f"{those[0].train_size:,} training and {those[0].test_size:,} test images, {epochs} epochs, batch "
             f"{those[0].settings['batch_size']}, Adam {lr:g} with `--lr-scaling {lr_scaling} --readout-scale "
