@@ -173,7 +173,27 @@ def tables() -> dict[str, str]:
     ]
     if lines:
         parts.append(markdown_table(("readout-scale", "lr-scaling", "lr", "validation %"), lines))
-    return {"fbp_cifar10_quarter": "\n\n".join(parts)}
+    return {"fbp_cifar10_quarter_found": found(records), "fbp_cifar10_quarter": "\n\n".join(parts)}
+
+
+def found(records: list[Record]) -> str:
+    """What the main rows say, in points against BP."""
+    scale = best(read(TUNING))[2]
+    those = [record for record in records if (choice_of(record)[2], record.epochs) == (scale, BASE.epochs)]
+    rows = {rule: {record.seed: record for record in those if record.settings["rule"] == rule} for rule in MAIN}
+    if not (bp := rows[BP]):
+        return f"- [CIFAR-10](#cifar-10): no run of {BASE.epochs} epochs is over yet."
+    gaps = {
+        MAIN[rule]: [difference(run, bp[seed]) for seed, run in runs.items() if seed in bp]
+        for rule, runs in rows.items()
+        if rule != BP
+    }
+    said = "; ".join(f"{name}: {spread(points, '+')} (n = {len(points)})" for name, points in gaps.items() if points)
+    reached = spread([accuracy(run) for run in bp.values()])
+    return (
+        f"- [CIFAR-10](#cifar-10), {BASE.epochs} epochs: BP is at {reached}% (n = {len(bp)}), and in points against it "
+        f"{said or 'no other row has a run yet'}."
+    )
 
 
 def pooled_text(records: list[Record]) -> str:
