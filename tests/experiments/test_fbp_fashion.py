@@ -85,3 +85,14 @@ def test_the_interval_of_the_budgets_after_two_epochs() -> None:
     one, other = differences(THOUSAND, 2), differences(TEN_THOUSAND, 2)
     said = f"{-one.mean:.2f} ({one.cells()[0]}) and {-other.mean:.2f} points ({other.cells()[0]}) below BP"
     assert said in PAGE
+
+
+def test_what_the_page_says_of_other_ways_to_keep_feedback_weights() -> None:
+    rows = ("fbp, sign, Φ=32", "usf", "frsf", "weight-mirror", "kolen-pollack", "brsf")
+    found = {row: differences(row, 4) for row in rows}
+    means = (-found[row].mean for row in rows)
+    said = "`fbp` that sends signs every 32 steps is {:.2f} points below BP, `usf` {:.2f}, `frsf` {:.2f}, the weight "
+    said += "mirror {:.2f}, Kolen-Pollack {:.2f} and `brsf` {:.2f} (n = 3)"
+    assert said.format(*means) in PAGE
+    worse = [row for row, pairs in found.items() if abs(pairs.mean) > (pairs.half_width or 0.0)]
+    assert worse == ["weight-mirror", "brsf"]
