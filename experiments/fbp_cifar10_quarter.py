@@ -6,8 +6,8 @@
 The data are pictures in one folder per class, `cifar10-jpeg/train` and `cifar10-jpeg/test` in the data folder
 (ONCHIP_DATA). All 50,000 training images, shifted and mirrored at random, spike times; the 10,000 test images are
 evaluated once per run, after its last step. The learning rate of all rows, and the scale of the read-out's first
-weights, are those with which BP was best on 5,000 validation images, after three epochs on 15,000 others, with a seed
-that is used for nothing else.
+weights, are those with which BP was best on 5,000 validation images, after three epochs on 15,000 others in float32,
+with a seed that is used for nothing else.
 
 A run of five epochs takes a quarter of an hour of one core, one of twenty takes an hour. It is stored after each epoch
 under runs/, and goes on from there after an interruption. Rows come in the order of their importance, and a table also
