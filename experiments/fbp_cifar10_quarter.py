@@ -27,6 +27,7 @@ from _records import FOLDER, accuracy, difference, train_missing
 from _tables import SEEDS, command, spread
 from onchip import allocator
 from onchip.data.root import data_root
+from onchip.learning.lr_scaling import LRScaling
 from onchip.report.markdown import markdown_table
 from onchip.runs.config import RunConfig
 from onchip.runs.record import Record, read
@@ -53,7 +54,7 @@ MAIN = {
 
 OTHERS = {name: name for name in ("usf", "frsf", "brsf", "kolen_pollack", "weight_mirror")}
 TUNING_SEED = 1000
-Choice = tuple[float, str, float]
+Choice = tuple[float, LRScaling, float]
 """A learning rate, how layers share it, and the scale of the read-out's first weights."""
 
 FIRST: tuple[Choice, ...] = (
@@ -99,7 +100,7 @@ def tuning() -> Iterator[RunConfig]:
 
 def with_choice(config: RunConfig, choice: Choice) -> RunConfig:
     lr, lr_scaling, readout_scale = choice
-    return replace(config, lr=lr, lr_scaling=lr_scaling, readout_scale=readout_scale)  # type: ignore[arg-type]
+    return replace(config, lr=lr, lr_scaling=lr_scaling, readout_scale=readout_scale)
 
 
 def choice_of(record: Record) -> Choice:
@@ -154,6 +155,7 @@ def tables() -> dict[str, str]:
     records = read(RECORDS)
     if not records:
         parts.append("No run of the table is over yet.")
+    chosen = best(read(TUNING))[2] if records else None
     for scale, epochs in sorted({(choice_of(record)[2], record.epochs) for record in records}):
         those = [record for record in records if (choice_of(record)[2], record.epochs) == (scale, epochs)]
         lr, lr_scaling, _ = choice_of(those[0])
@@ -163,7 +165,7 @@ def tables() -> dict[str, str]:
             f"{scale:g}`, cosine to 0, {those[0].settings['precision']}:"
         )
         rules = {record.settings["rule"] for record in those}
-        shown = {rule: name for rule, name in (MAIN | OTHERS).items() if scale < 1.0 or rule in rules}
+        shown = {rule: name for rule, name in (MAIN | OTHERS).items() if scale == chosen or rule in rules}
         header = ("row", "seeds", "accuracy %", "against bp", "95% interval", "80% power from", "scalars", "bits")
         parts.append(markdown_table(header, [row(rule, name, those) for rule, name in shown.items()]))
         parts += [text for text in [pooled_text(those)] if text]

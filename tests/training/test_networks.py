@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import onchip
 from onchip import nn
 from onchip.data import batches
 from onchip.errors import RequestError
@@ -40,11 +41,12 @@ def test_rules_copy_the_scaled_weights() -> None:
     assert torch.equal(feedback, readout)
 
 
-def test_the_standard_scale_changes_no_weight() -> None:
-    layer = nn.Linear(3, 2)
-    before = layer.weight.clone()
-    scale_readout(nn.Sequential(layer), 1.0)
-    assert torch.equal(layer.weight, before)
+def test_a_network_that_was_passed_keeps_its_weights() -> None:
+    model = nn.Sequential(nn.Linear(4, 2))
+    before, data = model.get_parameter("0.weight").clone(), (torch.rand(8, 3, 4), torch.arange(8) % 2)
+    with pytest.raises(RequestError, match=r"readout-scale got 0\.1 for Sequential.*pass the function that builds it"):
+        onchip.fit(model, train=data, test=data, readout_scale=0.1)
+    assert torch.equal(model.get_parameter("0.weight"), before)
 
 
 def test_refuses_a_read_out_whose_weights_are_standardized() -> None:

@@ -38,17 +38,17 @@ def integrate_(drive: Tensor, sums: Tensor, potential: Tensor, begun: float) -> 
     return probability, torch.stack(gates), (probability > 0).logical_and_(probability < 1)
 
 
-def integrate_adjoint(error: Tensor, sending: Tensor) -> Tensor:
-    """dL/dI[t], the dL/dp of the first step from t on in which p is inside (0, 1), all (T, ...)."""
-    if error.stride() == sending.stride() and (scan := _scan("onchip_integrate_adjoint", error)) is not None:
-        at_drive = buffers.empty(tuple(error.shape), error.stride(), error)
-        scan(error.data_ptr(), sending.data_ptr(), at_drive.data_ptr(), len(error), error[0].numel())
-        return at_drive
-    later, found = torch.zeros_like(error[0]), []
-    for now, gate in zip(error.flip(0), sending.flip(0), strict=True):
-        later = torch.where(gate, now, later)
-        found.append(later)
-    return torch.stack(found[::-1])
+def integrate_adjoint(error: Tensor, sending: Tensor) -> Tensor | None:
+    """dL/dI[t], the dL/dp of the first step from t on in which p is inside (0, 1), all (T, ...).
+
+    None where there is no compiled code for these tensors.
+    """
+    scan = _scan("onchip_integrate_adjoint", error)
+    if scan is None or error.stride() != sending.stride():
+        return None
+    at_drive = buffers.empty(tuple(error.shape), error.stride(), error)
+    scan(error.data_ptr(), sending.data_ptr(), at_drive.data_ptr(), len(error), error[0].numel())
+    return at_drive
 
 
 def _scan(name: str, series: Tensor, *states: Tensor) -> Callable[..., int] | None:

@@ -69,6 +69,11 @@ def network_of(
             f"got neuron {config.neuron!r} for {named.name}, which takes no parameter `neuron`; leave the neuron out, "
             "or add that parameter"
         )
+    if config.readout_scale != 1.0 and not named.fresh:
+        raise RequestError(
+            f"readout-scale got {config.readout_scale:g} for {named.name}, which was passed with weights of its own; "
+            "expected 1. Scale those of its read-out first, or pass the function that builds it"
+        )
     with seeded():
         first = make()
     with seeded():
