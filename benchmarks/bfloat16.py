@@ -24,6 +24,7 @@ from torch import Tensor
 from _measure import about, in_turns, parser, processor, save, show, speed
 from onchip import allocator, rules
 from onchip.learning.rule import Rule
+from onchip.nn.synapses.bfloat16 import has_bfloat16
 from onchip.nn.synapses import Synapse
 from onchip.nn.synapses.wrapper import SynapseWrapper
 from onchip.report.markdown import markdown_table
@@ -141,13 +142,15 @@ def main() -> None:
     arguments = parser(__doc__, 11, threads=1)
     arguments.add_argument("--page", action="store_true", help="also write the table in docs/gpu.md")
     arguments.add_argument("--nets", default="conv_wide,conv_rgb,mlp_wide", help=f"of {', '.join(NETS)}")
-    arguments.add_argument("--rules", default="bp,ottt,dfa,opzo", help="rules with one output")
+    arguments.add_argument("--rules", help="rules with one output; bp,dfa for spike times, else bp,ottt,dfa,opzo")
     options = arguments.parse_args()
-    nets, chosen = options.nets.split(","), options.rules.split(",")
+    nets = options.nets.split(",")
     if unknown := [net for net in nets if net not in NETS]:
         arguments.error(f"got net {unknown[0]!r}; expected one of {', '.join(NETS)}")
     if len({steps_of(net) for net in nets}) > 1:
         arguments.error(f"got nets {options.nets}; expected none of spike times ({', '.join(TIMES)}), or these alone")
+    times = nets[0] in TIMES
+    chosen = (options.rules or ("bp,dfa" if times else "bp,ottt,dfa,opzo")).split(",")
     torch.set_num_threads(options.threads)
     allocator.keep()  # as the command line does
     result = about(steps=steps_of(nets[0]), batches={net: BATCH[net] for net in nets}, rounds=options.rounds)
@@ -156,7 +159,8 @@ def main() -> None:
     print(table(result))
     save(options.json, result)
     if options.page:
-        show("gpu.md", f"bfloat16-speed{'-times' * (nets[0] in TIMES)}", table(result))
+        emulated = not has_bfloat16(torch.device("cpu"))
+        show("gpu.md", f"bfloat16-speed{'-emulated' * emulated}{'-times' * times}", table(result))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from onchip import nn, rules
 from onchip.nn.signals import Static
-from onchip.nn.synapses import synapse_of
-from onchip.nn.synapses.bfloat16 import BFloat16Synapse, warn_if_emulated
+from onchip.nn.synapses import bfloat16, synapse_of
+from onchip.nn.synapses.bfloat16 import BFloat16Synapse, has_bfloat16, warn_if_emulated
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")
 
@@ -50,6 +50,28 @@ def test_products_are_off_by_rounding(layer: torch.nn.Module) -> None:
         # Both operands and the result are rounded: three halves, of the sum of the terms' sizes.
         assert bool(((got - expected).abs() <= 1.5 * EPS * size + 1e-6).all())
         assert not torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_products_in_float32_differ_by_the_order_of_sums(
+    layer: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor without products in bfloat16 has the results of one with them, but for the last bit of a few."""
+    (spikes, weight, bias), inner = operands(layer), synapse_of("layer", layer)
+    synapse, delta = BFloat16Synapse(inner), torch.randn_like(inner.apply(spikes, weight, bias))
+
+    def products() -> list[Tensor]:
+        drive, error = synapse.apply(spikes, weight, bias), synapse.backward_input(delta, weight, spikes.shape)
+        return [drive, error, synapse.weight_grad(spikes, delta)]
+
+    monkeypatch.setattr(bfloat16, "has_bfloat16", lambda _: True)
+    there = products()
+    monkeypatch.setattr(bfloat16, "has_bfloat16", lambda _: False)
+    for here, wanted in zip(products(), there, strict=True):
+        assert here.dtype == wanted.dtype
+        assert here.stride() == wanted.stride()
+        assert bool(((here - wanted).abs() <= EPS * wanted.abs() + 1e-6).all())
+        assert (here != wanted).float().mean() < 0.02
 
 
 @pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
@@ -108,11 +130,13 @@ def test_who_has_to_emulate_it_is_told_once(monkeypatch: pytest.MonkeyPatch, amx
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    has_bfloat16.cache_clear()
     warn_if_emulated.cache_clear()
     model = nn.Sequential(nn.Linear(8, 16), nn.LIF(), nn.Linear(16, 3))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         rules.bp(model).in_bfloat16().in_bfloat16()
         warn_if_emulated(torch.device("cuda"))
+    has_bfloat16.cache_clear()
     warn_if_emulated.cache_clear()
     assert ["no products in bfloat16" in str(one.message) for one in told] == ([] if amx or avx else [True])
