@@ -24,8 +24,8 @@ from torch import Tensor
 from _measure import about, in_turns, parser, processor, save, show, speed
 from onchip import allocator, rules
 from onchip.learning.rule import Rule
-from onchip.nn.synapses.bfloat16 import has_bfloat16
 from onchip.nn.synapses import Synapse
+from onchip.nn.synapses.bfloat16 import has_bfloat16
 from onchip.nn.synapses.wrapper import SynapseWrapper
 from onchip.report.markdown import markdown_table
 from step import BATCH, CLASSES, TIMES, images, network, signal_of, steps_of

@@ -189,22 +189,26 @@ def run_times(model: nn.Sequential, times: Tensor, *, feedback: Sequence[Tensor]
     """Logits (B, classes) of a network of TTFS neurons for spike times (B, features...)."""
     h, index = times, 0
     total = delay = torch.empty(0)
+    late = torch.zeros_like(times)  # 0, with the derivative that the times of silent neurons have
     for module in model:
         if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
             down = feedback[index - 1] if index and feedback is not None else None
             fired = torch.isfinite(h)
             total = _drive(module, fired.to(h.dtype), None, None)
-            delay = _drive(module, torch.where(fired, h, 0.0), down, None)
+            delay = _drive(module, torch.where(fired, h, 0.0) + late, down, None)
             index += 1
         elif isinstance(module, TTFS):
             h = _first_spike(total, delay, module.clip)
+            late = _firing(total, delay, module.surrogate)
         elif isinstance(module, TTFSReadout):
             h = 2 * total - delay
         elif isinstance(module, EarliestPool2d):
             side = module.kernel_size
-            h = h.unfold(2, side, side).unfold(3, side, side).amin((-1, -2))
+            squares, behind = (each.unfold(2, side, side).unfold(3, side, side).flatten(-2) for each in (h, late))
+            first = squares.argmin(-1, keepdim=True)
+            h, late = squares.gather(-1, first).squeeze(-1), behind.gather(-1, first).squeeze(-1)
         else:
-            h = module(h)
+            h, late = module(h), module(late)
     return h
 
 
@@ -220,6 +224,15 @@ def _first_spike(total: Tensor, delay: Tensor, clip: float) -> Tensor:
         path = by_total * safe_total + by_delay * safe_delay
         crossing = crossing.detach() + (path - path.detach())
     return torch.where(mid, crossing - 1, torch.where(start, 0.0, torch.inf))
+
+
+def _firing(total: Tensor, delay: Tensor, surrogate: Surrogate | None) -> Tensor:
+    """0, with the derivative -ψ(u) by the potential u at the end of the window."""
+    if surrogate is None:
+        return torch.zeros_like(total)
+    end = 2 * total - delay
+    slope = slope_of(surrogate, end.detach())
+    return -slope * (end - end.detach())
 
 
 def _drive(layer: nn.Linear | nn.Conv1d | nn.Conv2d, x: Tensor, down: Tensor | None, trace: Tensor | None) -> Tensor:

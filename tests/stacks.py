@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onchip import nn
-from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Triangle
+from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 from tests.cases import Case, scaled
 
 __all__ = ["ONLINE", "RECURRENT", "STACKS", "TIMED"]
@@ -149,19 +149,23 @@ def _times(*shape: int) -> Callable[[], Tensor]:
     return draw
 
 
-def _timed_dense(clip: float) -> Case:
+def _timed_dense(clip: float, surrogate: Surrogate | None = None) -> Case:
     first, second = nn.Linear(6, 8, bias=False), nn.Linear(8, 7, bias=False)
-    layers = [first, nn.TTFS(clip=clip), second, nn.TTFS(clip=clip), nn.Linear(7, 3, bias=False), nn.TTFSReadout()]
-    return Case(f"dense-clip-{clip}", _built(*layers, factor=2.0), _times(6, 6))
+    neurons = nn.TTFS(clip=clip, surrogate=surrogate)
+    layers = [first, neurons, second, copy.deepcopy(neurons), nn.Linear(7, 3, bias=False), nn.TTFSReadout()]
+    name = f"dense-clip-{clip}" + ("" if surrogate is None else f"-{type(surrogate).__name__}")
+    return Case(name, _built(*layers, factor=2.0), _times(6, 6))
 
 
-def _timed_conv(clip: float, **options: int) -> Case:
+def _timed_conv(clip: float, surrogate: Surrogate | None = None, **options: int) -> Case:
     first, second = nn.Conv2d(2, 5, 3, bias=False, padding=1, **options), nn.Conv2d(5, 4, 2, bias=False)  # type: ignore[arg-type]
     pool = nn.EarliestPool2d(2)
     inputs = math.prod(second(pool(first(torch.zeros(1, 2, 9, 9)))).shape)
-    layers = [first, nn.TTFS(clip=clip), pool, second, nn.TTFS(clip=clip), nn.Flatten()]
+    neurons = nn.TTFS(clip=clip, surrogate=surrogate)
+    layers = [first, neurons, pool, second, copy.deepcopy(neurons), nn.Flatten()]
     readout = [nn.Linear(inputs, 3, bias=False), nn.TTFSReadout()]
-    name = f"conv-clip-{clip}" + "".join(f"-{key}" for key in options)
+    name = f"conv-clip-{clip}" + ("" if surrogate is None else f"-{type(surrogate).__name__}")
+    name += "".join(f"-{key}" for key in options)
     return Case(name, _built(*layers, *readout, factor=2.0), _times(4, 2, 9, 9))
 
 
@@ -172,5 +176,7 @@ TIMED = [
     _timed_conv(math.inf),
     _timed_conv(1.0),
     _timed_conv(math.inf, stride=2),
+    _timed_dense(1.0, Triangle(2.0)),
+    _timed_conv(1.0, Triangle(2.0)),
 ]
 """Networks of TTFS neurons."""

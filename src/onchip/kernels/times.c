@@ -1,11 +1,8 @@
 /* Neurons that fire at most once, at times in closed form; kernels/times.py has the same arithmetic in torch. */
 
-#include <math.h>
-#include <stdint.h>
+#include "neuron.h"
 
-enum { SMALL = 1 << 15 };
-
-static inline float least(float a, float b)
+static inline float smaller(float a, float b)
 {
     return a > b ? b : a; /* NaN in a stays */
 }
@@ -17,7 +14,7 @@ int64_t onchip_planes(const float *times, float *fired, float *values, int64_t n
     for (int64_t i = 0; i < n; i++) {
         const float m = times[i] < INFINITY ? 1.0f : 0.0f;
         fired[i] = m;
-        values[i] = least(times[i], 3.402823466e38f) * m; /* the largest number: an inf must not meet a factor 0 */
+        values[i] = smaller(times[i], 3.402823466e38f) * m; /* the largest number: an inf must not meet a factor 0 */
     }
     return 0;
 }
@@ -32,15 +29,41 @@ int64_t onchip_cross(const float *total, const float *delay, float *times, float
         const float S = total[i], I = delay[i];
         const float start = S - I >= 1.0f ? 1.0f : 0.0f, fires = I - 2.0f * S < 0.0f ? 1.0f : 0.0f;
         const float mid = (1.0f - start) * fires, slope = 1.0f / (S * mid + 1.0f), crossing = (2.0f + I) * slope;
-        by_sum[i] = -(least(crossing * slope, clip) * mid);
-        by_time[i] = least(slope, clip) * mid;
-        const float late = crossing - 1.0f, relative = late < 0.0f ? 0.0f : least(late, 1.0f);
+        by_sum[i] = -(smaller(crossing * slope, clip) * mid);
+        by_time[i] = smaller(slope, clip) * mid;
+        const float late = crossing - 1.0f, relative = late < 0.0f ? 0.0f : smaller(late, 1.0f);
         times[i] = relative * mid + (1.0f / (mid + start) - 1.0f);
     }
     return 0;
 }
 
-enum { STRETCH = 1024 };
+INLINE void add_firing(int kind, const float *total, const float *delay, float *by_sum, float *by_time, int64_t n,
+                       struct neuron a)
+{
+#pragma omp parallel for simd schedule(static) if (n > SMALL)
+    for (int64_t i = 0; i < n; i++) {
+        const float firing = gated(kind, 2.0f * total[i] - delay[i], 1.0f, a);
+        by_sum[i] -= 2.0f * firing;
+        by_time[i] += firing;
+    }
+}
+
+/* Adds the derivative of firing to the partial derivatives (n) of spike times, from the two sums (n).
+ * Returns 0, or 1 for a surrogate that there is not. */
+int64_t onchip_add_firing(const float *total, const float *delay, float *by_sum, float *by_time, int64_t n,
+                          int64_t kind, double first, double second)
+{
+    const struct neuron a = neuron_of(first, second, 0.0, 0.0);
+    switch (kind) {
+#define ADD(KIND)                                                                                                      \
+    case KIND:                                                                                                         \
+        add_firing(KIND, total, delay, by_sum, by_time, n, a);                                                         \
+        return 0;
+        FOR_SURROGATES(ADD)
+#undef ADD
+    }
+    return 1;
+}
 
 /* The earliest time of each pool x pool square of maps (batch, height, width, channels), and which of its pixels had
  * it: the first of equals, and the first where all are silent. */

@@ -1,13 +1,40 @@
 """Neurons that fire at most once, at times in closed form: in compiled code, or in plain torch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from onchip.kernels import native
+from onchip.kernels.table import compiled
+from onchip.kernels.tracing import scripted
+from onchip.surrogate import Surrogate
 
 
 def fired_and_times(times: Tensor) -> Tensor:
-    """Of spike times (B, features...), inf = silent: 1 where a neuron fired, and the time or 0, (2, B, features...)."""
+    """Of spike times (B, features...), inf = silent: 1 where a neuron fired, and the time or 0, (2, B, features...).
+
+    The error at the second part is the error at the times, at those of silent neurons, too: see `TTFS`.
+    """
+    if times.requires_grad and torch.is_grad_enabled() and not scripted():
+        split: Tensor = _Split.apply(times)
+        return split
+    return _split(times)
+
+
+class _Split(torch.autograd.Function):
+    """The parts, with the error at the times as their derivative; torch's own would be 0 at silent neurons."""
+
+    @staticmethod
+    def forward(ctx: Any, times: Tensor) -> Tensor:
+        return _split(times)
+
+    @staticmethod
+    def backward(ctx: Any, error: Tensor) -> Tensor:
+        return error[1]
+
+
+def _split(times: Tensor) -> Tensor:
     split = native.scan("onchip_planes", times.unsqueeze(0))
     if split is None:
         fired = (times < torch.inf).to(times.dtype)
@@ -19,16 +46,36 @@ def fired_and_times(times: Tensor) -> Tensor:
     return both
 
 
-def cross(sums: Tensor, clip: float) -> tuple[Tensor, Tensor]:
+def cross(sums: Tensor, clip: float, surrogate: Surrogate | None = None) -> tuple[Tensor, Tensor]:
     """When potentials cross their threshold.
 
     Args:
         sums: S and I stacked, (2, B, features...); left untouched.
         clip: bound on each partial derivative.
+        surrogate: what the derivative of firing adds to them; None for nothing.
 
     Returns:
         Spike times (B, features...), inf = silent, and dt/dS and dt/dI stacked, (2, B, features...).
     """
+    times, partials = _cross(sums, clip)
+    if surrogate is not None:
+        _add_firing(sums, surrogate, partials)
+    return times, partials
+
+
+def _add_firing(sums: Tensor, surrogate: Surrogate, partials: Tensor) -> None:
+    """Adds the derivative of firing to dt/dS and dt/dI: -ψ(u) times that of u = 2S - I."""
+    (total, delay), (by_total, by_delay) = sums, partials
+    entry, add = compiled(surrogate), native.scan("onchip_add_firing", sums)
+    if entry is not None and add is not None:
+        add(*(tensor.data_ptr() for tensor in (total, delay, by_total, by_delay)), total.numel(), *entry)
+        return
+    firing = surrogate.gate_(2.0 * total - delay, torch.ones_like(total))
+    by_total.sub_(firing, alpha=2.0)
+    by_delay.add_(firing)
+
+
+def _cross(sums: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     total, delay = sums
     crossed = native.scan("onchip_cross", sums)
     if crossed is not None:

@@ -15,10 +15,12 @@ from onchip import nn, rules
 from onchip.errors import RequestError
 from onchip.learning.rule import Rule
 from onchip.nn.neurons.base import SavedTensors
+from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 from tests.cases import Case, agree, gradients, loss_of
 from tests.stacks import TIMED
 
 GRID = 4096
+SURROGATES = [Triangle(2.0), Rectangle(), Sigmoid(), ATan(), FastSigmoid()]
 
 
 def simulated(times: Tensor, weight: Tensor) -> Tensor:
@@ -120,7 +122,6 @@ def test_gradients_are_finite_differences(case: Case) -> None:
         expected = _differences(lambda: loss_of(model(times)), times, places)
     assert of_times is not None
     torch.testing.assert_close(of_times.flatten()[places], expected, rtol=1e-5, atol=1e-6)
-    assert not of_times[torch.isinf(times)].any()
 
 
 def _differences(value: Callable[[], Tensor], of: Tensor, places: Tensor) -> Tensor:
@@ -195,12 +196,51 @@ def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients(model).values())
 
 
-def test_neurons_that_stayed_silent_receive_no_error() -> None:
-    times = torch.tensor([[0.5, math.inf, 0.0, math.inf]])
-    neuron = nn.TTFS()
+@pytest.mark.parametrize("surrogate", [None, Triangle(2.0)])
+def test_silent_neurons_pass_error_on_by_the_surrogate_alone(surrogate: Surrogate | None) -> None:
+    """At S = 0, I = 1 the potential ends half a width below the threshold, and the neuron stays silent."""
+    neuron = nn.TTFS(surrogate=surrogate)
+    drive = torch.tensor([[[0.0]], [[1.0]]], requires_grad=True)
+    times = neuron(drive)
+    assert times.tolist() == [[math.inf]]
     planes = neuron.synaptic_input(times)
     assert isinstance(planes, Tensor)
-    assert neuron.error_received(torch.full((1, 1, 4), 2.0), planes).tolist() == [[2.0, 0.0, 2.0, 0.0]]
+    (error,) = torch.autograd.grad(planes, drive, torch.tensor([[[7.0]], [[3.0]]]))
+    height = 0.0 if surrogate is None else 0.25
+    assert error.tolist() == [[[-2.0 * 3.0 * height]], [[3.0 * height]]]
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
+def test_the_surrogate_is_added_to_both_partials(surrogate: Surrogate) -> None:
+    """At every neuron, by ψ at twice S minus I, with the signs of an activity of 2 - t."""
+    drive, ones = torch.randn(2, 40, 25, dtype=torch.float64), torch.ones(40, 25, dtype=torch.float64)
+    with_it, without = (
+        neuron.backward_through_time(ones, neuron.run(drive.clone(), None, None)[1])
+        for neuron in (nn.TTFS(surrogate=surrogate), nn.TTFS())
+    )
+    firing = surrogate.gate_(2.0 * drive[0] - drive[1], ones)
+    assert firing.count_nonzero() > 100
+    torch.testing.assert_close(with_it - without, torch.stack([-2.0 * firing, firing]))
+
+
+def test_the_surrogate_is_the_derivative_of_a_mean_over_shifted_potentials() -> None:
+    """Below the read-out: if u were shifted by up to half the width, the mean of the step at u = 0 would be a ramp."""
+    times, width = draw(20, 6), 0.7
+    first, second = nn.Linear(6, 9, bias=False).double(), nn.Linear(9, 3, bias=False).double()
+    by_logits = torch.randn(20, 3, dtype=torch.float64)
+
+    def gradients_with(surrogate: Surrogate | None) -> list[Tensor]:
+        model = nn.Sequential(first, nn.TTFS(surrogate=surrogate), second, nn.TTFSReadout())
+        return list(torch.autograd.grad((by_logits * model(times)).sum(), [first.weight, second.weight]))
+
+    fired = torch.isfinite(times)
+    potential = torch.where(fired, 2.0 - times, 0.0) @ first.weight.t()
+    ramp = (potential / width + 0.5).clamp(0.0, 1.0)
+    (expected,) = torch.autograd.grad((by_logits * (ramp @ second.weight.t())).sum(), first.weight)
+    with_it, without = gradients_with(Rectangle(width)), gradients_with(None)
+    torch.testing.assert_close(with_it[0] - without[0], expected)
+    assert torch.equal(with_it[1], without[1])
+    assert expected.count_nonzero() > 20
 
 
 def test_a_nan_weight_does_not_pass_for_silence() -> None:
@@ -215,5 +255,6 @@ def test_a_clip_that_is_not_positive_is_refused(clip: float) -> None:
         nn.TTFS(clip=clip)
 
 
-def test_what_is_printed_names_the_clip() -> None:
+def test_what_is_printed_names_what_is_not_usual() -> None:
     assert [repr(nn.TTFS(clip=clip)) for clip in (1.0, 0.5, math.inf)] == ["TTFS()", "TTFS(clip=0.5)", "TTFS(clip=inf)"]
+    assert repr(nn.TTFS(surrogate=Triangle(2.0))) == "TTFS(surrogate=Triangle(width=2.0))"

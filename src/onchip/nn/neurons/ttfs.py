@@ -21,6 +21,7 @@ from onchip.errors import require
 from onchip.kernels.times import cross, fired_and_times
 from onchip.nn.neurons.base import Drive, Neuron, SavedTensors
 from onchip.nn.signals import SPIKE_TIMES, Signal, tensor_of
+from onchip.surrogate import Surrogate
 
 
 class _Timed(Neuron):
@@ -36,12 +37,12 @@ class _Timed(Neuron):
         return self.backward_through_time(error, saved)
 
     def error_sent(self, delta: Tensor) -> Tensor:
-        """Only the part of the times, (1, B, features...): whether a neuron fired has no derivative."""
+        """Only the part of the times, (1, B, features...)."""
         return delta[1:]
 
     def error_received(self, error: Tensor, synaptic_input: Tensor) -> Tensor:
-        """Error at the spike times (B, features...): none at neurons that stayed silent."""
-        return error[0] * synaptic_input[0]
+        """Error at the spike times (B, features...); the derivatives of silent neurons are 0, or a surrogate."""
+        return error[0]
 
 
 @checked
@@ -55,23 +56,32 @@ class TTFS(_Timed):
     Gradients, at mid neurons only: dt/dI = 1 / (1+S), dt/dS = -t* / (1+S). The comparison for mid is strict:
     with >= a neuron without any input would fire at the end of its window.
 
+    Whether a neuron fires has no derivative in the published recipe, although that changes the potentials above by
+    more than a spike time does. A surrogate adds one, as other spiking neurons have it: seen from the read-out, a
+    neuron's activity is 2 - t, or 0 if it is silent, so that it jumps from 0 to 1 at u = 2S - I = 0, where its spike
+    comes in at the window's end. That step has the derivative ψ(u), and dt/dS is lower by 2 ψ(u), dt/dI higher by ψ(u),
+    at all neurons. No other error has to be sent than that of the times. Hidden layers that follow are changed by
+    a spike at the window's end by less than this assumes, by the time that is left until they fire.
+
     Args:
         clip: bound on each of the two partial derivatives, as in the published recipe; inf for the
             exact gradient.
+        surrogate: ψ, the derivative of firing, such as `Triangle(2)`; None for none, as in the recipe.
 
     Raises:
         RequestError: a clip that is not positive.
 
-    Reference: Goupy et al. 2025 (arXiv 2505.13741), section 3; Wei et al. 2023 (ICCV).
+    Reference: Goupy et al. 2025 (arXiv 2505.13741), section 3; Wei et al. 2023 (ICCV). The surrogate is ours.
     """
 
-    def __init__(self, *, clip: float = 1.0) -> None:
+    def __init__(self, *, clip: float = 1.0, surrogate: Surrogate | None = None) -> None:
         super().__init__()
         require(clip > 0, self, "clip", clip, "a positive number, or inf for the exact gradient")
         self.clip = clip
+        self.surrogate = surrogate
 
     def options(self) -> dict[str, Any]:
-        return {"clip": self.clip}
+        return {"clip": self.clip, "surrogate": self.surrogate}
 
     def forward(self, drive: Drive) -> Signal:
         """Spike times (B, features...) from the two sums stacked, (2, B, features...)."""
@@ -80,11 +90,11 @@ class TTFS(_Timed):
             return times
         # The value is the time; the derivative is the recipe's, bounded partials and all.
         linear = (saved.values["partials"] * drive).sum(0)
-        return torch.where(torch.isfinite(times), times.detach() + (linear - linear.detach()), times.detach())
+        return times.detach() + (linear - linear.detach())
 
     def run(self, drive: Drive, state: None, pool: int | None) -> tuple[Tensor, SavedTensors, None]:
         assert isinstance(drive, Tensor), "spike times are never Static"
-        times, partials = cross(drive.detach(), self.clip)
+        times, partials = cross(drive.detach(), self.clip, self.surrogate)
         return times, SavedTensors({"partials": partials}), None
 
     def backward_through_time(self, error: Tensor, saved: SavedTensors) -> Tensor:
@@ -94,7 +104,10 @@ class TTFS(_Timed):
         return int(torch.isfinite(activity).sum())
 
     def extra_repr(self) -> str:
-        return "" if self.clip == 1.0 else f"clip={'inf' if math.isinf(self.clip) else format(self.clip, 'g')}"
+        clip = "" if self.clip == 1.0 else f"clip={'inf' if math.isinf(self.clip) else format(self.clip, 'g')}"
+        return ", ".join(
+            part for part in (clip, "" if self.surrogate is None else f"surrogate={self.surrogate}") if part
+        )
 
 
 class TTFSReadout(_Timed):
