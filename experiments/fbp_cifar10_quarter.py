@@ -11,7 +11,7 @@ evaluated once per run, after its last step. The learning rate of all rows of a 
 first weights, are those with which BP was best on 5,000 validation images, after three epochs on 15,000 others in
 float32, with a seed that is used for nothing else.
 
-A run of five epochs takes 15 to 25 minutes of one core, one of twenty takes an hour and more. It is stored after each epoch
+A run of five epochs takes 15 to 25 minutes of one core, one of twenty an hour and more. It is stored after each epoch
 under runs/, and goes on from there after an interruption. Rows come in the order of their importance, and a table also
 lists those that were not trained yet.
 

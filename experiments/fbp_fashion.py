@@ -53,6 +53,7 @@ from onchip.nn.neurons import TTFS
 from onchip.nn.signals import Signal
 from onchip.report.markdown import markdown_table
 from onchip.runs.provenance import code
+from onchip.surrogate import Triangle
 from onchip.transport import Cyclic, Full, LowRank, Random, Sign, Top, Transport
 from onchip.transport.schedule import Balanced, Doubling
 
@@ -76,10 +77,12 @@ class Setting:
     batch: int = 32
     lr: float = 1e-3
     lr_scaling: LRScaling = "fan"
+    surrogate: float = 0.0  # width of the triangle that is the derivative of firing; 0: none, as in the paper
 
 
 CONV = Setting()
 LONG = Setting(epochs=4)
+SURROGATE = replace(LONG, surrogate=2.0)
 MLP = Setting(net="mlp", epochs=5, train_size=10_000, batch=25, lr=5e-4, lr_scaling="equal")
 
 
@@ -152,6 +155,7 @@ OTHERS = (
 )
 SHALLOW = tuple(replace(row, setting=MLP) for row in (saving(1_000, common=35), saving(10_000, common=204), *OTHERS))
 LONGER_OTHERS = tuple(replace(row, setting=LONG) for row in (*OTHERS[2:], AGAIN[0], ROWS[3]))
+WITH_SURROGATE = tuple(replace(row, setting=SURROGATE) for row in LONGER)
 LATER = (fbp("random 10%", 100, Random(0.1)),)  # run after all seeds of the others
 
 TRIED = (  # on validation images
@@ -170,7 +174,8 @@ def train(row: Row, seed: int) -> dict[str, Any]:
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     data = load(DATA, train_size=setting.train_size, validation=setting.validation)
     torch.manual_seed(seed)
-    model = getattr(models, setting.net)(data.shape, data.n_classes, neuron=TTFS)
+    neuron = partial(TTFS, surrogate=Triangle(setting.surrogate)) if setting.surrogate else TTFS
+    model = getattr(models, setting.net)(data.shape, data.n_classes, neuron=neuron)
     rule, ledger, loss_of = row.make(model), Ledger(), StepLoss()
     rule.observe(ledger)
     optimizer = torch.optim.Adam(groups(rule.parameters(), setting.lr_scaling), lr=setting.lr)
@@ -263,7 +268,7 @@ def run_rows(rows: tuple[Row, ...], path: Path, seeds: tuple[int, ...]) -> None:
 
 
 def run() -> None:
-    for rows in (ROWS, AGAIN, LONGER, LONGER_OTHERS, SHALLOW, BALANCED, LATER):
+    for rows in (ROWS, AGAIN, LONGER, LONGER_OTHERS, SHALLOW, BALANCED, WITH_SURROGATE, LATER):
         run_rows(rows, RECORDS, SEEDS)
 
 
@@ -275,14 +280,18 @@ def tune() -> None:
     run_rows(tuple(replace(row, setting=setting) for row in TRIED), TUNING, (1000,))
     setting = replace(setting, lr=5e-4)
     run_rows(tuple(replace(row, setting=setting) for row in (ROWS[0], ROWS[3], ROWS[4])), TUNING, (1000,))
+    for surrogate, lr in ((1.0, 1e-3), (2.0, 1e-3), (4.0, 1e-3), (2.0, 5e-4), (2.0, 2e-3)):
+        setting = replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=surrogate)
+        run_rows((replace(ROWS[0], setting=setting),), TUNING, (1000,))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records, with the settings under the names that they have today."""
+    """The records, with the settings under the names that they have today, and those that are younger than they are."""
     records = read_lines(path)
     for record in records:
         settings = record["settings"]
-        record["settings"] = {"lr_scaling" if name == "rates" else name: value for name, value in settings.items()}
+        named = {"lr_scaling" if name == "rates" else name: value for name, value in settings.items()}
+        record["settings"] = asdict(Setting()) | named
     return records
 
 
@@ -307,7 +316,8 @@ def tables_of(path: Path) -> str:
         parts.append(
             f"`{s['net']}`, {first['train']:,} training and {first['samples']:,} {first['measured_on']} images, "
             f"{s['epochs']} x {first['steps'] // s['epochs']:,} steps, batch {s['batch']}, Adam {s['lr']:g} "
-            f"with `--lr-scaling {s['lr_scaling']}`, cosine to 0:"
+            f"with `--lr-scaling {s['lr_scaling']}`, cosine to 0"
+            + (f", `--neuron ttfs:surrogate=triangle:{s['surrogate']:g}`:" if s["surrogate"] else ":")
         )
         present = {record["row"] for record in records}
         parts.append(markdown_table(header, [cells(name, records) for name in names if name in present]))

@@ -14,8 +14,6 @@ from onchip.nn.signals import Static
 from onchip.nn.synapses import bfloat16, synapse_of
 from onchip.nn.synapses.bfloat16 import BFloat16Synapse, has_bfloat16, warn_if_emulated
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*no products in bfloat16")
-
 EPS = torch.finfo(torch.bfloat16).eps
 """The distance of neighbours at 1; a number is rounded by half of it at most."""
 LAYERS = [torch.nn.Linear(24, 10), torch.nn.Conv2d(4, 6, 3, padding=1), torch.nn.Conv2d(4, 6, 3, stride=2, bias=False)]
