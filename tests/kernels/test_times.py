@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onchip import kernels
 from onchip.kernels.times import cross, fired_and_times
+from onchip.surrogate import ATan, FastSigmoid, Rectangle, Sigmoid, Surrogate, Triangle
 
 pytestmark = pytest.mark.skipif(kernels.active() != "native", reason="needs a C compiler")
 
@@ -59,6 +60,23 @@ def test_crossings(shape: tuple[int, ...], rows: bool, clip: float, scale: float
         assert torch.equal(got.isnan(), wanted.isnan())
         assert equal(got.nan_to_num(7.0), wanted.nan_to_num(7.0)), "signs of NaN are nobody's business"
     assert equal(sums, before)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("surrogate", [Triangle(0.7), Rectangle(), ATan(), FastSigmoid(), Sigmoid()], ids=str)
+def test_the_derivative_of_firing(surrogate: Surrogate, shape: tuple[int, ...], rows: bool) -> None:
+    sums = laid_out(torch.randn(2 * shape[0], *shape[1:]), rows).unflatten(0, (2, shape[0]))
+    before = sums.clone()
+    with kernels.forced("torch"):
+        times, partials = cross(sums, 1.0, surrogate)
+    got = cross(sums, 1.0, surrogate)
+    assert equal(got[0], times)
+    assert equal(sums, before)
+    if isinstance(surrogate, Sigmoid):  # of which torch's formula loses digits
+        torch.testing.assert_close(got[1], partials)
+    else:
+        assert equal(got[1], partials)
 
 
 def test_all_three_regimes_occur() -> None:

@@ -61,6 +61,7 @@ CASES: dict[str, tuple[Callable[[], nn.Sequential], tuple[int, ...]]] = {
         (4, 2, 6),
     ),
     "ttfs": (lambda: dense(nn.TTFS(clip=float("inf")), nn.TTFSReadout(), bias=False), (2, 6)),
+    "ttfs-surrogate": (lambda: dense(nn.TTFS(surrogate=Triangle(2.0)), nn.TTFSReadout(), bias=False), (2, 6)),
     "earliest": (
         lambda: nn.Sequential(
             *(nn.Conv2d(1, 2, 3, bias=False), nn.TTFS(clip=0.5), nn.EarliestPool2d(2), nn.Flatten()),

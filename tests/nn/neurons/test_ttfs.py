@@ -167,6 +167,7 @@ TIMES = st.one_of(st.just(math.inf), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.
     times=st.lists(TIMES, min_size=12, max_size=12),
     weights=st.lists(st.one_of(QUARTERS, st.floats(-4, 4, width=32)), min_size=40, max_size=40),
     clip=st.sampled_from([1.0, math.inf]),
+    surrogate=st.sampled_from([None, Triangle(2.0)]),
     make=st.sampled_from([rules.bp, rules.fa, rules.dfa]),
 )
 def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
@@ -182,8 +183,9 @@ def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
     with torch.no_grad():
         for layer, part in zip(layers, torch.tensor(weights).split([12, 12, 16]), strict=True):
             layer.weight.copy_(part.view_as(layer.weight))
-    first = [layers[0], nn.TTFS(clip=clip), nn.EarliestPool2d(2), nn.Flatten()]
-    model = nn.Sequential(*first, layers[1], nn.TTFS(clip=clip), layers[2], nn.TTFSReadout())
+    neurons = [nn.TTFS(clip=clip, surrogate=surrogate) for _ in range(2)]
+    first = [layers[0], neurons[0], nn.EarliestPool2d(2), nn.Flatten()]
+    model = nn.Sequential(*first, layers[1], neurons[1], layers[2], nn.TTFSReadout())
     signal = torch.tensor(times)[:9].view(1, 1, 3, 3).repeat(2, 1, 1, 1)
     signal[1, 0, 0] = torch.tensor(times)[9:]
     logits = model(signal)
