@@ -171,7 +171,11 @@ TIMES = st.one_of(st.just(math.inf), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.
     make=st.sampled_from([rules.bp, rules.fa, rules.dfa]),
 )
 def test_no_mix_of_silent_early_and_late_spikes_makes_a_nan(
-    times: list[float], weights: list[float], clip: float, make: Callable[[torch.nn.Module], Rule]
+    times: list[float],
+    weights: list[float],
+    clip: float,
+    surrogate: Surrogate | None,
+    make: Callable[[torch.nn.Module], Rule],
 ) -> None:
     """Weights and times in quarters hit every border of the three regimes exactly."""
     convolution, hidden, readout = (
