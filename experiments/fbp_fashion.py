@@ -280,7 +280,8 @@ def tune() -> None:
     run_rows(tuple(replace(row, setting=setting) for row in TRIED), TUNING, (1000,))
     setting = replace(setting, lr=5e-4)
     run_rows(tuple(replace(row, setting=setting) for row in (ROWS[0], ROWS[3], ROWS[4])), TUNING, (1000,))
-    for surrogate, lr in ((1.0, 1e-3), (2.0, 1e-3), (4.0, 1e-3), (2.0, 5e-4), (2.0, 2e-3)):
+    widths = [(width, lr) for lr in (1e-3, 2e-3) for width in (1.0, 2.0, 4.0)]
+    for surrogate, lr in (*widths, (2.0, 5e-4), (2.0, 4e-3), (0.0, 2e-3), (0.0, 4e-3)):
         setting = replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=surrogate)
         run_rows((replace(ROWS[0], setting=setting),), TUNING, (1000,))
 
