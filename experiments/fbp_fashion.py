@@ -82,7 +82,7 @@ class Setting:
 
 CONV = Setting()
 LONG = Setting(epochs=4)
-SURROGATE = replace(LONG, surrogate=2.0)
+SURROGATE = replace(LONG, surrogate=2.0, lr=4e-3)
 MLP = Setting(net="mlp", epochs=5, train_size=10_000, batch=25, lr=5e-4, lr_scaling="equal")
 
 
@@ -281,7 +281,8 @@ def tune() -> None:
     setting = replace(setting, lr=5e-4)
     run_rows(tuple(replace(row, setting=setting) for row in (ROWS[0], ROWS[3], ROWS[4])), TUNING, (1000,))
     widths = [(width, lr) for lr in (1e-3, 2e-3) for width in (1.0, 2.0, 4.0)]
-    for surrogate, lr in (*widths, (2.0, 5e-4), (2.0, 4e-3), (0.0, 2e-3), (0.0, 4e-3)):
+    higher = [(width, 4e-3) for width in (0.0, 2.0, 4.0)]
+    for surrogate, lr in (*widths, *higher, (0.0, 2e-3), (2.0, 5e-4), (2.0, 8e-3)):
         setting = replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=surrogate)
         run_rows((replace(ROWS[0], setting=setting),), TUNING, (1000,))
 
