@@ -156,6 +156,14 @@ OTHERS = (
 SHALLOW = tuple(replace(row, setting=MLP) for row in (saving(1_000, common=35), saving(10_000, common=204), *OTHERS))
 LONGER_OTHERS = tuple(replace(row, setting=LONG) for row in (*OTHERS[2:], AGAIN[0], ROWS[3]))
 WITH_SURROGATE = tuple(replace(row, setting=SURROGATE) for row in LONGER)
+FIRING = tuple(  # on validation images, too
+    replace(ROWS[0], setting=replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=width))
+    for lr, widths in (
+        *((5e-4, (0.0, 2.0)), (1e-3, (0.0, 1.0, 2.0, 4.0)), (2e-3, (0.0, 1.0, 2.0, 4.0))),
+        *((4e-3, (0.0, 2.0, 4.0)), (8e-3, (2.0,))),
+    )
+    for width in widths
+)
 LATER = (fbp("random 10%", 100, Random(0.1)),)  # run after all seeds of the others
 
 TRIED = (  # on validation images
@@ -280,11 +288,7 @@ def tune() -> None:
     run_rows(tuple(replace(row, setting=setting) for row in TRIED), TUNING, (1000,))
     setting = replace(setting, lr=5e-4)
     run_rows(tuple(replace(row, setting=setting) for row in (ROWS[0], ROWS[3], ROWS[4])), TUNING, (1000,))
-    widths = [(width, lr) for lr in (1e-3, 2e-3) for width in (1.0, 2.0, 4.0)]
-    higher = [(width, 4e-3) for width in (0.0, 2.0, 4.0)]
-    for surrogate, lr in (*widths, *higher, (0.0, 2e-3), (2.0, 5e-4), (2.0, 8e-3)):
-        setting = replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=surrogate)
-        run_rows((replace(ROWS[0], setting=setting),), TUNING, (1000,))
+    run_rows(FIRING, TUNING, (1000,))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -298,18 +302,50 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def tables() -> dict[str, str]:
-    return {path.stem: tables_of(path) for path in (RECORDS, TUNING)}
+    """The tables of docs/fbp.md, and then that of docs/fbp-schemes.md."""
+    tuning = read(TUNING)
+    of_firing = [(row.name, settings_of(row)) for row in FIRING]
+    firing = [each for each in tuning if each["seed"] == 1000 and (each["row"], each["settings"]) in of_firing]
+    # The rest, and the runs without a surrogate with which other rows are compared.
+    others = {shared(each) for each in tuning if each not in firing}
+    schemes = [each for each in tuning if shared(each) in others]
+    return {
+        RECORDS.stem: tables_of(read(RECORDS)),
+        "fbp_fashion_firing": firing_table(firing),
+        TUNING.stem: tables_of(schemes),
+    }
 
 
-def tables_of(path: Path) -> str:
-    """A table for each setting in a file of records."""
+def shared(record: dict[str, Any]) -> str:
+    """The settings that all rows of a table have in common, as text."""
+    return json.dumps({key: value for key, value in record["settings"].items() if key != "period"})
+
+
+def firing_table(records: list[dict[str, Any]]) -> str:
+    """Validation accuracy and dead units by learning rate and width of the surrogate."""
+    found = {(record["settings"]["lr"], record["settings"]["surrogate"]): record for record in records}
+    widths = sorted({width for _, width in found})
+    header = ("lr", *(f"`surrogate=triangle:{width:g}`" if width else "without" for width in widths))
+    rows = []
+    for lr in sorted({lr for lr, _ in found}):
+        cells = [validated(found[lr, width]) if (lr, width) in found else "" for width in widths]
+        rows.append((f"{lr:g}", *cells))
+    return markdown_table(header, rows)
+
+
+def validated(record: dict[str, Any]) -> str:
+    last = max(record["units"], key=int)
+    return f"{100 * record['accuracy']:.2f}, {record['units'][last]['dead']} dead"
+
+
+def tables_of(every: list[dict[str, Any]]) -> str:
+    """A table for each setting of the records."""
     names = list(
         dict.fromkeys(row.name for row in (ROWS[0], ROWS[-1], *AGAIN, *BALANCED, *ROWS, *LATER, *OTHERS, *TRIED))
     )
     settings: dict[str, list[dict[str, Any]]] = {}
-    for record in read(path):
-        shared = {key: value for key, value in record["settings"].items() if key != "period"}
-        settings.setdefault(json.dumps(shared), []).append(record)
+    for record in every:
+        settings.setdefault(shared(record), []).append(record)
     compared = ("against bp", "95% interval", "80% power from", "loss")
     header = ("row", "seeds", "accuracy %", *compared, "scalars", "bits", "bits, with first copy", "dead")
     parts = []
@@ -374,9 +410,9 @@ def main() -> None:
     arguments.add_argument("--tune", action="store_true", help="compare settings on validation images")
     options = arguments.parse_args()
     if options.table:
-        results, tuning = tables().items()
-        write("fbp.md", dict([results]))
-        write("fbp-schemes.md", dict([tuning]))
+        *results, schemes = tables().items()
+        write("fbp.md", dict(results))
+        write("fbp-schemes.md", dict([schemes]))
     elif options.tune:
         tune()
     else:

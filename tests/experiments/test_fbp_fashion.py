@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fbp_fashion as script
 from _paired import Paired
 from _tables import DOCS, SEEDS
@@ -28,12 +30,18 @@ PAGE = " ".join((DOCS / "fbp.md").read_text(encoding="utf-8").split())
 THOUSAND, TEN_THOUSAND = (script.saving(times, 1).name for times in (1_000, 10_000))
 
 
+def convolutional(surrogate: float = 0.0) -> list[dict[str, Any]]:
+    """The records of the convolutional network, with this width of the derivative of firing; 0 for none."""
+    records = [record for record in script.read(script.RECORDS) if record["settings"]["net"] == "conv_dense"]
+    return [record for record in records if record["settings"]["surrogate"] == surrogate]
+
+
 def differences(row: str, epochs: int) -> Paired:
     """Points above BP on the convolutional network, seed by seed."""
     runs = {
         (record["row"], record["seed"]): 100 * record["accuracy"]
-        for record in script.read(script.RECORDS)
-        if record["settings"]["net"] == "conv_dense" and record["settings"]["epochs"] == epochs
+        for record in convolutional()
+        if record["settings"]["epochs"] == epochs
     }
     return Paired(tuple(runs[row, seed] - runs["bp", seed] for seed in SEEDS))
 
@@ -60,8 +68,7 @@ def test_what_the_page_says_first_is_in_the_records() -> None:
 
 
 def test_no_transport_is_worse_after_longer_training_and_than_every_scheme() -> None:
-    records = [r for r in script.read(script.RECORDS) if r["settings"]["net"] == "conv_dense"]
-    of = {(r["row"], r["settings"]["epochs"], r["seed"]): r["accuracy"] for r in records}
+    of = {(r["row"], r["settings"]["epochs"], r["seed"]): r["accuracy"] for r in convolutional()}
     for seed in SEEDS:
         assert of["never", 4, seed] < of["never", 2, seed]
     for (row, epochs, seed), accuracy in of.items():
@@ -72,8 +79,8 @@ def test_no_transport_is_worse_after_longer_training_and_than_every_scheme() -> 
 
 def test_cosines_of_the_budgets_are_those_that_the_page_says() -> None:
     first: dict[str, list[float]] = {THOUSAND: [], TEN_THOUSAND: []}
-    for record in script.read(script.RECORDS):
-        if record["row"] in first and record["settings"]["net"] == "conv_dense":
+    for record in convolutional():
+        if record["row"] in first:
             early, *later = ([layer["cosine"] for layer in layers.values()] for layers in record["alignment"].values())
             first[record["row"]] += early
             assert record["row"] != THOUSAND or min(map(min, later)) > 0.999
