@@ -156,6 +156,7 @@ OTHERS = (
 SHALLOW = tuple(replace(row, setting=MLP) for row in (saving(1_000, common=35), saving(10_000, common=204), *OTHERS))
 LONGER_OTHERS = tuple(replace(row, setting=LONG) for row in (*OTHERS[2:], AGAIN[0], ROWS[3]))
 WITH_SURROGATE = tuple(replace(row, setting=SURROGATE) for row in LONGER)
+WITHOUT = (replace(ROWS[0], setting=replace(SURROGATE, surrogate=0.0)),)  # at the same learning rate
 FIRING = tuple(  # on validation images, too
     replace(ROWS[0], setting=replace(CONV, validation=0.1, epochs=1, lr=lr, surrogate=width))
     for lr, widths in (
@@ -276,7 +277,7 @@ def run_rows(rows: tuple[Row, ...], path: Path, seeds: tuple[int, ...]) -> None:
 
 
 def run() -> None:
-    for rows in (ROWS, AGAIN, LONGER, LONGER_OTHERS, SHALLOW, BALANCED, WITH_SURROGATE, LATER):
+    for rows in (ROWS, AGAIN, LONGER, LONGER_OTHERS, SHALLOW, BALANCED, WITH_SURROGATE, WITHOUT, LATER):
         run_rows(rows, RECORDS, SEEDS)
 
 

@@ -30,19 +30,15 @@ PAGE = " ".join((DOCS / "fbp.md").read_text(encoding="utf-8").split())
 THOUSAND, TEN_THOUSAND = (script.saving(times, 1).name for times in (1_000, 10_000))
 
 
-def convolutional(surrogate: float = 0.0) -> list[dict[str, Any]]:
-    """The records of the convolutional network, with this width of the derivative of firing; 0 for none."""
-    records = [record for record in script.read(script.RECORDS) if record["settings"]["net"] == "conv_dense"]
-    return [record for record in records if record["settings"]["surrogate"] == surrogate]
+def convolutional(epochs: int | None = None, lr: float = 1e-3, surrogate: float = 0.0) -> list[dict[str, Any]]:
+    """The records of the convolutional network with these settings; without epochs, of all lengths."""
+    wanted = {"net": "conv_dense", "lr": lr, "surrogate": surrogate} | ({} if epochs is None else {"epochs": epochs})
+    return [record for record in script.read(script.RECORDS) if wanted.items() <= record["settings"].items()]
 
 
 def differences(row: str, epochs: int) -> Paired:
     """Points above BP on the convolutional network, seed by seed."""
-    runs = {
-        (record["row"], record["seed"]): 100 * record["accuracy"]
-        for record in convolutional()
-        if record["settings"]["epochs"] == epochs
-    }
+    runs = {(record["row"], record["seed"]): 100 * record["accuracy"] for record in convolutional(epochs)}
     return Paired(tuple(runs[row, seed] - runs["bp", seed] for seed in SEEDS))
 
 
