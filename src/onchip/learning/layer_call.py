@@ -281,7 +281,7 @@ class LayerCall:
         post = fold_time(sent)
         received = self._layer.synapse.backward_input(post, weight, shape)
         self._synapses.report("backward", shape, post.shape, None, post)
-        return neuron.error_received(received.unflatten(0, sent.shape[:2]).to(self._pre.dtype), self._pre)
+        return neuron.error_received(received.unflatten(0, sent.shape[:2]).to(self._pre.dtype))
 
     def _report_stored(self) -> None:
         self._stored = 0 if self._kept is None else self._kept.scalars

@@ -256,6 +256,6 @@ class Neuron(torch.nn.Module, ABC):
         """The part of the error at the drive that is sent down to the presynaptic neurons."""
         return delta
 
-    def error_received(self, error: Tensor, synaptic_input: Tensor) -> Tensor:
+    def error_received(self, error: Tensor) -> Tensor:
         """Error at the presynaptic signal, from what came down through the synapses."""
         return error

@@ -40,7 +40,7 @@ class _Timed(Neuron):
         """Only the part of the times, (1, B, features...)."""
         return delta[1:]
 
-    def error_received(self, error: Tensor, synaptic_input: Tensor) -> Tensor:
+    def error_received(self, error: Tensor) -> Tensor:
         """Error at the spike times (B, features...); the derivatives of silent neurons are 0, or a surrogate."""
         return error[0]
 
