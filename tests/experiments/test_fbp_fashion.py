@@ -99,3 +99,32 @@ def test_what_the_page_says_of_other_ways_to_keep_feedback_weights() -> None:
     assert said.format(*means) in PAGE
     worse = [row for row, pairs in found.items() if abs(pairs.mean) > (pairs.half_width or 0.0)]
     assert worse == ["weight-mirror", "brsf"]
+
+
+def test_what_the_page_says_of_the_derivative_of_firing() -> None:
+    tried = {
+        (record["settings"]["lr"], record["settings"]["surrogate"]): record
+        for record in script.read(script.TUNING)
+        if record["settings"]["lr_scaling"] == "fan" and (record["row"], record["seed"]) == ("bp", 1000)
+    }
+    pairs = [(tried[lr, 2.0], tried[lr, 0.0]) for lr, surrogate in tried if surrogate == 0.0]
+    gains = sorted(100 * (one["accuracy"] - other["accuracy"]) for one, other in pairs)
+    assert f"BP is {gains[0]:.2f} to {gains[-1]:.2f} points better" in PAGE
+    dead = [
+        [max(record["units"].items(), key=lambda unit: int(unit[0]))[1]["dead"] for record in pair] for pair in pairs
+    ]
+    few, many = zip(*dead, strict=True)
+    assert f"at most {max(few)} units are dead instead of {min(many)} to {max(many)}" in PAGE
+
+
+def test_rows_with_a_derivative_of_firing_are_above_those_without() -> None:
+    rates = {2.0: 4e-3, 0.0: 1e-3}
+    found = {
+        surrogate: {r["row"]: r["accuracy"] for r in convolutional(4, lr, surrogate) if r["seed"] == 0}
+        for surrogate, lr in rates.items()
+    }
+    assert len(found[2.0]) == len(script.WITH_SURROGATE)
+    for row, accuracy in found[2.0].items():
+        assert accuracy > found[0.0][row]
+        if row in ("fbp, top 10%, Φ=100", "fbp, top 1%, Φ=100", TEN_THOUSAND):
+            assert accuracy - found[2.0]["bp"] < found[0.0][row] - found[0.0]["bp"]
