@@ -11,7 +11,7 @@ evaluated once per run, after its last step. The learning rate of all rows of a 
 first weights, are those with which BP was best on 5,000 validation images, after three epochs on 15,000 others in
 float32, with a seed that is used for nothing else.
 
-A run of five epochs takes 15 to 25 minutes of one core, one of twenty an hour and more. It is stored after each epoch
+A run of five epochs takes 15 to 30 minutes of one core, one of twenty an hour and more. It is stored after each epoch
 under runs/, and goes on from there after an interruption. Rows come in the order of their importance, and a table also
 lists those that were not trained yet.
 
@@ -139,7 +139,8 @@ def best(neuron: str) -> Choice:
 
 
 def runs() -> Iterator[RunConfig]:
-    """The runs of the tables: two seeds of the main rows, one of the others, longer runs, what is left of three."""
+    """The runs of the tables: two seeds of the main rows, one of the others, longer runs, what is left of three; then
+    two seeds of the main rows of the paper's neurons, whose backward pass is in bfloat16."""
     base = with_choice(BASE, best(SURROGATE))
     longer = replace(base, epochs=LONG)
     for config, seeds, rules in (
@@ -149,6 +150,10 @@ def runs() -> Iterator[RunConfig]:
         for seed in seeds:
             for rule in rules:
                 yield replace(config, rule=rule, seed=seed)
+    published = with_choice(replace(BASE, neuron=PUBLISHED, precision="bfloat16"), best(PUBLISHED))
+    for seed in SEEDS[:2]:
+        for rule in MAIN:
+            yield replace(published, rule=rule, seed=seed)
 
 
 def run() -> None:

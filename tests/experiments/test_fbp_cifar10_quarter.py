@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fbp_cifar10_quarter as script
-from _records import accuracy
+from _records import accuracy, same_settings
 from _tables import DOCS, SEEDS
 from onchip.runs.record import read
 from onchip.training import registry
@@ -28,8 +28,13 @@ def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
 
 
 def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "read", lambda path: [tried(script.SURROGATE, (1e-3, "fan", 0.01), 0.5)])
-    runs = list(script.runs())
+    neurons = script.SURROGATE, script.PUBLISHED
+    monkeypatch.setattr(script, "read", lambda path: [tried(neuron, (1e-3, "fan", 0.01), 0.5) for neuron in neurons])
+    every = list(script.runs())
+    runs = [run for run in every if run.neuron == script.SURROGATE]
+    assert [(run.rule, run.seed, run.neuron, run.precision) for run in every[len(runs) :]] == [
+        (rule, seed, script.PUBLISHED, "bfloat16") for seed in (0, 1) for rule in script.MAIN
+    ]
     assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
         (rule, seed) for seed in (0, 1) for rule in script.MAIN
     ]
@@ -83,3 +88,11 @@ def test_neighbours_of_the_best_choice_are_tried_until_it_has_the_best(
     choices = [script.choice_of(record) for record in script.tuned(neuron)]
     assert len(set(choices)) == len(choices), "none is tried twice"
     assert set(script.neighbours(peak)) < set(choices)
+
+
+def test_every_recorded_row_of_the_paper_s_neurons_is_one_that_the_script_trains() -> None:
+    runs = list(script.runs())
+    scale = script.best(script.PUBLISHED)[2]
+    for record in read(script.RECORDS):
+        if record.settings["neuron"] == script.PUBLISHED and script.choice_of(record)[2] == scale:
+            assert any(same_settings(run, record.settings) for run in runs), record.settings
