@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 NO_EXPERIMENTS = ("run", "leaky", "embed_japanese_vowels")
 ON_ITS_OWN = ("fbp_cifar10", "gpu")
 """Made for another machine: the paper's VGG-7, whose tiny run takes 40 s, and a queue that has a --tiny of its own."""
-SEVERAL = ("SEEDS", "TUNING_SEEDS", "LEARNING_RATES", "RATES")
+SEVERAL = ("SEEDS", "TUNING_SEEDS", "LEARNING_RATES", "RATES", "LENGTHS", "NETS", "BENCHES")
 """Constants of experiments of which a tiny run takes the first value alone."""
 LIMITS = {"LONGEST": 1, "LEAST": 0.0}
 """Constants that bound a search or what is good enough, and their values in a tiny run."""

@@ -66,9 +66,8 @@ def broken(certificate: Certificate) -> set[str]:
 
 @pytest.mark.parametrize(("name", "case"), [pytest.param(n, c, id=f"{n}-{c.name}") for n, c in some_pairs()])
 def test_every_rule_keeps_its_claims(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    if case.name not in ("lif-linear", "stream-linear"):
-        # Where a rule puts something aside does not hang on the network, and a fork takes as long as the training.
-        monkeypatch.setattr(isolation, "ISOLATES", False)
+    # Forks take as long as the training. In test_audit.py of the command line, every rule is audited in forks.
+    monkeypatch.setattr(isolation, "ISOLATES", False)
     certificate = audited(getattr(rules, name), case)
     assert certificate.results, f"{name} claims nothing"
     assert not broken(certificate)

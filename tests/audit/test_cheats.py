@@ -41,7 +41,7 @@ def outcomes(certificate: Certificate) -> dict[str, str]:
 def test_a_read_of_the_weights_is_caught(cheat: type[Feedback]) -> None:
     if cheat in ONLY_ISOLATED and not ISOLATES:
         pytest.skip("trainings share one process on this system")
-    certificate = audited(cheat, 128 if issubclass(cheat, AfterManySteps) else SPAN)
+    certificate = audited(cheat, 22 if issubclass(cheat, AfterManySteps) else SPAN)
     assert outcomes(certificate)["no_weight_transport"] == "BROKEN", certificate.findings
     assert outcomes(certificate)["transport_booked"] == "BROKEN", certificate.findings
 
@@ -51,8 +51,8 @@ def test_an_honest_rule_of_the_same_form_is_not_accused() -> None:
 
 
 def test_what_begins_after_the_span_is_not_found_in_it() -> None:
-    assert audited(AfterManySteps, 90).holds
-    assert not audited(AfterManySteps, 110).holds
+    assert audited(AfterManySteps, 18).holds
+    assert not audited(AfterManySteps, 22).holds
 
 
 class Integrating(Layered):

@@ -12,6 +12,7 @@ import pytest
 
 from onchip.audit.isolation import ISOLATES, isolated
 from onchip.errors import OnchipError, RequestError
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(not ISOLATES, reason="functions run in this process on this system")
 KEPT: list[int] = []
@@ -58,7 +59,7 @@ def test_forks_of_forks_end_with_their_parent(tmp_path: Path) -> None:
         time.sleep(0.01)
     parent.kill()
     parent.join()
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while Path(f"/proc/{path.read_text()}/cmdline").exists() and time.monotonic() < end:
         if "\nState:\tZ" in Path(f"/proc/{path.read_text()}/status").read_text():
             break

@@ -14,6 +14,7 @@ import pytest
 from onchip.cli.shared import progress
 from onchip.data.progress import report
 from tests.data.event_files import bin_file, some, write_cut_gestures
+from tests.patience import PATIENCE
 
 from .conftest import Onchip
 
@@ -72,7 +73,7 @@ def test_an_interrupted_run_leaves_no_part_of_a_file(number: signal.Signals, tmp
         time.sleep(0.05)
     run.send_signal(number)
     try:
-        error = run.communicate(timeout=60)[1].decode()
+        error = run.communicate(timeout=PATIENCE)[1].decode()
     finally:
         run.kill()
     assert run.returncode == 128 + number, error

@@ -10,6 +10,7 @@ import pytest
 
 from onchip.runs.record import append
 from tests.examples import record
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def command(tmp_path: Path) -> str:
 
 
 def shell(text: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.mark.parametrize(

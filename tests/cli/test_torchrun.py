@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Onchip
+from tests.patience import PATIENCE
 
 pytest.importorskip("torch.distributed")
 
@@ -30,17 +31,15 @@ def start(out: Path, *options: str, processes: int = 2) -> subprocess.Popen[str]
 def test_one_process_writes_and_prints_and_a_lost_one_ends_the_others(tmp_path: Path) -> None:
     run = start(tmp_path / "out", "--epochs", "100000")
     checkpoints = tmp_path / "out" / "checkpoints"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not (checkpoints.is_dir() and any(checkpoints.glob("opzo*"))):
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(children[-1]), signal.SIGKILL)
-    begin = time.monotonic()
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode != 0
-    assert time.monotonic() - begin < 30
     lines = [line for line in said.splitlines() if "opzo, seed 0: epoch 1 of" in line]
     assert len(lines) == 1, said
     assert "--resume" in said

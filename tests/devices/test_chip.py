@@ -121,7 +121,7 @@ def test_factors_have_the_bits_of_a_trace_in_steps_of_a_power_of_two(largest: fl
     torch.manual_seed(0)
     cell, synapse = ChipCell(BITS), LinearSynapse(1, 1)
     cells = cell.draw(torch.ones(1, 1))
-    delta = torch.linspace(-largest, largest, 40_001).unsqueeze(1)
+    delta = torch.linspace(-largest, largest, 4_001).unsqueeze(1)
     updates = torch.cat([cell.weight_update(synapse, cells, torch.ones(1, 1), row.unsqueeze(0), None) for row in delta])
     values = updates.unique()
     assert 64 < len(values) <= 255

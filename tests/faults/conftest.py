@@ -17,9 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.faults.child import main
+from tests.patience import PATIENCE
 
-PATIENCE = 120.0
-"""Seconds after which a test that waits has failed: many times what it takes on a busy machine."""
 TIMES = "seconds", "train_seconds", "samples_per_second", "started", "sha256"
 """What two equal runs need not share."""
 

@@ -38,7 +38,7 @@ def check(shell: Shell, kind: str, kills: int, capsys: pytest.CaptureFixture[str
         time.sleep(after)
         process.kill()
         code, _ = shell.end(process)
-        until(lambda: not shell.left(process), 60)  # noqa: B023 (called here)
+        until(lambda: not shell.left(process))  # noqa: B023 (called here)
         kept = sorted(shell.files("out") - {".lock", "run.json"})
         with capsys.disabled():
             print(f"\n{kind}: exit code {code}, {after:.2f} of {seconds:.2f} s after it began; kept {kept}", end="")
@@ -56,9 +56,9 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", [kind for kind in COMMANDS if kind != "jobs"])
 def test_at_many_instants(kind: str, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    check(shell, kind, 5, capsys)
+    check(shell, kind, 2, capsys)
 
 
 def test_workers_end_with_their_parent(shell: Shell) -> None:
@@ -66,5 +66,5 @@ def test_workers_end_with_their_parent(shell: Shell) -> None:
     until(lambda: len(shell.others(process, "popen_loky")) == 2)
     process.kill()  # while they still load torch
     process.join()
-    until(lambda: not shell.others(process, "popen_loky"), 20)  # a second on an idle machine
-    until(lambda: not shell.left(process), 60)
+    until(lambda: not shell.others(process, "popen_loky"))
+    until(lambda: not shell.left(process))

@@ -68,7 +68,7 @@ def test_a_library_that_was_cut_short_is_built_again(fresh: Path) -> None:
     (built,) = store.folder().iterdir()
     whole = built.read_bytes()
     ran = subprocess.run([sys.executable, "-c", CUT_SHORT, built], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout) == (0, 5 * "native\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, 3 * "native\n"), ran.stderr
     assert built.read_bytes() == whole
 
 
@@ -80,7 +80,7 @@ from onchip.kernels import native
 
 built = Path(sys.argv[1])
 whole = built.read_bytes()
-for share in (0.0, 0.001, 0.3, 0.7, 0.999):
+for share in (0.0, 0.3, 0.999):
     damaged = built.with_name("damaged")  # a new file, as this process has the old one in its memory
     damaged.write_bytes(whole[: int(share * len(whole))])
     damaged.chmod(0o700)

@@ -24,6 +24,7 @@ from onchip.training.executor import run_in_workers
 from onchip.training.progress import ProgressListener
 from onchip.training.status import RunEnded, StatusFile, StatusReader, beating
 from tests.examples import record
+from tests.patience import PATIENCE
 
 SPECS = [RunConfig(seed=seed, epochs=1) for seed in range(5)]
 ENDED: list[int] = []
@@ -172,14 +173,14 @@ def test_two_workers_with_one_submission(tmp_path: Path) -> None:
 def test_a_run_ends_when_nobody_gives_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "BEAT", 0.02)
     StatusReader(tmp_path / "run-0-1", SPECS[0], ProgressListener(), known=False)
-    run = StatusFile(tmp_path / "run-0-1", tmp_path / "alive", 0.0, 0.5)
+    run = StatusFile(tmp_path / "run-0-1", tmp_path / "alive", 0.0, 2.0)
     with beating(tmp_path / "alive"):
         run.claim()
-        end = time.monotonic() + 1.0
+        end = time.monotonic() + 4.0
         while time.monotonic() < end:  # twice its patience
             run.stepped(1.0)
             time.sleep(0.02)
-    end = time.monotonic() + 30.0
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             run.stepped(1.0)

@@ -12,7 +12,7 @@ from .places import AsideInBackward, AsideInStep
 
 
 class AfterManySteps(AsideInStep):
-    begins = 100
+    begins = 20
 
     def step(self) -> None:
         self.steps += 1

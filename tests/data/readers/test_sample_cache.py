@@ -25,9 +25,9 @@ from onchip.data.readers import sample_cache
 from onchip.data.readers.sample_cache import SampleCache
 from onchip.data.readers.sample_file import SampleFile
 from onchip.errors import DataError
+from tests.patience import PATIENCE
 
 SAMPLES = np.arange(40, dtype=np.uint8).reshape(10, 4)
-PATIENCE = 60.0
 
 
 def cache(folder: Path, fingerprint: str = "a" * 64) -> SampleCache:
