@@ -43,9 +43,14 @@ def plain(model: nn.Module) -> Rule:
     return Rule("plain", model, feedback=TransposedFeedback(), temporal=Online(), claims=Claims())
 
 
-def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Forks take as long as the training. On the page of recurrent networks, every rule is audited in forks.
+@pytest.fixture
+def in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forks take as long as the training of an audit."""
     monkeypatch.setattr(isolation, "ISOLATES", False)
+
+
+@pytest.mark.usefixtures("in_one_process")
+def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip) -> None:
     result = onchip("audit", "--all", "--neuron", "lif,ttfs,stochastic", "--markdown", *SHORT)
     assert result.code == 0
     remedy = "run: onchip audit --all --neuron lif,ttfs,stochastic --markdown > docs/certificates.md"
@@ -55,8 +60,8 @@ def test_the_page_of_certificates_is_what_the_command_prints(onchip: Onchip, mon
     assert "left out: ottt cannot train TTFS" in result.err
 
 
-def test_the_steps_of_the_page_show_no_more_than_a_few(onchip: Onchip) -> None:
-    """Which is why the test above asks for few, with rules that copy weights, learn their feedback, or do neither."""
+def test_the_steps_of_the_page_and_forks_show_no_more(onchip: Onchip) -> None:
+    """Than the test above, for rules that copy weights, learn their feedback, or do neither."""
     result = onchip("audit", "fbp", "weight_mirror", "dfa", "--markdown")
     assert result.code == 0
     about, *sections = result.out.split("\n## ")[1:]
@@ -66,6 +71,7 @@ def test_the_steps_of_the_page_show_no_more_than_a_few(onchip: Onchip) -> None:
     assert {section.rstrip() for section in sections} <= {section.rstrip() for section in page}
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_the_page_of_recurrent_networks_is_what_the_command_prints(onchip: Onchip) -> None:
     options = ["--all", "--net", "R16", "--neuron", "lif,stochastic", "--span", "14", "--markdown"]
     result = onchip("audit", *options)

@@ -125,11 +125,14 @@ def test_wrong_requests_are_refused_in_one_line(onchip: Onchip, words: list[str]
 @pytest.mark.slow
 @pytest.mark.parametrize("neuron", ["lif", "ttfs"])
 def test_vgg11_is_priced_in_seconds(onchip: Onchip, neuron: str) -> None:
-    """All rules, in less than 20 seconds of a processor's time a core, on two cores."""
-    begin = time.process_time()
-    result = onchip("cost", "--net", "vgg11", "--neuron", neuron, "--data", "3x32x32", "--batch-size", "1")
-    assert result.code == 0
-    assert time.process_time() - begin < 40
+    """All 25 rules together, in less than 30 times what `bp` alone takes."""
+    words = "--net", "vgg11", "--neuron", neuron, "--data", "3x32x32", "--batch-size", "1"
+    seconds = []
+    for rules_of in (("bp",), ("bp",), ()):  # the first one imports what all need
+        begin = time.process_time()
+        assert onchip("cost", *rules_of, *words).code == 0
+        seconds.append(time.process_time() - begin)
+    assert seconds[2] < 30 * seconds[1]
 
 
 def test_the_memory_of_a_step_is_printed_by_part(onchip: Onchip) -> None:

@@ -12,7 +12,7 @@ from onchip import devices, nn, rules
 from onchip.devices.resistive import ResistiveCell
 from onchip.errors import RequestError
 
-CELLS = 100_000
+CELLS = 20_000
 
 
 def _written(cell: ResistiveCell, up: float, down: float, start: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
