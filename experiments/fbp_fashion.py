@@ -327,24 +327,24 @@ def found(records: list[dict[str, Any]]) -> str:
     """What rows with a derivative of firing say: BP against BP without it, and other rows against BP, in points."""
 
     def of(row: Row) -> dict[int, float]:
-        """Accuracy in % by seed."""
+        """Accuracy by seed."""
         those = [each for each in records if (each["row"], each["settings"]) == (row.name, settings_of(row))]
-        return {each["seed"]: 100 * each["accuracy"] for each in those}
+        return {each["seed"]: each["accuracy"] for each in those}
 
     def points(row: Row, reference: Row) -> str:
         runs, others = of(row), of(reference)
-        gaps = [runs[seed] - others[seed] for seed in runs if seed in others]
+        gaps = [100 * (runs[seed] - others[seed]) for seed in runs if seed in others]
         return f"{spread(gaps, '+')} (n = {len(gaps)})" if gaps else ""
 
     bp, *others = WITH_SURROGATE
     without = {f"{row.setting.lr:g}": points(bp, row) for row in (LONGER[0], *WITHOUT)}
     against = " and ".join(f"{gap} at a learning rate of {lr}" for lr, gap in without.items() if gap)
     gaps = "; ".join(f"{row.name}: {gap}" for row in others if (gap := points(row, bp)))
-    reached = of(bp)
+    reached = [100 * accuracy for accuracy in of(bp).values()]
     return (
         f"- With [a derivative of firing](#a-derivative-of-firing), which is ours, BP is at "
-        f"{spread(list(reached.values()))}% (n = {len(reached)}) with a learning rate of {bp.setting.lr:g}; in points "
-        f"against BP without it {against}. In points against BP with it {gaps}."
+        f"{spread(reached)}% (n = {len(reached)}) with a learning rate of {bp.setting.lr:g}; in points "
+        f"against BP without it {against}.\n- In points against BP with it {gaps}."
     )
 
 
