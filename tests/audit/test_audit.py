@@ -72,7 +72,7 @@ OTHERS = [(name, case) for name, case in some_pairs() if case.name not in ON_PAG
 
 @pytest.mark.parametrize(("name", "case"), OTHERS, ids=lambda part: getattr(part, "name", part))
 def test_every_rule_keeps_its_claims(name: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Forks take as long as the training, and rules that put something aside are among those that cheat.
+    # Forks take as long as the training; test_cheats.py shows what they find in addition.
     monkeypatch.setattr(isolation, "ISOLATES", False)
     certificate = audited(getattr(rules, name), case)
     assert certificate.results, f"{name} claims nothing"

@@ -22,7 +22,7 @@ LONG = ("compare", "--rules", "bp,dfa", "--seeds", "1", "--epochs", "100000", "-
         pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_ends_a_command_soon_and_names_the_next_one(number: int, jobs: int, shell: Shell) -> None:
+def test_a_signal_ends_a_command_and_names_the_next_one(number: int, jobs: int, shell: Shell) -> None:
     process = shell.start(*LONG, "--jobs", str(jobs))
     checkpoints = shell.folder / "out" / "checkpoints"
     until(lambda: len(list(checkpoints.glob("*.safetensors"))) == jobs)

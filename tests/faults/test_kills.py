@@ -57,7 +57,7 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in COMMANDS if kind != "jobs"])
-def test_at_many_instants(kind: str, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+def test_at_more_instants(kind: str, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     check(shell, kind, 2, capsys)
 
 
