@@ -1,4 +1,4 @@
-"""Direct rules that were tried against the gap to spatial backpropagation, and are no part of the package."""
+"""A direct rule that was tried against the gap to spatial backpropagation, and is no part of the package."""
 
 from __future__ import annotations
 
@@ -11,43 +11,12 @@ from onchip.learning.feedback.base import LossSignals
 from onchip.learning.feedback.summed import SummedFeedback
 from onchip.learning.noise import Rademacher
 from onchip.nn import TIME_STEPS
-from onchip.rules.anchored_dkp import AnchoredFeedback
 from onchip.rules.dkp import KolenPollackDirect
 from onchip.rules.opzo import OPZOFeedback
 
-__all__ = ["matched_dkp", "now_and_then", "quiet_last"]
+__all__ = ["quiet_last"]
 
 DECAY = 1e-4
-
-
-def matched_dkp(model: nn.Module) -> Rule:
-    """`dkp` whose errors pass g_l = |F_L| / |F_l| F_l e: matrices of one norm, that of the last hidden layer."""
-    return Rule("matched_dkp", model, feedback=MatchedFeedback("dkp", DECAY), temporal=Online(), trains=(TIME_STEPS,))
-
-
-class MatchedFeedback(KolenPollackDirect):
-    """Learned matrices that are scaled to the norm of the last one."""
-
-    def back(self, error: Tensor, index: int, units: int) -> Tensor:
-        matrix = self.matrix(error, index, units)
-        last = self.get_parameter(f"{self.stem}{self.hidden[-1]}")
-        return matrix * (last.norm() / matrix.norm()) if len(last) else matrix  # empty before the first backward pass
-
-
-def now_and_then(model: nn.Module, *, every: int = 4) -> Rule:
-    """`anchored_dkp` whose noise is added in one training step of so many, to the end of the training."""
-    feedback = RareNoise(0.2, 0.995, DECAY, Rademacher(), LeaveOneOut(), None, None)
-    feedback.every = every
-    return Rule("now_and_then", model, feedback=feedback, temporal=Online(), trains=(TIME_STEPS,))
-
-
-class RareNoise(AnchoredFeedback):
-    """Estimates from the noise of a few steps."""
-
-    every: int = 1
-
-    def receive(self, index: int, activity: Tensor) -> Tensor:
-        return activity if self.steps % self.every else super().receive(index, activity)
 
 
 def quiet_last(model: nn.Module, *, quiet_after: int | None = None) -> Rule:
