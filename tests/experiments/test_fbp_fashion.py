@@ -130,7 +130,7 @@ def test_rows_with_a_derivative_of_firing_beside_those_without() -> None:
     assert list(lower) == ["fbp, top 1%, Φ=100", "fa"]
     assert f"`never` (n = {len(seeds)}); the top 1% and `fa` are" in PAGE
     ((one,), (other,)) = lower.values()
-    assert f"are {-one:.2f} and {-other:.2f} points below theirs in one of two seeds" in PAGE
+    assert f"are {-one:.2f} and {-other:.2f} points below theirs in one of three seeds" in PAGE
     for seed in seeds:
         for row in ("fbp, top 10%, Φ=100", "fbp, top 1%, Φ=100", TEN_THOUSAND):
             assert own[row, seed] - own["bp", seed] < others[row, seed] - others["bp", seed]
