@@ -1,6 +1,7 @@
 """The network of a run before it trains."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,56 @@ def test_the_scale_of_the_read_out_scales_the_first_outputs(neuron: str) -> None
     torch.testing.assert_close(outputs[1], 0.01 * outputs[0])
 
 
+@pytest.mark.parametrize("net", ["mlp-narrow", "4C3-P2-6C3-F8", "F8-R8"])
+def test_centered_weights_of_each_hidden_neuron_have_the_sum_0(net: str) -> None:
+    config = RunConfig(net=net, train_size=20)
+    usual, centered = (weights(replace(config, init=init)) for init in ("default", "centered"))
+    assert list(usual) == list(centered)
+    hidden = [name for name in usual if name.endswith("weight")][:-1]
+    assert hidden
+    for name in hidden:
+        first = usual[name].flatten(1)
+        expected = first - first.sum(1, keepdim=True) / first.shape[1]
+        torch.testing.assert_close(centered[name].flatten(1), expected)
+        torch.testing.assert_close(expected.sum(1), torch.zeros(len(first)), atol=1e-5, rtol=0.0)
+    for name in usual.keys() - set(hidden):
+        assert torch.equal(usual[name], centered[name]), name
+
+
+def weights(config: RunConfig) -> dict[str, Tensor]:
+    with own_randomness(config):
+        return dict(build(resolve(config, load_data(config))).model.state_dict())
+
+
+def test_few_centered_neurons_of_spike_times_fire_for_all_images_or_for_none() -> None:
+    config = RunConfig(net="F200-F200-F200-F200", neuron="ttfs", train_size=100)
+    usual, centered = (undecided(replace(config, init=init)) for init in ("default", "centered"))
+    assert min(centered) > 0.9
+    assert max(usual) < 0.7
+
+
+def undecided(config: RunConfig) -> list[float]:
+    """The share of neurons that fire for some images and not for others, by hidden layer after the first."""
+    data = load_data(config)
+    images, _ = next(batches(data.train, 100, shuffle=False))
+    shares = []
+    with own_randomness(config), torch.no_grad():
+        run = build(resolve(config, data))
+        signal = run.encode(images)
+        for module in run.model:
+            signal = module(signal) if not isinstance(module, torch.nn.Linear) else drive(module, signal)
+            if isinstance(module, nn.TTFS):
+                fired = (signal < torch.inf).float().mean(0)
+                shares.append(float(((fired > 0) & (fired < 1)).float().mean()))
+    return shares[1:]
+
+
+def drive(layer: torch.nn.Linear, times: Tensor) -> Tensor:
+    """The two sums of a layer's weights over the neurons that fired."""
+    fired = times < torch.inf
+    return torch.stack([layer(fired.float()), layer(torch.where(fired, times, 0.0))])
+
+
 def first_outputs(config: RunConfig) -> Tensor:
     data = load_data(config)
     images, _ = next(batches(data.train, 20, shuffle=False))
@@ -32,20 +83,23 @@ def first_outputs(config: RunConfig) -> Tensor:
         return run.rule.forward(run.encode(images)).detach()
 
 
-def test_rules_copy_the_scaled_weights() -> None:
-    config = RunConfig(net="mlp-narrow", neuron="ttfs", train_size=20, rule="fbp", readout_scale=0.01)
+def test_rules_copy_the_changed_weights() -> None:
+    config = RunConfig(net="F16-F8", neuron="ttfs", train_size=20, rule="fbp", init="centered", readout_scale=0.01)
     with own_randomness(config):
         run = build(resolve(config, load_data(config)))
-    readout = list(run.model.parameters())[-1]
-    feedback = [tensor for name, tensor in run.rule.state_dict().items() if name.startswith("feedback")][-1]
-    assert torch.equal(feedback, readout)
+    feedback = [tensor for name, tensor in run.rule.state_dict().items() if name.startswith("feedback")]
+    above_the_first = list(run.model.parameters())[1:]
+    assert len(feedback) == len(above_the_first)
+    assert all(map(torch.equal, feedback, above_the_first))
 
 
-def test_a_network_that_was_passed_keeps_its_weights() -> None:
+@pytest.mark.parametrize(("name", "value"), [("readout_scale", 0.1), ("init", "centered")])
+def test_a_network_that_was_passed_keeps_its_weights(name: str, value: Any) -> None:
     model = nn.Sequential(nn.Linear(4, 2))
     before, data = model.get_parameter("0.weight").clone(), (torch.rand(8, 3, 4), torch.arange(8) % 2)
-    with pytest.raises(RequestError, match=r"readout-scale got 0\.1 for Sequential.*pass the function that builds it"):
-        onchip.fit(model, train=data, test=data, readout_scale=0.1)
+    said = rf"{name.replace('_', '-')} got {value} for Sequential.*pass the function that builds it"
+    with pytest.raises(RequestError, match=said):
+        onchip.fit(model, train=data, test=data, **{name: value})
     assert torch.equal(model.get_parameter("0.weight"), before)
 
 

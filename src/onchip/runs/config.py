@@ -75,6 +75,12 @@ class RunConfig:
     neuron: str = _network("lif", "Neuron of all layers, such as lif:decay=0.9.")
     encoder: str | None = _network(None, "How samples become signals. If left out, as suits data and neuron.")
     steps: int = _network(4, "Time steps T; sequences have their own.", "at least 1 time step", _one)
+    init: Literal["default", "centered"] = _network(
+        "default",
+        "First weights: as usual for the neuron, or centered, with the sum 0 per hidden neuron; that helps deep "
+        "networks of spike times.",
+        advanced=True,
+    )
     readout_scale: float = _network(
         1.0,
         "Factor on the first weights and biases of the read-out; small ones help deep networks of spike times.",

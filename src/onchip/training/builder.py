@@ -24,7 +24,7 @@ from onchip.runs.config import RunConfig
 from onchip.runs.record import Record
 from onchip.training import registry
 from onchip.training.memory import enough
-from onchip.training.networks import scale_readout
+from onchip.training.networks import center_weights, scale_readout
 from onchip.training.randomness import ENCODING, ORDER, OWN, spread
 from onchip.training.resolved import Resolved
 from onchip.training.run import Run
@@ -61,6 +61,8 @@ def build(resolved: Resolved, ranks: Ranks = ALONE) -> Run:
     ranks.streams.seed(config.seed, OWN, ranks.rank)
     with enough(f"the network {config.net!r} under {config.rule}", config.device):
         model = resolved.network.make().to(resolved.device)
+        if config.init == "centered":
+            center_weights(model)
         if config.readout_scale != 1.0:
             scale_readout(model, config.readout_scale)
         rule: Rule = resolved.rule(model)

@@ -69,11 +69,13 @@ def network_of(
             f"got neuron {config.neuron!r} for {named.name}, which takes no parameter `neuron`; leave the neuron out, "
             "or add that parameter"
         )
-    if config.readout_scale != 1.0 and not named.fresh:
-        raise RequestError(
-            f"readout-scale got {config.readout_scale:g} for {named.name}, which was passed with weights of its own; "
-            "expected 1. Scale those of its read-out first, or pass the function that builds it"
-        )
+    if not named.fresh:
+        for setting, usual in (("init", "default"), ("readout_scale", 1.0)):
+            if (value := getattr(config, setting)) != usual:
+                raise RequestError(
+                    f"{setting.replace('_', '-')} got {value} for {named.name}, which was passed with weights of its "
+                    f"own; expected {usual}. Change its weights first, or pass the function that builds it"
+                )
     with seeded():
         first = make()
     with seeded():
@@ -99,6 +101,22 @@ def example_network(net: str, neuron: str, shape: tuple[int, ...], classes: int)
             yield
 
     return network_of(RunConfig(net=net, neuron=neuron), shape, classes, seeded=seeded)
+
+
+def center_weights(model: nn.Sequential) -> None:
+    """Subtracts from the weights of each hidden neuron their mean; weights of the last layer do not change.
+
+    Inputs of spike times are positive, so that a common part of all inputs drives each neuron by the sum of its weights
+    times that part. With weights of random sum many neurons therefore fire for every sample or for none; with the sum 0
+    they fire for about half of them, in every layer.
+
+    Reference: ours, for spike times; L. Huang et al., Centered Weight Normalization, ICCV 2017, keep the sum at 0
+        throughout the training of other networks.
+    """
+    with torch.no_grad():
+        for layer in build_graph(model).layers[:-1]:
+            inputs = tuple(range(1, layer.parameter.dim()))
+            layer.parameter.sub_(layer.parameter.mean(inputs, keepdim=True))
 
 
 def scale_readout(model: nn.Sequential, factor: float) -> None:
