@@ -3,7 +3,7 @@
     python experiments/fbp_cifar10_quarter.py            trains what experiments/records/fbp_cifar10_quarter*.jsonl lack
     python experiments/fbp_cifar10_quarter.py --table    writes the tables in docs/fbp.md from the records
 
-Hidden neurons have a surrogate derivative of firing; a second table has those of the paper, which have none.
+Hidden neurons have a surrogate derivative of firing and centered first weights; other tables lack one or both.
 
 The data are pictures in one folder per class, `cifar10-jpeg/train` and `cifar10-jpeg/test` in the data folder
 (ONCHIP_DATA). All 50,000 training images, shifted and mirrored at random, spike times; the 10,000 test images are
@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 from _paired import Paired, describe_pooled, pooled
 from _records import FOLDER, accuracy, difference, train_missing
@@ -59,19 +60,29 @@ TUNING_SEED = 1000
 Choice = tuple[float, LRScaling, float]
 """A learning rate, how layers share it, and the scale of the read-out's first weights."""
 
-PUBLISHED, SURROGATE, WIDER = "ttfs", "ttfs:surrogate=triangle:2", "ttfs:surrogate=triangle:4"
-FIRST: dict[str, tuple[Choice, ...]] = {
+Kind = tuple[str, Literal["default", "centered"]]
+"""Neurons, and how their first weights are drawn."""
+
+CENTERED: Kind = ("ttfs:surrogate=triangle:2", "centered")
+SURROGATE: Kind = (CENTERED[0], "default")
+WIDER: Kind = ("ttfs:surrogate=triangle:4", "default")
+PUBLISHED: Kind = ("ttfs", "default")
+FIRST: dict[Kind, tuple[Choice, ...]] = {
     PUBLISHED: (
         *((1e-4, "equal", 1.0), (2e-4, "fan", 1.0), (5e-5, "equal", 1.0), (1e-4, "fan", 1.0), (2e-4, "equal", 1.0)),
         *((4e-4, "fan", 1.0), (1e-4, "equal", 0.01), (2e-4, "equal", 0.01), (4e-4, "equal", 0.01)),
     ),
     WIDER: ((4e-4, "equal", 1.0), (8e-4, "equal", 1.0), (2e-4, "equal", 1.0), (4e-4, "equal", 0.1)),
-    SURROGATE: ((4e-4, "equal", 0.1), (8e-4, "equal", 0.1)),
+    SURROGATE: ((4e-4, "equal", 0.1), (8e-4, "equal", 0.1), (2e-4, "equal", 0.1)),
+    CENTERED: ((2e-4, "equal", 0.1),),
 }
-"""What is tried before the neighbours of the best choice, by neuron. The paper's learning rates are 3e-5 to 1e-4."""
+"""What is tried before the neighbours of the best choice. The paper's learning rates are 3e-5 to 1e-4."""
+
+FOLLOWED = PUBLISHED, CENTERED
+"""Kinds of which the neighbours are tried."""
 
 LONGEST = 24
-"""Runs per neuron after which a best choice is followed no further; a rule that learns nothing has none."""
+"""Runs per kind after which a best choice is followed no further; a rule that learns nothing has none."""
 
 LEAST = 0.25
 """Validation accuracy without which no table is trained: with it, the best learning rate learns; chance is 0.1."""
@@ -80,7 +91,8 @@ BASE = RunConfig(
     data="folder:cifar10-jpeg",
     validation=0.0,
     net="16C3-32C3-P2-64C3-64C3-P2-128C3-128C3-P2-10",
-    neuron=SURROGATE,
+    neuron=CENTERED[0],
+    init=CENTERED[1],
     augment="crop:4,flip",
     optimizer="adam",
     batch_size=32,  # the smallest of the paper's, with the most steps per epoch
@@ -91,22 +103,32 @@ LONG = 20
 """Epochs of the longer runs."""
 
 
-def tuning(neuron: str) -> Iterator[RunConfig]:
+def of_kind(config: RunConfig, kind: Kind) -> RunConfig:
+    neuron, init = kind
+    return replace(config, neuron=neuron, init=init)
+
+
+def kind_of(record: Record) -> Kind:
+    """The kind of a record; one older than centered weights had none."""
+    return record.settings["neuron"], record.settings.get("init", "default")
+
+
+def tuning(kind: Kind) -> Iterator[RunConfig]:
     """The runs that choose: the first ones, then the neighbours of the best one until it has none untried."""
-    base = replace(BASE, neuron=neuron, train_size=15_000, validation=0.1, epochs=3, seed=TUNING_SEED)
-    for choice in FIRST[neuron]:
+    base = replace(of_kind(BASE, kind), train_size=15_000, validation=0.1, epochs=3, seed=TUNING_SEED)
+    for choice in FIRST[kind]:
         yield with_choice(base, choice)
-    while neuron != WIDER and len(records := tuned(neuron)) < LONGEST:
+    while kind in FOLLOWED and len(records := tuned(kind)) < LONGEST:
         tried = {choice_of(record) for record in records}
-        untried = [choice for choice in neighbours(best(neuron)) if choice not in tried]
+        untried = [choice for choice in neighbours(best(kind)) if choice not in tried]
         if not untried:
             return
         yield with_choice(base, untried[0])
 
 
-def tuned(neuron: str) -> list[Record]:
+def tuned(kind: Kind) -> list[Record]:
     """The records of the runs that choose."""
-    return [record for record in read(TUNING) if record.settings["neuron"] == neuron]
+    return [record for record in read(TUNING) if kind_of(record) == kind]
 
 
 def with_choice(config: RunConfig, choice: Choice) -> RunConfig:
@@ -133,15 +155,15 @@ def rounded(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def best(neuron: str) -> Choice:
+def best(kind: Kind) -> Choice:
     """The choice with the best validation accuracy."""
-    return choice_of(max(tuned(neuron), key=lambda record: (record.validation_accuracy or 0.0, -record.settings["lr"])))
+    return choice_of(max(tuned(kind), key=lambda record: (record.validation_accuracy or 0.0, -record.settings["lr"])))
 
 
 def runs() -> Iterator[RunConfig]:
     """The runs of the tables: two seeds of the main rows, one of the others, longer runs, what is left of three; then
     two seeds of the main rows of the paper's neurons, whose backward pass is in bfloat16."""
-    base = with_choice(BASE, best(SURROGATE))
+    base = with_choice(BASE, best(CENTERED))
     longer = replace(base, epochs=LONG)
     for config, seeds, rules in (
         *((base, SEEDS[:2], MAIN), (base, SEEDS[:1], OTHERS), (longer, SEEDS[:1], MAIN)),
@@ -150,7 +172,7 @@ def runs() -> Iterator[RunConfig]:
         for seed in seeds:
             for rule in rules:
                 yield replace(config, rule=rule, seed=seed)
-    published = with_choice(replace(BASE, neuron=PUBLISHED, precision="bfloat16"), best(PUBLISHED))
+    published = with_choice(replace(of_kind(BASE, PUBLISHED), precision="bfloat16"), best(PUBLISHED))
     for seed in SEEDS[:2]:
         for rule in MAIN:
             yield replace(published, rule=rule, seed=seed)
@@ -159,9 +181,9 @@ def runs() -> Iterator[RunConfig]:
 def run() -> None:
     allocator.keep()  # for a tenth of the time
     os.chdir(data_root())  # where folder:cifar10-jpeg is
-    for neuron in FIRST:
-        train_missing(TUNING, tuning(neuron), checkpoints=CHECKPOINTS)
-    reached = max(record.validation_accuracy or 0.0 for record in tuned(SURROGATE))
+    for kind in FIRST:
+        train_missing(TUNING, tuning(kind), checkpoints=CHECKPOINTS)
+    reached = max(record.validation_accuracy or 0.0 for record in tuned(CENTERED))
     if reached < LEAST:
         raise SystemExit(f"BP reaches {reached:.1%} with the best learning rate; expected {LEAST:.0%}. Try others")
     train_missing(RECORDS, runs(), checkpoints=CHECKPOINTS)
@@ -172,51 +194,63 @@ def tables() -> dict[str, str]:
     records = read(RECORDS)
     if not records:
         parts.append("No run of the table is over yet.")
-    for (neuron, scale, epochs), those in sorted(grouped(records).items(), reverse=True):
+    for ((neuron, init), scale, epochs), those in sorted(grouped(records).items(), key=at_end):
         lr, lr_scaling, _ = choice_of(those[0])
         parts.append(
             f"{those[0].train_size:,} training and {those[0].test_size:,} test images, {epochs} epochs, batch "
-            f"{those[0].settings['batch_size']}, Adam {lr:g} with `--lr-scaling {lr_scaling} --readout-scale "
-            f"{scale:g} --neuron {neuron}`, cosine to 0, {those[0].settings['precision']}:"
+            f"{those[0].settings['batch_size']}, Adam {lr:g} with `--neuron {neuron} --init {init} --lr-scaling "
+            f"{lr_scaling} --readout-scale {scale:g}`, cosine to 0, {those[0].settings['precision']}:"
         )
         rules = {record.settings["rule"] for record in those}
-        whole = (neuron, scale) == (SURROGATE, best(SURROGATE)[2])
+        whole = ((neuron, init), scale) == (CENTERED, best(CENTERED)[2])
         shown = {rule: name for rule, name in (MAIN | OTHERS).items() if whole or rule in rules}
         header = ("row", "seeds", "accuracy %", "against bp", "95% interval", "80% power from", "scalars", "bits")
         parts.append(markdown_table(header, [row(rule, name, those) for rule, name in shown.items()]))
         parts += [text for text in [pooled_text(those)] if text]
     lines = [
-        (f"`{neuron}`", f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached]))
-        for neuron in FIRST
+        (f"`{kind[0]}`", kind[1], f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached]))
+        for kind in FIRST
         for (scale, lr_scaling, lr), reached in sorted(
-            (choice_of(record)[::-1], record.validation_accuracy or 0.0) for record in tuned(neuron)
+            (choice_of(record)[::-1], record.validation_accuracy or 0.0) for record in tuned(kind)
         )
     ]
     if lines:
-        parts.append(markdown_table(("neuron", "readout-scale", "lr-scaling", "lr", "validation %"), lines))
+        header = ("neuron", "init", "readout-scale", "lr-scaling", "lr", "validation %")
+        parts.append(markdown_table(header, lines, left=2))
     return {"fbp_cifar10_quarter_found": found(records), "fbp_cifar10_quarter": "\n\n".join(parts)}
 
 
-def grouped(records: list[Record]) -> dict[tuple[str, float, int], list[Record]]:
-    """The records of each table, by neuron, scale of the read-out and epochs."""
-    tables: dict[tuple[str, float, int], list[Record]] = {}
+Table = tuple[Kind, float, int]
+"""The kind, the scale of the read-out and the epochs of a table's runs."""
+
+
+def at_end(table: tuple[Table, list[Record]]) -> tuple[int, float, int]:
+    """Where a table comes among others: those of the best kind first, the paper's last."""
+    (kind, scale, epochs), _ = table
+    return -list(FIRST).index(kind), -scale, -epochs
+
+
+def grouped(records: list[Record]) -> dict[Table, list[Record]]:
+    """The records of each table."""
+    tables: dict[Table, list[Record]] = {}
     for record in records:
-        key = record.settings["neuron"], choice_of(record)[2], record.epochs
+        key = kind_of(record), choice_of(record)[2], record.epochs
         tables.setdefault(key, []).append(record)
     return tables
 
 
 def found(records: list[Record]) -> str:
-    """What the main rows say, with a derivative of firing and without."""
-    return "\n".join(found_with(neuron, records) for neuron in (SURROGATE, PUBLISHED))
+    """What the main rows say of each kind."""
+    return "\n".join(found_with(kind, records) for kind in (CENTERED, SURROGATE, PUBLISHED))
 
 
-def found_with(neuron: str, records: list[Record]) -> str:
-    """What the main rows say of one kind of neurons, in points against BP."""
-    those = grouped(records).get((neuron, best(neuron)[2], BASE.epochs), [])
+def found_with(kind: Kind, records: list[Record]) -> str:
+    """What the main rows say of one kind, in points against BP."""
+    those = grouped(records).get((kind, best(kind)[2], BASE.epochs), [])
     rows = {rule: {record.seed: record for record in those if record.settings["rule"] == rule} for rule in MAIN}
+    options = f"`--neuron {kind[0]} --init {kind[1]}`"
     if not (bp := rows[BP]):
-        return f"- [CIFAR-10](#cifar-10), `{neuron}`: no run of {BASE.epochs} epochs is over yet."
+        return f"- [CIFAR-10](#cifar-10), {options}: no run of {BASE.epochs} epochs is over yet."
     gaps = {
         MAIN[rule]: [difference(run, bp[seed]) for seed, run in runs.items() if seed in bp]
         for rule, runs in rows.items()
@@ -225,7 +259,7 @@ def found_with(neuron: str, records: list[Record]) -> str:
     said = "; ".join(f"{name}: {spread(points, '+')} (n = {len(points)})" for name, points in gaps.items() if points)
     reached = spread([accuracy(run) for run in bp.values()])
     return (
-        f"- [CIFAR-10](#cifar-10), `{neuron}`, {BASE.epochs} epochs: BP is at {reached}% (n = {len(bp)}), and in "
+        f"- [CIFAR-10](#cifar-10), {options}, {BASE.epochs} epochs: BP is at {reached}% (n = {len(bp)}), and in "
         f"points against it {said or 'no other row has a run yet'}."
     )
 

@@ -28,11 +28,11 @@ def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
 
 
 def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    neurons = script.SURROGATE, script.PUBLISHED
-    monkeypatch.setattr(script, "read", lambda path: [tried(neuron, (1e-3, "fan", 0.01), 0.5) for neuron in neurons])
+    kinds = script.CENTERED, script.PUBLISHED
+    monkeypatch.setattr(script, "read", lambda path: [tried(kind, (1e-3, "fan", 0.01), 0.5) for kind in kinds])
     every = list(script.runs())
-    runs = [run for run in every if run.neuron == script.SURROGATE]
-    assert [(run.rule, run.seed, run.neuron, run.precision) for run in every[len(runs) :]] == [
+    runs = [run for run in every if (run.neuron, run.init) == script.CENTERED]
+    assert [(run.rule, run.seed, (run.neuron, run.init), run.precision) for run in every[len(runs) :]] == [
         (rule, seed, script.PUBLISHED, "bfloat16") for seed in (0, 1) for rule in script.MAIN
     ]
     assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
@@ -53,39 +53,40 @@ def test_numbers_in_sentences_are_those_of_the_records() -> None:
         script.choice_of(record)[2]: f"{accuracy(record):.2f}"
         for record in read(script.RECORDS)
         if (record.settings["rule"], record.seed, record.epochs) == (script.BP, 0, script.BASE.epochs)
-        and record.settings["neuron"] == script.PUBLISHED
+        and script.kind_of(record) == script.PUBLISHED
     }
     assert f"BP is at {reached[0.1]}% after five epochs, instead of {reached[1.0]}% (n = 1; each at its best" in page
 
 
-def tried(neuron: str, choice: script.Choice, accuracy: float) -> Any:
+def tried(kind: script.Kind, choice: script.Choice, accuracy: float) -> Any:
     """What a choice reads of a record."""
     lr, lr_scaling, scale = choice
-    settings = {"neuron": neuron, "lr": lr, "lr_scaling": lr_scaling, "readout_scale": scale}
+    settings = {"neuron": kind[0], "init": kind[1], "lr": lr, "lr_scaling": lr_scaling, "readout_scale": scale}
     return SimpleNamespace(settings=settings, validation_accuracy=accuracy)
 
 
 @pytest.mark.parametrize(
-    ("neuron", "peak"),
+    ("kind", "peak"),
     [
         (script.PUBLISHED, (2e-4, "equal", 0.01)),
         (script.PUBLISHED, (1.6e-3, "fan", 0.1)),
         (script.PUBLISHED, (2.5e-5, "equal", 1e-3)),
-        (script.SURROGATE, (1e-4, "equal", 1.0)),
+        (script.CENTERED, (1e-4, "equal", 1.0)),
     ],
 )
 def test_neighbours_of_the_best_choice_are_tried_until_it_has_the_best(
-    neuron: str, peak: script.Choice, monkeypatch: pytest.MonkeyPatch
+    kind: script.Kind, peak: script.Choice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[Any] = [tried(script.WIDER, (1.0, "equal", 1.0), 0.99)]
     monkeypatch.setattr(script, "read", lambda path: list(records))
-    for run in script.tuning(neuron):
-        assert (run.neuron, run.validation, run.seed, run.train_size) == (neuron, 0.1, script.TUNING_SEED, 15_000)
+    for run in script.tuning(kind):
+        assert (run.neuron, run.init) == kind
+        assert (run.validation, run.seed, run.train_size) == (0.1, script.TUNING_SEED, 15_000)
         distance = abs(math.log2(run.lr / peak[0])) + abs(math.log10(run.readout_scale / peak[2]))
         accuracy = 0.9 - 0.01 * distance if run.lr_scaling == peak[1] else 0.1
-        records.append(tried(neuron, (run.lr, run.lr_scaling, run.readout_scale), accuracy))
-    assert script.best(neuron) == peak
-    choices = [script.choice_of(record) for record in script.tuned(neuron)]
+        records.append(tried(kind, (run.lr, run.lr_scaling, run.readout_scale), accuracy))
+    assert script.best(kind) == peak
+    choices = [script.choice_of(record) for record in script.tuned(kind)]
     assert len(set(choices)) == len(choices), "none is tried twice"
     assert set(script.neighbours(peak)) < set(choices)
 
@@ -94,5 +95,5 @@ def test_every_recorded_row_of_the_paper_s_neurons_is_one_that_the_script_trains
     runs = list(script.runs())
     scale = script.best(script.PUBLISHED)[2]
     for record in read(script.RECORDS):
-        if record.settings["neuron"] == script.PUBLISHED and script.choice_of(record)[2] == scale:
+        if script.kind_of(record) == script.PUBLISHED and script.choice_of(record)[2] == scale:
             assert any(same_settings(run, record.settings) for run in runs), record.settings
