@@ -36,19 +36,17 @@ READOUTS = f"quiet_after={THIRD};local=true;readout_grid=3"
 """Local read-outs that see 3 x 3 numbers of each map."""
 LAST = ("opzo:quiet_last=true", f"opzo:quiet_after={THIRD};quiet_last=true")
 """No noise in the last hidden layer, whose feedback is learned; a rule that the package does not have."""
-SMOOTH = tuple(f"opzo:grid={side};quiet_after={THIRD}" for side in (7, 14))
-"""Estimates of the lowest spatial frequencies alone: fewer numbers from as many observations."""
 COARSE = f"anchored-dkp:{READOUTS}"
 """Our best direct rule on validation images."""
 
 RULES = (
     *(BP, "opzo", f"opzo:quiet_after={THIRD}", "dkp", f"anchored-dkp:quiet_after={THIRD}", "dfa", "noisy-bp"),
     *("local-learning", "opzo:local=true", "opzo:grid=7", "dkp:local=true", "dkp:local=true;readout_grid=7"),
-    *(f"anchored-dkp:quiet_after={THIRD};local=true", f"opzo:{READOUTS}", COARSE, *LAST, *SMOOTH),
+    *(f"anchored-dkp:quiet_after={THIRD};local=true", f"opzo:{READOUTS}", COARSE, *LAST),
 )
 CORE = (
     *(BP, f"opzo:quiet_after={THIRD}", f"anchored-dkp:quiet_after={THIRD}", "dkp", "opzo"),
-    *(*LAST, COARSE, f"opzo:{READOUTS}", "noisy-bp", *SMOOTH),
+    *(*LAST, COARSE, f"opzo:{READOUTS}", "noisy-bp"),
 )
 """Rules whose main row has several seeds before any other row is trained."""
 

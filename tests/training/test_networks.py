@@ -62,7 +62,8 @@ def undecided(config: RunConfig) -> list[float]:
         run = build(resolve(config, data))
         signal = run.encode(images)
         for module in run.model:
-            signal = module(signal) if not isinstance(module, torch.nn.Linear) else drive(module, signal)
+            assert isinstance(signal, Tensor)
+            signal = drive(module, signal) if isinstance(module, torch.nn.Linear) else module(signal)
             if isinstance(module, nn.TTFS):
                 fired = (signal < torch.inf).float().mean(0)
                 shares.append(float(((fired > 0) & (fired < 1)).float().mean()))

@@ -40,7 +40,7 @@ int64_t onchip_cross(const float *total, const float *delay, float *times, float
 INLINE void add_firing(int kind, const float *total, const float *delay, float *by_sum, float *by_time, int64_t n,
                        struct neuron a)
 {
-#pragma omp parallel for simd schedule(static) if (n > SMALL)
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const float firing = gated(kind, 2.0f * total[i] - delay[i], 1.0f, a);
         by_sum[i] -= 2.0f * firing;
@@ -54,15 +54,21 @@ int64_t onchip_add_firing(const float *total, const float *delay, float *by_sum,
                           int64_t kind, double first, double second)
 {
     const struct neuron a = neuron_of(first, second, 0.0, 0.0);
-    switch (kind) {
+    int64_t unknown = 0;
+    /* The switch within the stretch: a parallel loop would make a variable of the kind, and of each case a branch. */
+#pragma omp parallel for schedule(static) reduction(| : unknown) if (n > SMALL)
+    for (int64_t at = 0; at < n; at += STRETCH)
+        switch (kind) {
 #define ADD(KIND)                                                                                                      \
     case KIND:                                                                                                         \
-        add_firing(KIND, total, delay, by_sum, by_time, n, a);                                                         \
-        return 0;
-        FOR_SURROGATES(ADD)
+        add_firing(KIND, total + at, delay + at, by_sum + at, by_time + at, least(STRETCH, n - at), a);                \
+        break;
+            FOR_SURROGATES(ADD)
 #undef ADD
-    }
-    return 1;
+        default:
+            unknown = 1;
+        }
+    return unknown;
 }
 
 /* The earliest time of each pool x pool square of maps (batch, height, width, channels), and which of its pixels had
