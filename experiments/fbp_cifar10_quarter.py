@@ -215,8 +215,8 @@ def tables() -> dict[str, str]:
         )
     ]
     if lines:
-        header = ("neuron", "init", "readout-scale", "lr-scaling", "lr", "validation %")
-        parts.append(markdown_table(header, lines, left=2))
+        names = ("neuron", "init", "readout-scale", "lr-scaling", "lr", "validation %")
+        parts.append(markdown_table(names, lines, left=2))
     return {"fbp_cifar10_quarter_found": found(records), "fbp_cifar10_quarter": "\n\n".join(parts)}
 
 
