@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,9 @@ from onchip.training import registry
 
 
 def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
-    make = registry.network(script.BASE.net)
-    neuron, _ = registry.neuron(script.BASE.neuron)
+    base = script.STANDARDIZED.apply(script.BASE)
+    make = registry.network(base.net)
+    neuron, _ = registry.neuron(base.neuron)
     for rule in (*script.MAIN, *script.OTHERS):
         torch.manual_seed(0)
         attached = registry.part("rule", rule)(make((3, 32, 32), 10, neuron=neuron))
@@ -28,12 +30,13 @@ def test_every_rule_trains_the_network_whose_feedback_is_counted() -> None:
 
 
 def test_two_seeds_of_the_main_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = script.CENTERED, script.PUBLISHED
+    kinds = script.STANDARDIZED, script.PUBLISHED
     monkeypatch.setattr(script, "read", lambda path: [tried(kind, (1e-3, "fan", 0.01), 0.5) for kind in kinds])
     every = list(script.runs())
-    runs = [run for run in every if (run.neuron, run.init) == script.CENTERED]
-    assert [(run.rule, run.seed, (run.neuron, run.init), run.precision) for run in every[len(runs) :]] == [
-        (rule, seed, script.PUBLISHED, "bfloat16") for seed in (0, 1) for rule in script.MAIN
+    runs = [run for run in every if run.neuron == script.FIRING]
+    assert {run.net for run in runs} == {"16C3WS-32C3WS-P2-64C3WS-64C3WS-P2-128C3WS-128C3WS-P2-10"}
+    assert [(run.rule, run.seed, run.neuron, run.net, run.precision) for run in every[len(runs) :]] == [
+        (rule, seed, "ttfs", script.NET, "bfloat16") for seed in (0, 1) for rule in script.MAIN
     ]
     assert [(run.rule, run.seed) for run in runs[: 2 * len(script.MAIN)]] == [
         (rule, seed) for seed in (0, 1) for rule in script.MAIN
@@ -72,7 +75,7 @@ def test_what_centered_weights_gain_on_validation_images() -> None:
 def tried(kind: script.Kind, choice: script.Choice, accuracy: float) -> Any:
     """What a choice reads of a record."""
     lr, lr_scaling, scale = choice
-    settings = {"neuron": kind[0], "init": kind[1], "lr": lr, "lr_scaling": lr_scaling, "readout_scale": scale}
+    settings = {**asdict(kind.apply(script.BASE)), "lr": lr, "lr_scaling": lr_scaling, "readout_scale": scale}
     return SimpleNamespace(settings=settings, validation_accuracy=accuracy)
 
 
@@ -82,7 +85,7 @@ def tried(kind: script.Kind, choice: script.Choice, accuracy: float) -> Any:
         (script.PUBLISHED, (2e-4, "equal", 0.01)),
         (script.PUBLISHED, (1.6e-3, "fan", 0.1)),
         (script.PUBLISHED, (2.5e-5, "equal", 1e-3)),
-        (script.CENTERED, (1e-4, "equal", 1.0)),
+        (script.STANDARDIZED, (1e-4, "equal", 1.0)),
     ],
 )
 def test_neighbours_of_the_best_choice_are_tried_until_it_has_the_best(
@@ -91,7 +94,7 @@ def test_neighbours_of_the_best_choice_are_tried_until_it_has_the_best(
     records: list[Any] = [tried(script.WIDER, (1.0, "equal", 1.0), 0.99)]
     monkeypatch.setattr(script, "read", lambda path: list(records))
     for run in script.tuning(kind):
-        assert (run.neuron, run.init) == kind
+        assert kind.apply(run) == run
         assert (run.validation, run.seed, run.train_size) == (0.1, script.TUNING_SEED, 15_000)
         distance = abs(math.log2(run.lr / peak[0])) + abs(math.log10(run.readout_scale / peak[2]))
         accuracy = 0.9 - 0.01 * distance if run.lr_scaling == peak[1] else 0.1

@@ -26,6 +26,9 @@ Rates of the hidden layers at T = 6, seed 0, by the factor after the first layer
 
 `bp` learned digits better with 5 than with 3 in `conv_wide`, and worse in `mlp`, which keeps 3 throughout."""
 
+STANDARDIZED = {nn.TIME_STEPS: DEEP_GAIN, nn.SPIKE_TIMES: math.sqrt(2.0)}
+"""Norm of the standardized weights of a neuron, by the signals of the network; before spike times that of He's."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -34,7 +37,7 @@ class Layout:
     The layers stand between hyphens, in any case:
 
     - `16C3`: a convolution to 16 maps by kernels of 3x3 that keeps the image's size, followed by neurons;
-      `16C3WS`: the same with weight standardization before neurons that work in time steps.
+      `16C3WS`: the same with weight standardization; without it before stochastic neurons.
     - `P2`: a pool of 2x2, of averages, or of the earliest spikes for neurons that send spike times.
     - `F128`: a fully connected layer of 128 neurons.
     - `R128`: the same with a recurrent connection from each neuron to all of them.
@@ -110,10 +113,10 @@ class _Chain:
         self._gain, self._closed = GAIN, False
 
     def convolution(self, maps: int, kernel: int) -> None:
-        self._convolution(maps, kernel, standardized=False)
+        self._convolution(maps, kernel, None)
 
     def standardized(self, maps: int, kernel: int) -> None:
-        self._convolution(maps, kernel, standardized=self._signal is nn.TIME_STEPS)
+        self._convolution(maps, kernel, STANDARDIZED.get(self._signal))
 
     def pool(self, side: int) -> None:
         channels, height, width = self._image(f"P{side}")
@@ -150,15 +153,16 @@ class _Chain:
         if not self._closed:
             self.readout(self._classes)
 
-    def _convolution(self, maps: int, kernel: int, *, standardized: bool) -> None:
+    def _convolution(self, maps: int, kernel: int, gain: float | None) -> None:
         channels, height, width = self._image(f"{maps}C{kernel}")
         if kernel % 2 == 0:
             raise RequestError(f"network {self._text!r} got a kernel of {kernel}x{kernel}; expected odd sides, as 3x3")
         layer: torch.nn.Module
-        if standardized:
-            layer = nn.WeightStandardizedConv2d(channels, maps, kernel, padding=kernel // 2, gain=DEEP_GAIN)
-        else:
+        if gain is None:
             layer = self._initialized(nn.Conv2d(channels, maps, kernel, padding=kernel // 2, bias=self._bias))
+        else:
+            pad, bias = kernel // 2, self._bias
+            layer = nn.WeightStandardizedConv2d(channels, maps, kernel, padding=pad, bias=bias, gain=gain)
         self._append_neurons(layer, (maps, height, width))
         self._gain = DEEP_GAIN
 
