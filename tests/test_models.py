@@ -12,6 +12,7 @@ from onchip import models, nn
 from onchip.data import load
 from onchip.diagnostics import activity
 from onchip.errors import RequestError, UnsupportedError
+from onchip.nn.graph_builder import build_graph
 from onchip.nn.neurons.base import Neuron
 from onchip.nn.signals import Signal, Static
 from onchip.training import registry
@@ -109,6 +110,16 @@ def test_a_spelled_network_is_the_named_one(name: str, text: str, neuron: type[N
     assert str(named) == str(spelled)
     assert named.state_dict().keys() == spelled.state_dict().keys()
     assert all(map(torch.equal, named.state_dict().values(), spelled.state_dict().values()))
+
+
+@pytest.mark.parametrize(("neuron", "norm"), [(nn.LIF, 5.0), (nn.IF, 5.0), (nn.TTFS, 2.0**0.5)])
+def test_standardized_weights_have_a_norm_that_suits_the_neurons(neuron: type[Neuron], norm: float) -> None:
+    model = registry.network("4C3WS-P2-6C3WS")((2, 8, 8), 3, neuron=neuron)
+    for layer in build_graph(model).layers[:-1]:
+        rows = layer.weight.detach().flatten(1)
+        torch.testing.assert_close(rows.sum(1), torch.zeros(len(rows)), atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(rows.norm(dim=1), torch.full((len(rows),), norm), atol=1e-3, rtol=1e-3)
+        assert (layer.bias is None) == (neuron is nn.TTFS)
 
 
 def test_kernels_and_pools_of_other_sides() -> None:

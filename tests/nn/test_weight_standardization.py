@@ -12,7 +12,9 @@ from torch import Tensor
 from onchip import Static, nn, rules
 from onchip.diagnostics import alignment
 from onchip.errors import RequestError, UnsupportedError
+from onchip.kernels.times import fired_and_times
 from onchip.nn.graph_builder import build_graph
+from onchip.nn.signals import tensor_of
 from tests.cases import agree, gradients, loss_of
 
 
@@ -59,6 +61,30 @@ def test_bp_is_autograd_through_the_standardisation() -> None:
     rule.backward(loss_of(rule.forward(signal)))
     agree(gradients(model), formula, 1e-8)
     assert all(layer.cosine == pytest.approx(1.0) for layer in alignment(model, signal, loss_of).values())
+
+
+def test_bp_is_autograd_through_the_standardisation_before_spike_times() -> None:
+    torch.manual_seed(0)
+    first = nn.WeightStandardizedConv2d(2, 4, 3, padding=1, bias=False, gain=1.4)
+    second = nn.WeightStandardizedConv2d(4, 5, 3, stride=2, padding=1, bias=False, gain=1.5)
+    last = nn.Linear(80, 3, bias=False)
+    layers = [first, nn.TTFS(), second, nn.TTFS(), nn.Flatten(), last, nn.TTFSReadout()]
+    model, times = nn.Sequential(*layers).double(), torch.rand(3, 2, 8, 8, dtype=torch.float64)
+    signal: Tensor = times
+    for layer in (first, second):
+        both = fired_and_times(signal)
+        drive = F.conv2d(both.flatten(0, 1), hat(layer), stride=layer.stride, padding=1)
+        signal = tensor_of(nn.TTFS()(drive.unflatten(0, both.shape[:2])))
+    expected = tensor_of(nn.TTFSReadout()(F.linear(fired_and_times(signal.flatten(1)), last.weight)))
+    loss_of(expected).backward()
+    formula = gradients(model)
+    assert all(bool(gradient.any()) for gradient in formula.values())
+    model.zero_grad()
+    rule = rules.bp(model)
+    output = rule.forward(times)
+    torch.testing.assert_close(output, expected)
+    rule.backward(loss_of(output))
+    agree(gradients(model), formula, 1e-8)
 
 
 def test_what_synapses_have_is_standardised() -> None:
