@@ -77,7 +77,7 @@ class Kind:
 
     def __str__(self) -> str:
         init = "" if self.init == "default" else f" --init {self.init}"
-        return f"--neuron {self.neuron}{init}{' --net ' + self.apply(BASE).net if self.standardized else ''}"
+        return f"`--neuron {self.neuron}{init}`{', standardized weights' if self.standardized else ''}"
 
 
 NET = "16C3-32C3-P2-64C3-64C3-P2-128C3-128C3-P2-10"
@@ -212,9 +212,9 @@ def tables() -> dict[str, str]:
     for (kind, scale, epochs), those in sorted(grouped(records).items(), key=at_end):
         lr, lr_scaling, _ = choice_of(those[0])
         parts.append(
-            f"{those[0].train_size:,} training and {those[0].test_size:,} test images, {epochs} epochs, batch "
-            f"{those[0].settings['batch_size']}, Adam {lr:g} with `{kind} --lr-scaling {lr_scaling} "
-            f"--readout-scale {scale:g}`, cosine to 0, {those[0].settings['precision']}:"
+            f"{kind}; {those[0].train_size:,} training and {those[0].test_size:,} test images, {epochs} epochs, batch "
+            f"{those[0].settings['batch_size']}, Adam {lr:g} with `--lr-scaling {lr_scaling} --readout-scale "
+            f"{scale:g}`, cosine to 0, {those[0].settings['precision']}:"
         )
         rules = {record.settings["rule"] for record in those}
         whole = (kind, scale) == (STANDARDIZED, best(STANDARDIZED)[2])
@@ -223,7 +223,7 @@ def tables() -> dict[str, str]:
         parts.append(markdown_table(header, [row(rule, name, those) for rule, name in shown.items()]))
         parts += [text for text in [pooled_text(those)] if text]
     lines = [
-        (f"`{kind}`", f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached]))
+        (str(kind), f"{scale:g}", lr_scaling, f"{lr:g}", spread([100 * reached]))
         for kind in FIRST
         for (scale, lr_scaling, lr), reached in sorted(
             (choice_of(record)[::-1], record.validation_accuracy or 0.0) for record in tuned(kind)
@@ -262,9 +262,8 @@ def found_with(kind: Kind, records: list[Record]) -> str:
     """What the main rows say of one kind, in points against BP."""
     those = grouped(records).get((kind, best(kind)[2], BASE.epochs), [])
     rows = {rule: {record.seed: record for record in those if record.settings["rule"] == rule} for rule in MAIN}
-    options = f"`{kind}`"
     if not (bp := rows[BP]):
-        return f"- [CIFAR-10](#cifar-10), {options}: no run of {BASE.epochs} epochs is over yet."
+        return f"- [CIFAR-10](#cifar-10), {kind}: no run of {BASE.epochs} epochs is over yet."
     gaps = {
         MAIN[rule]: [difference(run, bp[seed]) for seed, run in runs.items() if seed in bp]
         for rule, runs in rows.items()
@@ -273,7 +272,7 @@ def found_with(kind: Kind, records: list[Record]) -> str:
     said = "; ".join(f"{name}: {spread(points, '+')} (n = {len(points)})" for name, points in gaps.items() if points)
     reached = spread([accuracy(run) for run in bp.values()])
     return (
-        f"- [CIFAR-10](#cifar-10), {options}, {BASE.epochs} epochs: BP is at {reached}% (n = {len(bp)}), and in "
+        f"- [CIFAR-10](#cifar-10), {kind}, {BASE.epochs} epochs: BP is at {reached}% (n = {len(bp)}), and in "
         f"points against it {said or 'no other row has a run yet'}."
     )
 

@@ -269,6 +269,21 @@ def test_gradients_changed_after_the_fact_are_no_sums_over_steps_and_samples() -
     assert "no sum" in finding(certificate, "later_time_steps").detail
 
 
+def standardized() -> nn.Sequential:
+    layers = [nn.WeightStandardizedConv2d(2, 4, 3), nn.LIF(), nn.WeightStandardizedConv2d(4, 5, 3), nn.LIF()]
+    return scaled(nn.Sequential(*layers, nn.Flatten(), nn.Linear(20, 3)), 3.0)
+
+
+def test_updates_of_weights_that_a_layer_computes_are_sums_over_steps_and_samples() -> None:
+    def of(make: Make) -> Certificate:
+        return audit(make, standardized, spikes(4, 3, 2, 6, 6), torch.tensor([0, 1, 2]), span=14)
+
+    claims = Claims(temporally_causal=True, batch_independent=True)
+    assert not broken(of(rule(TransposedFeedback, claims)))
+    assert broken(of(rule(TransposedFeedback, claims, code=Centred()))) == {"batch_independent"}
+    assert broken(of(rule(TransposedFeedback, claims, ThroughTime()))) == {"temporally_causal"}
+
+
 class Centred(ErrorCode):
     """Errors less their mean over the batch."""
 

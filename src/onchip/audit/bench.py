@@ -10,6 +10,7 @@ from onchip.audit.setup import Setup
 from onchip.audit.trial import Outcome, Trial, UpdateProduct, same
 from onchip.audit.weights import named
 from onchip.errors import RequestError
+from onchip.nn.graph import SynapticLayer
 from onchip.nn.signals import SignalKind
 
 
@@ -106,7 +107,7 @@ class Bench:
             ]
             rows = {len(tensor) for factors in made for tensor in (factors.pre, factors.credit)}
             whole = len(rows) == 1 and (rows == {self.axes[1]} or self._by_step(made[0]))
-            if not whole or not torch.equal(functools.reduce(torch.add, [f.update for f in made]), update["weight"]):
+            if not whole or not torch.equal(_trained(stage, [f.update for f in made]), update["weight"]):
                 return False
         return True
 
@@ -127,3 +128,10 @@ class Bench:
             if not all(torch.equal(one, other) for one, other in pairs):
                 changed.append(index)
         return changed
+
+
+def _trained(stage: SynapticLayer, updates: list[Tensor]) -> Tensor:
+    """The gradient at what an optimizer trains, from update products of W."""
+    whole = functools.reduce(torch.add, updates)
+    weight = stage.weight
+    return whole if weight is stage.parameter else torch.autograd.grad(weight, stage.parameter, whole)[0]
