@@ -107,8 +107,8 @@ def center_weights(model: nn.Sequential) -> None:
     """Subtracts from the weights of each hidden neuron their mean; weights of the last layer do not change.
 
     Inputs of spike times are positive, so that a common part of all inputs drives each neuron by the sum of its weights
-    times that part. With weights of random sum many neurons therefore fire for every sample or for none; with the sum 0
-    they fire for about half of them, in every layer.
+    times that part. With weights of random sum many neurons of deep layers therefore fire for every sample or for none;
+    with the sum 0 most of them fire for some samples and not for others.
 
     Reference: ours, for spike times; L. Huang et al., Centered Weight Normalization, ICCV 2017, keep the sum at 0
         throughout the training of other networks.
