@@ -69,6 +69,13 @@ def test_what_centered_and_standardized_weights_gain_on_validation_images() -> N
     )
     assert f"is at {usual} on validation images" in page
     assert f"with centered first weights at {centered} and with standardized weights at {standardized} (n = 1" in page
+    reached = {
+        script.kind_of(record): f"{accuracy(record):.2f}%"
+        for record in read(script.RECORDS)
+        if (record.settings["rule"], record.seed, record.epochs) == (script.BP, 0, script.BASE.epochs)
+    }
+    three = [reached[kind] for kind in (script.SURROGATE, script.CENTERED, script.STANDARDIZED)]
+    assert f"it is at {three[0]}, {three[1]} and {three[2]} on test images (n = 1)" in page
     tried = {script.choice_of(record) for record in script.tuned(script.STANDARDIZED)}
     half, twice, *scales = script.neighbours(script.best(script.STANDARDIZED))
     assert tried & {half, twice, *scales} == {twice}, "the page says what is still to be tried"
