@@ -11,6 +11,7 @@ import onchip
 from onchip import nn
 from onchip.data import batches
 from onchip.errors import RequestError
+from onchip.kernels.times import fired_and_times
 from onchip.runs.config import RunConfig
 from onchip.training.builder import build, load_data
 from onchip.training.networks import scale_readout
@@ -63,17 +64,11 @@ def undecided(config: RunConfig) -> list[float]:
         signal = run.encode(images)
         for module in run.model:
             assert isinstance(signal, Tensor)
-            signal = drive(module, signal) if isinstance(module, torch.nn.Linear) else module(signal)
+            signal = module(fired_and_times(signal)) if isinstance(module, torch.nn.Linear) else module(signal)
             if isinstance(module, nn.TTFS):
                 fired = (signal < torch.inf).float().mean(0)
                 shares.append(float(((fired > 0) & (fired < 1)).float().mean()))
     return shares[1:]
-
-
-def drive(layer: torch.nn.Linear, times: Tensor) -> Tensor:
-    """The two sums of a layer's weights over the neurons that fired."""
-    fired = times < torch.inf
-    return torch.stack([layer(fired.float()), layer(torch.where(fired, times, 0.0))])
 
 
 def first_outputs(config: RunConfig) -> Tensor:
